@@ -1,0 +1,73 @@
+"""Where things lie inside a container, and the names of the files that cross its boundary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CONTRACT_VERSION = "1"
+
+#: Exit status of a model that has nothing to say about the data (a reason is in ``run.log``).
+EXIT_NOT_APPLICABLE = 99
+
+INPUT_VARIABLE = "MULTIVERSE_INPUT"
+OUTPUT_VARIABLE = "MULTIVERSE_OUTPUT"
+
+
+@dataclass(frozen=True)
+class OutputFiles:
+    """Names the files of one output folder. The same class serves both sides of the boundary."""
+
+    folder: Path
+
+    @property
+    def job_spec(self) -> Path:
+        return self.folder / "job_spec.json"
+
+    @property
+    def embeddings(self) -> Path:
+        return self.folder / "embeddings.h5"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def epochs(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def umap(self) -> Path:
+        return self.folder / "umap.png"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "run.log"
+
+    @property
+    def reason(self) -> Path:
+        """Written beside exit 99: why the model is not applicable, one line of text."""
+        return self.folder / "not_applicable.txt"
+
+
+@dataclass(frozen=True)
+class ContainerPaths:
+    """The two places a model may know: its input file and its output folder."""
+
+    data: Path
+    output: OutputFiles
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> ContainerPaths:
+        """``/input/data.h5mu`` and ``/output``, unless the environment names others.
+
+        The embedded engine has no mounts, so it names the two places by ``MULTIVERSE_INPUT``
+        and ``MULTIVERSE_OUTPUT``.
+        """
+        variables = os.environ if environment is None else environment
+        return cls(
+            data=Path(variables.get(INPUT_VARIABLE, "/input/data.h5mu")),
+            output=OutputFiles(Path(variables.get(OUTPUT_VARIABLE, "/output"))),
+        )

@@ -1,0 +1,1 @@
+"""How a model's image is built and its locked environment made. May import specs."""

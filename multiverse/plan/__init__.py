@@ -1,0 +1,1 @@
+"""Benchmark × registry → jobs. Pure: no I/O besides reading specs. May import specs and registry."""

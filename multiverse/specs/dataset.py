@@ -1,0 +1,48 @@
+"""``dataset.json``: the record of a registered dataset."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from multiverse.specs.names import Slug
+
+#: The modalities that models know, by the names they know them.
+MODALITIES = ("rna", "atac", "adt")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModalitySummary(_Frozen):
+    """One modality of a registered dataset, in numbers."""
+
+    n_vars: int = Field(ge=1, description="features")
+    n_values: int = Field(ge=0, description="stored non-zero counts")
+    empty_cells: int = Field(default=0, ge=0, description="cells without any count here")
+    empty_features: int = Field(default=0, ge=0, description="features without any count")
+
+
+class DatasetRecord(_Frozen):
+    """What registration found and did. Everything but the names is derived from content.
+
+    ``fingerprint`` hashes what a model sees (cells, features, counts, batch);
+    ``labels_fingerprint`` hashes the answer sheet, so that new labels never re-run a model.
+    """
+
+    slug: Slug
+    fingerprint: str
+    labels_fingerprint: str | None = None
+    n_obs: int = Field(ge=1, description="cells")
+    modalities: dict[str, ModalitySummary] = Field(min_length=1)
+    batch_key: str | None = None
+    n_batches: int | None = None
+    label_key: str | None = None
+    n_labels: int | None = None
+    unlabelled: tuple[str, ...] = ()
+    source_name: str = Field(description="file name of the source, without its folder")
+    source_sha256: str
+    options_sha256: str = Field(description="hash of the registration options")
+    registered_at: str
+    multiverse_version: str
+    notes: tuple[str, ...] = Field(default=(), description="what a user should know")

@@ -1,0 +1,154 @@
+"""``model.yaml``: what a model is, needs and accepts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+
+from multiverse.errors import Problem, SpecError
+from multiverse.specs.dataset import MODALITIES
+from multiverse.specs.names import Slug
+from multiverse.specs.quantity import MemoryAmount
+from multiverse.specs.yaml_file import YamlFile
+
+Version = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.+-][A-Za-z0-9.]+)?$")
+]
+#: A repository name as a registry accepts it, without a tag.
+ImageName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+([._/:-][a-z0-9]+)*$", max_length=200)
+]
+ModalityName = Literal["rna", "atac", "adt"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
+
+
+class ModalityNeeds(_Frozen):
+    """Which modalities a model needs (all of ``required``) and can use besides."""
+
+    required: tuple[ModalityName, ...] = ()
+    optional: tuple[ModalityName, ...] = ()
+
+    def usable(self, present: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a dataset's modalities that the model uses, in the canonical order."""
+        wanted = {*self.required, *self.optional}
+        return tuple(name for name in MODALITIES if name in present and name in wanted)
+
+    def missing(self, present: tuple[str, ...]) -> tuple[str, ...]:
+        """What keeps the model from being applicable; empty means it can run."""
+        lacking = tuple(name for name in self.required if name not in present)
+        if not lacking and not self.usable(present):
+            return self.optional
+        return lacking
+
+
+class Resources(_Frozen):
+    """What one job of the model asks for unless the benchmark says otherwise."""
+
+    cpus: float = Field(default=1, gt=0)
+    memory: MemoryAmount = 4 * 1024**3
+    gpu: Literal["none", "optional", "required"] = "none"
+
+
+class Citation(_Frozen):
+    """The paper that a report must cite."""
+
+    authors: str
+    title: str
+    journal: str
+    year: int
+    doi: str
+
+
+class ModelYaml(_Frozen):
+    """The content of ``model.yaml``.
+
+    ``parameters`` and ``preprocessing`` are JSON Schemas of type object whose properties each
+    have a default; an unknown parameter is refused when a benchmark is planned.
+    """
+
+    name: Slug
+    version: Version
+    title: str
+    description: str = ""
+    image: ImageName
+    modalities: ModalityNeeds
+    uses_labels: bool = False
+    batch_term: bool = Field(default=False, description="uses the batch column to correct")
+    parameters: dict[str, JsonValue] = Field(default_factory=lambda: {"type": "object"})
+    preprocessing: dict[str, JsonValue] = Field(default_factory=lambda: {"type": "object"})
+    resources: Resources = Resources()
+    citation: Citation | None = None
+    licence: str = ""
+    code: str = Field(default="", description="where the method's own code comes from")
+    reimplemented: str = Field(default="", description="what was written anew, and why")
+
+    @field_validator("parameters", "preprocessing")
+    @classmethod
+    def _is_object_schema(cls, schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError
+
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            raise ValueError(f"is not a JSON Schema: {error.message}") from error
+        if schema.get("type") != "object":
+            raise ValueError("must be a JSON Schema of type object")
+        properties = schema.get("properties", {})
+        lacking = [
+            name
+            for name, part in (properties.items() if isinstance(properties, dict) else ())
+            if not (isinstance(part, dict) and "default" in part)
+        ]
+        if lacking:
+            raise ValueError(f"needs a default for {', '.join(lacking)}")
+        return {"additionalProperties": False, **schema}
+
+
+class ModelSpec(_Frozen):
+    """A model and the folder it was found in."""
+
+    yaml: ModelYaml
+    folder: Path
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelSpec:
+        """Read ``folder/model.yaml``; :class:`SpecError` lists everything that is wrong."""
+        file = YamlFile(folder / "model.yaml")
+        spec = file.parse(ModelYaml)
+        if spec.name != folder.name:
+            message = f"is {spec.name!r}, but its folder is {folder.name!r}: they must be equal"
+            raise SpecError(str(file.path), [Problem(message, file.line(["name"]), "name")])
+        return cls(yaml=spec, folder=folder)
+
+    @property
+    def name(self) -> str:
+        return self.yaml.name
+
+    @property
+    def version(self) -> str:
+        return self.yaml.version
+
+    @property
+    def image_tag(self) -> str:
+        """``multiverse-pca:1.0.0``."""
+        return f"{self.yaml.image}:{self.yaml.version}"
+
+    @property
+    def dockerfile(self) -> Path:
+        return self.folder / "Dockerfile"
+
+    @property
+    def requirements(self) -> Path:
+        return self.folder / "requirements.txt"
+
+    def defaults(self, part: Literal["parameters", "preprocessing"]) -> dict[str, Any]:
+        """Every declared setting with its default value."""
+        properties = getattr(self.yaml, part).get("properties", {})
+        return {name: schema["default"] for name, schema in properties.items()}

@@ -1,0 +1,54 @@
+"""Amounts as people write them: ``8GiB``, ``500MB``, ``2h``, ``90s``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BYTES |= {f"{prefix}i": 1024 ** (n + 1) for n, prefix in enumerate("kmgt")}
+_SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_bytes(text: Any) -> int:
+    """``"8GiB"`` → 8589934592; a bare number is bytes. ValueError says what is expected."""
+    return _parse(text, r"b?", _BYTES, "an amount of memory such as 8GiB or 500MB")
+
+
+def parse_seconds(text: Any) -> int:
+    """``"2h"`` → 7200; a bare number is seconds. ValueError says what is expected."""
+    return _parse(text, "", _SECONDS, "a time such as 90s, 30min or 2h")
+
+
+def _parse(text: Any, unit_end: str, units: dict[str, int], expected: str) -> int:
+    match = re.fullmatch(rf"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*?){unit_end}", str(text).strip().lower())
+    if isinstance(text, bool) or match is None or match[2] not in units:
+        raise ValueError(f"{text!r} is not {expected}")
+    amount = round(float(match[1]) * units[match[2]])
+    if amount <= 0:
+        raise ValueError(f"{text!r} must be more than nothing")
+    return amount
+
+
+def format_bytes(amount: float) -> str:
+    """``1572864`` → ``"1.5 MiB"``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def format_seconds(seconds: float) -> str:
+    """``75.2`` → ``"1m 15s"``; below a minute with one decimal."""
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
+
+
+MemoryAmount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Duration = Annotated[int, BeforeValidator(parse_seconds), Field(gt=0)]

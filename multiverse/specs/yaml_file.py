@@ -1,0 +1,124 @@
+"""Reading a YAML file that a user wrote: into a pydantic model, with the line of every problem."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from multiverse.errors import Problem, SpecError
+
+Model = TypeVar("Model", bound=BaseModel)
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class YamlFile:
+    """One parsed YAML file (YAML 1.2; duplicate keys are refused) that knows its line numbers."""
+
+    def __init__(self, path: Path) -> None:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        self.path = path
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise SpecError(str(path), [Problem("is too large to be such a file")])
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+            raise SpecError(str(path), [Problem(f"can't be read: {reason}")]) from error
+        try:
+            self.content: Any = YAML(typ="rt", pure=True).load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = None if mark is None else mark.line + 1
+            problem = (error.problem or error.context or "is not YAML").splitlines()[0]
+            raise SpecError(str(path), [Problem(f"not valid YAML: {problem}", line)]) from error
+        except YAMLError as error:
+            message = str(error).splitlines()[0]
+            raise SpecError(str(path), [Problem(f"not valid YAML: {message}")]) from error
+
+    def line(self, location: Sequence[str | int]) -> int | None:
+        """The line (from 1) of a key or list item, or of the nearest thing around it."""
+        node, found = self.content, None
+        for step in location:
+            marks = getattr(node, "lc", None)
+            try:
+                position = marks.key(step) if isinstance(step, str) else marks.item(step)  # type: ignore[union-attr]
+                node = node[step]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+            found = position[0] + 1
+        return found
+
+    def parse(self, kind: type[Model]) -> Model:
+        """The content as a frozen object; :class:`SpecError` lists everything that is wrong."""
+        if not isinstance(self.content, dict):
+            raise SpecError(str(self.path), [Problem("must hold keys and values", 1)])
+        try:
+            return kind.model_validate(plain(self.content))
+        except ValidationError as error:
+            raise SpecError(str(self.path), self.problems(error, kind)) from error
+
+    def problems(self, error: ValidationError, kind: type[BaseModel]) -> list[Problem]:
+        """Pydantic's findings in the words of somebody who wrote YAML."""
+        return [self._problem(dict(item), kind) for item in error.errors(include_url=False)]
+
+    def _problem(self, item: dict[str, Any], kind: type[BaseModel]) -> Problem:
+        location = [step for step in item["loc"] if self._exists_or_last(step, item["loc"])]
+        where = ".".join(str(step) for step in location)
+        line = self.line(location)
+        if item["type"] == "extra_forbidden":
+            name = str(location[-1])
+            return Problem(f"unknown key{suggestion(name, _all_fields(kind))}", line, where)
+        if item["type"] == "missing":
+            return Problem("is required", line, where)
+        message = str(item["msg"]).removeprefix("Value error, ")
+        return Problem(message[0].lower() + message[1:], line, where)
+
+    def _exists_or_last(self, step: str | int, location: Sequence[str | int]) -> bool:
+        """Pydantic puts the names of union members between real keys; they are no keys of ours."""
+        if isinstance(step, int) or step == location[-1]:
+            return not (isinstance(step, str) and "[" in step)
+        return step in _keys(self.content)
+
+
+def plain(node: Any) -> Any:
+    """ruamel's commented containers as ordinary ones."""
+    if isinstance(node, dict):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return str(node)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'n_factors'?"``, or the list of what exists, or nothing."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else ""
+
+
+def _keys(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        return {str(key) for key in node}.union(*map(_keys, node.values()))
+    if isinstance(node, list):
+        return set[str]().union(*map(_keys, node))
+    return set()
+
+
+def _all_fields(kind: type[BaseModel]) -> set[str]:
+    names: set[str] = set()
+    for definition in (schema := kind.model_json_schema()).get("$defs", {}).values():
+        names.update(definition.get("properties", {}))
+    return names | set(schema.get("properties", {}))
