@@ -1,1 +1,4 @@
-"""Two datasets made without any download: real RNA counts and a seeded simulation. May import errors."""
+"""Two datasets made without any download: real RNA counts and a seeded simulation.
+
+May import errors.
+"""

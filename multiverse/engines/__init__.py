@@ -1,1 +1,4 @@
-"""One file per way to execute a job, behind one small protocol. May import specs, contract and images."""
+"""One file per way to execute a job, behind one small protocol.
+
+May import specs, contract and images.
+"""

@@ -1,1 +1,4 @@
-"""One room per model: model.yaml, environment.yml, requirements.txt, Dockerfile, __main__.py. May import worker."""
+"""One room per model: model.yaml, environment.yml, requirements.txt, Dockerfile, __main__.py.
+
+May import worker.
+"""

@@ -1,1 +1,4 @@
-"""Benchmark × registry → jobs. Pure: no I/O besides reading specs. May import specs and registry."""
+"""Benchmark × registry → jobs. Pure: no I/O besides reading specs.
+
+May import specs and registry.
+"""

@@ -1,1 +1,4 @@
-"""Schedules jobs on an engine: start, watch, check, publish, cancel. May import plan, runs and engines."""
+"""Schedules jobs on an engine: start, watch, check, publish, cancel.
+
+May import plan, runs and engines.
+"""

@@ -1,1 +1,4 @@
-"""The results folder: the one place that names every file of a run, publishes and lists runs. May import contract and specs."""
+"""The results folder: the one place that names every file of a run, publishes and lists runs.
+
+May import contract and specs.
+"""

@@ -65,6 +65,10 @@ class Citation(_Frozen):
     doi: str
 
 
+def _no_settings() -> dict[str, JsonValue]:
+    return {"type": "object", "properties": {}, "additionalProperties": False}
+
+
 class ModelYaml(_Frozen):
     """The content of ``model.yaml``.
 
@@ -80,8 +84,8 @@ class ModelYaml(_Frozen):
     modalities: ModalityNeeds
     uses_labels: bool = False
     batch_term: bool = Field(default=False, description="uses the batch column to correct")
-    parameters: dict[str, JsonValue] = Field(default_factory=lambda: {"type": "object"})
-    preprocessing: dict[str, JsonValue] = Field(default_factory=lambda: {"type": "object"})
+    parameters: dict[str, JsonValue] = Field(default_factory=_no_settings)
+    preprocessing: dict[str, JsonValue] = Field(default_factory=_no_settings)
     resources: Resources = Resources()
     citation: Citation | None = None
     licence: str = ""

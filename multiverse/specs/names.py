@@ -16,7 +16,8 @@ def check_slug(slug: str) -> str:
     if _SLUG.fullmatch(slug) is None or ".." in slug or slug != slug.strip():
         shown = slug if len(slug) <= 40 else slug[:37] + "..."
         raise ValueError(
-            f"{shown!r} is not a slug: use 1 to 64 of a-z 0-9 _ . - and begin with a letter or digit"
+            f"{shown!r} is not a slug: use 1 to 64 of a-z 0-9 _ . -, "
+            "and begin with a letter or digit"
         )
     return slug
 
