@@ -2,3 +2,8 @@
 
 May import specs and registry.
 """
+
+from multiverse.plan.expand import expand
+from multiverse.plan.job import Identity, Job, Limits, NotPlanned, Plan
+
+__all__ = ["Identity", "Job", "Limits", "NotPlanned", "Plan", "expand"]

@@ -14,9 +14,7 @@ from multiverse.specs.names import Slug
 from multiverse.specs.quantity import MemoryAmount
 from multiverse.specs.yaml_file import YamlFile
 
-Version = Annotated[
-    str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.]+)?$")
-]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.]+)?$")]
 #: A repository name as a registry accepts it, without a tag.
 ImageName = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9]+([._/:-][a-z0-9]+)*$", max_length=200)

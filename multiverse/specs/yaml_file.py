@@ -45,6 +45,8 @@ class YamlFile:
         """The line (from 1) of a key or list item, or of the nearest thing around it."""
         node, found = self.content, None
         for step in location:
+            if isinstance(step, int) and isinstance(node, dict):
+                continue  # one set of parameters may stand where a list of sets is allowed
             marks = getattr(node, "lc", None)
             try:
                 position = marks.key(step) if isinstance(step, str) else marks.item(step)  # type: ignore[union-attr]

@@ -1,0 +1,177 @@
+"""Benchmark × datasets × models → jobs. Pure: everything it needs is passed in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from multiverse.errors import Problem, UsageError
+from multiverse.plan.job import Job, Limits, NotPlanned, Plan
+from multiverse.plan.settings import resolve
+from multiverse.registry.models import unknown_model
+from multiverse.specs.benchmark import BenchmarkSource, ModelEntry, ResourceLimits
+from multiverse.specs.dataset import DatasetRecord
+from multiverse.specs.model import ModelSpec
+
+@dataclass(frozen=True)
+class _Variant:
+    """One model with one resolved set of parameters: what is crossed with datasets and seeds."""
+
+    entry: ModelEntry
+    model: ModelSpec
+    parameters: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    device: str
+    seeds: Sequence[int]
+    limits: Limits
+    place: tuple[str | int, ...]
+
+
+@dataclass
+class _Expansion:
+    source: BenchmarkSource
+    datasets: Sequence[DatasetRecord]
+    models: Mapping[str, ModelSpec]
+    problems: list[Problem] = field(default_factory=list)
+
+    def report(self, message: str, *location: str | int) -> None:
+        self.problems.append(self.source.problem(message, *location))
+
+
+def expand(
+    source: BenchmarkSource,
+    datasets: Sequence[DatasetRecord],
+    models: Mapping[str, ModelSpec],
+) -> Plan:
+    """Every job of a benchmark, in the order of the file.
+
+    Raises :class:`SpecError` with all problems at once (unknown models and parameters, wrong
+    types, duplicate jobs), and :class:`UsageError` if no model is applicable to any dataset.
+    """
+    expansion = _Expansion(source, datasets, models)
+    _check_datasets(expansion)
+    variants = list(_variants(expansion))
+    _check_duplicates(expansion, variants)
+    if expansion.problems:
+        raise source.error(expansion.problems)
+    jobs: list[Job] = []
+    lacking: dict[tuple[str, str], NotPlanned] = {}
+    for dataset in datasets:
+        for variant in variants:
+            missing = variant.model.yaml.modalities.missing(tuple(dataset.modalities))
+            if missing:
+                pair = (dataset.slug, variant.model.name)
+                lacking[pair] = NotPlanned(*pair, _lack(dataset, missing))
+            else:
+                jobs += _jobs(dataset, variant)
+    if not jobs:
+        reasons = "; ".join(f"{item.model}: {item.reason}" for item in lacking.values())
+        raise UsageError(f"no model is applicable: {reasons}")
+    return Plan(source.benchmark.name, tuple(jobs), tuple(lacking.values()))
+
+
+def _lack(dataset: DatasetRecord, missing: Sequence[str]) -> str:
+    has = ", ".join(dataset.modalities)
+    return f"needs {' and '.join(missing)}, but {dataset.slug} has {has} only"
+
+
+def _jobs(dataset: DatasetRecord, variant: _Variant) -> Iterator[Job]:
+    modalities = variant.model.yaml.modalities.usable(tuple(dataset.modalities))
+    for seed in variant.seeds:
+        yield Job(
+            dataset=dataset,
+            model=variant.model,
+            parameters=variant.parameters,
+            preprocessing=variant.preprocessing,
+            modalities=modalities,
+            seed=seed,
+            device=variant.device,
+            limits=variant.limits,
+        )
+
+
+def _check_datasets(expansion: _Expansion) -> None:
+    seen: set[str] = set()
+    for index, dataset in enumerate(expansion.datasets):
+        if dataset.slug in seen:
+            expansion.report(f"dataset {dataset.slug!r} is listed twice", "datasets", index)
+        seen.add(dataset.slug)
+
+
+def _variants(expansion: _Expansion) -> Iterator[_Variant]:
+    benchmark = expansion.source.benchmark
+    for index, entry in enumerate(benchmark.models):
+        model = expansion.models.get(entry.model)
+        place = ("models", index)
+        if model is None:
+            expansion.report(unknown_model(entry.model, expansion.models), *place)
+            continue
+        preprocessing, findings = resolve(model, "preprocessing", entry.preprocessing)
+        for name, message in findings:
+            expansion.report(message, *place, "preprocessing", name)
+        device = _device(expansion, entry, model, place)
+        for number, given in enumerate(entry.parameters):
+            parameters, findings = resolve(model, "parameters", given)
+            for name, message in findings:
+                expansion.report(message, *place, "parameters", number, name)
+            yield _Variant(
+                entry=entry,
+                model=model,
+                parameters=parameters,
+                preprocessing=preprocessing,
+                device=device,
+                seeds=entry.seeds or benchmark.seeds,
+                limits=_limits(model, benchmark.resources, entry.resources),
+                place=place,
+            )
+
+
+def _device(
+    expansion: _Expansion, entry: ModelEntry, model: ModelSpec, place: tuple[str | int, ...]
+) -> str:
+    device = entry.device or expansion.source.benchmark.device
+    need = model.yaml.resources.gpu
+    if device != "cpu" and need == "none":
+        expansion.report(
+            f"{model.name} can't use a GPU; give it `device: cpu`, or leave device {device!r} out",
+            *place,
+            "device",
+        )
+    if device == "cpu" and need == "required":
+        expansion.report(f"{model.name} needs a GPU: give it `device: cuda`", *place, "device")
+    return device
+
+
+def _limits(model: ModelSpec, *asked: ResourceLimits) -> Limits:
+    """Model defaults, then the benchmark's, then the entry's: the most particular wins."""
+    resources = model.yaml.resources
+    cpus, memory, time_limit = resources.cpus, resources.memory, None
+    for limits in asked:
+        cpus = limits.cpus or cpus
+        memory = limits.memory or memory
+        time_limit = limits.time_limit or time_limit
+    return Limits(cpus=cpus, memory=memory, time_limit=time_limit)
+
+
+def _check_duplicates(expansion: _Expansion, variants: Sequence[_Variant]) -> None:
+    """Two equal jobs would be one run: almost surely a slip of the pen."""
+    seen: set[tuple[str, str, int]] = set()
+    for variant in variants:
+        settings = json.dumps(
+            [
+                dict(variant.parameters),
+                dict(variant.preprocessing),
+                variant.device.partition(":")[0],
+            ],
+            sort_keys=True,
+        )
+        for seed in variant.seeds:
+            key = (variant.model.name, settings, seed)
+            if key in seen:
+                expansion.report(
+                    f"{variant.model.name} with these parameters and seed {seed} is there already",
+                    *variant.place,
+                )
+            seen.add(key)

@@ -1,0 +1,128 @@
+"""A job: one model, one dataset, one set of parameters, one seed. Pure data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from multiverse.contract.paths import CONTRACT_VERSION
+from multiverse.specs.dataset import DatasetRecord
+from multiverse.specs.model import ModelSpec
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a job may use: CPU cores, bytes of memory, seconds of wall time."""
+
+    cpus: float
+    memory: int
+    time_limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that can change a result. Its hash is the run's id.
+
+    ``runtime`` is the image's digest, or the hash of the environment's lock where no image
+    is used.
+    """
+
+    dataset: str
+    model: str
+    model_version: str
+    runtime: str
+    parameters: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    seed: int
+    device_kind: str
+    contract_version: str
+    labels: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the canonical JSON form."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def differences(self, earlier: Mapping[str, Any]) -> list[str]:
+        """What changed since an earlier run: ``parameter n_factors 15 → 20``."""
+        changes: list[str] = []
+        for name, value in asdict(self).items():
+            before = earlier.get(name)
+            if isinstance(value, Mapping) and isinstance(before, Mapping):
+                changes += _setting_changes(name.removesuffix("s"), before, value)
+            elif value != before:
+                changes.append(f"{_WORDS.get(name, name)} {_short(before)} → {_short(value)}")
+        return changes
+
+
+_WORDS = {"dataset": "dataset fingerprint", "runtime": "image or environment digest"}
+
+
+def _setting_changes(word: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = sorted({*before, *after})
+    return [
+        f"{word} {name} {_short(before.get(name))} → {_short(after.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else text[:21] + "..."
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a plan, before it is known which image will run it."""
+
+    dataset: DatasetRecord
+    model: ModelSpec
+    parameters: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    modalities: tuple[str, ...]
+    seed: int
+    device: str
+    limits: Limits
+
+    @property
+    def name(self) -> str:
+        """For people: ``pbmc/mofa seed 0``."""
+        return f"{self.dataset.slug}/{self.model.name} seed {self.seed}"
+
+    def identity(self, runtime: str) -> Identity:
+        """The job's identity when it is run by that image or environment."""
+        return Identity(
+            dataset=self.dataset.fingerprint,
+            model=self.model.name,
+            model_version=self.model.version,
+            runtime=runtime,
+            parameters=self.parameters,
+            preprocessing=self.preprocessing,
+            seed=self.seed,
+            device_kind=self.device.partition(":")[0],
+            contract_version=CONTRACT_VERSION,
+            labels=self.dataset.labels_fingerprint if self.model.yaml.uses_labels else None,
+        )
+
+
+@dataclass(frozen=True)
+class NotPlanned:
+    """A pair that makes no sense: the dataset lacks what the model needs."""
+
+    dataset: str
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a benchmark comes to."""
+
+    name: str
+    jobs: tuple[Job, ...]
+    not_applicable: tuple[NotPlanned, ...] = ()

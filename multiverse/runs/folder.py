@@ -1,0 +1,99 @@
+"""The classes that name every file of a results folder, of a run and of an attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiverse.contract.paths import OutputFiles
+
+
+@dataclass(frozen=True)
+class RunFolder(OutputFiles):
+    """``<dataset>/<model>/<run-id>/``: complete, immutable, checksummed."""
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def container_log(self) -> Path:
+        return self.folder / "container.log"
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """``attempts/<run-id>/<n>/``: in flight, failed or cancelled.
+
+    Only ``output`` is given to the model; the record and the engine's log lie beside it, out
+    of the model's reach.
+    """
+
+    folder: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.folder.name)
+
+    @property
+    def output(self) -> OutputFiles:
+        return OutputFiles(self.folder / "output")
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def container_log(self) -> Path:
+        return self.folder / "container.log"
+
+    @property
+    def staged(self) -> RunFolder:
+        """Where a checked run is put together before the rename that publishes it."""
+        return RunFolder(self.folder / "staged")
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """``<output>/``: runs, attempts and what is derived from them."""
+
+    folder: Path
+
+    @property
+    def benchmark(self) -> Path:
+        return self.folder / "benchmark.yaml"
+
+    @property
+    def runs_table(self) -> Path:
+        return self.folder / "runs.csv"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / ".multiverse.lock"
+
+    @property
+    def attempts(self) -> Path:
+        return self.folder / "attempts"
+
+    def run(self, dataset: str, model: str, run_id: str) -> RunFolder:
+        return RunFolder(self.folder / dataset / model / run_id)
+
+    def attempts_of(self, run_id: str) -> list[AttemptFolder]:
+        """Every attempt that left a folder, oldest first."""
+        parent = self.attempts / run_id
+        if not parent.is_dir():
+            return []
+        numbers = sorted(int(entry.name) for entry in parent.iterdir() if entry.name.isdigit())
+        return [AttemptFolder(parent / str(number)) for number in numbers]
+
+    def new_attempt(self, run_id: str) -> AttemptFolder:
+        """A fresh attempt folder with an empty output folder, numbered after the last one."""
+        earlier = self.attempts_of(run_id)
+        number = earlier[-1].number + 1 if earlier else 1
+        attempt = AttemptFolder(self.attempts / run_id / str(number))
+        attempt.output.folder.mkdir(parents=True)
+        return attempt

@@ -1,0 +1,89 @@
+"""From a checked attempt to a run folder, by one rename."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from multiverse.contract.files import check_regular
+from multiverse.contract.output import MAX_BYTES
+from multiverse.runs.folder import AttemptFolder, RunFolder
+from multiverse.runs.record import RunRecord
+from multiverse.runs.writing import disk_errors, sha256, sync, write_atomic
+
+#: The contract's files that become part of a run. The job is written by the runner itself,
+#: because the model could have changed its own copy.
+PUBLISHED = ("embeddings.h5", "metrics.json", "metrics.jsonl", "umap.png", "run.log")
+
+
+def publish(
+    attempt: AttemptFolder, target: RunFolder, record: RunRecord, job_spec: str
+) -> RunRecord:
+    """Move the files of a checked attempt to the run's own place; returns the final record.
+
+    The run folder appears complete or not at all. What else the model wrote is named in the
+    record and goes with the attempt. Raises :class:`DiskFull` or :class:`ResultsError`.
+    """
+    staged = attempt.staged
+    with disk_errors(attempt.folder):
+        shutil.rmtree(staged.folder, ignore_errors=True)
+        staged.folder.mkdir()
+        ignored = _take(attempt, staged)
+        write_atomic(staged.job_spec, job_spec)
+        attempt.container_log.replace(staged.container_log)
+        final = record.model_copy(
+            update={"checksums": checksums(staged.folder), "ignored_files": tuple(ignored)}
+        )
+        write_atomic(staged.record, final.to_json())
+        for path in staged.folder.iterdir():
+            sync(path)
+            path.chmod(0o444)
+        sync(staged.folder)
+        target.folder.parent.mkdir(parents=True, exist_ok=True)
+        staged.folder.rename(target.folder)
+        sync(target.folder.parent)
+    discard(attempt)
+    return final
+
+
+def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
+    ignored = []
+    for path in sorted(attempt.output.folder.iterdir()):
+        if path.name in PUBLISHED:
+            check_regular(path, max_bytes=MAX_BYTES[path.name])
+            path.replace(staged.folder / path.name)
+        elif path.name != "job_spec.json":
+            ignored.append(path.name)
+    return ignored[:100]
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a run but its record."""
+    return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != "run.json"}
+
+
+def discard(attempt: AttemptFolder) -> None:
+    """Remove an attempt's folder, and the folders above it that it leaves empty."""
+    shutil.rmtree(attempt.folder, ignore_errors=True)
+    remove_empty((attempt.folder.parent, attempt.folder.parent.parent))
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those folders that hold nothing, in the order given."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+
+
+def is_intact(run: RunFolder) -> bool:
+    """Whether a published run has its record and every file that the record names.
+
+    Presence only; ``verify`` recomputes the checksums.
+    """
+    if not run.record.is_file():
+        return False
+    record = RunRecord.read(run.record)
+    return all((run.folder / name).is_file() for name in record.checksums)

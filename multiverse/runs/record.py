@@ -1,0 +1,126 @@
+"""``run.json``: the record of one attempt, complete or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from multiverse.contract.job_spec import ImageReference
+from multiverse.errors import ResultsError
+
+RECORD_MAX_BYTES = 16 * 1024 * 1024
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+class RunState(StrEnum):
+    """How an attempt ended."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not_applicable"
+    CANCELLED = "cancelled"
+
+
+class Cause(StrEnum):
+    """Why an attempt did not complete; read from where it is known, never guessed."""
+
+    OUT_OF_MEMORY = "out_of_memory"
+    TIME_LIMIT = "time_limit"
+    MODEL_ERROR = "model_error"
+    BAD_OUTPUT = "bad_output"
+    ENGINE_LOST = "engine_lost"
+    ENGINE_ERROR = "engine_error"
+    DISK_FULL = "disk_full"
+    KILLED = "killed"
+    CANCELLED = "cancelled"
+    NOT_APPLICABLE = "not_applicable"
+
+
+class Usage(_Frozen):
+    """What an attempt used, as the engine measured it.
+
+    ``peak_memory_bytes`` is the highest resident (anonymous) memory that was sampled;
+    ``peak_cgroup_bytes`` the kernel's own high-water mark of the container, which also counts
+    cached file pages and is exact. None where the engine can't tell.
+    """
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    peak_cgroup_bytes: int | None = None
+
+
+class EngineFacts(_Frozen):
+    """Which engine ran it, and what stood between the model and the machine."""
+
+    name: str
+    version: str
+    isolation: str
+
+
+class RunRecord(_Frozen):
+    """Everything a stranger needs to repeat the run and to trust its files."""
+
+    run_id: str
+    attempt: int
+    state: RunState
+    cause: Cause | None = None
+    message: str = ""
+    findings: tuple[str, ...] = ()
+    exit_code: int | None = None
+    dataset: str
+    dataset_fingerprint: str
+    n_obs: int
+    model: str
+    model_version: str
+    seed: int
+    device: str
+    parameters: dict[str, Any]
+    preprocessing: dict[str, Any]
+    modalities: tuple[str, ...]
+    identity: dict[str, Any]
+    image: ImageReference | None
+    environment_lock: str | None
+    engine: EngineFacts
+    limits: dict[str, float | int | None]
+    threads: int
+    usage: Usage
+    n_dims: int | None = None
+    started_at: str
+    finished_at: str
+    host: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    checksums: dict[str, str] = Field(default_factory=dict, description="SHA-256 of each file")
+    ignored_files: tuple[str, ...] = Field(
+        default=(), description="what the model wrote beside the contract's files"
+    )
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Read ``run.json``; :class:`ResultsError` if it is damaged."""
+        try:
+            if path.stat().st_size > RECORD_MAX_BYTES:
+                raise ResultsError(f"{path} is too large to be a run's record")
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ResultsError(
+                f"{path} is not a run's record: {error}",
+                remedy="Move that folder away; the next run makes it anew.",
+            ) from error
+
+    @staticmethod
+    def read_identity(path: Path) -> Mapping[str, Any]:
+        """Only the identity, without validating the rest."""
+        identity = json.loads(path.read_bytes()).get("identity", {})
+        return identity if isinstance(identity, dict) else {}

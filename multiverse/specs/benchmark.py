@@ -1,0 +1,142 @@
+"""``benchmark.yaml``: which models on which datasets, with which parameters and seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from multiverse.contract.job_spec import Device
+from multiverse.errors import Problem, SpecError
+from multiverse.specs.names import Slug
+from multiverse.specs.quantity import Duration, MemoryAmount
+from multiverse.specs.yaml_file import YamlFile
+
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
+Settings = dict[str, JsonValue]
+DATA_SUFFIXES = (".h5ad", ".h5mu")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _dataset_shorthand(value: Any) -> Any:
+    """``pbmc`` names a registered dataset, ``data/pbmc.h5mu`` a file."""
+    if not isinstance(value, str):
+        return value
+    if value.endswith(DATA_SUFFIXES) or "/" in value:
+        return {"path": value}
+    return {"slug": value}
+
+
+def _model_shorthand(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class DatasetEntry(_Frozen):
+    """A registered dataset by its slug, or a file that is registered on the way."""
+
+    slug: Slug | None = None
+    path: Path | None = None
+    batch_key: str | None = None
+    label_key: str | None = None
+    unlabelled: tuple[str, ...] = ()
+    modalities: dict[str, str] = Field(default_factory=dict)
+    layer: str | None = None
+    intersect: bool = False
+
+    @model_validator(mode="after")
+    def _names_something(self) -> DatasetEntry:
+        if self.slug is None and self.path is None:
+            raise ValueError("needs a slug (of a registered dataset) or a path (of a file)")
+        settings = self.model_fields_set - {"slug", "path"}
+        if self.path is None and settings:
+            raise ValueError(
+                f"{', '.join(sorted(settings))}: said when a file is registered, so this entry "
+                "needs a path"
+            )
+        return self
+
+
+class ResourceLimits(_Frozen):
+    """What one job may use; what is left out comes from ``model.yaml``."""
+
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    memory: MemoryAmount | None = None
+    time_limit: Duration | None = None
+
+
+class ModelEntry(_Frozen):
+    """A model with one or several sets of parameters."""
+
+    model: Slug
+    parameters: Annotated[
+        tuple[Settings, ...], BeforeValidator(_one_or_many), Field(min_length=1)
+    ] = ({},)
+    preprocessing: Settings = Field(default_factory=dict)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    device: Device | None = None
+    resources: ResourceLimits = ResourceLimits()
+
+
+class Benchmark(_Frozen):
+    """A whole benchmark: the product of datasets, models, parameter sets and seeds."""
+
+    name: str = Field(default="multiverse", min_length=1, max_length=200)
+    datasets: tuple[Annotated[DatasetEntry, BeforeValidator(_dataset_shorthand)], ...] = Field(
+        min_length=1
+    )
+    models: tuple[Annotated[ModelEntry, BeforeValidator(_model_shorthand)], ...] = Field(
+        min_length=1
+    )
+    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
+    device: Device = "cpu"
+    resources: ResourceLimits = ResourceLimits()
+    tags: dict[str, str] = Field(default_factory=dict)
+    output: Path | None = None
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The published JSON Schema (``docs/schemas/benchmark.schema.json``)."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **cls.model_json_schema(),
+        }
+
+
+class BenchmarkSource:
+    """A benchmark and where it was written, so that later findings can name the line too."""
+
+    def __init__(self, benchmark: Benchmark, file: YamlFile | None = None) -> None:
+        self.benchmark = benchmark
+        self._file = file
+
+    @classmethod
+    def load(cls, path: Path) -> BenchmarkSource:
+        """Read a file. Paths in it are relative to its folder. :class:`SpecError` lists all."""
+        file = YamlFile(path)
+        parsed = file.parse(Benchmark)
+        base = path.resolve().parent
+        datasets = tuple(
+            entry if entry.path is None else entry.model_copy(update={"path": base / entry.path})
+            for entry in parsed.datasets
+        )
+        output = None if parsed.output is None else base / parsed.output
+        return cls(parsed.model_copy(update={"datasets": datasets, "output": output}), file)
+
+    def problem(self, message: str, *location: str | int) -> Problem:
+        """A finding about one place of the benchmark."""
+        where = ".".join(map(str, location))
+        line = None if self._file is None else self._file.line(location)
+        return Problem(message, line, where)
+
+    def error(self, problems: list[Problem]) -> SpecError:
+        """All findings as one error, in the order of the file."""
+        name = "command line" if self._file is None else str(self._file.path)
+        return SpecError(name, sorted(problems, key=lambda problem: problem.line or 0))
