@@ -37,8 +37,8 @@ def locked(results: ResultsFolder) -> Iterator[None]:
             holder.write_text(f"process {os.getpid()} on {platform.node()}\n")
         yield
     finally:
+        # The lock's own file stays: removing it would let two runners lock different files.
         holder.unlink(missing_ok=True)
-        results.lock.unlink(missing_ok=True)
         lock.release()
 
 

@@ -1,0 +1,80 @@
+"""What a container uses, read from its control group on this machine (cgroup v1 and v2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at a control group: seconds and bytes."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    peak_bytes: int | None
+    oom_kills: int
+
+
+class ControlGroup:
+    """The control group of a process, or None where it can't be seen (a remote daemon)."""
+
+    def __init__(self, memory: Path, cpu: Path, version: int) -> None:
+        self._memory = memory
+        self._cpu = cpu
+        self._version = version
+
+    @classmethod
+    def of(cls, pid: int, container_id: str) -> ControlGroup | None:
+        """The group of a container's first process, if it is on this machine.
+
+        The container's id must be part of the path: on another machine the same process
+        number is somebody else.
+        """
+        try:
+            lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        except OSError:
+            return None
+        paths: dict[str, str] = {}
+        for line in lines:
+            _, controllers, path = line.split(":", 2)
+            paths |= dict.fromkeys(controllers.split(","), path.lstrip("/"))
+        if container_id not in (paths.get("memory") or paths.get("") or ""):
+            return None
+        if "memory" in paths:
+            memory = CGROUP_ROOT / "memory" / paths["memory"]
+            cpu = CGROUP_ROOT / "cpuacct" / paths.get("cpuacct", paths["memory"])
+            return cls(memory, cpu, 1)
+        unified = CGROUP_ROOT / paths[""]
+        return cls(unified, unified, 2)
+
+    def read(self) -> Reading | None:
+        """The figures of this moment, or None when the group is gone."""
+        try:
+            return self._read_v1() if self._version == 1 else self._read_v2()
+        except (OSError, KeyError, ValueError):
+            return None
+
+    def _read_v1(self) -> Reading:
+        return Reading(
+            cpu_seconds=int((self._cpu / "cpuacct.usage").read_text()) / 1e9,
+            memory_bytes=_table(self._memory / "memory.stat")["total_rss"],
+            peak_bytes=int((self._memory / "memory.max_usage_in_bytes").read_text()),
+            oom_kills=_table(self._memory / "memory.oom_control").get("oom_kill", 0),
+        )
+
+    def _read_v2(self) -> Reading:
+        peak = self._memory / "memory.peak"
+        return Reading(
+            cpu_seconds=_table(self._cpu / "cpu.stat")["usage_usec"] / 1e6,
+            memory_bytes=_table(self._memory / "memory.stat")["anon"],
+            peak_bytes=int(peak.read_text()) if peak.exists() else None,
+            oom_kills=_table(self._memory / "memory.events").get("oom_kill", 0),
+        )
+
+
+def _table(path: Path) -> dict[str, int]:
+    pairs = (line.split() for line in path.read_text().splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}

@@ -1,0 +1,58 @@
+"""Which engine runs the jobs: the named one, or the best there is on this machine."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+
+from multiverse.engines.protocol import Engine, Say
+from multiverse.errors import EngineUnavailable, UsageError
+
+AUTO = "auto"
+
+
+def engine_names() -> list[str]:
+    """The built-in engines and those that other packages register."""
+    return ["docker", "local", *sorted(point.name for point in _third_party())]
+
+
+def choose_engine(name: str, say: Say) -> Engine:
+    """An engine that answers. ``auto``: Docker where a daemon is reachable, otherwise local.
+
+    Raises :class:`UsageError` for an unknown name, :class:`EngineUnavailable` if the named
+    engine is not there; only ``auto`` ever falls back, and says so.
+    """
+    if name != AUTO:
+        engine = _make(name)
+        engine.facts()
+        return engine
+    docker = _make("docker")
+    try:
+        facts = docker.facts()
+    except EngineUnavailable as error:
+        say(f"engine: local, because {error}; models are isolated by environment only")
+        return _make("local")
+    say(f"engine: docker {facts.version}")
+    return docker
+
+
+def _make(name: str) -> Engine:
+    """Engines are loaded by name: the SDK of one is no business of the others."""
+    if name == "docker":
+        from multiverse.engines.docker import DockerEngine
+
+        return DockerEngine()
+    if name == "local":
+        from multiverse.engines.local import LocalEngine
+
+        return LocalEngine()
+    for point in _third_party():
+        if point.name == name:
+            engine: Engine = point.load()()
+            return engine
+    raise UsageError(
+        f"there is no engine {name!r:.60}", remedy=f"Choose one of: {', '.join(engine_names())}."
+    )
+
+
+def _third_party() -> list[EntryPoint]:
+    return list(entry_points(group="multiverse.engines"))

@@ -1,0 +1,185 @@
+"""Jobs in containers of this machine's Docker daemon, by the Docker SDK for Python."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from multiverse.contract.job_spec import ImageReference
+from multiverse.engines.docker_container import DockerContainer
+from multiverse.engines.protocol import Execution, Running, Runtime, Say
+from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
+from multiverse.runs.record import EngineFacts
+from multiverse.specs.model import ModelSpec
+
+ISOLATION = (
+    "container: no network, read-only root, caller's uid, no capabilities, no new privileges, "
+    "memory, CPU and process limits"
+)
+#: Seconds to wait for one answer of the daemon (starting a container on a loaded machine is slow).
+DAEMON_TIMEOUT = 120
+LABEL = "multiverse"
+TMPFS_SIZE = "1g"
+PIDS_LIMIT = 512
+
+
+class DockerEngine:
+    """The engine ``docker``."""
+
+    name = "docker"
+
+    def __init__(self) -> None:
+        self._clients = threading.local()
+
+    def facts(self) -> EngineFacts:
+        with daemon_errors():
+            version = self._client().version()
+        return EngineFacts(
+            name=self.name, version=str(version.get("Version", "")), isolation=ISOLATION
+        )
+
+    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+        """The model's image by its tag, built first if it is not there and ``build``."""
+        image = self._find(model)
+        if image is None:
+            if not (build and model.dockerfile.is_file()):
+                raise ImageMissing(
+                    f"the image {model.image_tag} of {model.name} is not on this machine",
+                    remedy=f"Build it: multiverse build {model.name}"
+                    if model.dockerfile.is_file()
+                    else f"Load or pull it: docker pull {model.image_tag}",
+                )
+            from multiverse.images.build import build_model
+
+            build_model(model, say=say)
+            image = self._find(model)
+        if image is None:
+            raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
+        reference = ImageReference(tag=model.image_tag, digest=_digest(image))
+        return Runtime(model=model, image=reference, handle=image["Id"])
+
+    def check_device(self, device: str) -> None:
+        if device == "cpu":
+            return
+        with daemon_errors():
+            info = self._client().info()
+        if "nvidia" not in info.get("Runtimes", {}) and not info.get("DiscoveredDevices"):
+            raise EngineError(
+                f"device {device} was asked for, but this Docker daemon offers no GPU",
+                remedy="Install the NVIDIA container toolkit, or run with --device cpu.",
+            )
+
+    def start(self, execution: Execution) -> Running:
+        with daemon_errors():
+            return DockerContainer.start(self._client(), container_options(execution), execution)
+
+    def sweep(self, labels: Mapping[str, str]) -> int:
+        wanted = [f"{key}={value}" for key, value in labels.items()]
+        with daemon_errors():
+            client = self._client()
+            found = client.containers(all=True, filters={"label": wanted})
+            for container in found:
+                _remove(client, container["Id"])
+        return len(found)
+
+    def _find(self, model: ModelSpec) -> dict[str, Any] | None:
+        from docker.errors import ImageNotFound
+
+        with daemon_errors():
+            try:
+                image: dict[str, Any] = self._client().inspect_image(model.image_tag)
+            except ImageNotFound:
+                return None
+        return image
+
+    def _client(self) -> Any:
+        """One low-level client a thread: requests' sessions are not made to be shared."""
+        if not hasattr(self._clients, "client"):
+            from docker import APIClient
+            from docker.utils import kwargs_from_env
+
+            with daemon_errors():
+                self._clients.client = APIClient(
+                    version="auto", timeout=DAEMON_TIMEOUT, **kwargs_from_env()
+                )
+        return self._clients.client
+
+
+def container_options(execution: Execution) -> dict[str, Any]:
+    """What the daemon is asked to create; the whole sandbox is in this one place."""
+    from docker.types import DeviceRequest, LogConfig, Mount
+
+    devices = []
+    if execution.device != "cpu":
+        _, _, number = execution.device.partition(":")
+        ids = {"device_ids": [number]} if number else {"count": 1}
+        devices = [DeviceRequest(capabilities=[["gpu"]], **ids)]
+    mounts = [Mount("/output", str(execution.output), type="bind", read_only=False)]
+    if execution.data.is_file():
+        mounts.append(Mount("/input/data.h5mu", str(execution.data), type="bind", read_only=True))
+    return {
+        "image": execution.runtime.handle,
+        "user": f"{os.getuid()}:{os.getgid()}",
+        "labels": {LABEL: "job", **execution.labels},
+        "environment": {"HOME": "/tmp", "TMPDIR": "/tmp", **execution.environment},  # noqa: S108
+        "host_config": {
+            "network_mode": "none",
+            "read_only": True,
+            "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={TMPFS_SIZE}"},  # noqa: S108
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+            "mem_limit": execution.memory,
+            "memswap_limit": execution.memory,
+            "nano_cpus": round(execution.cpus * 1e9),
+            "pids_limit": PIDS_LIMIT,
+            "mounts": mounts,
+            "device_requests": devices,
+            "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"}),
+        },
+    }
+
+
+def _digest(image: Mapping[str, Any]) -> str:
+    """The registry's digest where the image came from one, otherwise the image's own id."""
+    for reference in image.get("RepoDigests") or []:
+        _, _, digest = reference.rpartition("@")
+        if digest:
+            return str(digest)
+    return str(image["Id"])
+
+
+def _remove(client: Any, container_id: str) -> None:
+    from docker.errors import APIError, NotFound
+
+    try:
+        client.remove_container(container_id, force=True, v=True)
+    except NotFound:
+        return
+    except APIError as error:
+        if error.status_code != 409:  # its removal is already in progress
+            raise
+
+
+@contextmanager
+def daemon_errors() -> Iterator[None]:
+    """Turn what the SDK raises into errors a user can act on."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(f"the Docker daemon refused: {error.explanation or error}") from error
+    except (DockerException, RequestException) as error:
+        if "ermission denied" in str(error):
+            raise EngineUnavailable(
+                "the Docker daemon is there, but you may not use it",
+                remedy="Ask to be added to the group docker, or run with --engine local.",
+            ) from error
+        raise EngineUnavailable(
+            "no Docker daemon answers",
+            remedy="Start Docker (or set DOCKER_HOST), or run with --engine local.",
+        ) from error

@@ -1,0 +1,197 @@
+"""One running container: watched, measured, and removed on every way out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+from multiverse.engines.cgroup import ControlGroup, Reading
+from multiverse.engines.log_sink import LogSink
+from multiverse.engines.meter import Meter
+from multiverse.engines.protocol import Ending, Execution
+from multiverse.runs.record import Cause
+
+SAMPLE_SECONDS = 0.1
+
+
+class DockerContainer:
+    """A started container (:class:`multiverse.engines.protocol.Running`)."""
+
+    def __init__(self, client: Any, container_id: str, execution: Execution) -> None:
+        self._client = client
+        self._id = container_id
+        self._sink = LogSink(execution.log, execution.echo)
+        self._meter = Meter()
+        self._ended = threading.Event()
+        self._lost: Exception | None = None
+        self._group: ControlGroup | None = None
+        self._threads: list[threading.Thread] = []
+
+    @classmethod
+    def start(cls, client: Any, options: dict[str, Any], execution: Execution) -> DockerContainer:
+        """Create and start; what was created is removed again if it can't be started."""
+        host = client.create_host_config(**options.pop("host_config"))
+        created = client.create_container(**options, host_config=host)
+        container = cls(client, created["Id"], execution)
+        try:
+            container._run()
+        except BaseException:
+            container._remove()
+            raise
+        return container
+
+    def _run(self) -> None:
+        output = self._client.attach(self._id, stdout=True, stderr=True, stream=True, logs=True)
+        self._meter = Meter()
+        self._client.start(self._id)
+        state = self._client.inspect_container(self._id)["State"]
+        self._group = ControlGroup.of(state["Pid"], self._id)
+        self._spawn(self._sink.copy, output)
+        self._spawn(self._sample)
+
+    def _spawn(self, target: Any, *arguments: Any) -> None:
+        thread = threading.Thread(target=self._guard, args=(target, *arguments), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _guard(self, target: Any, *arguments: Any) -> None:
+        """A thread that fails must not fail in silence: the daemon was lost on the way."""
+        try:
+            target(*arguments)
+        except Exception as error:
+            self._lost = self._lost or error
+
+    def _sample(self) -> None:
+        """Watch until the container has ended. The log's end is not the container's end."""
+        while not self._ended.is_set():
+            if self._group is not None:
+                reading = self._group.read()
+                self._meter.add(reading)
+                if reading is not None:
+                    self._ended.wait(SAMPLE_SECONDS)
+                    continue
+            if self._stopped():
+                self._ended.set()
+            elif self._group is None:
+                self._meter.add(self._ask())
+                self._ended.wait(SAMPLE_SECONDS)
+
+    def _stopped(self) -> bool:
+        try:
+            result = self._client.wait(self._id, timeout=1)
+        except Exception as error:
+            if _is_timeout(error):
+                return False
+            self._lost = error
+            self._ended.set()
+            return True
+        return "StatusCode" in result
+
+    def _ask(self) -> Reading | None:
+        """The daemon's own figures, for a daemon whose control groups can't be seen."""
+        stats = self._client.stats(self._id, stream=False, one_shot=True)
+        memory = stats.get("memory_stats", {})
+        detail = memory.get("stats", {})
+        if "usage" not in memory:
+            return None
+        return Reading(
+            cpu_seconds=stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+            memory_bytes=detail.get("anon", detail.get("total_rss", memory["usage"])),
+            peak_bytes=memory.get("max_usage"),
+            oom_kills=0,
+        )
+
+    def wait(self, seconds: float) -> bool:
+        return self._ended.wait(seconds)
+
+    def usage(self) -> Any:
+        return self._meter.usage()
+
+    def stop(self, grace: float) -> None:
+        """TERM, then KILL after ``grace`` seconds."""
+        with suppress(Exception):
+            self._client.kill(self._id, signal="SIGTERM")
+        if not self._ended.wait(grace):
+            with suppress(Exception):
+                self._client.kill(self._id, signal="SIGKILL")
+            self._ended.wait(10)
+
+    def ending(self) -> Ending:
+        for thread in self._threads:
+            thread.join(10)
+        try:
+            state = self._client.inspect_container(self._id)["State"]
+        except Exception as error:
+            self._meter.end()
+            detail = str(self._lost or error)
+            return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), detail)
+        self._meter.end(_wall_seconds(state))
+        return Ending(
+            exit_code=state["ExitCode"],
+            cause=self._cause(state),
+            usage=self._meter.usage(),
+            detail=state.get("Error", ""),
+        )
+
+    def _cause(self, state: dict[str, Any]) -> Cause | None:
+        if state.get("Running"):
+            return Cause.ENGINE_LOST
+        if state["ExitCode"] == 0:
+            return None
+        if state.get("OOMKilled") or self._meter.oom_kills:
+            return Cause.OUT_OF_MEMORY
+        if state["ExitCode"] in (137, 143):  # nobody but a person or the daemon sends these
+            return Cause.KILLED
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._remove()
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def _remove(self) -> None:
+        from docker.errors import APIError, NotFound
+        from requests.exceptions import RequestException
+
+        for pause in (0.0, 0.5, 2.0):
+            time.sleep(pause)
+            try:
+                self._client.remove_container(self._id, force=True, v=True)
+            except NotFound:
+                return
+            except (APIError, RequestException):
+                continue  # the next sweep of this results folder finds it by its labels
+            return
+
+
+def _is_timeout(error: Exception) -> bool:
+    from requests.exceptions import ConnectionError as Broken
+    from requests.exceptions import Timeout
+
+    return isinstance(error, Timeout) or (isinstance(error, Broken) and "timed out" in str(error))
+
+
+def _wall_seconds(state: dict[str, Any]) -> float | None:
+    """From the daemon's own clock; it writes nanoseconds, of which Python takes micro."""
+    try:
+        started, finished = (
+            datetime.fromisoformat(state[key][:26].rstrip("Z") + "+00:00")
+            for key in ("StartedAt", "FinishedAt")
+        )
+    except (KeyError, ValueError):
+        return None
+    seconds = (finished - started).total_seconds()
+    return seconds if seconds >= 0 else None

@@ -1,0 +1,120 @@
+"""The embedded engine: one locked environment a model, run as a process of this machine.
+
+It isolates by environment only: no image, no network barrier, no read-only root. The record
+and the terminal say so.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
+from multiverse.engines.local_process import LocalProcess
+from multiverse.engines.protocol import Execution, Running, Runtime, Say
+from multiverse.errors import EngineError, ImageMissing
+from multiverse.images.environment import LockedEnvironment, find_environment, prepare_environment
+from multiverse.registry.home import cache
+from multiverse.registry.models import BUILT_IN
+from multiverse.runs.record import EngineFacts
+from multiverse.specs.model import ModelSpec
+
+ISOLATION = "environment only: a locked environment and a process, no container"
+LABELS_VARIABLE = "MULTIVERSE_LABELS"
+
+
+class LocalEngine:
+    """The engine ``local``."""
+
+    name = "local"
+
+    def facts(self) -> EngineFacts:
+        return EngineFacts(name=self.name, version=platform.release(), isolation=ISOLATION)
+
+    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+        """The model's locked environment, made first if it is not there and ``build``."""
+        environment = find_environment(model, cache=cache())
+        if environment is None:
+            if not model.requirements.is_file():
+                raise ImageMissing(
+                    f"{model.name} has no requirements.txt, so it runs in its image only",
+                    remedy="Run it with --engine docker.",
+                )
+            if not build:
+                raise ImageMissing(
+                    f"the environment of {model.name} is not on this machine",
+                    remedy="Run once without --no-build.",
+                )
+            environment = prepare_environment(model, cache=cache(), say=say)
+        return Runtime(model=model, environment_lock=environment.lock_hash, handle=environment)
+
+    def check_device(self, device: str) -> None:
+        if device != "cpu" and not Path("/dev/nvidiactl").exists():
+            raise EngineError(
+                f"device {device} was asked for, but this machine has no NVIDIA GPU",
+                remedy="Run with --device cpu, or on a machine with a GPU.",
+            )
+
+    def start(self, execution: Execution) -> Running:
+        scratch = Path(tempfile.mkdtemp(prefix="multiverse-"))
+        try:
+            environment: LockedEnvironment = execution.runtime.handle
+            return LocalProcess.start(
+                command(environment, execution.runtime.model),
+                environment=variables(execution, environment, scratch),
+                scratch=scratch,
+                execution=execution,
+            )
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+
+    def sweep(self, labels: Mapping[str, str]) -> int:
+        """End processes of earlier runners that carry these labels."""
+        found = 0
+        for process in psutil.process_iter():
+            try:
+                carried = process.environ().get(LABELS_VARIABLE, "").splitlines()
+                if {f"{key}={value}" for key, value in labels.items()} <= set(carried):
+                    process.kill()
+                    found += 1
+            except psutil.Error:
+                continue
+        return found
+
+
+def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
+    """How the model is started: a module of the SDK's folder, or the model's own folder."""
+    if model.folder.parent == BUILT_IN:
+        return [str(environment.python), "-m", f"multiverse.models.{model.name}"]
+    return [str(environment.python), str(model.folder)]
+
+
+def variables(
+    execution: Execution, environment: LockedEnvironment, scratch: Path
+) -> dict[str, str]:
+    """A clean set of environment variables: nothing of the caller's but the language."""
+    numba = environment.folder / "numba-cache"
+    clean = {
+        "PATH": f"{environment.python.parent}:/usr/bin:/bin",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "MPLCONFIGDIR": str(scratch),
+        "NUMBA_CACHE_DIR": str(numba),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "PYTHONPATH": str(environment.sdk),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",
+        INPUT_VARIABLE: str(execution.data),
+        OUTPUT_VARIABLE: str(execution.output),
+        LABELS_VARIABLE: "\n".join(f"{key}={value}" for key, value in execution.labels.items()),
+    }
+    if execution.device != "cpu" and "CUDA_VISIBLE_DEVICES" in os.environ:
+        clean["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
+    return {**clean, **execution.environment}

@@ -1,0 +1,152 @@
+"""One running process of the embedded engine: watched, limited, and ended on every way out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+
+from multiverse.engines.cgroup import Reading
+from multiverse.engines.log_sink import LogSink
+from multiverse.engines.meter import Meter
+from multiverse.engines.protocol import Ending, Execution
+from multiverse.runs.record import Cause, Usage
+
+SAMPLE_SECONDS = 0.2
+
+
+class LocalProcess:
+    """A started process group (:class:`multiverse.engines.protocol.Running`)."""
+
+    def __init__(self, process: subprocess.Popen[bytes], scratch: Path, execution: Execution):
+        self._process = process
+        self._scratch = scratch
+        self._memory_limit = execution.memory
+        self._meter = Meter()
+        self._ended = threading.Event()
+        self._cause: Cause | None = None
+        self._exit_code: int | None = None
+        sink = LogSink(execution.log, execution.echo)
+        assert process.stdout is not None  # noqa: S101 - opened as a pipe below
+        self._threads = [
+            threading.Thread(target=sink.copy, args=(_chunks(process.stdout),), daemon=True),
+            threading.Thread(target=self._watch, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    def start(
+        cls,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        scratch: Path,
+        execution: Execution,
+    ) -> LocalProcess:
+        """Start a command in a session of its own, so that all it starts can be ended."""
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=scratch,
+            env=dict(environment),
+            start_new_session=True,
+            close_fds=True,
+        )
+        return cls(process, scratch, execution)
+
+    def _watch(self) -> None:
+        """Measure and limit until the process ends; then take its exact figures."""
+        handle = psutil.Process(self._process.pid)
+        while True:
+            pid, status, resources = os.wait4(self._process.pid, os.WNOHANG)
+            if pid:
+                break
+            reading = _read(handle)
+            self._meter.add(reading)
+            if reading is not None and reading.memory_bytes > self._memory_limit:
+                self._cause = self._cause or Cause.OUT_OF_MEMORY
+                self._signal(signal.SIGKILL)
+            self._ended.wait(SAMPLE_SECONDS)
+        cpu = resources.ru_utime + resources.ru_stime
+        self._meter.add(Reading(cpu, resources.ru_maxrss * 1024, None, 0))
+        self._meter.end()
+        self._exit_code = os.waitstatus_to_exitcode(status)
+        self._process.returncode = self._exit_code
+        self._signal(signal.SIGKILL)  # whatever it left running in its session
+        self._ended.set()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def wait(self, seconds: float) -> bool:
+        return self._ended.wait(seconds)
+
+    def usage(self) -> Usage:
+        return self._meter.usage()
+
+    def stop(self, grace: float) -> None:
+        """TERM to the whole group, then KILL after ``grace`` seconds."""
+        self._signal(signal.SIGTERM)
+        if not self._ended.wait(grace):
+            self._signal(signal.SIGKILL)
+            self._ended.wait(10)
+
+    def ending(self) -> Ending:
+        for thread in self._threads:
+            thread.join(10)
+        code = self._exit_code
+        if code is not None and code < 0 and self._cause is None:
+            name = signal.Signals(-code).name
+            return Ending(128 - code, Cause.KILLED, self._meter.usage(), f"ended by {name}")
+        status = code if code is None or code >= 0 else 128 - code
+        return Ending(status, self._cause, self._meter.usage())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not self._ended.is_set():
+            self._signal(signal.SIGKILL)
+        for thread in self._threads:
+            thread.join(10)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """What the process prints, as it comes, until every writer has closed the pipe."""
+    with stream:
+        while chunk := os.read(stream.fileno(), 64 * 1024):
+            yield chunk
+
+
+def _read(process: psutil.Process) -> Reading | None:
+    """Resident memory and CPU time of the process and what it started."""
+    memory, cpu = 0, 0.0
+    try:
+        family = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return None
+    for member in family:
+        with suppress(psutil.Error):
+            memory += member.memory_info().rss
+            times = member.cpu_times()
+            cpu += times.user + times.system
+    return Reading(cpu, memory, None, 0)

@@ -1,0 +1,124 @@
+"""The seam between the runner and what executes a job: an engine, an execution, a running job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from multiverse.contract.job_spec import ImageReference
+from multiverse.runs.record import Cause, EngineFacts, Usage
+from multiverse.specs.model import ModelSpec
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What will run a model: an image, or a locked environment. Made once per model and plan."""
+
+    model: ModelSpec
+    image: ImageReference | None = None
+    environment_lock: str | None = None
+    #: What the engine itself needs to start it; nobody else looks inside.
+    handle: Any = None
+
+    @property
+    def digest(self) -> str:
+        """The part of a run's identity that stands for the software."""
+        if self.image is not None:
+            return self.image.digest
+        if self.environment_lock is None:
+            raise ValueError("a runtime has either an image or an environment lock")
+        return self.environment_lock
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One attempt, as an engine is asked to execute it.
+
+    ``output`` is the only folder the model may write to. ``memory`` is in bytes; ``labels``
+    mark whatever the engine starts, so that it can be found again.
+    """
+
+    runtime: Runtime
+    data: Path
+    output: Path
+    log: Path
+    cpus: float
+    memory: int
+    device: str
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    echo: Callable[[bytes], None] | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended, as far as the engine knows.
+
+    ``cause`` is None when the process ended by itself; what its exit code means is the
+    contract's matter, not the engine's.
+    """
+
+    exit_code: int | None
+    cause: Cause | None
+    usage: Usage
+    detail: str = ""
+
+
+class Running(Protocol):
+    """A started job. A context manager: leaving it removes the job, however it is left."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most that long; True once the job has ended."""
+        ...
+
+    def usage(self) -> Usage:
+        """What it has used up to now."""
+        ...
+
+    def stop(self, grace: float) -> None:
+        """Ask it to end (TERM), and after ``grace`` seconds make it (KILL)."""
+        ...
+
+    def ending(self) -> Ending:
+        """How it ended; only after :meth:`wait` said so."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class Engine(Protocol):
+    """One way to execute jobs. Third-party engines register under ``multiverse.engines``."""
+
+    name: str
+
+    def facts(self) -> EngineFacts:
+        """What is recorded about it; :class:`EngineUnavailable` if it is not there."""
+        ...
+
+    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+        """Find what runs the model, or make it if ``build``; EngineError otherwise."""
+        ...
+
+    def check_device(self, device: str) -> None:
+        """Raise :class:`EngineError` if the engine can't give a job that device."""
+        ...
+
+    def start(self, execution: Execution) -> Running:
+        """Start a job."""
+        ...
+
+    def sweep(self, labels: Mapping[str, str]) -> int:
+        """Remove whatever carries all these labels; returns how many there were."""
+        ...
