@@ -3,7 +3,7 @@
 May import specs and registry.
 """
 
-from multiverse.plan.expand import expand
+from multiverse.plan.expand import check, expand
 from multiverse.plan.job import Identity, Job, Limits, NotPlanned, Plan
 
-__all__ = ["Identity", "Job", "Limits", "NotPlanned", "Plan", "expand"]
+__all__ = ["Identity", "Job", "Limits", "NotPlanned", "Plan", "check", "expand"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from multiverse.registry.models import unknown_model
 from multiverse.specs.benchmark import BenchmarkSource, ModelEntry, ResourceLimits
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.model import ModelSpec
+
 
 @dataclass(frozen=True)
 class _Variant:
@@ -32,12 +33,25 @@ class _Variant:
 @dataclass
 class _Expansion:
     source: BenchmarkSource
-    datasets: Sequence[DatasetRecord]
     models: Mapping[str, ModelSpec]
+    known: Collection[str]
     problems: list[Problem] = field(default_factory=list)
 
     def report(self, message: str, *location: str | int) -> None:
         self.problems.append(self.source.problem(message, *location))
+
+
+def check(
+    source: BenchmarkSource, models: Mapping[str, ModelSpec], known: Collection[str]
+) -> list[Problem]:
+    """Everything that is wrong with the models of a benchmark, without looking at any dataset.
+
+    Unknown models (``known`` are the names there are), unknown or ill-typed settings, devices
+    that a model can't use, and jobs that are listed twice.
+    """
+    expansion = _Expansion(source, models, known)
+    _check_duplicates(expansion, list(_variants(expansion)))
+    return expansion.problems
 
 
 def expand(
@@ -47,15 +61,13 @@ def expand(
 ) -> Plan:
     """Every job of a benchmark, in the order of the file.
 
-    Raises :class:`SpecError` with all problems at once (unknown models and parameters, wrong
-    types, duplicate jobs), and :class:`UsageError` if no model is applicable to any dataset.
+    Raises :class:`SpecError` with all problems of :func:`check`, and :class:`UsageError` if no
+    model is applicable to any dataset.
     """
-    expansion = _Expansion(source, datasets, models)
-    _check_datasets(expansion)
-    variants = list(_variants(expansion))
-    _check_duplicates(expansion, variants)
-    if expansion.problems:
-        raise source.error(expansion.problems)
+    problems = check(source, models, models)
+    if problems:
+        raise source.error(problems)
+    variants = list(_variants(_Expansion(source, models, models)))
     jobs: list[Job] = []
     lacking: dict[tuple[str, str], NotPlanned] = {}
     for dataset in datasets:
@@ -92,21 +104,13 @@ def _jobs(dataset: DatasetRecord, variant: _Variant) -> Iterator[Job]:
         )
 
 
-def _check_datasets(expansion: _Expansion) -> None:
-    seen: set[str] = set()
-    for index, dataset in enumerate(expansion.datasets):
-        if dataset.slug in seen:
-            expansion.report(f"dataset {dataset.slug!r} is listed twice", "datasets", index)
-        seen.add(dataset.slug)
-
-
 def _variants(expansion: _Expansion) -> Iterator[_Variant]:
     benchmark = expansion.source.benchmark
     for index, entry in enumerate(benchmark.models):
         model = expansion.models.get(entry.model)
         place = ("models", index)
         if model is None:
-            expansion.report(unknown_model(entry.model, expansion.models), *place)
+            expansion.report(unknown_model(entry.model, expansion.known), *place, "model")
             continue
         preprocessing, findings = resolve(model, "preprocessing", entry.preprocessing)
         for name, message in findings:

@@ -41,6 +41,8 @@ def publish(
             path.chmod(0o444)
         sync(staged.folder)
         target.folder.parent.mkdir(parents=True, exist_ok=True)
+        if target.folder.exists():  # damaged, or run again on request
+            target.folder.rename(attempt.folder / "replaced")
         staged.folder.rename(target.folder)
         sync(target.folder.parent)
     discard(attempt)

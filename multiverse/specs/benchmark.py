@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
 from multiverse.contract.job_spec import Device
 from multiverse.errors import Problem, SpecError
 from multiverse.specs.names import Slug
 from multiverse.specs.quantity import Duration, MemoryAmount
-from multiverse.specs.yaml_file import YamlFile
+from multiverse.specs.yaml_file import YamlFile, validation_problems
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Settings = dict[str, JsonValue]
@@ -26,9 +35,7 @@ def _dataset_shorthand(value: Any) -> Any:
     """``pbmc`` names a registered dataset, ``data/pbmc.h5mu`` a file."""
     if not isinstance(value, str):
         return value
-    if value.endswith(DATA_SUFFIXES) or "/" in value:
-        return {"path": value}
-    return {"slug": value}
+    return {"slug": value} if DatasetEntry.is_slug(value) else {"path": value}
 
 
 def _model_shorthand(value: Any) -> Any:
@@ -50,6 +57,11 @@ class DatasetEntry(_Frozen):
     modalities: dict[str, str] = Field(default_factory=dict)
     layer: str | None = None
     intersect: bool = False
+
+    @staticmethod
+    def is_slug(text: str) -> bool:
+        """Whether a single word means a registered dataset, not a file."""
+        return not (text.endswith(DATA_SUFFIXES) or "/" in text)
 
     @model_validator(mode="after")
     def _names_something(self) -> DatasetEntry:
@@ -130,6 +142,14 @@ class BenchmarkSource:
         output = None if parsed.output is None else base / parsed.output
         return cls(parsed.model_copy(update={"datasets": datasets, "output": output}), file)
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> BenchmarkSource:
+        """A benchmark that was not written in a file. :class:`SpecError` lists all problems."""
+        try:
+            return cls(Benchmark.model_validate(content))
+        except ValidationError as error:
+            raise SpecError("request", validation_problems(error, Benchmark)) from error
+
     def problem(self, message: str, *location: str | int) -> Problem:
         """A finding about one place of the benchmark."""
         where = ".".join(map(str, location))
@@ -138,5 +158,5 @@ class BenchmarkSource:
 
     def error(self, problems: list[Problem]) -> SpecError:
         """All findings as one error, in the order of the file."""
-        name = "command line" if self._file is None else str(self._file.path)
+        name = "request" if self._file is None else str(self._file.path)
         return SpecError(name, sorted(problems, key=lambda problem: problem.line or 0))

@@ -63,29 +63,33 @@ class YamlFile:
         try:
             return kind.model_validate(plain(self.content))
         except ValidationError as error:
-            raise SpecError(str(self.path), self.problems(error, kind)) from error
+            raise SpecError(str(self.path), validation_problems(error, kind, self)) from error
 
-    def problems(self, error: ValidationError, kind: type[BaseModel]) -> list[Problem]:
-        """Pydantic's findings in the words of somebody who wrote YAML."""
-        return [self._problem(dict(item), kind) for item in error.errors(include_url=False)]
 
-    def _problem(self, item: dict[str, Any], kind: type[BaseModel]) -> Problem:
-        location = [step for step in item["loc"] if self._exists_or_last(step, item["loc"])]
-        where = ".".join(str(step) for step in location)
-        line = self.line(location)
-        if item["type"] == "extra_forbidden":
-            name = str(location[-1])
-            return Problem(f"unknown key{suggestion(name, _all_fields(kind))}", line, where)
-        if item["type"] == "missing":
-            return Problem("is required", line, where)
-        message = str(item["msg"]).removeprefix("Value error, ")
-        return Problem(message[0].lower() + message[1:], line, where)
+def validation_problems(
+    error: ValidationError, kind: type[BaseModel], file: YamlFile | None = None
+) -> list[Problem]:
+    """Pydantic's findings in the words of somebody who wrote YAML."""
+    return [_problem(dict(item), kind, file) for item in error.errors(include_url=False)]
 
-    def _exists_or_last(self, step: str | int, location: Sequence[str | int]) -> bool:
-        """Pydantic puts the names of union members between real keys; they are no keys of ours."""
-        if isinstance(step, int) or step == location[-1]:
-            return not (isinstance(step, str) and "[" in step)
-        return step in _keys(self.content)
+
+def _problem(item: dict[str, Any], kind: type[BaseModel], file: YamlFile | None) -> Problem:
+    location = [step for step in item["loc"] if not _is_union_member(step)]
+    where = ".".join(map(str, location))
+    line = None if file is None else file.line(location)
+    if item["type"] == "extra_forbidden":
+        return Problem(
+            f"unknown key{suggestion(str(location[-1]), _all_fields(kind))}", line, where
+        )
+    if item["type"] == "missing":
+        return Problem("is required", line, where)
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return Problem(message[0].lower() + message[1:], line, where)
+
+
+def _is_union_member(step: str | int) -> bool:
+    """Pydantic puts the names of its own types between the keys of the user."""
+    return isinstance(step, str) and "[" in step
 
 
 def plain(node: Any) -> Any:
@@ -109,14 +113,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known: {', '.join(names)}" if names else ""
-
-
-def _keys(node: Any) -> set[str]:
-    if isinstance(node, dict):
-        return {str(key) for key in node}.union(*map(_keys, node.values()))
-    if isinstance(node, list):
-        return set[str]().union(*map(_keys, node))
-    return set()
 
 
 def _all_fields(kind: type[BaseModel]) -> set[str]:

@@ -1,0 +1,303 @@
+"""The library behind the commands: what ``import multiverse`` offers.
+
+May import every room but ``cli``. Each command of the CLI calls one function of this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multiverse.engines.choice import AUTO, choose_engine
+from multiverse.engines.protocol import Say
+from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, UsageError
+from multiverse.plan import Plan, check, expand
+from multiverse.registry.datasets import RegisteredDataset, find_dataset
+from multiverse.registry.models import find_models, model_folders
+from multiverse.registry.options import RegistrationOptions
+from multiverse.results import Results, open_results
+from multiverse.runner.events import Listener, SilentListener
+from multiverse.runner.execute import RunOptions, execute
+from multiverse.runs.folder import ResultsFolder
+from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
+from multiverse.specs.model import ModelSpec
+from multiverse.specs.names import make_slug
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+__all__ = ["Request", "Results", "open_results", "register", "run", "run_benchmark"]
+
+
+def _silent(_line: str) -> None:
+    """Progress of a library call is nobody's business unless asked for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A benchmark, where its results go and how it is run."""
+
+    source: BenchmarkSource
+    output: Path
+    engine: str = AUTO
+    options: RunOptions = field(default_factory=RunOptions)
+    models_dirs: Sequence[Path] = ()
+    registered: Sequence[RegisteredDataset] = ()
+
+
+def run_benchmark(
+    request: Request, *, listener: Listener | None = None, say: Say = _silent
+) -> Results:
+    """Register, plan, choose an engine, prepare the models, run, and collect.
+
+    Raises :class:`SpecError`, :class:`DatasetError`, :class:`EngineError` or
+    :class:`ResultsError` before anything is started; :class:`JobsFailed` is *not* raised here:
+    ask the results. :class:`Cancelled` after an orderly stop.
+    """
+    benchmark = request.source.benchmark
+    models = _models(request)
+    datasets = list(request.registered) or _datasets(benchmark, say)
+    plan = expand(request.source, [item.record for item in datasets], models)
+    for pair in plan.not_applicable:
+        say(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}")
+    engine = choose_engine(request.engine, say)
+    results = ResultsFolder(request.output)
+    outcome = execute(
+        plan,
+        {item.record.fingerprint: item.data for item in datasets},
+        engine,
+        results,
+        resolved=resolved_yaml(benchmark, datasets),
+        options=request.options,
+        listener=listener or SilentListener(),
+        say=say,
+    )
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.cancelled:
+        raise Cancelled(
+            f"stopped on request: {len(outcome.runs)} of {len(plan.jobs)} jobs had ended",
+            remedy="Run the same command again: complete runs are not repeated.",
+        )
+    return Results.of(results.folder, outcome.runs, _reasons(plan))
+
+
+def _reasons(plan: Plan) -> list[str]:
+    return [f"{pair.model} on {pair.dataset}: {pair.reason}" for pair in plan.not_applicable]
+
+
+def _models(request: Request) -> dict[str, ModelSpec]:
+    """The benchmark's models. Every problem that can be seen before data are read is raised."""
+    source = request.source
+    known = model_folders(request.models_dirs)
+    named = [entry.model for entry in source.benchmark.models if entry.model in known]
+    models = find_models(named, request.models_dirs)
+    problems = check(source, models, known)
+    if not request.registered:
+        problems += _dataset_problems(source)
+    if problems:
+        raise source.error(problems)
+    return models
+
+
+def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for index, entry in enumerate(source.benchmark.datasets):
+        slug = _slug(entry)
+        if slug in seen:
+            problems.append(source.problem(f"{slug!r} is listed twice", "datasets", index))
+        seen.add(slug)
+        try:
+            if entry.path is None:
+                find_dataset(slug)
+            elif not entry.path.exists():
+                raise DatasetError(f"{entry.path} does not exist")
+        except DatasetError as error:
+            problems.append(source.problem(str(error), "datasets", index))
+    return problems
+
+
+def _slug(entry: DatasetEntry) -> str:
+    return entry.slug or make_slug(entry.path.stem if entry.path else "")
+
+
+def _datasets(benchmark: Benchmark, say: Say) -> list[RegisteredDataset]:
+    return [_dataset(entry, say) for entry in benchmark.datasets]
+
+
+def _dataset(entry: DatasetEntry, say: Say) -> RegisteredDataset:
+    if entry.path is None:
+        return find_dataset(str(entry.slug))
+    options = RegistrationOptions(
+        batch_key=entry.batch_key,
+        label_key=entry.label_key,
+        unlabelled=entry.unlabelled,
+        modality_names=entry.modalities,
+        layer=entry.layer,
+        intersect=entry.intersect,
+        replace=True,  # a file named in a benchmark may change; the version decides, not the slug
+    )
+    return register(entry.path, slug=_slug(entry), options=options, say=say)
+
+
+def register(
+    data: str | Path | AnnData | MuData,
+    *,
+    slug: str | None = None,
+    options: RegistrationOptions | None = None,
+    say: Say = _silent,
+    **settings: Any,
+) -> RegisteredDataset:
+    """Make a dataset canonical: verified raw counts, aligned cells, labels set apart.
+
+    Parameters
+    ----------
+    data
+        An ``.h5ad`` or ``.h5mu`` file, or an object in memory.
+    slug
+        Its name from now on; made from the file's name if not given.
+    options, settings
+        :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
+        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``, …).
+
+    Raises
+    ------
+    DatasetError
+        If it can't be made canonical without inventing something.
+    """
+    if options is not None and settings:
+        raise UsageError("give either options or single settings, not both")
+    chosen = options or RegistrationOptions(**settings)
+    if isinstance(data, str | Path):
+        from multiverse.registry.registration import register as register_file
+
+        return register_file(Path(data), slug=slug, options=chosen, say=say)
+    from multiverse.registry.objects import register_object
+
+    return register_object(data, slug=slug, options=chosen, say=say)
+
+
+def run(
+    models: str | Sequence[str],
+    dataset: str | Path | AnnData | MuData | None = None,
+    output: str | Path = "results",
+    *,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    seeds: Sequence[int] = (0,),
+    device: str = "cpu",
+    engine: str = AUTO,
+    jobs: int = 1,
+    resources: Mapping[str, Any] | None = None,
+    batch_key: str | None = None,
+    label_key: str | None = None,
+    slug: str | None = None,
+    build: bool = True,
+    rerun: bool = False,
+    models_dirs: Sequence[str | Path] = (),
+    raise_on_failure: bool = True,
+    listener: Listener | None = None,
+    say: Say = _silent,
+) -> Results:
+    """Run models on one dataset; embeddings come back in the order of your own cells.
+
+    Parameters
+    ----------
+    models
+        Names of models, or one name.
+    dataset
+        A file, an object in memory, or the slug of a registered dataset.
+    parameters
+        Model name → parameters that differ from the defaults.
+    resources
+        ``cpus``, ``memory`` (``"8GiB"``), ``time_limit`` (``"2h"``) of one job.
+    raise_on_failure
+        Raise :class:`JobsFailed` if a job failed. The others are complete all the same.
+
+    Examples
+    --------
+    >>> import multiverse
+    >>> results = multiverse.run(["pca", "mofa"], "data.h5mu", "results")  # doctest: +SKIP
+    >>> results["mofa"].embedding().shape  # doctest: +SKIP
+    (2872, 15)
+    """
+    names = [models] if isinstance(models, str) else list(models)
+    settings = parameters or {}
+    registered = _given_dataset(dataset, slug, batch_key, label_key, say)
+    source = BenchmarkSource.of(
+        {
+            "datasets": [registered.record.slug],
+            "models": [
+                {"model": name, "parameters": dict(settings.get(name, {}))} for name in names
+            ],
+            "seeds": list(seeds),
+            "device": device,
+            "resources": dict(resources or {}),
+        }
+    )
+    _check_names(settings, names)
+    request = Request(
+        source=source,
+        output=Path(output),
+        engine=engine,
+        options=RunOptions(parallel=jobs, build=build, rerun=rerun),
+        models_dirs=[Path(folder) for folder in models_dirs],
+        registered=[registered],
+    )
+    results = run_benchmark(request, listener=listener, say=say)
+    if raise_on_failure:
+        raise_failures(results)
+    return results
+
+
+def _check_names(settings: Mapping[str, Any], names: Sequence[str]) -> None:
+    unused = sorted(set(settings) - set(names))
+    if unused:
+        raise UsageError(f"parameters are given for {', '.join(unused)}, which is not to be run")
+
+
+def _given_dataset(
+    dataset: Any, slug: str | None, batch_key: str | None, label_key: str | None, say: Say
+) -> RegisteredDataset:
+    if dataset is None:
+        raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
+    is_slug = isinstance(dataset, str) and DatasetEntry.is_slug(dataset)
+    if is_slug:
+        return find_dataset(dataset)
+    options = RegistrationOptions(batch_key=batch_key, label_key=label_key, replace=True)
+    return register(dataset, slug=slug, options=options, say=say)
+
+
+def raise_failures(results: Results) -> None:
+    """Raise :class:`JobsFailed`, naming every job that failed and why."""
+    if results.failed:
+        lines = [
+            f"{run.record.dataset}/{run.record.model} seed {run.record.seed}: {run.record.message}"
+            for run in results.failed
+        ]
+        raise JobsFailed(
+            f"{len(lines)} of {len(results)} jobs failed\n" + "\n".join(lines),
+            remedy=f"Logs are kept under {results.folder / 'attempts'}.",
+        )
+
+
+def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -> str:
+    """``benchmark.yaml`` of the results folder: the benchmark with all that was implied."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    content = benchmark.model_dump(mode="json", exclude_defaults=True, exclude={"output"})
+    content["datasets"] = [
+        {"slug": item.record.slug, **{k: v for k, v in entry.items() if k != "slug"}}
+        for item, entry in zip(datasets, content["datasets"], strict=True)
+    ]
+    stream = io.StringIO()
+    stream.write("# The benchmark that was run here. Repeat it: multiverse run benchmark.yaml\n")
+    for item in datasets:
+        stream.write(f"# {item.record.slug}: {item.record.fingerprint}\n")
+    YAML(typ="safe", pure=True).dump(content, stream)
+    return stream.getvalue()

@@ -1,0 +1,142 @@
+"""What a benchmark left behind, for Python: embeddings as arrays and AnnData.
+
+May import runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiverse.contract.paths import OutputFiles
+from multiverse.errors import UsageError
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun, all_runs
+from multiverse.runs.record import RunRecord, RunState
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy import float32
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its record, its files, its embedding."""
+
+    record: RunRecord
+    folder: Path
+
+    @property
+    def complete(self) -> bool:
+        return self.record.state is RunState.COMPLETE
+
+    @property
+    def files(self) -> OutputFiles:
+        return OutputFiles(self.folder)
+
+    def embedding(self) -> NDArray[float32]:
+        """The latent space, float32 of shape (n_cells, n_dims), in the order of your cells.
+
+        Raises :class:`UsageError` if the run is not complete.
+        """
+        import h5py
+
+        with h5py.File(self._embeddings(), "r") as file:
+            latent: NDArray[float32] = file["latent"][...]
+        return latent
+
+    def obs_names(self) -> list[str]:
+        """The cells' names, in the order of the embedding's rows."""
+        import h5py
+
+        with h5py.File(self._embeddings(), "r") as file:
+            return [name.decode() for name in file["obs_names"][...]]
+
+    def _embeddings(self) -> Path:
+        if not self.complete:
+            raise UsageError(
+                f"{self.record.model} on {self.record.dataset} has no embedding: "
+                f"{self.record.state}, {self.record.message}"
+            )
+        return self.files.embeddings
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of a benchmark (of the last call, or of a whole results folder)."""
+
+    folder: Path
+    runs: Sequence[Run]
+    not_applicable: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, folder: Path, runs: Sequence[FoundRun], not_applicable: Sequence[str]) -> Results:
+        return cls(folder, [Run(run.record, run.folder) for run in runs], not_applicable)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs)
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __getitem__(self, model: str) -> Run:
+        """The one run of a model; :meth:`find` where there are several."""
+        return self._only(self.find(model=model), f"model {model!r}")
+
+    @property
+    def failed(self) -> list[Run]:
+        """Runs that should have completed and did not."""
+        return [run for run in self.runs if run.record.state is RunState.FAILED]
+
+    def find(
+        self, *, model: str | None = None, dataset: str | None = None, seed: int | None = None
+    ) -> list[Run]:
+        """The runs that match everything that is given."""
+        return [
+            run
+            for run in self.runs
+            if model in (None, run.record.model)
+            and dataset in (None, run.record.dataset)
+            and seed in (None, run.record.seed)
+        ]
+
+    def to_anndata(self, dataset: str | None = None) -> AnnData:
+        """Every embedding of one dataset in ``obsm`` (``X_pca``, ``X_mofa``, …).
+
+        Rows are your cells in your order. Where a model ran more than once, the run's id is
+        part of the key. Raises :class:`UsageError` if there is nothing, or several datasets.
+        """
+        import numpy as np
+        from anndata import AnnData
+
+        runs = [run for run in self.find(dataset=dataset) if run.complete]
+        names = {run.record.dataset_fingerprint for run in runs}
+        if len(names) != 1:
+            found = ", ".join(sorted({run.record.dataset for run in runs})) or "no complete run"
+            raise UsageError(f"name one dataset; there is: {found}")
+        cells = runs[0].obs_names()
+        table = AnnData(X=np.empty((len(cells), 0), dtype=np.float32))
+        table.obs_names = cells
+        models = [run.record.model for run in runs]
+        for run in runs:
+            once = models.count(run.record.model) == 1
+            suffix = "" if once else f"_{run.record.run_id}"
+            table.obsm[f"X_{run.record.model}{suffix}"] = run.embedding()
+        return table
+
+    def _only(self, runs: Sequence[Run], wanted: str) -> Run:
+        if len(runs) == 1:
+            return runs[0]
+        if not runs:
+            models = ", ".join(sorted({run.record.model for run in self.runs})) or "none"
+            raise UsageError(f"there is no run of {wanted}; models with runs: {models}")
+        raise UsageError(f"{wanted} has {len(runs)} runs: use find(dataset=…, seed=…)")
+
+
+def open_results(folder: str | Path) -> Results:
+    """The runs of an existing results folder."""
+    path = Path(folder)
+    return Results.of(path, all_runs(ResultsFolder(path)), ())

@@ -1,0 +1,71 @@
+"""Follows ``metrics.jsonl`` while a model writes it, without trusting what it is."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from multiverse.runner.events import Epoch
+
+READ_BYTES = 256 * 1024
+
+
+class EpochFollower:
+    """Reads what was appended since the last look, and keeps the newest epoch."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+        self.latest: Epoch | None = None
+
+    def look(self) -> Epoch | None:
+        """The newest epoch there is, or None before the first."""
+        self._rest += self._new_bytes()
+        *lines, self._rest = self._rest.split(b"\n")
+        if len(self._rest) > READ_BYTES:
+            self._rest = b""
+        for line in reversed(lines):
+            epoch = _parse(line)
+            if epoch is not None:
+                self.latest = epoch
+                break
+        return self.latest
+
+    def _new_bytes(self) -> bytes:
+        """At most one block a look: a file that grows without end can't hold the runner up."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._path, flags)
+        except OSError:
+            return b""
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return b""
+            content = os.pread(descriptor, READ_BYTES, self._offset)
+        finally:
+            os.close(descriptor)
+        self._offset += len(content)
+        return content
+
+
+def _parse(line: bytes) -> Epoch | None:
+    try:
+        content: Any = json.loads(line)
+        number, total = content["epoch"], content.get("total")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not isinstance(number, int) or not isinstance(total, int | None):
+        return None
+    values = {
+        str(name)[:40]: float(value)
+        for name, value in content.items()
+        if name not in ("epoch", "total", "time")
+        and isinstance(value, int | float)
+        and math.isfinite(value)
+    }
+    return Epoch(number, total, values)

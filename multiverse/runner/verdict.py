@@ -1,0 +1,95 @@
+"""From how a process ended and what it wrote to how the attempt ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiverse.contract.cells import CellNames
+from multiverse.contract.files import read_regular
+from multiverse.contract.output import check_output
+from multiverse.contract.paths import EXIT_NOT_APPLICABLE, OutputFiles
+from multiverse.engines.log_sink import last_lines, printable
+from multiverse.engines.protocol import Ending
+from multiverse.plan.job import Limits
+from multiverse.runs.folder import AttemptFolder
+from multiverse.runs.record import Cause, RunState
+from multiverse.specs.quantity import format_bytes, format_seconds
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How an attempt ended, and why."""
+
+    state: RunState
+    cause: Cause | None = None
+    message: str = ""
+    findings: tuple[str, ...] = ()
+
+
+def judge(ending: Ending, attempt: AttemptFolder, cells: CellNames, limits: Limits) -> Verdict:
+    """The verdict on a process that ended by itself or was ended by its engine."""
+    if ending.cause is not None:
+        message = _engine_message(ending, limits)
+        return Verdict(RunState.FAILED, ending.cause, _with_log(message, attempt))
+    if ending.exit_code == EXIT_NOT_APPLICABLE:
+        reason = _reason(attempt.output) or _last_line(attempt) or "no reason was given"
+        return Verdict(RunState.NOT_APPLICABLE, Cause.NOT_APPLICABLE, reason)
+    if ending.exit_code != 0:
+        message = f"the model ended with exit code {ending.exit_code}"
+        return Verdict(RunState.FAILED, Cause.MODEL_ERROR, _with_log(message, attempt))
+    findings = tuple(
+        printable(str(finding)) for finding in check_output(attempt.output.folder, cells)
+    )
+    if findings:
+        count = f"{len(findings)} problem{'s' if len(findings) > 1 else ''}"
+        message = f"its output has {count}: {'; '.join(findings)}"
+        return Verdict(RunState.FAILED, Cause.BAD_OUTPUT, message, findings)
+    return Verdict(RunState.COMPLETE)
+
+
+def time_limit_verdict(limits: Limits, attempt: AttemptFolder) -> Verdict:
+    """The verdict on a job that the runner stopped because its time was over."""
+    message = (
+        f"stopped at its time limit of {format_seconds(limits.time_limit or 0)}: "
+        "allow more with --time-limit"
+    )
+    return Verdict(RunState.FAILED, Cause.TIME_LIMIT, _with_log(message, attempt))
+
+
+def cancelled_verdict() -> Verdict:
+    """The verdict on a job that was running when the user stopped everything."""
+    return Verdict(RunState.CANCELLED, Cause.CANCELLED, "stopped on request")
+
+
+def _engine_message(ending: Ending, limits: Limits) -> str:
+    messages = {
+        Cause.OUT_OF_MEMORY: (
+            f"needed more than its {format_bytes(limits.memory)} of memory: "
+            "allow more with --memory"
+        ),
+        Cause.KILLED: f"was killed from outside (exit code {ending.exit_code})",
+        Cause.ENGINE_LOST: "the engine was lost while it ran: run the same command again",
+    }
+    message = messages.get(ending.cause, "") if ending.cause else ""
+    return f"{message} ({printable(ending.detail)[:300]})" if ending.detail else message
+
+
+def _with_log(message: str, attempt: AttemptFolder) -> str:
+    last = _last_line(attempt)
+    return f"{message}; last line of its log: {last}" if last else message
+
+
+def _last_line(attempt: AttemptFolder) -> str:
+    lines = last_lines(attempt.container_log, 1)
+    return lines[-1].strip() if lines else ""
+
+
+def _reason(output: OutputFiles) -> str:
+    """The reason that the worker writes beside exit 99, if there is one."""
+    path: Path = output.reason
+    try:
+        text = read_regular(path, max_bytes=16 * 1024).decode(errors="replace")
+    except OSError:
+        return ""
+    return printable(" ".join(text.split()))[:1000]
