@@ -1,0 +1,90 @@
+"""Which image the models' images are built on.
+
+``auto`` takes the first that this machine can have: the official Python image, here or from its
+registry; otherwise one made from Debian packages. ``micromamba`` (conda environments) only when
+asked for; anything that looks like an image reference is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from multiverse.errors import BuildError, UsageError
+from multiverse.images import debian
+from multiverse.images.docker_cli import DockerCli
+
+PYTHON = "python:3.11-slim-bookworm"
+MICROMAMBA = "mambaorg/micromamba:2-debian12-slim"
+CHOICES = ("auto", "python", "debian", "micromamba")
+
+#: Longest wait for a registry; a daemon that reaches none says so within seconds.
+_PULL_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """The chosen base. ``shared``: whether the shared stack is put on it as its own image."""
+
+    reference: str
+    shared: bool
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Base image: {self.reference} ({self.reason})"
+
+
+def choose_base(docker: DockerCli, wanted: str, say: Callable[[str], None]) -> BaseImage:
+    """The base for ``--base wanted``; it is on the daemon afterwards.
+
+    Raises :class:`UsageError` for an unknown word, :class:`BuildError` when it can't be had.
+    """
+    if wanted == "auto":
+        return _auto(docker, say)
+    if wanted == "debian":
+        return _debian(docker, say, "asked for")
+    if wanted == "python":
+        return _named(docker, PYTHON, shared=True)
+    if wanted == "micromamba":
+        return _named(docker, MICROMAMBA, shared=False)
+    if ":" in wanted or "/" in wanted:
+        return _named(docker, wanted, shared="micromamba" not in wanted)
+    raise UsageError(
+        f"unknown base image {wanted!r}",
+        remedy=f"use one of {', '.join(CHOICES)}, or an image reference such as {PYTHON}",
+    )
+
+
+def _auto(docker: DockerCli, say: Callable[[str], None]) -> BaseImage:
+    if docker.image(PYTHON) is not None:
+        return BaseImage(PYTHON, shared=True, reason="on this machine")
+    if docker.image(debian.IMAGE) is not None:
+        return BaseImage(debian.IMAGE, shared=True, reason="made here before")
+    failure = docker.pull(PYTHON, seconds=_PULL_SECONDS)
+    if failure is None:
+        return BaseImage(PYTHON, shared=True, reason="pulled")
+    if lacking := debian.why_impossible():
+        raise BuildError(
+            f"no base image: {PYTHON} can't be pulled ({failure}), and none can be made from "
+            f"Debian packages ({lacking})",
+            remedy="connect to a registry, name another image with --base, "
+            "or as root: apt-get install debootstrap",
+        )
+    return _debian(docker, say, f"{PYTHON} can't be pulled")
+
+
+def _debian(docker: DockerCli, say: Callable[[str], None], reason: str) -> BaseImage:
+    if docker.image(debian.IMAGE) is None:
+        debian.make_image(docker, say)
+    return BaseImage(debian.IMAGE, shared=True, reason=reason)
+
+
+def _named(docker: DockerCli, reference: str, *, shared: bool) -> BaseImage:
+    if docker.image(reference) is None:
+        failure = docker.pull(reference, seconds=_PULL_SECONDS)
+        if failure is not None:
+            raise BuildError(
+                f"the base image {reference} is not on this machine and can't be pulled: {failure}",
+                remedy="pull or load it first, or use --base auto",
+            )
+    return BaseImage(reference, shared=shared, reason="asked for")

@@ -1,0 +1,228 @@
+"""Builds the images of models: choice of the base, the shared stack, then each model."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+import multiverse
+from multiverse.errors import BuildError
+from multiverse.images.base_image import BaseImage, choose_base
+from multiverse.images.context import staged
+from multiverse.images.docker_cli import DockerCli, find_docker
+from multiverse.images.pip_settings import PipSettings
+from multiverse.images.wheelhouse import served, without_local
+from multiverse.specs.model import ModelSpec
+
+Say = Callable[[str], None]
+
+BASE_TAG = f"multiverse-base:{multiverse.__version__}"
+SDK_TAG = f"multiverse-sdk:{multiverse.__version__}"
+#: Predefined by Docker: they reach the build and stay out of the image and its history.
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """A finished image. ``image_id``: ``sha256:…``; ``size_bytes``: with all its layers."""
+
+    tag: str
+    image_id: str
+    size_bytes: int
+    seconds: float
+
+
+def build_model(
+    model: ModelSpec,
+    *,
+    base: str = "auto",
+    no_cache: bool = False,
+    say: Say,
+    verbose: bool = False,
+) -> BuiltImage:
+    """Build one model's image; see :func:`build_models`."""
+    (built,) = build_models([model], base=base, no_cache=no_cache, say=say, verbose=verbose)
+    return built
+
+
+def build_models(
+    models: Sequence[ModelSpec],
+    *,
+    base: str = "auto",
+    no_cache: bool = False,
+    say: Say,
+    verbose: bool = False,
+) -> list[BuiltImage]:
+    """Build the images of ``models`` on one base, in order.
+
+    ``base``: see :mod:`multiverse.images.base_image`. ``no_cache``: every layer anew. ``say``
+    takes one line at a time; with ``verbose`` the output of the builds too, which is always kept
+    in a log file. Raises :class:`BuildError` for the first image that fails, with its last lines,
+    :class:`EngineUnavailable` without a daemon.
+    """
+    for model in models:
+        if not model.dockerfile.is_file():
+            raise BuildError(
+                f"the model {model.name} has no Dockerfile in {model.folder}",
+                remedy="add one; multiverse/models/pca/Dockerfile is an example",
+            )
+    with _Builder.opened(no_cache=no_cache, say=say, verbose=verbose) as builder:
+        if any(_has_argument(model, "BASE_IMAGE") for model in models):
+            builder.prepare_base(base)
+        if any(_has_argument(model, "SDK_IMAGE") for model in models):
+            builder.prepare_sdk()
+        return [builder.build_model(model) for model in models]
+
+
+class _Builder:
+    """One use of the Docker client: the options and secrets that all its builds share."""
+
+    def __init__(
+        self, docker: DockerCli, shared_options: Sequence[str], *, say: Say, verbose: bool
+    ) -> None:
+        self._docker = docker
+        self._shared_options = list(shared_options)
+        self._say = say
+        self._verbose = verbose
+        self._arguments: dict[str, str] = {}
+
+    @classmethod
+    @contextmanager
+    def opened(cls, *, no_cache: bool, say: Say, verbose: bool) -> Iterator[_Builder]:
+        docker = find_docker()
+        settings = PipSettings.of_host()
+        if not _is_local_daemon():
+            settings = without_local(settings)
+        with served(settings) as reachable, tempfile.TemporaryDirectory() as folder:
+            options = [*_secret_options(reachable, Path(folder)), "--network", "host"]
+            options += [
+                part
+                for name in _PROXY_VARIABLES
+                for spelling in (name, name.lower())
+                if spelling in os.environ
+                for part in ("--build-arg", spelling)
+            ]
+            if no_cache:
+                options.append("--no-cache")
+            yield cls(docker, options, say=say, verbose=verbose)
+
+    def prepare_base(self, wanted: str) -> None:
+        """Choose the base and put the shared stack on it."""
+        base = choose_base(self._docker, wanted, self._say)
+        self._say(str(base))
+        self._arguments["BASE_IMAGE"] = base.reference
+        if base.shared:
+            built = self._build_part("base", BASE_TAG, base)
+            self._arguments["BASE_IMAGE"] = BASE_TAG
+            self._say(describe(built))
+
+    def prepare_sdk(self) -> None:
+        """The SDK as an image to copy from, for models outside the package."""
+        self._say(describe(self._build_part("sdk", SDK_TAG, None)))
+        self._arguments["SDK_IMAGE"] = SDK_TAG
+
+    def build_model(self, model: ModelSpec) -> BuiltImage:
+        options = [
+            part
+            for name, value in self._arguments.items()
+            if _has_argument(model, name)
+            for part in ("--build-arg", f"{name}={value}")
+        ]
+        for name, text in labels(model).items():
+            options += ["--label", f"{name}={text}"]
+        with staged(model) as context:
+            options += ["--file", str(context.dockerfile), str(context.folder)]
+            built = self._build(model.image_tag, options)
+        self._say(describe(built))
+        return built
+
+    def _build_part(self, part: str, tag: str, base: BaseImage | None) -> BuiltImage:
+        reference = base.reference if base is not None else self._arguments.get("BASE_IMAGE")
+        options = ["--build-arg", f"BASE_IMAGE={reference}"] if reference else []
+        with staged(None, part=part) as context:
+            options += ["--file", str(context.dockerfile), str(context.folder)]
+            return self._build(tag, options)
+
+    def _build(self, tag: str, options: Sequence[str]) -> BuiltImage:
+        started = time.monotonic()
+        self._docker.build(
+            [*self._shared_options, "--tag", tag, *options],
+            log=log_file(tag),
+            show=self._say if self._verbose else None,
+        )
+        seconds = time.monotonic() - started
+        image = self._docker.image(tag)
+        if image is None:
+            raise BuildError(f"docker build ended well, but the image {tag} is not there")
+        return BuiltImage(tag, image.id, image.size, seconds)
+
+
+def describe(built: BuiltImage) -> str:
+    """One line for a person: tag, size and time."""
+    return f"Built {built.tag}: {built.size_bytes / 1e6:.0f} MB in {built.seconds:.1f} s"
+
+
+def labels(model: ModelSpec) -> dict[str, str]:
+    """The OCI annotations of a model's image, and its slug.
+
+    https://github.com/opencontainers/image-spec/blob/main/annotations.md
+    """
+    described = {
+        "title": model.yaml.title,
+        "description": " ".join(model.yaml.description.split()),
+        "version": model.version,
+        "licenses": model.yaml.licence,
+        "source": project_source(),
+    }
+    names = {f"org.opencontainers.image.{name}": text for name, text in described.items() if text}
+    return {**names, "multiverse.model": model.name}
+
+
+def project_source() -> str:
+    """Where the project's source is, as its package metadata say; else the project's name."""
+    try:
+        urls = importlib.metadata.metadata("multiverse").get_all("Project-URL") or []
+    except importlib.metadata.PackageNotFoundError:
+        urls = []
+    for entry in urls:
+        name, _, url = str(entry).partition(", ")
+        if name.lower() in {"source", "repository"}:
+            return url
+    return "multiverse"
+
+
+def log_file(tag: str) -> Path:
+    """Where the output of the last build of ``tag`` is kept."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", tag)
+    return platformdirs.user_log_path("multiverse") / "builds" / f"{name}.log"
+
+
+def _has_argument(model: ModelSpec, name: str) -> bool:
+    text = model.dockerfile.read_text(encoding="utf-8")
+    return re.search(rf"^\s*ARG\s+{name}\b", text, re.MULTILINE | re.IGNORECASE) is not None
+
+
+def _secret_options(settings: PipSettings, folder: Path) -> list[str]:
+    """Secrets are seen by the steps that ask for them, and are in no layer and no history."""
+    conf = folder / "pip.conf"
+    conf.touch(mode=0o600)
+    conf.write_text(settings.render(), encoding="utf-8")
+    files = {"pip_conf": conf}
+    if settings.ca_bundle is not None:
+        files["ca_bundle"] = settings.ca_bundle
+    if settings.client_cert is not None:
+        files["client_cert"] = settings.client_cert
+    return [part for name, path in files.items() for part in ("--secret", f"id={name},src={path}")]
+
+
+def _is_local_daemon() -> bool:
+    return os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")

@@ -1,0 +1,189 @@
+"""The locked environment of a model, for the embedded engine: made once by uv, then reused.
+
+An environment is addressed by what it consists of: the model's lock, the exact Python and the
+platform. It is made where it will stay (compiled files and scripts name their own place), under a
+file lock, and counts only once its marker is written: a killed installation is started again, and
+two runners never build the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from multiverse.errors import BuildError
+from multiverse.images import settle
+from multiverse.images.pip_settings import PipSettings
+from multiverse.images.sdk import content_hash, copy_files, sdk_files
+from multiverse.specs.model import ModelSpec
+
+PYTHON_VERSION = "3.11"
+MARKER = "complete.json"
+
+#: Of the caller's environment, what would steer uv to another project or interpreter.
+_FORGOTTEN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_PROJECT")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LockedEnvironment:
+    """An environment that is complete.
+
+    ``python`` runs in it; ``sdk`` belongs on ``PYTHONPATH``; ``lock_hash`` (SHA-256, hex) covers
+    the lock, the Python, the platform and the SDK: everything that an image's digest would cover.
+    """
+
+    python: Path
+    lock_hash: str
+    sdk: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class _Interpreter:
+    path: str
+    version: str
+
+
+def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnvironment:
+    """The environment of ``model`` below ``cache``, made or repaired if need be.
+
+    Raises :class:`BuildError` without Python 3.11, without a lock, or when uv fails.
+    """
+    if not model.requirements.is_file():
+        raise BuildError(
+            f"the model {model.name} has no requirements.txt in {model.folder}",
+            remedy="lock its packages: uv pip compile --generate-hashes requirements.in",
+        )
+    interpreter = _find_python()
+    lock = _lock_identity(model.requirements, interpreter)
+    folder = cache / "environments" / f"{model.name}-{lock[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not _is_complete(folder):
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if not _is_complete(folder):
+                _make(model, folder, interpreter, say)
+    files = sdk_files(model)
+    sdk_identity = content_hash(files)
+    sdk = cache / "sdk" / sdk_identity[:16]
+    if not sdk.is_dir():
+        _put_aside(model, sdk, _python_of(folder))
+    lock_hash = hashlib.sha256(f"{lock}\n{sdk_identity}\n".encode()).hexdigest()
+    return LockedEnvironment(_python_of(folder), lock_hash, sdk, folder)
+
+
+def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -> None:
+    say(f"Making the environment of {model.name} in {folder}")
+    started = time.monotonic()
+    if folder.exists():
+        shutil.rmtree(folder)
+    settings = PipSettings.of_host()
+    python = _python_of(folder)
+    _uv(["venv", "--no-project", "--python", interpreter.path, str(folder)], settings, model)
+    install = ["pip", "sync", "--python", str(python), "--require-hashes", "--compile-bytecode"]
+    _uv([*install, *settings.uv_arguments(), str(model.requirements)], settings, model)
+    seconds = time.monotonic() - started
+    record = {"model": model.name, "python": interpreter.version, "seconds": round(seconds, 1)}
+    # Written aside and renamed: a marker that exists is whole.
+    aside = folder / f".{MARKER}"
+    aside.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    aside.replace(folder / MARKER)
+    say(f"Made the environment of {model.name} in {seconds:.1f} s")
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the marker is there and the Python behind the environment still exists."""
+    return (folder / MARKER).is_file() and os.access(_python_of(folder), os.X_OK)
+
+
+def _python_of(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _put_aside(model: ModelSpec, target: Path, python: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as scratch:
+        made = Path(scratch, "sdk")
+        copy_files(sdk_files(model), made)
+        # Compiled by the Python that will run it, which may not be the one that runs this.
+        subprocess.run([str(python), settle.__file__, str(made)], check=True)
+        try:
+            made.rename(target)
+        except OSError:
+            # Another runner was faster: the content is the same by its name.
+            if not target.is_dir():
+                raise
+
+
+def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:
+    text = requirements.read_text(encoding="utf-8")
+    parts = [text, interpreter.version, sys.platform, platform.machine(), *platform.libc_ver()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _find_python() -> _Interpreter:
+    """Python 3.11 as uv finds it (``UV_PYTHON_DOWNLOADS`` says whether it may fetch one)."""
+    settings = PipSettings.of_host()
+    done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
+    if done.returncode != 0:
+        # uv may know where to get one; that is a download of a minute, so it comes second.
+        _run(["python", "install", PYTHON_VERSION], settings)
+        done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
+    if done.returncode != 0:
+        raise BuildError(
+            f"there is no Python {PYTHON_VERSION} on this machine, and uv can't fetch one",
+            remedy=f"install it (apt-get install python{PYTHON_VERSION}), or use --engine docker",
+        )
+    path = done.stdout.strip()
+    asked = subprocess.run(
+        [path, "-c", "import platform; print(platform.python_version())"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise BuildError(f"{path} does not run: {asked.stderr.strip()}")
+    return _Interpreter(path, asked.stdout.strip())
+
+
+def _uv(arguments: Sequence[str], settings: PipSettings, model: ModelSpec) -> None:
+    done = _run(arguments, settings)
+    if done.returncode != 0:
+        lines = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-20:])
+        raise BuildError(
+            f"the environment of {model.name} could not be made; uv says:\n{lines}",
+            remedy="check the network and pip's settings (pip config list), then run again",
+        )
+
+
+def _run(arguments: Sequence[str], settings: PipSettings) -> subprocess.CompletedProcess[str]:
+    from uv import find_uv_bin
+
+    environment = {k: v for k, v in os.environ.items() if k not in _FORGOTTEN}
+    try:
+        command = [find_uv_bin(), *arguments]
+    except FileNotFoundError as error:
+        raise BuildError("uv is not installed", remedy="pip install uv") from error
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        # A uv.toml of the folder that multiverse happens to be called from must not count.
+        cwd=tempfile.gettempdir(),
+        env={**environment, **settings.uv_environment()},
+        check=False,
+    )
