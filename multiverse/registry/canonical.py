@@ -1,0 +1,173 @@
+"""Writing ``data.h5mu``: a MuData file of raw counts, block by block.
+
+The format is MuData 0.1.0 (https://mudata.readthedocs.io/stable/io/spec.html): tables are written
+by anndata, matrices are streamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import write_elem
+from scipy.sparse import csr_array
+
+from multiverse import __version__
+from multiverse.registry.fingerprint import CountsHash
+from multiverse.specs.dataset import ModalitySummary
+
+_FORMAT = "0.1.0"
+_USER_BLOCK = 512
+_CHUNK = 128 * 1024
+_INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class WrittenCounts:
+    """What was seen while a matrix was streamed."""
+
+    summary: ModalitySummary
+    sha256: str
+
+
+class CanonicalFile:
+    """A new MuData file. First the counts of each modality, then the tables around them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = h5py.File(path, "x", userblock_size=_USER_BLOCK, libver=("v108", "v110"))
+        self._file.create_group("mod")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._sign()
+
+    def write_counts(
+        self, modality: str, blocks: Iterable[csr_array], n_obs: int, n_vars: int
+    ) -> WrittenCounts:
+        """Stream one matrix; if ``blocks`` raises, nothing of the modality stays in the file."""
+        group = self._file["mod"].create_group(modality)
+        try:
+            return _stream(group.create_group("X"), blocks, n_obs, n_vars)
+        except BaseException:
+            if self._file:
+                del self._file["mod"][modality]
+            raise
+
+    def write_tables(self, obs: pd.DataFrame, features: Mapping[str, pd.DataFrame]) -> None:
+        """Everything but the counts. ``features`` is in the order of the modalities."""
+        for modality, var in features.items():
+            group = self._file["mod"][modality]
+            write_elem(group, "obs", obs)
+            write_elem(group, "var", var)
+            _write_empty(group, "obsm", "varm", "obsp", "varp", "layers", "uns")
+            _mark(group, "anndata")
+        self._write_shared(obs, features)
+        self._file["mod"].attrs["mod-order"] = list(features)
+        self._file.attrs["axis"] = 0
+        _mark(self._file, "MuData")
+
+    def _write_shared(self, obs: pd.DataFrame, features: Mapping[str, pd.DataFrame]) -> None:
+        names = np.concatenate([var.index.to_numpy() for var in features.values()])
+        write_elem(self._file, "obs", obs)
+        write_elem(self._file, "var", pd.DataFrame(index=pd.Index(names, dtype=object)))
+        members = {}
+        start = 0
+        for modality, var in features.items():
+            members[modality] = np.zeros((len(names), 1), dtype=bool)
+            members[modality][start : start + len(var)] = True
+            start += len(var)
+        everywhere = {modality: np.ones((len(obs), 1), dtype=bool) for modality in features}
+        write_elem(self._file, "obsm", everywhere)
+        write_elem(self._file, "varm", members)
+        write_elem(
+            self._file, "obsmap", {name: _positions(is_in) for name, is_in in everywhere.items()}
+        )
+        write_elem(
+            self._file, "varmap", {name: _positions(is_in) for name, is_in in members.items()}
+        )
+        _write_empty(self._file, "obsp", "varp", "uns")
+
+    def _sign(self) -> None:
+        """The text at the beginning by which MuData files are known."""
+        text = f"MuData (format-version={_FORMAT};creator=multiverse;creator-version={__version__})"
+        with self._path.open("r+b") as stream:
+            stream.write(text.encode().ljust(_USER_BLOCK, b"\0"))
+
+
+def _stream(
+    group: h5py.Group, blocks: Iterable[csr_array], n_obs: int, n_vars: int
+) -> WrittenCounts:
+    data, indices = _growing(group, "data", np.float32), _growing(group, "indices", np.int32)
+    lengths = [np.zeros(1, dtype=np.int64)]
+    per_feature = np.zeros(n_vars, dtype=np.int64)
+    content = CountsHash()
+    done = 0
+    for block in blocks:
+        for dataset, values in ((data, block.data), (indices, block.indices)):
+            dataset.resize((done + block.nnz,))
+            dataset[done:] = values
+        done += block.nnz
+        lengths.append(np.diff(block.indptr).astype(np.int64))
+        per_feature += np.bincount(block.indices, minlength=n_vars)
+        content.update(block)
+    per_cell = np.concatenate(lengths)
+    if len(per_cell) != n_obs + 1:
+        raise AssertionError(f"{len(per_cell) - 1} of {n_obs} cells were streamed")
+    pointer = per_cell.cumsum().astype(np.int32 if done <= _INT32_MAX else np.int64)
+    group.create_dataset(
+        "indptr", data=pointer, compression="gzip", compression_opts=1, shuffle=True
+    )
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+    group.attrs["shape"] = np.array([n_obs, n_vars], dtype=np.int64)
+    summary = ModalitySummary(
+        n_vars=n_vars,
+        n_values=done,
+        empty_cells=int((per_cell[1:] == 0).sum()),
+        empty_features=int((per_feature == 0).sum()),
+    )
+    return WrittenCounts(summary, content.hexdigest())
+
+
+def _growing(group: h5py.Group, name: str, kind: type[np.generic]) -> h5py.Dataset:
+    """Byte-shuffled counts and positions are mostly zeros: the fastest deflate is enough."""
+    return group.create_dataset(
+        name,
+        shape=(0,),
+        maxshape=(None,),
+        chunks=(_CHUNK,),
+        dtype=kind,
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
+    )
+
+
+def _positions(is_in: np.ndarray) -> np.ndarray:
+    """MuData's map from shared names to rows of a modality: from 1, 0 where it has none."""
+    return np.where(is_in[:, 0], is_in[:, 0].cumsum(), 0).astype(np.uint32)
+
+
+def _write_empty(group: h5py.Group, *names: str) -> None:
+    for name in names:
+        write_elem(group, name, {})
+
+
+def _mark(group: h5py.Group, kind: str) -> None:
+    group.attrs.update({"encoding-type": kind, "encoding-version": _FORMAT})
+    group.attrs.update({"encoder": "multiverse", "encoder-version": __version__})

@@ -1,0 +1,128 @@
+"""Columns of ``obs``: the batch, which models see, and all others, which they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from multiverse.errors import DatasetError
+from multiverse.registry.frames import as_text
+from multiverse.registry.options import RegistrationOptions
+from multiverse.specs.yaml_file import suggestion
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known of the cells. ``labels`` is None where nothing but the batch is known."""
+
+    batch_key: str | None
+    batches: pd.Series | None
+    label_key: str | None
+    labels: pd.DataFrame | None
+    n_labels: int | None
+    notes: tuple[str, ...]
+
+    def visible(self, cells: pd.Index) -> pd.DataFrame:
+        """The ``obs`` that models see: names, and the batch if there is one."""
+        obs = pd.DataFrame(index=cells)
+        if self.batches is not None:
+            obs[self.batch_key] = pd.Categorical(self.batches, sorted(set(self.batches)))
+        return obs
+
+
+def join_tables(shared: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The columns of all modalities beside the shared ones, as ``rna:column``.
+
+    All tables have the kept cells in order. A modality's copy of a shared column is left out.
+    """
+    joined = dict(shared.items())
+    for name, table in tables.items():
+        for column, values in table.items():
+            full = f"{name}:{column}"
+            copy = column in shared and _equal(shared[str(column)], values)
+            if full not in joined and not copy:
+                joined[full] = values
+    return pd.DataFrame(joined, index=shared.index)
+
+
+def choose_columns(
+    table: pd.DataFrame, modalities: tuple[str, ...], options: RegistrationOptions
+) -> Columns:
+    """Find the batch and the label column, and check what they hold.
+
+    Raises :class:`DatasetError` where a column is missing or ambiguous, where a cell has no
+    batch, and where no cell has a label.
+    """
+    notes: list[str] = []
+    batch = label = batches = n_labels = None
+    if options.batch_key is not None:
+        table, batch = _find(table, options.batch_key, modalities, "batch")
+        batches = _batches(table[batch], batch)
+        if batches.nunique() == 1:
+            notes.append(f"the batch column {batch!r} has one value only, {batches.iloc[0]!r}")
+    if options.label_key is not None:
+        table, label = _find(table, options.label_key, modalities, "label")
+        if label == batch:
+            raise DatasetError(f"{label!r} can't be both the batch and the label column")
+        table[label] = pd.Categorical(as_text(table[label]))
+        n_labels = _count_labels(table[label], options.unlabelled, notes)
+    others = [column for column in table if column != batch]
+    if batches is not None:
+        table[batch] = pd.Categorical(batches)
+    labels = table if others else None
+    return Columns(batch, batches, label, labels, n_labels, tuple(notes))
+
+
+def _find(
+    table: pd.DataFrame, key: str, modalities: tuple[str, ...], what: str
+) -> tuple[pd.DataFrame, str]:
+    """The table with the column under a name that needs no modality before it, and that name."""
+    prefix, _, plain = key.partition(":")
+    if key in table:
+        if not (plain and prefix in modalities):
+            return table.copy(), key
+        name = plain if plain not in table else key.replace(":", "_")
+        return table.rename(columns={key: name}), name
+    found = [f"{name}:{key}" for name in modalities if f"{name}:{key}" in table]
+    if not found:
+        raise DatasetError(
+            f"There is no {what} column {key!r} in obs{suggestion(key, map(str, table.columns))}",
+            remedy=f"The columns are: {', '.join(map(str, table.columns)) or 'none at all'}",
+        )
+    if any(not _equal(table[found[0]], table[other]) for other in found[1:]):
+        raise DatasetError(
+            f"The {what} column {key!r} differs between {' and '.join(found)}",
+            remedy=f"Say which one is meant: {' or '.join(found)}",
+        )
+    return table.drop(columns=found[1:]).rename(columns={found[0]: key}), key
+
+
+def _batches(values: pd.Series, key: str) -> pd.Series:
+    missing = int(values.isna().sum())
+    if missing:
+        raise DatasetError(
+            f"{missing:,} of {len(values):,} cells have no value in the batch column {key!r}",
+            remedy="Fill it in, or remove those cells: what batch they are from can't be guessed.",
+        )
+    return as_text(values)
+
+
+def _count_labels(values: pd.Series, unlabelled: tuple[str, ...], notes: list[str]) -> int:
+    absent = [value for value in unlabelled if value not in set(values.cat.categories)]
+    if absent:
+        notes.append(f"no cell is labelled {', '.join(map(repr, absent))}")
+    unknown = values.isna() | values.isin(unlabelled)
+    if unknown.all():
+        raise DatasetError(f"No cell has a label in {values.name!r}")
+    if unknown.any():
+        notes.append(f"{int(unknown.sum()):,} of {len(values):,} cells have no label")
+    return int(values[~unknown].nunique())
+
+
+def _equal(one: pd.Series, other: pd.Series) -> bool:
+    if not np.array_equal(one.isna().to_numpy(), other.isna().to_numpy()):
+        return False
+    return np.array_equal(as_text(one).to_numpy(), as_text(other).to_numpy())

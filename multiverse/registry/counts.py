@@ -1,0 +1,109 @@
+"""Proving that values are raw counts, and giving them their one canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from multiverse.errors import DatasetError
+from multiverse.registry.matrix import Matrix
+
+#: Above it float32 can't hold every whole number.
+MAX_COUNT = 2**24
+
+
+class NotCounts(Exception):
+    """A matrix holds something else than raw counts. The message says what, and where."""
+
+
+def verified_counts(
+    matrix: Matrix, rows: np.ndarray, columns: np.ndarray | None, cells: pd.Index, names: pd.Index
+) -> Iterator[csr_array]:
+    """Blocks of canonical counts: float32, int32, sorted, no explicit zeros, nothing twice.
+
+    Parameters
+    ----------
+    matrix
+        Source cells × source features.
+    rows
+        Source rows to keep, strictly rising.
+    columns
+        Source columns to keep; None keeps all.
+    cells, names
+        Names of what is kept, for messages.
+
+    Raises :class:`NotCounts` at the first value that is no raw count, :class:`DatasetError`
+    where a value is stored twice.
+    """
+    done = 0
+    for block in matrix.blocks():
+        first, last = np.searchsorted(rows, (block.start, block.start + block.counts.shape[0]))
+        counts = block.counts
+        if last - first < counts.shape[0]:
+            counts = counts[rows[first:last] - block.start]
+        if columns is not None:
+            counts = counts[:, columns]
+        if not counts.shape[0]:
+            continue
+        _check_values(counts, cells[done : done + counts.shape[0]], names)
+        yield _canonical(counts, cells[done : done + counts.shape[0]], names)
+        done += counts.shape[0]
+
+
+def _check_values(counts: csr_array, cells: pd.Index, names: pd.Index) -> None:
+    values = counts.data
+    if values.dtype.kind == "f":
+        for wrong, problem in (
+            (~np.isfinite(values), "is not a finite number"),
+            (values < 0, "is negative"),
+            (values != np.floor(values), "is not a whole number"),
+        ):
+            _refuse(counts, wrong, problem, cells, names)
+    elif values.dtype.kind == "i":
+        _refuse(counts, values < 0, "is negative", cells, names)
+    problem = f"is above {MAX_COUNT:,}, more than float32 can hold exactly"
+    _refuse(counts, values > MAX_COUNT, problem, cells, names)
+
+
+def _refuse(
+    counts: csr_array, wrong: np.ndarray, problem: str, cells: pd.Index, names: pd.Index
+) -> None:
+    found = np.flatnonzero(wrong)
+    if not len(found):
+        return
+    row = int(np.searchsorted(counts.indptr, found[0], side="right")) - 1
+    column = int(counts.indices[found[0]])
+    raise NotCounts(
+        f"the value {counts.data[found[0]]:g} of cell {cells[row]!r:.60}, "
+        f"feature {names[column]!r:.60} {problem}"
+    )
+
+
+def _canonical(counts: csr_array, cells: pd.Index, names: pd.Index) -> csr_array:
+    """The block itself must not be changed: it may be part of a larger one."""
+    clean = csr_array(
+        (
+            counts.data.astype(np.float32),
+            counts.indices.astype(np.int32),
+            counts.indptr.astype(np.int64),
+        ),
+        shape=counts.shape,
+    )
+    clean.sort_indices()
+    twice = np.flatnonzero(np.diff(clean.indices) == 0)
+    if len(twice):
+        rows = np.searchsorted(clean.indptr, (twice, twice + 1), side="right")
+        same = twice[rows[0] == rows[1]]
+        if len(same):
+            row = int(np.searchsorted(clean.indptr, same[0], side="right")) - 1
+            raise DatasetError(
+                f"The count of cell {cells[row]!r:.60}, feature "
+                f"{names[int(clean.indices[same[0]])]!r:.60} is stored twice, and nothing says "
+                "which one holds",
+                remedy="If they are to be added: adata.X.sum_duplicates(), and write it again.",
+            )
+    clean.eliminate_zeros()
+    return clean

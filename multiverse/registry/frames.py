@@ -1,0 +1,110 @@
+"""Tables of a source file: ``obs`` and ``var``, with names that are text and checked."""
+
+from __future__ import annotations
+
+import h5py
+import pandas as pd
+
+from multiverse.errors import DatasetError
+from multiverse.registry.hdf5 import Hdf5
+
+#: Columns of ``var`` that say what a feature is, and can't say anything about a cell.
+VAR_COLUMNS = ("feature_types", "gene_ids", "genome")
+
+
+def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
+    """The table ``name`` of an AnnData or MuData group, with text as its index.
+
+    Raises :class:`DatasetError` where it is missing, damaged, or in the format that anndata
+    wrote before 0.7.
+    """
+    from anndata.io import read_elem
+
+    found = source.child(group, name)
+    where = f"{group.name.rstrip('/')}/{name}"
+    if found is None:
+        raise source.error(f"{where} is missing")
+    if not isinstance(found, h5py.Group) or "encoding-type" not in found.attrs:
+        raise DatasetError(
+            f"{source.path}: {where} is not a table that anndata 0.7 or later wrote",
+            remedy="Open the file with the anndata that made it or a current one, and write it "
+            "again.",
+        )
+    source.check_tree(found)
+    try:
+        frame = read_elem(found)
+    except Exception as error:  # each decoder of anndata raises its own kinds
+        raise source.error(f"{where} can't be read: {_first_line(error)}") from error
+    if not isinstance(frame, pd.DataFrame):
+        raise source.error(f"{where} is not a table")
+    frame.index = text_index(frame.index, f"{source.path}: {where}")
+    frame.columns = frame.columns.map(str)
+    return frame
+
+
+def text_index(index: pd.Index, where: str) -> pd.Index:
+    """The names as text, without a name of their own."""
+    names = [
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in index
+    ]
+    for name in names:
+        if not name.isascii() and not _encodable(name):
+            raise DatasetError(f"{where} has a name that is not text: {name!r:.60}")
+    return pd.Index(names, dtype=object)
+
+
+def check_unique(names: pd.Index, what: str) -> None:
+    """:class:`DatasetError` with the number of repeated names and one of them."""
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        raise DatasetError(
+            f"{what} names {len(repeated):,} cells more than once, "
+            f"such as {str(repeated[0])!r:.80}",
+            remedy="Give each cell its own name, for example adata.obs_names_make_unique() or a "
+            "prefix for each sample, and write the file again.",
+        )
+
+
+def feature_table(var: pd.DataFrame, modality: str) -> tuple[pd.DataFrame, int]:
+    """``var`` with unique names and only what says what a feature is.
+
+    Repeated names get ``-1``, ``-2``, … as ``AnnData.var_names_make_unique`` does. Returns the
+    table and how many names had to be changed.
+    """
+    from anndata.utils import make_index_unique
+
+    kept = pd.DataFrame(index=var.index)
+    for column in VAR_COLUMNS:
+        if column in var:
+            kept[column] = as_text(var[column], missing="").to_numpy()
+    repeated = int(kept.index.duplicated().sum())
+    if repeated:
+        kept.index = pd.Index(make_index_unique(kept.index), dtype=object)
+    if not kept.index.is_unique:
+        raise DatasetError(f"The feature names of {modality} can't be made unique")
+    return kept, repeated
+
+
+def as_text(values: pd.Series, missing: str | None = None) -> pd.Series:
+    """The values as text; whole numbers without a point. ``missing`` replaces NaN, if given."""
+    present = values.astype(object).where(values.notna(), None)
+    text = [missing if value is None else _text(value) for value in present]
+    return pd.Series(text, index=values.index, dtype=object, name=values.name)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,30 @@
+"""The folders of this user: what is kept (home) and what can be made again (cache)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "MULTIVERSE_HOME"
+CACHE_VARIABLE = "MULTIVERSE_CACHE"
+_APPLICATION = "multiverse"
+
+
+def home() -> Path:
+    """Where datasets are kept: ``MULTIVERSE_HOME``, or the system's place for user data."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir(_APPLICATION, appauthor=False))
+
+
+def cache() -> Path:
+    """Where environments and other things that can be made again are kept: ``MULTIVERSE_CACHE``."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir(_APPLICATION, appauthor=False))

@@ -1,0 +1,27 @@
+"""``labels.h5ad``: what is known of the cells, kept apart from what models see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from multiverse.registry.frames import as_text
+
+
+def write_labels(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of cells × columns as an AnnData file without a matrix."""
+    from anndata import AnnData
+
+    columns = {str(name): _writable(values) for name, values in table.items()}
+    AnnData(obs=pd.DataFrame(columns, index=table.index)).write_h5ad(path, compression="gzip")
+
+
+def _writable(values: pd.Series) -> pd.Series:
+    """Text as categories, which keep missing values apart from empty text."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        if values.cat.categories.dtype.kind in "OifubU":
+            return values
+    elif values.dtype.kind in "ifub":
+        return values
+    return pd.Series(pd.Categorical(as_text(values)), index=values.index)

@@ -1,0 +1,73 @@
+"""The names that people give to modalities, and the three names that models know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from multiverse.errors import DatasetError
+from multiverse.specs.dataset import MODALITIES
+from multiverse.specs.yaml_file import suggestion
+
+#: Compared without case and punctuation. 10x Genomics' feature types are among them.
+_ALIASES = {
+    "rna": "rna mrna gex gene genes geneexpression expression transcriptome scrna snrna",
+    "atac": "atac peak peaks chromatinaccessibility scatac snatac",
+    "adt": "adt adts prot protein proteins antibodycapture antibody ab cite citeseq surfaceprotein",
+}
+_KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
+
+
+def known_modality(name: str) -> str | None:
+    """``"Gene Expression"`` → ``"rna"``; None for a name that stands for no known modality."""
+    return _KNOWN.get(re.sub(r"[^a-z0-9]", "", name.lower()))
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Which names of the source stand for which modality, and which stand for none."""
+
+    old_names: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        """The modalities that there are, in the canonical order."""
+        return iter(name for name in MODALITIES if name in self.old_names)
+
+
+def map_modalities(names: Iterable[str], chosen: Mapping[str, str], what: str) -> Mapped:
+    """Map the names of a source, first as the user chose, then by known aliases.
+
+    Raises :class:`DatasetError` where a chosen name does not exist, two names stand for one
+    modality, or none stands for any.
+    """
+    present = list(names)
+    for old in chosen:
+        if old not in present:
+            raise DatasetError(f"There is no {what} {old!r}{suggestion(old, present)}")
+    old_names = {new: old for old, new in chosen.items()}
+    if len(old_names) < len(chosen):
+        raise DatasetError(
+            f"Two {what} names can't stand for one modality: "
+            + ", ".join(f"{old}={new}" for old, new in chosen.items())
+        )
+    left_out = []
+    for old in (name for name in present if name not in chosen):
+        new = known_modality(old)
+        if new is None or new in chosen.values():
+            left_out.append(old)
+        elif new in old_names:
+            raise DatasetError(
+                f"Both {old_names[new]!r} and {old!r} stand for {new}",
+                remedy=f"Say which one is meant: --modality {old}={new}",
+            )
+        else:
+            old_names[new] = old
+    if not old_names:
+        raise DatasetError(
+            f"None of the {what} names is known: {', '.join(map(repr, present)) or 'none at all'}",
+            remedy="Say what one of them is, for example --modality "
+            f"{present[0] if present else 'NAME'}=rna",
+        )
+    return Mapped(old_names, tuple(left_out))

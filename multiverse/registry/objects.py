@@ -1,0 +1,83 @@
+"""Registering an AnnData or MuData object that is in memory, for the Python interface."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+from anndata.io import write_elem
+
+from multiverse.errors import DatasetError
+from multiverse.registry.datasets import RegisteredDataset, checked_slug
+from multiverse.registry.home import home as default_home
+from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
+from multiverse.registry.registration import _silent, register
+from multiverse.registry.versions import storage_errors
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+
+def register_object(
+    data: AnnData | MuData,
+    *,
+    slug: str,
+    options: RegistrationOptions = DEFAULT_OPTIONS,
+    home: Path | None = None,
+    say: Callable[[str], None] = _silent,
+) -> RegisteredDataset:
+    """Register an object as if it were a file; the object itself is not changed.
+
+    Raises as :func:`multiverse.registry.registration.register`, and :class:`DatasetError` where a
+    table of the object can't be written.
+    """
+    root = home or default_home()
+    options.check()
+    checked_slug(slug)
+    with storage_errors(root):
+        (root / "datasets").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
+            path = Path(folder) / ("object.h5mu" if hasattr(data, "mod") else "object.h5ad")
+            _write(data, path, options.layer)
+            return register(path, slug=slug, options=options, home=home, say=say)
+
+
+def _write(data: AnnData | MuData, path: Path, layer: str | None) -> None:
+    """Only what registration reads; the libraries' own writers change the object on the way."""
+    with h5py.File(path, "x") as file:
+        if not hasattr(data, "mod"):
+            _write_anndata(file, data, layer)
+            return
+        _write_element(file, "obs", data.obs)
+        file.attrs["axis"] = int(data.axis)
+        for name, modality in data.mod.items():
+            _write_anndata(file.create_group(f"mod/{name}"), modality, layer)
+
+
+def _write_anndata(group: h5py.Group, data: AnnData, layer: str | None) -> None:
+    _write_element(group, "obs", data.obs)
+    _write_element(group, "var", data.var)
+    if data.X is not None:
+        _write_element(group, "X", data.X)
+    layers = group.create_group("layers")
+    for name in {"counts", layer or "counts"} & set(data.layers):
+        _write_element(layers, name, data.layers[name])
+    if data.raw is not None:
+        raw = group.create_group("raw")
+        _write_element(raw, "X", data.raw.X)
+        _write_element(raw, "var", data.raw.var)
+
+
+def _write_element(group: h5py.Group, name: str, value: object) -> None:
+    try:
+        write_elem(group, name, value)
+    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise DatasetError(
+            f"{name} of the object can't be written: {reason}",
+            remedy="A column with values of several types is the usual cause: make it text.",
+        ) from error

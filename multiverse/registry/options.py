@@ -1,0 +1,84 @@
+"""What a user can choose when a dataset is registered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from multiverse.errors import UsageError
+from multiverse.specs.dataset import MODALITIES
+
+#: Counts up when registration starts to make something else of the same source and options.
+REGISTRATION_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RegistrationOptions:
+    """How a source file is to be read.
+
+    Parameters
+    ----------
+    batch_key
+        Column of ``obs`` with the batch of each cell; the only column that models see.
+    label_key
+        Column of ``obs`` with the cell types, for evaluation only.
+    unlabelled
+        Values of the label column that mean "not known".
+    modality_names
+        Names in the source → ``rna``, ``atac`` or ``adt``: modalities of an ``.h5mu``, values of
+        ``var["feature_types"]``, or ``X`` for an ``.h5ad`` as a whole.
+    intersect
+        Keep the cells that all modalities have, where the source has others too.
+    layer
+        The layer that holds raw counts; without it ``X``, ``layers["counts"]`` and ``raw`` are
+        tried in this order.
+    replace
+        Move the slug on to this content when it stands for another one.
+    """
+
+    batch_key: str | None = None
+    label_key: str | None = None
+    unlabelled: tuple[str, ...] = ()
+    modality_names: Mapping[str, str] = field(default_factory=dict)
+    intersect: bool = False
+    layer: str | None = None
+    replace: bool = False
+
+    def check(self) -> None:
+        """:class:`UsageError` where the options contradict each other."""
+        for new in self.modality_names.values():
+            if new not in MODALITIES:
+                raise UsageError(
+                    f"{new!r} is not a modality that models know",
+                    remedy=f"Use one of {', '.join(MODALITIES)}, as in --modality old=rna",
+                )
+        if self.label_key is not None and self.label_key == self.batch_key:
+            raise UsageError(
+                f"{self.label_key!r} can't be both the batch and the label column: models see "
+                "the batch, and must not see the labels",
+                remedy="Name two different columns with --batch-key and --label-key.",
+            )
+        if self.unlabelled and self.label_key is None:
+            raise UsageError(
+                "Values that mean 'unlabelled' were given without a label column",
+                remedy="Name the column with --label-key.",
+            )
+
+    def sha256(self) -> str:
+        """The hash of everything here that can change what is registered."""
+        content = {
+            "format": REGISTRATION_FORMAT,
+            "batch_key": self.batch_key,
+            "label_key": self.label_key,
+            "unlabelled": sorted(self.unlabelled),
+            "modality_names": dict(self.modality_names),
+            "intersect": self.intersect,
+            "layer": self.layer,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+#: No column is named, and nothing is forced.
+DEFAULT_OPTIONS = RegistrationOptions()

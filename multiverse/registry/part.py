@@ -1,0 +1,113 @@
+"""Bringing one modality of a source into the canonical file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from multiverse.errors import DatasetError
+from multiverse.registry.canonical import CanonicalFile, WrittenCounts
+from multiverse.registry.counts import NotCounts, verified_counts
+from multiverse.registry.frames import feature_table
+from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.layout import Candidate, Part, candidates, layer_names
+from multiverse.registry.matrix import open_matrix
+from multiverse.registry.spool import reordered
+
+
+@dataclass(frozen=True)
+class WrittenPart:
+    """One modality as it was written."""
+
+    counts: WrittenCounts
+    features: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartWriter:
+    """Writes modalities of ``source`` into ``file``; ``scratch`` is a folder for big leftovers."""
+
+    source: Hdf5
+    file: CanonicalFile
+    scratch: Path
+    layer: str | None
+    say: Callable[[str], None]
+
+    def write(self, part: Part, rows: np.ndarray) -> WrittenPart:
+        """Write the first matrix of ``part`` that holds raw counts, for the cells ``rows``.
+
+        Raises :class:`DatasetError` with what each matrix holds instead, where none does.
+        """
+        found: list[tuple[str, str]] = []
+        for candidate in candidates(self.source, part, self.layer):
+            try:
+                written = self._write_candidate(part, candidate, rows)
+            except NotCounts as problem:
+                found.append((candidate.name, str(problem)))
+                continue
+            notes = []
+            if found:
+                notes.append(
+                    f"{part.modality}: counts were taken from {candidate.name}, as "
+                    f"{found[0][0]} holds none ({found[0][1]})"
+                )
+            return self._finish(part, candidate, written, len(rows), notes)
+        raise self._no_counts(part, found)
+
+    def _write_candidate(self, part: Part, candidate: Candidate, rows: np.ndarray) -> WrittenCounts:
+        matrix = open_matrix(self.source, candidate.node, (len(part.obs), len(candidate.var)))
+        columns = candidate.columns
+        names = candidate.var.index if columns is None else candidate.var.index[columns]
+        in_file = np.sort(rows)
+        blocks: Iterator[csr_array] = verified_counts(
+            matrix, in_file, columns, part.obs.index[in_file], names
+        )
+        if not np.array_equal(in_file, rows):
+            order = np.searchsorted(in_file, rows)
+            blocks = reordered(blocks, order, len(names), self.scratch)
+        return self.file.write_counts(part.modality, blocks, len(rows), len(names))
+
+    def _finish(
+        self, part: Part, candidate: Candidate, written: WrittenCounts, n_obs: int, notes: list[str]
+    ) -> WrittenPart:
+        columns = candidate.columns
+        var = candidate.var if columns is None else candidate.var.iloc[columns]
+        features, renamed = feature_table(var, part.modality)
+        summary = written.summary
+        if not summary.n_values:
+            raise DatasetError(f"{part.modality} holds no count at all: every value is zero")
+        if renamed:
+            notes.append(f"{part.modality}: {renamed:,} repeated feature names were made unique")
+        if summary.empty_cells:
+            notes.append(f"{part.modality}: {summary.empty_cells:,} cells have no count")
+        if summary.empty_features:
+            notes.append(f"{part.modality}: {summary.empty_features:,} features have no count")
+        self.say(
+            f"{part.modality}: {n_obs:,} cells × {summary.n_vars:,} features, verified as "
+            "raw counts"
+        )
+        return WrittenPart(written, features, tuple(notes))
+
+    def _no_counts(self, part: Part, found: list[tuple[str, str]]) -> DatasetError:
+        if not found:
+            return DatasetError(f"{part.modality} has no matrix: neither X, a layer nor raw")
+        what = "; ".join(f"in {name}, {problem}" for name, problem in found)
+        tried = {name for name, _ in found}
+        layers = [
+            name for name in layer_names(self.source, part) if f"layers[{name!r}]" not in tried
+        ]
+        if layers:
+            remedy = f"Name the layer that holds raw counts with --layer: {', '.join(layers)}"
+        else:
+            remedy = (
+                "Models need raw counts, which can't be had back from normalised values. Keep "
+                "them before normalising, adata.layers['counts'] = adata.X.copy(), and pass "
+                "--layer counts."
+            )
+        return DatasetError(f"{part.modality} holds no raw counts: {what}", remedy=remedy)

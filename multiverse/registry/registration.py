@@ -1,0 +1,226 @@
+"""Making a dataset canonical: verified raw counts, aligned cells, labels apart, a fingerprint.
+
+The order of things: what can be judged without reading counts is judged first; then one pass over
+the counts verifies, writes and hashes them; then the version is published by one rename. Whatever
+fails, nothing is left over and nothing that was there before is touched.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from multiverse import __version__
+from multiverse.errors import DatasetError
+from multiverse.registry.canonical import CanonicalFile
+from multiverse.registry.cells import Alignment, align
+from multiverse.registry.columns import Columns, choose_columns, join_tables
+from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
+from multiverse.registry.fingerprint import data_fingerprint, file_sha256, labels_fingerprint
+from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.home import home as default_home
+from multiverse.registry.labels import write_labels
+from multiverse.registry.layout import Layout, layer_names, read_layout
+from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
+from multiverse.registry.part import PartWriter, WrittenPart
+from multiverse.registry.source import check_source, open_source
+from multiverse.registry.versions import locked
+from multiverse.specs.dataset import DatasetRecord
+from multiverse.specs.names import make_slug
+
+__all__ = ["RegistrationOptions", "register"]
+
+
+def _silent(_: str) -> None:
+    """For callers that need no progress."""
+
+
+def register(
+    source: Path,
+    *,
+    slug: str | None = None,
+    options: RegistrationOptions = DEFAULT_OPTIONS,
+    home: Path | None = None,
+    say: Callable[[str], None] = _silent,
+) -> RegisteredDataset:
+    """Register an ``.h5ad`` or ``.h5mu`` file under a slug (by default, its file name).
+
+    The same source, slug and options again return at once what was made before. Other content
+    under a slug that is taken needs ``options.replace``.
+
+    Parameters
+    ----------
+    source
+        The file. It is only read; CSR and dense matrices are never loaded whole.
+    say
+        Receives one-line messages about what is being done.
+
+    Raises
+    ------
+    UsageError
+        The slug or the options are wrong; nothing was written.
+    DatasetError
+        The file can't be read, or can't be made canonical without inventing something.
+    ResultsError, DiskFull
+        The home can't be written.
+    """
+    options.check()
+    slug = checked_slug(make_slug(source.stem) if slug is None else slug)
+    check_source(source)
+    origin = Origin(slug, source.name, _hash_source(source), options)
+    folder = DatasetFolder(slug, home or default_home())
+    with locked(folder, replace=options.replace, say=say) as store:
+        known = store.find(origin.sha256, options.sha256())
+        if known is not None:
+            say(f"{slug} is already registered from this file")
+            return store.use(known)
+        with open_source(source) as opened, store.temporary() as temporary:
+            record = Registration(opened, origin, temporary, say).run()
+            return store.publish(record, temporary)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a dataset comes from, and how it was asked for."""
+
+    slug: str
+    name: str
+    sha256: str
+    options: RegistrationOptions
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One source on its way into one temporary folder."""
+
+    source: Hdf5
+    origin: Origin
+    folder: Path
+    say: Callable[[str], None]
+
+    def run(self) -> DatasetRecord:
+        """Write everything but the record, and return the record."""
+        options = self.origin.options
+        layout = read_layout(self.source, options)
+        self._check_layer(layout)
+        alignment = align(
+            layout.obs.index,
+            {part.modality: part.obs.index for part in layout.parts},
+            intersect=options.intersect,
+        )
+        columns = choose_columns(
+            _all_columns(layout, alignment),
+            tuple(part.old_name for part in layout.parts),
+            options,
+        )
+        written = self._write_data(layout, alignment, columns)
+        if columns.labels is not None:
+            write_labels(self.folder / "labels.h5ad", columns.labels)
+        notes = (*layout.notes, *alignment.notes, *columns.notes)
+        return self._record(alignment, columns, written, notes)
+
+    def _check_layer(self, layout: Layout) -> None:
+        layer = self.origin.options.layer
+        names = {name for part in layout.parts for name in layer_names(self.source, part)}
+        if layer is not None and layer not in names:
+            raise DatasetError(
+                f"There is no layer {layer!r} in {self.origin.name}",
+                remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
+            )
+
+    def _write_data(
+        self, layout: Layout, alignment: Alignment, columns: Columns
+    ) -> dict[str, WrittenPart]:
+        scratch = self.folder / "scratch"
+        scratch.mkdir()
+        written = {}
+        with CanonicalFile(self.folder / "data.h5mu") as file:
+            writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.say)
+            for part in layout.parts:
+                written[part.modality] = writer.write(part, alignment.rows[part.modality])
+            written = unique_across(written)
+            features = {name: part.features for name, part in written.items()}
+            file.write_tables(columns.visible(alignment.cells), features)
+        scratch.rmdir()
+        return written
+
+    def _record(
+        self,
+        alignment: Alignment,
+        columns: Columns,
+        written: dict[str, WrittenPart],
+        notes: tuple[str, ...],
+    ) -> DatasetRecord:
+        features = {name: part.features for name, part in written.items()}
+        counts = {name: part.counts.sha256 for name, part in written.items()}
+        labels = columns.labels
+        answers = (
+            None
+            if labels is None
+            else labels.drop(columns=[columns.batch_key or ""], errors="ignore")
+        )
+        return DatasetRecord(
+            slug=self.origin.slug,
+            fingerprint=data_fingerprint(alignment.cells, columns.batches, features, counts),
+            labels_fingerprint=None if answers is None else labels_fingerprint(answers),
+            n_obs=len(alignment.cells),
+            modalities={name: part.counts.summary for name, part in written.items()},
+            batch_key=columns.batch_key,
+            n_batches=None if columns.batches is None else int(columns.batches.nunique()),
+            label_key=columns.label_key,
+            n_labels=columns.n_labels,
+            unlabelled=self.origin.options.unlabelled,
+            source_name=self.origin.name,
+            source_sha256=self.origin.sha256,
+            options_sha256=self.origin.options.sha256(),
+            registered_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            multiverse_version=__version__,
+            notes=(*notes, *(note for part in written.values() for note in part.notes)),
+        )
+
+
+def unique_across(written: dict[str, WrittenPart]) -> dict[str, WrittenPart]:
+    """Names that an earlier modality has too get their modality before them: ``adt:CD4``.
+
+    MuData keeps the features of all modalities in one table, where a name must be one feature.
+    """
+    taken: set[str] = set()
+    unique = {}
+    for modality, part in written.items():
+        names = part.features.index
+        shared = names.isin(taken)
+        if shared.any():
+            renamed = [
+                f"{modality}:{name}" if twice else name
+                for name, twice in zip(names, shared, strict=True)
+            ]
+            features = part.features.set_axis(pd.Index(renamed, dtype=object))
+            note = (
+                f"{modality}: {int(shared.sum()):,} features are named as in another modality, "
+                f"and are now called {modality}:NAME"
+            )
+            part = replace(part, features=features, notes=(*part.notes, note))
+            if not part.features.index.is_unique or part.features.index.isin(taken).any():
+                raise DatasetError(f"The feature names of {modality} can't be made unique")
+        taken.update(part.features.index)
+        unique[modality] = part
+    return unique
+
+
+def _all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
+    shared = layout.obs.loc[alignment.cells]
+    if not layout.is_multimodal:
+        return shared
+    tables = {part.old_name: part.obs.iloc[alignment.rows[part.modality]] for part in layout.parts}
+    return join_tables(shared, tables)
+
+
+def _hash_source(source: Path) -> str:
+    try:
+        return file_sha256(source)
+    except OSError as error:
+        raise DatasetError(f"{source} can't be read: {error.strerror}") from error
