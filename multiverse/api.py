@@ -178,7 +178,7 @@ def register(
         return register_file(Path(data), slug=slug, options=chosen, say=say)
     from multiverse.registry.objects import register_object
 
-    return register_object(data, slug=slug, options=chosen, say=say)
+    return register_object(data, slug=slug or "dataset", options=chosen, say=say)
 
 
 def run(

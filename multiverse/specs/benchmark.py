@@ -150,6 +150,19 @@ class BenchmarkSource:
         except ValidationError as error:
             raise SpecError("request", validation_problems(error, Benchmark)) from error
 
+    def updated(self, fields: Mapping[str, Any], resources: ResourceLimits) -> BenchmarkSource:
+        """The same benchmark with what the command line says instead of the file."""
+        ours = self.benchmark.resources.model_dump(exclude_none=True)
+        merged = ResourceLimits.model_construct(
+            **{**dict.fromkeys(ResourceLimits.model_fields), **ours}
+            | resources.model_dump(exclude_none=True)
+        )
+        models = self.benchmark.models
+        if "seeds" in fields:
+            models = tuple(entry.model_copy(update={"seeds": None}) for entry in models)
+        update = {**fields, "resources": merged, "models": models}
+        return BenchmarkSource(self.benchmark.model_copy(update=update), self._file)
+
     def problem(self, message: str, *location: str | int) -> Problem:
         """A finding about one place of the benchmark."""
         where = ".".join(map(str, location))

@@ -112,6 +112,14 @@ class ModelYaml(_Frozen):
             raise ValueError(f"needs a default for {', '.join(lacking)}")
         return {"additionalProperties": False, **schema}
 
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The published JSON Schema (``docs/schemas/model.schema.json``)."""
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            **cls.model_json_schema(),
+        }
+
 
 class ModelSpec(_Frozen):
     """A model and the folder it was found in."""

@@ -1,0 +1,32 @@
+"""``multiverse build``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from multiverse.cli.terminal import say
+from multiverse.errors import UsageError
+from multiverse.images.build import build_models
+from multiverse.registry.models import find_models, list_models
+from multiverse.specs.quantity import format_bytes, format_seconds
+
+
+def main(arguments: Namespace) -> int:
+    if arguments.all == bool(arguments.models):
+        raise UsageError("name the models to build, or give --all")
+    models = (
+        list_models(arguments.models_dir)
+        if arguments.all
+        else list(find_models(arguments.models, arguments.models_dir).values())
+    )
+    built = build_models(
+        models,
+        base=arguments.base,
+        no_cache=arguments.no_cache,
+        say=say,
+        verbose=arguments.verbose,
+    )
+    for image in built:
+        size, seconds = format_bytes(image.size_bytes), format_seconds(image.seconds)
+        say(f"built {image.tag}  {size}  in {seconds}  {image.image_id}")
+    return 0

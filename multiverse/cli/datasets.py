@@ -1,0 +1,38 @@
+"""``multiverse datasets``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from multiverse.cli.terminal import console, plain_table, print_json, safe, say
+from multiverse.registry.datasets import list_datasets
+
+
+def main(arguments: Namespace) -> int:
+    found = list_datasets()
+    if arguments.json:
+        print_json([dataset.record.model_dump(mode="json") for dataset in found])
+        return 0
+    if not found:
+        say("no dataset is registered yet: multiverse register data.h5mu")
+        return 0
+    table = plain_table(
+        "dataset", "cells", "modalities", "batch", "labels", "fingerprint", right=("cells",)
+    )
+    for dataset in found:
+        record = dataset.record
+        parts = ", ".join(f"{name} {part.n_vars:,}" for name, part in record.modalities.items())
+        table.add_row(
+            safe(record.slug, "bold"),
+            f"{record.n_obs:,}",
+            parts,
+            safe(_column(record.batch_key, record.n_batches)),
+            safe(_column(record.label_key, record.n_labels)),
+            record.fingerprint.removeprefix("sha256:")[:16],
+        )
+    console().print(table)
+    return 0
+
+
+def _column(key: str | None, count: int | None) -> str:
+    return "—" if key is None else f"{key} ({count})"

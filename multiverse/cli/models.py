@@ -1,0 +1,76 @@
+"""``multiverse models``."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from multiverse.cli.terminal import console, plain_table, print_json, safe
+from multiverse.registry.models import find_models, list_models
+from multiverse.specs.model import ModelSpec
+from multiverse.specs.quantity import format_bytes
+
+
+def main(arguments: Namespace) -> int:
+    if arguments.model:
+        model = find_models([arguments.model], arguments.models_dir)[arguments.model]
+        if arguments.json:
+            print_json(model.yaml.model_dump(mode="json"))
+        else:
+            _explain(model)
+        return 0
+    models = list_models(arguments.models_dir)
+    if arguments.json:
+        print_json([model.yaml.model_dump(mode="json") for model in models])
+        return 0
+    table = plain_table("model", "version", "image", "modalities", "batch term", "title")
+    for model in models:
+        table.add_row(
+            safe(model.name, "bold"),
+            model.version,
+            model.image_tag,
+            _modalities(model),
+            "yes" if model.yaml.batch_term else "no",
+            safe(model.yaml.title),
+        )
+    console().print(table)
+    return 0
+
+
+def _modalities(model: ModelSpec) -> str:
+    needs = model.yaml.modalities
+    required = " + ".join(needs.required)
+    optional = ", ".join(needs.optional)
+    if required:
+        return f"{required} (and {optional})" if optional else required
+    return f"any of {optional}"
+
+
+def _explain(model: ModelSpec) -> None:
+    spec, out = model.yaml, console()
+    out.print(safe(f"{spec.name} {spec.version} — {spec.title}", "bold"))
+    if spec.description:
+        out.print(safe(" ".join(spec.description.split())))
+    needs = f"{spec.resources.cpus:g} CPU, {format_bytes(spec.resources.memory)}"
+    out.print(safe(f"needs {_modalities(model)}; {needs}; GPU: {spec.resources.gpu}"))
+    if spec.citation:
+        cite = spec.citation
+        out.print(safe(f"cite: {cite.authors} ({cite.year}). {cite.title}. {cite.journal}. "
+                       f"doi:{cite.doi}"))  # fmt: skip
+    for part in ("parameters", "preprocessing"):
+        properties = getattr(spec, part).get("properties", {})
+        if not properties:
+            continue
+        table = plain_table(part, "default", "type", "message")
+        for name, schema in properties.items():
+            kind = schema.get("type") or schema.get("enum") or ""
+            words = schema.get("description") or schema.get("title") or ""
+            table.add_row(
+                safe(name, "bold"), json.dumps(schema["default"]), safe(_type(kind)), safe(words)
+            )
+        out.print()
+        out.print(table)
+
+
+def _type(kind: object) -> str:
+    return " | ".join(map(str, kind)) if isinstance(kind, list) else str(kind)

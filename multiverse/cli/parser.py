@@ -1,0 +1,176 @@
+"""The command line's grammar. Imports nothing but argparse, so that help is instant."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from multiverse import __version__
+
+DESCRIPTION = "Which multimodal integration model should I trust for my data?"
+EPILOG = """\
+A first look:         multiverse demo --run
+Your own data:        multiverse run --models pca mofa --input data.h5mu --output results/
+A whole benchmark:    multiverse run benchmark.yaml
+
+exit codes: 0 all well · 1 a job failed · 2 wrong request · 3 dataset · 4 engine · 5 results folder
+            130 stopped on request
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Every command with its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="multiverse",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"multiverse {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _run(commands)
+    _register(commands)
+    _demo(commands)
+    _build(commands)
+    _lists(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, **more: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", **more
+    )
+    return parser
+
+
+def _run(commands: Any) -> None:
+    parser = _command(commands, "run", "run models on datasets")
+    parser.add_argument("benchmark", nargs="?", type=Path, help="a benchmark.yaml (the full form)")
+    parser.add_argument("--models", nargs="+", metavar="MODEL", help="models to run (short form)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--input", type=Path, metavar="FILE", help="an .h5ad or .h5mu file")
+    source.add_argument("--dataset", metavar="SLUG", help="a registered dataset")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="results (default: results)")
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="MODEL.NAME=VALUE",
+        help="a parameter, such as mofa.n_factors=20",
+    )
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="one run each")
+    parser.add_argument("--device", metavar="DEVICE", help="cpu (default), cuda or cuda:N")
+    _registration(parser)
+    _running(parser)
+
+
+def _running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to run")
+    group.add_argument(
+        "--engine", help="auto (default, or MULTIVERSE_ENGINE), docker, local or a registered one"
+    )
+    group.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="jobs at a time")
+    group.add_argument("--cpus", type=float, metavar="N", help="CPU cores of one job")
+    group.add_argument("--memory", metavar="AMOUNT", help="memory of one job, such as 8GiB")
+    group.add_argument("--time-limit", metavar="TIME", help="of one job, such as 2h")
+    group.add_argument(
+        "--tag", action="append", default=[], metavar="NAME=VALUE", help="recorded with every run"
+    )
+    group.add_argument("--rerun", action="store_true", help="run again what is complete")
+    group.add_argument("--no-build", action="store_true", help="never build a missing image")
+    _models_dir(group)
+    group.add_argument("-v", "--verbose", action="store_true", help="show the models' own logs")
+
+
+def _models_dir(parser: Any) -> None:
+    parser.add_argument(
+        "--models-dir",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="a model's folder, or a folder of them, beside the built-in ones",
+    )
+
+
+def _registration(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to read the file")
+    group.add_argument("--batch-key", metavar="COLUMN", help="obs column with the batch")
+    group.add_argument(
+        "--label-key", metavar="COLUMN", help="obs column with the cell types; models never see it"
+    )
+    group.add_argument(
+        "--unlabelled", action="append", default=[], metavar="VALUE", help="a label for 'unknown'"
+    )
+    group.add_argument(
+        "--modality",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="which modality is rna, atac or adt, such as prot=adt",
+    )
+    group.add_argument("--layer", metavar="NAME", help="layer with the raw counts")
+    group.add_argument(
+        "--intersect", action="store_true", help="keep only cells that all modalities have"
+    )
+
+
+def _register(commands: Any) -> None:
+    parser = _command(commands, "register", "make a dataset canonical, once and for all")
+    parser.add_argument("input", type=Path, metavar="FILE", help="an .h5ad or .h5mu file")
+    parser.add_argument("--slug", help="its name from now on (default: from the file's name)")
+    _registration(parser)
+    parser.add_argument(
+        "--replace", action="store_true", help="let the slug stand for this new content"
+    )
+
+
+def _demo(commands: Any) -> None:
+    parser = _command(commands, "demo", "make two small datasets without any download")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("demo-data"))
+    parser.add_argument(
+        "--cells", type=int, default=500, metavar="N", help="cells of the simulation"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the simulation")
+    parser.add_argument("--run", action="store_true", help="run every model on them as well")
+    parser.add_argument("--output", type=Path, default=Path("results"), metavar="FOLDER")
+    _running(parser)
+
+
+def _build(commands: Any) -> None:
+    parser = _command(commands, "build", "build the images of models")
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser.add_argument("--all", action="store_true", help="every model there is")
+    parser.add_argument(
+        "--base",
+        default="auto",
+        choices=["auto", "python", "debian", "micromamba"],
+        help="what the images are built on (default: the best one reachable)",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="build every layer anew")
+    _models_dir(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show the build's output")
+
+
+def _lists(commands: Any) -> None:
+    datasets = _command(commands, "datasets", "list the registered datasets")
+    _json(datasets)
+    models = _command(commands, "models", "list the models, or explain one")
+    models.add_argument("model", nargs="?", help="explain this one, with its parameters")
+    _models_dir(models)
+    _json(models)
+    runs = _command(commands, "runs", "list the runs of a results folder")
+    runs.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    _json(runs)
+    show = _command(commands, "show", "explain one run")
+    show.add_argument("run", help="its id (the first digits will do) or its folder")
+    show.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
+    _json(show)
+    schema = _command(commands, "schema", "print the JSON Schema of a file")
+    schema.add_argument("file", choices=["benchmark", "job_spec", "model"])
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for machines")

@@ -1,0 +1,146 @@
+"""``multiverse run``."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from multiverse.api import Request, raise_failures, run_benchmark
+from multiverse.cli.progress import Progress
+from multiverse.cli.summary import print_summary
+from multiverse.cli.terminal import say
+from multiverse.errors import JobsFailed, UsageError
+from multiverse.runner.execute import RunOptions
+from multiverse.specs.benchmark import BenchmarkSource
+
+DEFAULT_OUTPUT = Path("results")
+
+
+def main(arguments: Namespace) -> int:
+    return run(read_source(arguments), arguments)
+
+
+def run(source: BenchmarkSource, arguments: Namespace) -> int:
+    """Run a benchmark with live progress, then say what came of it."""
+    output = arguments.output or source.benchmark.output or DEFAULT_OUTPUT
+    request = Request(
+        source=source,
+        output=output,
+        engine=arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto",
+        options=RunOptions(
+            parallel=arguments.jobs,
+            build=not arguments.no_build,
+            rerun=arguments.rerun,
+            verbose=arguments.verbose,
+            tags={**source.benchmark.tags, **pairs(arguments.tag, "--tag")},
+        ),
+        models_dirs=arguments.models_dir,
+    )
+    with Progress() as progress:
+        results = run_benchmark(request, listener=progress, say=say)
+    print_summary(results)
+    try:
+        raise_failures(results)
+    except JobsFailed as failure:
+        return failure.exit_code
+    return 0
+
+
+def read_source(arguments: Namespace) -> BenchmarkSource:
+    """The benchmark of a file or of the short form; the command line overrides the file."""
+    short = [name for name in ("models", "input", "dataset") if getattr(arguments, name)]
+    if arguments.benchmark is not None:
+        if short or arguments.parameter:
+            given = ", ".join(f"--{name}" for name in [*short, "parameter"][: len(short) or 1])
+            raise UsageError(
+                f"{arguments.benchmark} says what to run, so {given} can't be given as well"
+            )
+        return _overridden(BenchmarkSource.load(arguments.benchmark), arguments)
+    if not arguments.models or len(short) < 2:
+        raise UsageError(
+            "say what to run: a benchmark file, or --models and --input",
+            remedy="multiverse run --models pca mofa --input data.h5mu --output results/",
+        )
+    return BenchmarkSource.of(_short_form(arguments))
+
+
+def _short_form(arguments: Namespace) -> dict[str, Any]:
+    return {
+        "datasets": [_dataset(arguments)],
+        "models": _models(arguments),
+        **_overrides(arguments),
+    }
+
+
+def _overrides(arguments: Namespace) -> dict[str, Any]:
+    resources = {
+        "cpus": arguments.cpus,
+        "memory": arguments.memory,
+        "time_limit": arguments.time_limit,
+    }
+    given = {"seeds": arguments.seeds, "device": arguments.device}
+    return {
+        **{name: value for name, value in given.items() if value is not None},
+        "resources": {name: value for name, value in resources.items() if value is not None},
+    }
+
+
+def _overridden(source: BenchmarkSource, arguments: Namespace) -> BenchmarkSource:
+    given = BenchmarkSource.of(
+        {"datasets": ["any"], "models": ["any"], **_overrides(arguments)}
+    ).benchmark
+    return source.updated(
+        {name: getattr(given, name) for name in given.model_fields_set & {"seeds", "device"}},
+        given.resources,
+    )
+
+
+def _dataset(arguments: Namespace) -> dict[str, Any]:
+    if arguments.dataset:
+        return {"slug": arguments.dataset}
+    return {"path": str(arguments.input), **reading(arguments)}
+
+
+def reading(arguments: Namespace) -> dict[str, Any]:
+    """The options that say how a file is to be read, as a dataset entry has them."""
+    content = {
+        "batch_key": arguments.batch_key,
+        "label_key": arguments.label_key,
+        "unlabelled": arguments.unlabelled,
+        "modalities": pairs(arguments.modality, "--modality"),
+        "layer": arguments.layer,
+        "intersect": arguments.intersect,
+    }
+    return {name: value for name, value in content.items() if value}
+
+
+def _models(arguments: Namespace) -> list[dict[str, Any]]:
+    """Models with their ``-p model.name=value``; values are read as YAML reads them."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    settings: dict[str, dict[str, Any]] = {name: {} for name in arguments.models}
+    for key, text in pairs(arguments.parameter, "--parameter").items():
+        model, dot, name = key.partition(".")
+        if not dot or model not in settings:
+            raise UsageError(
+                f"--parameter {key}: write MODEL.NAME=VALUE with one of {', '.join(settings)}"
+            )
+        try:
+            settings[model][name] = YAML(typ="safe", pure=True).load(text)
+        except YAMLError as error:
+            raise UsageError(f"--parameter {key}: {text!r} is not a value") from error
+    return [{"model": name, "parameters": settings[name]} for name in arguments.models]
+
+
+def pairs(items: list[str], option: str) -> dict[str, str]:
+    """``NAME=VALUE`` arguments as a dictionary."""
+    found: dict[str, str] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {item}: write it as NAME=VALUE")
+        found[name] = value
+    return found

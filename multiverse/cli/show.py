@@ -1,0 +1,83 @@
+"""``multiverse show``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from multiverse.cli.progress import STYLES
+from multiverse.cli.terminal import console, plain_table, print_json, safe
+from multiverse.engines.log_sink import last_lines
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun, find_run
+from multiverse.runs.record import RunRecord
+from multiverse.specs.quantity import format_bytes, format_seconds
+
+
+def main(arguments: Namespace) -> int:
+    run = _find(arguments.run, arguments.results)
+    if arguments.json:
+        print_json({**run.record.model_dump(mode="json"), "folder": str(run.folder)})
+    else:
+        _explain(run)
+    return 0
+
+
+def _find(text: str, results: Path) -> FoundRun:
+    """A run by its folder, or by the first digits of its id."""
+    folder = Path(text)
+    if (folder / "run.json").is_file():
+        return FoundRun(RunRecord.read(folder / "run.json"), folder)
+    return find_run(ResultsFolder(results), text)
+
+
+def _explain(run: FoundRun) -> None:
+    record, out = run.record, console()
+    out.print(safe(f"{record.dataset}/{record.model} {record.model_version}", "bold"))
+    table = plain_table("", "message")
+    table.show_header = False
+    for name, value in _facts(run):
+        style = STYLES[record.state] if name == "status" else ""
+        table.add_row(safe(name, "dim"), safe(value, style))
+    out.print(table)
+    if not run.published:
+        out.print(safe("last lines of its log:", "dim"))
+        for line in last_lines(run.folder / "container.log", 10):
+            out.print(safe(f"  {line}"))
+
+
+def _facts(run: FoundRun) -> list[tuple[str, str]]:
+    record = run.record
+    status = record.state.replace("_", " ") + (f": {record.message}" if record.message else "")
+    usage = record.usage
+    memory = "unknown" if usage.peak_memory_bytes is None else format_bytes(usage.peak_memory_bytes)
+    cpu = "unknown" if usage.cpu_seconds is None else format_seconds(usage.cpu_seconds)
+    software = (
+        f"{record.image.tag} ({record.image.digest})"
+        if record.image
+        else f"environment {record.environment_lock}"
+    )
+    facts = [
+        ("status", status),
+        ("run", f"{record.run_id}, attempt {record.attempt}"),
+        ("dataset", f"{record.dataset_fingerprint}, {record.n_obs:,} cells"),
+        ("modalities", ", ".join(record.modalities)),
+        ("embedding", f"{record.n_obs:,} × {record.n_dims}" if record.n_dims else "none"),
+        ("parameters", _settings(record.parameters)),
+        ("preprocessing", _settings(record.preprocessing)),
+        ("seed", f"{record.seed} on {record.device}, {record.threads} thread(s)"),
+        ("used", f"{format_seconds(usage.wall_seconds)}, CPU {cpu}, peak memory {memory}"),
+        ("software", software),
+        ("engine", f"{record.engine.name} {record.engine.version} — {record.engine.isolation}"),
+        ("started", f"{record.started_at}, ended {record.finished_at}"),
+        ("host", f"{record.host.get('platform')}, {record.host.get('processor')}"),
+        ("folder", str(run.folder)),
+        ("files", ", ".join(sorted(path.name for path in run.folder.iterdir()))),
+    ]
+    if record.ignored_files:
+        facts.append(("not kept", ", ".join(record.ignored_files)))
+    return facts
+
+
+def _settings(settings: dict[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items()) or "none"

@@ -1,0 +1,59 @@
+"""Everything that is printed goes through here: nothing from a user's file obeys the terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from multiverse.engines.log_sink import printable
+
+#: Width where nobody looks (a pipe or a file): wide enough that no cell is folded.
+PIPE_WIDTH = 200
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for the wanted stream; plain and wide where it is no terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    console().print(Text(printable(line)))
+
+
+def safe(value: object, style: str = "") -> Text:
+    """Text of a user, as text: no markup, no control characters."""
+    return Text(printable(str(value)), style=style)
+
+
+def print_error(message: str, remedy: str | None) -> None:
+    """What happened, to which thing, and what to do next."""
+    out = console(stderr=True)
+    first, *more = message.splitlines() or [""]
+    out.print(Text("error: ", style="bold red") + Text(printable(first)))
+    for line in more:
+        out.print(Text("       " + printable(line)))
+    if remedy:
+        out.print(Text("  next: ", style="bold") + Text(printable(remedy)))
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+
+
+def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A table in the house's look."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column != "message"
+        )
+    return table
