@@ -1,0 +1,65 @@
+"""Writing what a run leaves behind: each file is complete or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from logging import Logger
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multiverse.worker.embedding import finite_numbers
+
+if TYPE_CHECKING:
+    from multiverse.worker.embedding import Latent
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that becomes it, by one rename, when the block succeeds."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield aside
+        with aside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
+    """``embeddings.h5``: ``latent`` (n_cells, n_dims) float32 and ``obs_names`` in row order."""
+    import h5py
+
+    with written_aside(path) as aside, h5py.File(aside, "w", track_order=False) as file:
+        file.create_dataset("latent", data=latent)
+        file.create_dataset("obs_names", data=list(cells), dtype=h5py.string_dtype("utf-8"))
+
+
+def write_text(path: Path, text: str) -> None:
+    """A UTF-8 text file, written aside."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_metrics(
+    path: Path,
+    metrics: Mapping[str, Any],
+    history: Mapping[str, Sequence[Any]],
+    settings: Mapping[str, Any],
+    log: Logger,
+) -> None:
+    """``metrics.json``: finite numbers only, and beside them the settings that were used."""
+    content = {
+        "model_metrics": finite_numbers(metrics, log, "metric"),
+        "history": {
+            str(name): list(
+                finite_numbers(dict(enumerate(series)), log, f"history {name!r} at").values()  # type: ignore[arg-type]
+            )
+            for name, series in history.items()
+        },
+        "settings": dict(settings),
+    }
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")
