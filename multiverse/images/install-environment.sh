@@ -36,5 +36,17 @@ if [ "$version" != "3.11" ]; then
     exit 1
 fi
 
-"$env/bin/python" -m pip install --require-hashes --no-deps --root-user-action=ignore \
-    --requirement "$lock/requirements.txt"
+"$env/bin/python" -m pip install --require-hashes --no-deps --no-compile \
+    --root-user-action=ignore --requirement "$lock/requirements.txt"
+
+# The test suites of these five are a sixth of the environment, and nothing of theirs imports
+# them. (numpy's own testing module does import its tests, so they stay.)
+packages=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+for package in matplotlib numba pandas scipy sklearn; do
+    if [ -d "$packages/$package" ]; then
+        find "$packages/$package" -type d -name tests -prune -exec rm -rf {} +
+    fi
+done
+# Compiled once here, because a container's root is read-only. Templates for other versions of
+# Python, which some packages carry, can't be compiled; that is no failure.
+"$env/bin/python" -m compileall -q -j 0 "$packages" >/dev/null || true

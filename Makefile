@@ -1,0 +1,30 @@
+# Thin: every target is one script or one command. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup run-all test lint lock build-all clean
+
+help: ## this list
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+setup: ## the project's environment in .venv (nothing to do the second time)
+	@scripts/setup
+
+run-all: setup ## demo data, every model, results in results/
+	@.venv/bin/multiverse demo --run --output results
+
+test: setup ## lint, types and all tests; more arguments for pytest: ARGS="-k plan"
+	@scripts/test $(ARGS)
+
+lint: setup ## ruff and mypy alone
+	@scripts/lint
+
+build-all: setup ## the images of all models
+	@.venv/bin/multiverse build --all
+
+build-%: setup ## the image of one model: build-pca
+	@.venv/bin/multiverse build $*
+
+lock: ## all locks anew: host, shared stack, models
+	@scripts/lock
+
+clean: ## what setup and the checks made; results stay
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
