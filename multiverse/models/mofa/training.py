@@ -1,0 +1,208 @@
+"""MOFA+ by its own package, mofapy2, called directly.
+
+Argelaguet et al. 2020, doi 10.1186/s13059-020-02015-1. mofapy2 prints a great deal, ends the
+process by ``sys.exit`` on errors, and wants cells sorted by group; all of that stays in here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from multiverse.worker import Job
+    from multiverse.worker.preprocess import View
+
+Array = NDArray[np.float64]
+#: A factor that explains less than this share of the variance of every view is inactive.
+INACTIVE_BELOW = 1e-4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """mofapy2's options under the names of ``model.yaml``. ``gpu`` is a device number or None."""
+
+    n_factors: int
+    max_iterations: int
+    convergence_mode: str
+    elbo_frequency: int
+    scale_views: bool
+    scale_groups: bool
+    ard_weights: bool
+    ard_factors: bool | None
+    spikeslab_weights: bool
+    spikeslab_factors: bool
+    use_float32: bool
+    seed: int
+    gpu: int | None = None
+
+    @classmethod
+    def from_parameters(
+        cls, parameters: Mapping[str, Any], seed: int, gpu: int | None = None
+    ) -> Settings:
+        own = {name: value for name, value in parameters.items() if name != "groups"}
+        return cls(**own, seed=seed, gpu=gpu)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained model. ``factors`` is (n_cells, n_factors), rows in the order of the input."""
+
+    factors: Array
+    elbo: float
+    iterations: int
+    converged: bool
+    n_groups: int
+    explained: Mapping[str, float]
+    explained_per_factor: Mapping[str, Array]
+
+    def inactive(self) -> list[int]:
+        """Factors that explain nothing in any view; they keep their column."""
+        best = np.max(list(self.explained_per_factor.values()), axis=0)
+        return [int(number) for number in np.flatnonzero(best < INACTIVE_BELOW)]
+
+
+def train(
+    views: Sequence[View], groups: NDArray[np.str_] | None, settings: Settings, job: Job
+) -> Fit:
+    """Fit MOFA+ and report the lower bound (ELBO) of each evaluation as an epoch, live.
+
+    ``groups`` names the group of every cell, or is None for one group. BLAS runs on one
+    thread: the matrices are narrow, and more threads made it slower wherever it was measured.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    order, sizes = _grouped(groups, views[0].values.shape[0])
+    with threadpool_limits(limits=1), _contained() as printed:
+        model = _build(views, order, sizes, settings)
+        iterations = _follow(model.model, settings, job)
+        model.run()
+        if not model.model.trained:
+            raise RuntimeError(f"mofapy2 did not finish: {_last_lines(printed.getvalue())}")
+        return _fit(model.model, views, order, len(sizes), iterations, settings)
+
+
+def _grouped(groups: NDArray[np.str_] | None, n_cells: int) -> tuple[NDArray[np.intp], list[int]]:
+    """The order that puts cells of a group together, and the sizes of the groups."""
+    if groups is None:
+        return np.arange(n_cells), [n_cells]
+    _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.argsort(numbers, kind="stable"), [int(size) for size in sizes]
+
+
+def _build(
+    views: Sequence[View], order: NDArray[np.intp], sizes: Sequence[int], settings: Settings
+) -> Any:
+    from mofapy2.run.entry_point import entry_point
+
+    model = entry_point()
+    model.set_data_options(
+        scale_views=settings.scale_views,
+        scale_groups=settings.scale_groups,
+        use_float32=settings.use_float32,
+    )
+    model.set_data_matrix(
+        [_blocks(view, order, sizes, settings.use_float32) for view in views],
+        likelihoods=["gaussian"] * len(views),
+        views_names=[view.name for view in views],
+        groups_names=[f"group{number}" for number in range(len(sizes))],
+        features_names=[[f"{view.name}:{name}" for name in view.features] for view in views],
+    )
+    several = len(sizes) > 1
+    model.set_model_options(
+        factors=settings.n_factors,
+        spikeslab_weights=settings.spikeslab_weights,
+        spikeslab_factors=settings.spikeslab_factors,
+        ard_weights=settings.ard_weights,
+        ard_factors=several if settings.ard_factors is None else settings.ard_factors,
+    )
+    model.set_train_options(
+        iter=settings.max_iterations,
+        convergence_mode=settings.convergence_mode,
+        freqELBO=settings.elbo_frequency,
+        seed=settings.seed,
+        gpu_mode=settings.gpu is not None,
+        gpu_device=settings.gpu,
+    )
+    model.build()
+    return model
+
+
+def _blocks(
+    view: View, order: NDArray[np.intp], sizes: Sequence[int], use_float32: bool
+) -> list[NDArray[Any]]:
+    """One dense matrix a group, cells × features."""
+    kind = np.float32 if use_float32 else np.float64
+    values = view.values if isinstance(view.values, np.ndarray) else view.values.toarray()
+    return list(np.split(values.astype(kind)[order], np.cumsum(sizes)[:-1]))
+
+
+def _follow(network: Any, settings: Settings, job: Job) -> list[int]:
+    """Report the ELBO whenever the network computes it; returns the growing list of iterations.
+
+    The first value belongs to the start (iteration 0), then to iterations 1, 1 + frequency, ….
+    mofapy2 counts to ``max_iterations`` exclusively.
+    """
+    compute = network.calculateELBO
+    iterations: list[int] = []
+
+    def reporting(*nodes: Any) -> Any:
+        terms = compute(*nodes)
+        number = 0 if not iterations else 1 + (len(iterations) - 1) * settings.elbo_frequency
+        iterations.append(number)
+        job.epoch(number, settings.max_iterations - 1, elbo=terms["total"])
+        return terms
+
+    network.calculateELBO = reporting
+    return iterations
+
+
+def _fit(
+    network: Any,
+    views: Sequence[View],
+    order: NDArray[np.intp],
+    n_groups: int,
+    iterations: Sequence[int],
+    settings: Settings,
+) -> Fit:
+    sorted_factors = np.asarray(network.nodes["Z"].getExpectation(), dtype=np.float64)
+    factors = np.empty_like(sorted_factors)
+    factors[order] = sorted_factors
+    elbo = network.getTrainingStats()["elbo"]
+    total = np.mean(network.calculate_variance_explained(total=True), axis=0)
+    each = np.mean(network.calculate_variance_explained(), axis=0)
+    names = [view.name for view in views]
+    return Fit(
+        factors=factors,
+        elbo=float(elbo[np.isfinite(elbo)][-1]),
+        iterations=iterations[-1],
+        converged=len(elbo) < settings.max_iterations,
+        n_groups=n_groups,
+        explained={name: float(share) for name, share in zip(names, total, strict=True)},
+        explained_per_factor=dict(zip(names, each, strict=True)),
+    )
+
+
+@contextlib.contextmanager
+def _contained() -> Iterator[io.StringIO]:
+    """What mofapy2 prints is kept aside; where it ends the process, an error is raised instead.
+
+    The log is not caught: its handler holds the real output.
+    """
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield printed
+    except SystemExit as error:
+        raise RuntimeError(f"mofapy2 gave up: {_last_lines(printed.getvalue())}") from error
+
+
+def _last_lines(printed: str) -> str:
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    return " / ".join(lines[-3:]) or "it said nothing"
