@@ -7,6 +7,7 @@ asked for; anything that looks like an image reference is taken as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from multiverse.images.docker_cli import DockerCli
 PYTHON = "python:3.11-slim-bookworm"
 MICROMAMBA = "mambaorg/micromamba:2-debian12-slim"
 CHOICES = ("auto", "python", "debian", "micromamba")
+#: A repository with a tag, a digest or a path, so that a misspelt word is not looked for.
+_REFERENCE = re.compile(r"(?=.*[:/])[A-Za-z0-9][A-Za-z0-9._:/@-]*")
 
 #: Longest wait for a registry; a daemon that reaches none says so within seconds.
 _PULL_SECONDS = 180
@@ -47,7 +50,7 @@ def choose_base(docker: DockerCli, wanted: str, say: Callable[[str], None]) -> B
         return _named(docker, PYTHON, shared=True)
     if wanted == "micromamba":
         return _named(docker, MICROMAMBA, shared=False)
-    if ":" in wanted or "/" in wanted:
+    if _REFERENCE.fullmatch(wanted):
         return _named(docker, wanted, shared="micromamba" not in wanted)
     raise UsageError(
         f"unknown base image {wanted!r}",

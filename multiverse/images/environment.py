@@ -68,7 +68,7 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
             f"the model {model.name} has no requirements.txt in {model.folder}",
             remedy="lock its packages: uv pip compile --generate-hashes requirements.in",
         )
-    interpreter = _find_python()
+    interpreter = _find_python(say)
     lock = _lock_identity(model.requirements, interpreter)
     folder = cache / "environments" / f"{model.name}-{lock[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -134,12 +134,12 @@ def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _find_python() -> _Interpreter:
+def _find_python(say: Say) -> _Interpreter:
     """Python 3.11 as uv finds it (``UV_PYTHON_DOWNLOADS`` says whether it may fetch one)."""
     settings = PipSettings.of_host()
     done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
     if done.returncode != 0:
-        # uv may know where to get one; that is a download of a minute, so it comes second.
+        say(f"There is no Python {PYTHON_VERSION} here: asking uv to fetch it.")
         _run(["python", "install", PYTHON_VERSION], settings)
         done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
     if done.returncode != 0:

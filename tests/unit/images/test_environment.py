@@ -1,0 +1,175 @@
+"""Environments made by the real uv, from a package that the test itself made."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from multiverse.errors import BuildError
+from multiverse.images.environment import MARKER, LockedEnvironment, prepare_environment
+from multiverse.specs.model import ModelSpec
+
+MODEL_YAML = """\
+name: mine
+version: 1.0.0
+title: Mine
+image: multiverse-mine
+modalities: {optional: [rna]}
+"""
+
+
+def make_wheel(folder: Path, version: str) -> str:
+    """A wheel of the package ``tiny``; returns its line in a lock."""
+    folder.mkdir(exist_ok=True)
+    wheel = folder / f"tiny-{version}-py3-none-any.whl"
+    info = f"tiny-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny.py", f"version = {version!r}\n")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"tiny=={version} --hash=sha256:{digest}\n"
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
+    folder = tmp_path / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "model.yaml").write_text(MODEL_YAML)
+    (folder / "__main__.py").write_text("import tiny\nprint('ran with', tiny.version)\n")
+    (folder / "requirements.txt").write_text(make_wheel(tmp_path / "wheels", "1.0"))
+    # Only pip's settings say where the package is: uv must be told.
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    return ModelSpec.load(folder)
+
+
+def prepare(model: ModelSpec, tmp_path: Path) -> LockedEnvironment:
+    return prepare_environment(model, cache=tmp_path / "cache", say=lambda _: None)
+
+
+def run_model(environment: LockedEnvironment) -> str:
+    done = subprocess.run(
+        [str(environment.python), "-m", "multiverse.models.mine"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+        env={"PYTHONPATH": str(environment.sdk)},
+    )
+    return done.stdout
+
+
+def test_the_model_runs_in_its_environment(model: ModelSpec, tmp_path: Path) -> None:
+    environment = prepare(model, tmp_path)
+
+    assert run_model(environment) == "ran with 1.0\n"
+    assert not (environment.sdk / "multiverse" / "runner").exists()
+    compiled = list(environment.folder.rglob("tiny.*.pyc"))
+    assert len(compiled) == 1
+
+
+def test_the_second_time_nothing_is_made(model: ModelSpec, tmp_path: Path) -> None:
+    first = prepare(model, tmp_path)
+    marker = (first.folder / MARKER).stat().st_mtime_ns
+    said: list[str] = []
+
+    again = prepare_environment(model, cache=tmp_path / "cache", say=said.append)
+
+    assert again == first
+    assert (first.folder / MARKER).stat().st_mtime_ns == marker
+    assert said == []
+
+
+def test_identity_covers_lock_and_sources(model: ModelSpec, tmp_path: Path) -> None:
+    first = prepare(model, tmp_path)
+    main = model.folder / "__main__.py"
+    main.write_text(main.read_text() + "# more\n")
+    edited = prepare(model, tmp_path)
+
+    assert edited.lock_hash != first.lock_hash
+    assert edited.folder == first.folder
+
+    (model.folder / "requirements.txt").write_text(make_wheel(tmp_path / "wheels", "2.0"))
+    locked = prepare(model, tmp_path)
+    assert locked.lock_hash not in {first.lock_hash, edited.lock_hash}
+    assert locked.folder != first.folder
+    assert run_model(locked) == "ran with 2.0\n"
+    assert run_model(first) == "ran with 1.0\n"
+
+
+@pytest.mark.parametrize("damage", ["marker", "python", "half"])
+def test_a_broken_environment_is_made_again(model: ModelSpec, tmp_path: Path, damage: str) -> None:
+    environment = prepare(model, tmp_path)
+    if damage == "marker":
+        (environment.folder / MARKER).unlink()
+    elif damage == "python":
+        environment.python.unlink()
+        environment.python.symlink_to(tmp_path / "python-that-was-removed")
+    else:
+        shutil.rmtree(environment.folder)
+        environment.folder.mkdir()
+        (environment.folder / "left-by-a-killed-runner").touch()
+
+    assert run_model(prepare(model, tmp_path)) == "ran with 1.0\n"
+    assert not (environment.folder / "left-by-a-killed-runner").exists()
+
+
+def test_two_at_once_make_it_once(model: ModelSpec, tmp_path: Path) -> None:
+    said: list[str] = []
+    made: list[LockedEnvironment] = []
+
+    def work() -> None:
+        made.append(prepare_environment(model, cache=tmp_path / "cache", say=said.append))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(made) == 3
+    assert len(set(made)) == 1
+    assert sum(line.startswith("Made ") for line in said) == 1
+    assert run_model(made[0]) == "ran with 1.0\n"
+
+
+def test_a_package_with_another_hash_is_refused(model: ModelSpec, tmp_path: Path) -> None:
+    (model.folder / "requirements.txt").write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
+
+    with pytest.raises(BuildError, match="tiny") as caught:
+        prepare(model, tmp_path)
+    assert "mine" in str(caught.value)
+    assert not list((tmp_path / "cache" / "environments").glob(f"*/{MARKER}"))
+
+
+def test_a_model_without_lock_is_named(model: ModelSpec, tmp_path: Path) -> None:
+    model.requirements.unlink()
+
+    with pytest.raises(BuildError, match=r"mine has no requirements\.txt"):
+        prepare(model, tmp_path)
+
+
+def test_a_machine_without_the_python_is_told_so(
+    model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "pythons"))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    monkeypatch.setenv("UV_PYTHON_PREFERENCE", "only-managed")
+
+    with pytest.raises(BuildError, match=r"no Python 3\.11") as caught:
+        prepare(model, tmp_path)
+    assert "--engine docker" in str(caught.value.remedy)
