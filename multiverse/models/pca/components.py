@@ -92,9 +92,8 @@ def _by_lanczos(centred: Centred, k: int) -> tuple[Array, Array]:
         dtype=np.float64,
     )
     start = np.random.RandomState(0).uniform(-1, 1, size=min(centred.shape))
-    left: Array
-    values: Array
-    left, values, _ = svds(operator, k=k, v0=start, solver="arpack")
+    found = svds(operator, k=k, v0=start, solver="arpack")
+    left, values = (np.asarray(part, dtype=np.float64) for part in found[:2])
     order = np.argsort(-values, kind="stable")
     return left[:, order], values[order]
 
