@@ -52,11 +52,11 @@ class Problem:
 
 
 class SpecError(UsageError):
-    """A YAML file is wrong. Carries every problem that was found, not only the first."""
+    """A YAML file is wrong. Carries every problem that was found, in the order of the file."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
         super().__init__("\n".join(self._line(problem) for problem in self.problems))
 
     def _line(self, problem: Problem) -> str:

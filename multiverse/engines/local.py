@@ -19,9 +19,8 @@ from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.local_process import LocalProcess
 from multiverse.engines.protocol import Execution, Running, Runtime, Say
 from multiverse.errors import EngineError, ImageMissing
-from multiverse.images.environment import LockedEnvironment, find_environment, prepare_environment
+from multiverse.images.environment import LockedEnvironment, prepare_environment
 from multiverse.registry.home import cache
-from multiverse.registry.models import BUILT_IN
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
@@ -39,19 +38,12 @@ class LocalEngine:
 
     def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
         """The model's locked environment, made first if it is not there and ``build``."""
-        environment = find_environment(model, cache=cache())
-        if environment is None:
-            if not model.requirements.is_file():
-                raise ImageMissing(
-                    f"{model.name} has no requirements.txt, so it runs in its image only",
-                    remedy="Run it with --engine docker.",
-                )
-            if not build:
-                raise ImageMissing(
-                    f"the environment of {model.name} is not on this machine",
-                    remedy="Run once without --no-build.",
-                )
-            environment = prepare_environment(model, cache=cache(), say=say)
+        if not model.requirements.is_file():
+            raise ImageMissing(
+                f"{model.name} has no requirements.txt, so it runs in its image only",
+                remedy="Run it with --engine docker.",
+            )
+        environment = prepare_environment(model, cache=cache(), say=say)
         return Runtime(model=model, environment_lock=environment.lock_hash, handle=environment)
 
     def check_device(self, device: str) -> None:
@@ -90,10 +82,8 @@ class LocalEngine:
 
 
 def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
-    """How the model is started: a module of the SDK's folder, or the model's own folder."""
-    if model.folder.parent == BUILT_IN:
-        return [str(environment.python), "-m", f"multiverse.models.{model.name}"]
-    return [str(environment.python), str(model.folder)]
+    """How the model is started; one from outside the package stands in the SDK's folder too."""
+    return [str(environment.python), "-m", f"multiverse.models.{model.name}"]
 
 
 def variables(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from multiverse.contract.paths import CONTRACT_VERSION
@@ -44,13 +44,20 @@ class Identity:
     @property
     def run_id(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical JSON form."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it, for the record."""
+        return {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in vars(self).items()
+        }
 
     def differences(self, earlier: Mapping[str, Any]) -> list[str]:
         """What changed since an earlier run: ``parameter n_factors 15 → 20``."""
         changes: list[str] = []
-        for name, value in asdict(self).items():
+        for name, value in self.plain().items():
             before = earlier.get(name)
             if isinstance(value, Mapping) and isinstance(before, Mapping):
                 changes += _setting_changes(name.removesuffix("s"), before, value)

@@ -205,7 +205,7 @@ class Attempts:
             parameters=dict(job.parameters),
             preprocessing=dict(job.preprocessing),
             modalities=job.modalities,
-            identity=_plain(prepared.identity),
+            identity=prepared.identity.plain(),
             image=prepared.runtime.image,
             environment_lock=prepared.runtime.environment_lock,
             engine=self._facts,
@@ -223,13 +223,6 @@ class Attempts:
 def owner_labels(results: ResultsFolder) -> dict[str, str]:
     """What marks everything that was started for one results folder."""
     return {"multiverse.results": str(results.folder.resolve())}
-
-
-def _plain(identity: Identity) -> dict[str, object]:
-    return {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in vars(identity).items()
-    }
 
 
 def _dimensions(attempt: AttemptFolder) -> int:

@@ -89,7 +89,9 @@ class ModelEntry(_Frozen):
 
     model: Slug
     parameters: Annotated[
-        tuple[Settings, ...], BeforeValidator(_one_or_many), Field(min_length=1)
+        tuple[Settings, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=Settings | list[Settings]),
+        Field(min_length=1),
     ] = ({},)
     preprocessing: Settings = Field(default_factory=dict)
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
@@ -97,16 +99,21 @@ class ModelEntry(_Frozen):
     resources: ResourceLimits = ResourceLimits()
 
 
+_Dataset = Annotated[
+    DatasetEntry,
+    BeforeValidator(_dataset_shorthand, json_schema_input_type=DatasetEntry | str),
+]
+_Model = Annotated[
+    ModelEntry, BeforeValidator(_model_shorthand, json_schema_input_type=ModelEntry | str)
+]
+
+
 class Benchmark(_Frozen):
     """A whole benchmark: the product of datasets, models, parameter sets and seeds."""
 
     name: str = Field(default="multiverse", min_length=1, max_length=200)
-    datasets: tuple[Annotated[DatasetEntry, BeforeValidator(_dataset_shorthand)], ...] = Field(
-        min_length=1
-    )
-    models: tuple[Annotated[ModelEntry, BeforeValidator(_model_shorthand)], ...] = Field(
-        min_length=1
-    )
+    datasets: tuple[_Dataset, ...] = Field(min_length=1)
+    models: tuple[_Model, ...] = Field(min_length=1)
     seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
     device: Device = "cpu"
     resources: ResourceLimits = ResourceLimits()
@@ -170,6 +177,6 @@ class BenchmarkSource:
         return Problem(message, line, where)
 
     def error(self, problems: list[Problem]) -> SpecError:
-        """All findings as one error, in the order of the file."""
+        """All findings as one error."""
         name = "request" if self._file is None else str(self._file.path)
-        return SpecError(name, sorted(problems, key=lambda problem: problem.line or 0))
+        return SpecError(name, problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 _SLUG = re.compile(SLUG_PATTERN)
@@ -28,4 +28,6 @@ def make_slug(text: str) -> str:
     return slug or "dataset"
 
 
-Slug = Annotated[str, AfterValidator(check_slug)]
+Slug = Annotated[
+    str, AfterValidator(check_slug), WithJsonSchema({"type": "string", "pattern": SLUG_PATTERN})
+]

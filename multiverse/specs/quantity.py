@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BYTES |= {f"{prefix}i": 1024 ** (n + 1) for n, prefix in enumerate("kmgt")}
@@ -50,5 +50,5 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
 
 
-MemoryAmount = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-Duration = Annotated[int, BeforeValidator(parse_seconds), Field(gt=0)]
+MemoryAmount = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str)]
+Duration = Annotated[int, BeforeValidator(parse_seconds, json_schema_input_type=int | str)]

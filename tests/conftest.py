@@ -1,0 +1,88 @@
+"""What tests share: real data, small generated data, engines; and no skip where CI forbids it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+TEST_MODELS = Path(__file__).resolve().parent / "models"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With ``MULTIVERSE_NO_SKIP`` a skipped test has failed: CI has all that tests need."""
+    report = yield
+    if os.environ.get("MULTIVERSE_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skips are not allowed here: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or changes the datasets of the person who runs it."""
+    monkeypatch.setenv("MULTIVERSE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Environments of the local engine are made once per test session."""
+    if "MULTIVERSE_CACHE" in os.environ:
+        yield
+        return
+    os.environ["MULTIVERSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    del os.environ["MULTIVERSE_CACHE"]
+
+
+def shared_dataset(slug: str) -> Path:
+    """A real dataset, or a skip with the reason."""
+    path = SHARED_DATA / slug / f"{slug}.h5mu"
+    if not path.is_file():
+        pytest.skip(f"the real dataset {slug} is not beside this repository")
+    return path
+
+
+def docker_or_skip() -> None:
+    """Skip unless a Docker daemon answers."""
+    from multiverse.engines.docker import DockerEngine
+    from multiverse.errors import EngineError
+
+    try:
+        DockerEngine().facts()
+    except EngineError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def small_h5ad(tmp_path: Path) -> Path:
+    """30 cells × 12 genes of counts, with batch and labels, as somebody would bring them."""
+    return write_small(tmp_path / "small.h5ad")
+
+
+def write_small(path: Path, n_cells: int = 30, n_genes: int = 12, seed: int = 0) -> Path:
+    """A small ``.h5ad`` of Poisson counts."""
+    import pandas as pd
+    from anndata import AnnData
+
+    random = np.random.default_rng(seed)
+    counts = random.poisson(2.0, size=(n_cells, n_genes)).astype(np.float32)
+    obs = pd.DataFrame(
+        {
+            "donor": [f"d{number % 2}" for number in range(n_cells)],
+            "cell_type": [f"secret-type-{number % 3}" for number in range(n_cells)],
+        },
+        index=[f"cell{number}" for number in range(n_cells)],
+    )
+    var = pd.DataFrame(index=[f"gene{number}" for number in range(n_genes)])
+    AnnData(X=sparse.csr_matrix(counts), obs=obs, var=var).write_h5ad(path)
+    return path

@@ -1,0 +1,103 @@
+"""The rooms import only what the map allows, and start-up imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import multiverse
+
+PACKAGE = Path(multiverse.__file__).parent
+
+#: Room → rooms it may import (the architecture's table; itself and errors always).
+MAY_IMPORT: dict[str, set[str]] = {
+    "contract": set(),
+    "worker": {"contract"},
+    "models": {"worker", "contract"},
+    "specs": {"contract"},
+    "registry": {"specs"},
+    "plan": {"specs", "registry", "contract"},
+    "runs": {"contract", "specs"},
+    "images": {"specs"},
+    "demo": set(),
+    "engines": {"specs", "contract", "images", "runs", "registry"},
+    "runner": {"plan", "runs", "engines", "contract", "specs"},
+    "results": {"runs", "contract"},
+    "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results"},
+    "cli": {"api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
+            "demo", "contract"},
+}  # fmt: skip
+#: The one exception: `python -m multiverse.runner.cli` is kept for scripts.
+EXCEPTIONS = {("runner/cli.py", "cli")}
+
+
+def rooms_imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "multiverse":
+                names = [f"multiverse.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "multiverse" and len(parts) > 1:
+                found.add(parts[1])
+    return found - {"errors", "__version__"}
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_room_keeps_to_the_map(room: str) -> None:
+    place = PACKAGE / room
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [PACKAGE / f"{room}.py"]
+    assert files
+    for path in files:
+        name = path.relative_to(PACKAGE).as_posix()
+        excepted = {target for file, target in EXCEPTIONS if file == name}
+        strangers = rooms_imported(path) - MAY_IMPORT[room] - {room} - excepted
+        assert not strangers, f"{name} imports {strangers}"
+
+
+def test_every_room_is_on_the_map() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    rooms |= {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    assert rooms - {"errors"} == set(MAY_IMPORT)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_help_loads_nothing_but_the_parser() -> None:
+    loaded = loaded_by("from multiverse.cli.parser import make_parser; make_parser()")
+    assert not loaded & {"pydantic", "rich", "numpy", "docker", "h5py", "ruamel"}
+
+
+def test_the_host_side_loads_no_stack_of_a_model() -> None:
+    loaded = loaded_by("import multiverse.cli.run, multiverse.cli.show, multiverse.cli.register")
+    assert not loaded & {"scanpy", "torch", "scvi", "jax", "mlflow", "umap", "sklearn", "mudata"}
+
+
+def test_the_worker_loads_neither_docker_nor_the_runner() -> None:
+    code = "import sys, multiverse.worker\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"docker", "multiverse.runner", "multiverse.engines", "multiverse.api"}
+
+
+@pytest.mark.parametrize("module", ["multiverse", "multiverse.contract", "multiverse.plan"])
+def test_what_is_exported_exists_and_is_sorted(module: str) -> None:
+    names = importlib.import_module(module).__all__
+    assert all(hasattr(importlib.import_module(module), name) for name in names)
+    assert list(names) == sorted(
+        names, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )

@@ -1,0 +1,169 @@
+"""What a complete output is: every finding by name, all at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from multiverse.contract import CellNames, FindingKind, check_output
+from multiverse.contract.output import PNG_SIGNATURE
+
+CELLS = CellNames(("a", "b", "c", "d"))
+LATENT = np.arange(8, dtype=np.float32).reshape(4, 2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A complete output."""
+    write_embeddings(tmp_path, LATENT, CELLS.names)
+    (tmp_path / "metrics.json").write_text('{"model_metrics": {"x": 1}, "history": {"l": [1, 2]}}')
+    (tmp_path / "umap.png").write_bytes(PNG_SIGNATURE + b"body" + b"IEND\xaeB`\x82")
+    (tmp_path / "run.log").write_text("done\n")
+    return tmp_path
+
+
+def write_embeddings(folder: Path, latent: object, names: object) -> None:
+    with h5py.File(folder / "embeddings.h5", "w") as file:
+        file["latent"] = latent
+        file["obs_names"] = names
+
+
+def kinds(folder: Path) -> set[FindingKind]:
+    return {finding.kind for finding in check_output(folder, CELLS)}
+
+
+def test_complete_output_has_no_finding(folder: Path) -> None:
+    assert check_output(folder, CELLS) == []
+
+
+def test_all_findings_are_reported_at_once(tmp_path: Path) -> None:
+    findings = check_output(tmp_path, CELLS)
+    assert {finding.file for finding in findings} == {
+        "embeddings.h5", "metrics.json", "umap.png", "run.log",
+    }  # fmt: skip
+    assert {finding.kind for finding in findings} == {FindingKind.MISSING}
+
+
+@pytest.mark.parametrize(
+    ("latent", "kind"),
+    [
+        (LATENT[:3], FindingKind.WRONG_SHAPE),
+        (LATENT[:, 0], FindingKind.WRONG_SHAPE),
+        (np.empty((4, 0), np.float32), FindingKind.WRONG_SHAPE),
+        (LATENT.astype(int), FindingKind.WRONG_TYPE),
+        (np.where(LATENT == 3, np.nan, LATENT), FindingKind.NOT_FINITE),
+        (np.where(LATENT == 3, np.inf, LATENT), FindingKind.NOT_FINITE),
+        (np.ones((4, 2), np.float32), FindingKind.CONSTANT),
+    ],
+)
+def test_bad_latent(folder: Path, latent: np.ndarray, kind: FindingKind) -> None:
+    write_embeddings(folder, latent, CELLS.names)
+    assert kinds(folder) == {kind}
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["a", "b", "d", "c"], FindingKind.WRONG_ORDER),
+        (["a", "b", "c", "x"], FindingKind.WRONG_CELLS),
+        (["a", "b", "c", "c"], FindingKind.WRONG_CELLS),
+        (["a", "b", "c"], FindingKind.WRONG_CELLS),
+        ([1, 2, 3, 4], FindingKind.WRONG_TYPE),
+    ],
+)
+def test_bad_names(folder: Path, names: list[object], kind: FindingKind) -> None:
+    write_embeddings(folder, LATENT, names)
+    assert kinds(folder) == {kind}
+
+
+@pytest.mark.parametrize("name", ["embeddings.h5", "metrics.json", "umap.png", "run.log"])
+def test_only_regular_files_of_the_folder_count(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / name
+    (folder / name).rename(outside)
+    (folder / name).symlink_to(outside)
+    assert kinds(folder) == {FindingKind.NOT_A_FILE}
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert kinds(folder) == {FindingKind.NOT_A_FILE}
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    assert kinds(folder) == {FindingKind.NOT_A_FILE}
+    (folder / name).rmdir()
+    os.link(outside, folder / name)
+    assert kinds(folder) == {FindingKind.NOT_A_FILE}
+
+
+def test_epochs_are_optional_but_must_be_a_file(folder: Path) -> None:
+    os.mkfifo(folder / "metrics.jsonl")
+    assert kinds(folder) == {FindingKind.NOT_A_FILE}
+
+
+def test_links_inside_hdf5_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["latent"] = LATENT
+    for link in (h5py.ExternalLink(str(other), "latent"), h5py.SoftLink("/obs_names")):
+        with h5py.File(folder / "embeddings.h5", "r+") as file:
+            del file["latent"]
+            file["latent"] = link
+        assert kinds(folder) == {FindingKind.MISSING}
+
+
+def test_virtual_and_external_storage_are_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").write_bytes(LATENT.tobytes())
+    with h5py.File(folder / "embeddings.h5", "r+") as file:
+        del file["latent"]
+        file.create_dataset(
+            "latent", LATENT.shape, "f4", external=[(str(tmp_path / "raw"), 0, LATENT.nbytes)]
+        )
+    assert kinds(folder) == {FindingKind.MISSING}
+
+
+def test_a_giant_declared_shape_is_not_read(folder: Path) -> None:
+    with h5py.File(folder / "embeddings.h5", "r+") as file:
+        del file["latent"]
+        file.create_dataset("latent", (2**40, 2**20), "f4", chunks=(1024, 1024))
+    assert kinds(folder) == {FindingKind.WRONG_SHAPE}
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("{nope", FindingKind.UNREADABLE),
+        ("[]", FindingKind.WRONG_TYPE),
+        ('{"model_metrics": {}}', FindingKind.WRONG_TYPE),
+        ('{"model_metrics": {"x": NaN}, "history": {}}', FindingKind.NOT_FINITE),
+        ('{"model_metrics": {"x": "1"}, "history": {}}', FindingKind.WRONG_TYPE),
+        ('{"model_metrics": {"x": true}, "history": {}}', FindingKind.WRONG_TYPE),
+        ('{"model_metrics": {}, "history": {"l": [1, Infinity]}}', FindingKind.NOT_FINITE),
+        ('{"model_metrics": {}, "history": {"l": 3}}', FindingKind.WRONG_TYPE),
+        ("[" * 100_000, FindingKind.UNREADABLE),
+    ],
+)
+def test_bad_metrics(folder: Path, content: str, kind: FindingKind) -> None:
+    (folder / "metrics.json").write_text(content)
+    assert kinds(folder) == {kind}
+
+
+def test_further_keys_of_metrics_are_allowed(folder: Path) -> None:
+    content = {"model_metrics": {}, "history": {}, "settings": {"threads": 1}}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    assert check_output(folder, CELLS) == []
+
+
+@pytest.mark.parametrize("content", [b"hello", PNG_SIGNATURE + b"cut off in the middle"])
+def test_bad_picture(folder: Path, content: bytes) -> None:
+    (folder / "umap.png").write_bytes(content)
+    assert kinds(folder) == {FindingKind.UNREADABLE}
+
+
+def test_a_file_that_is_no_hdf5(folder: Path) -> None:
+    (folder / "embeddings.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(range(256)))
+    assert kinds(folder) == {FindingKind.UNREADABLE}
