@@ -24,7 +24,7 @@ def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
     where = f"{group.name.rstrip('/')}/{name}"
     if found is None:
         raise source.error(f"{where} is missing")
-    if not isinstance(found, h5py.Group) or "encoding-type" not in found.attrs:
+    if not isinstance(found, h5py.Group) or source.attribute(found, "encoding-type") is None:
         raise DatasetError(
             f"{source.path}: {where} is not a table that anndata 0.7 or later wrote",
             remedy="Open the file with the anndata that made it or a current one, and write it "

@@ -7,7 +7,10 @@ allocated before its declared size was compared with the bytes that are really t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -39,7 +42,7 @@ class Hdf5:
         in another file.
         """
         where = f"{group.name.rstrip('/')}/{name}"
-        try:
+        with self.reading(where):
             link = group.get(name, getlink=True)
             if link is None:
                 return None
@@ -48,9 +51,29 @@ class Hdf5:
             found = group[name]
             if isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
                 raise self.error(f"{where} keeps its values in another file")
-        except HDF5_ERRORS as error:
-            raise self.error(f"{where} can't be read: {error}") from error
         return found
+
+    def names(self, group: h5py.Group) -> list[str]:
+        """The names of what is in a group."""
+        with self.reading(group.name):
+            return list(group)
+
+    def attribute(self, node: h5py.Group | h5py.Dataset, *names: str) -> Any:
+        """The first of these attributes that is there; None where none is."""
+        with self.reading(node.name):
+            for name in names:
+                if name in node.attrs:
+                    return node.attrs[name]
+        return None
+
+    @contextmanager
+    def reading(self, where: str) -> Iterator[None]:
+        """What h5py raises for a damaged file becomes a :class:`DatasetError`."""
+        try:
+            yield
+        except HDF5_ERRORS as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise self.error(f"{where} can't be read: {reason}") from error
 
     def group(self, group: h5py.Group, name: str) -> h5py.Group | None:
         """The group ``name``; None where there is none or where it is not a group."""
@@ -67,15 +90,14 @@ class Hdf5:
     def load(self, dataset: h5py.Dataset) -> np.ndarray:
         """All values of a dataset whose declared size is believable."""
         self.check_size(dataset)
-        try:
+        with self.reading(dataset.name):
             return np.asarray(dataset[...])
-        except HDF5_ERRORS as error:
-            raise self.error(f"{dataset.name} can't be read: {error}") from error
 
     def check_size(self, dataset: h5py.Dataset) -> None:
         """:class:`DatasetError` where a dataset declares more than its stored bytes can hold."""
-        declared = dataset.size * dataset.dtype.itemsize if dataset.size is not None else 0
-        stored = min(dataset.id.get_storage_size(), self.bytes)
+        with self.reading(dataset.name):
+            declared = (dataset.size or 0) * dataset.dtype.itemsize
+            stored = min(dataset.id.get_storage_size(), self.bytes)
         if declared > SMALL_BYTES and declared > MAX_COMPRESSION * stored:
             raise self.error(
                 f"{dataset.name} declares {declared:,} bytes, of which the file holds {stored:,}"
@@ -88,7 +110,7 @@ class Hdf5:
             return
         if depth > MAX_DEPTH:
             raise self.error(f"{group.name} is nested too deeply")
-        for name in group:
+        for name in self.names(group):
             found = self.child(group, name)
             if found is not None:
                 self.check_tree(found, depth + 1)

@@ -91,7 +91,7 @@ def read_layout(source: Hdf5, options: RegistrationOptions) -> Layout:
 
 
 def _read_mudata(source: Hdf5, options: RegistrationOptions) -> Layout:
-    if int(source.file.attrs.get("axis", 0)) != 0:
+    if source.attribute(source.file, "axis") not in (None, 0):
         raise DatasetError(
             f"{source.path} joins its modalities by features, not by cells",
             remedy="Register a file whose modalities share their cells (axis 0).",
@@ -99,7 +99,7 @@ def _read_mudata(source: Hdf5, options: RegistrationOptions) -> Layout:
     modalities = source.group(source.file, "mod")
     if modalities is None:
         raise source.error("/mod is not a group")
-    mapped = map_modalities(modalities, options.modality_names, "modality")
+    mapped = map_modalities(source.names(modalities), options.modality_names, "modality")
     parts = []
     for name in mapped:
         group = source.group(modalities, mapped.old_names[name])
@@ -157,7 +157,7 @@ def candidates(source: Hdf5, part: Part, layer: str | None) -> Iterator[Candidat
     """The places where raw counts may be, best first; only ``layer`` where the part has it."""
     own = part.columns(part.var)
     layers = source.group(part.group, "layers")
-    names = [] if layers is None else list(layers)
+    names = [] if layers is None else source.names(layers)
     if layers is not None and layer is not None and layer in names:
         yield Candidate(f"layers[{layer!r}]", _must(source, layers, layer), part.var, own)
         return
@@ -176,7 +176,7 @@ def candidates(source: Hdf5, part: Part, layer: str | None) -> Iterator[Candidat
 def layer_names(source: Hdf5, part: Part) -> list[str]:
     """Names of the part's layers."""
     layers = source.group(part.group, "layers")
-    return [] if layers is None else sorted(layers)
+    return [] if layers is None else sorted(source.names(layers))
 
 
 def _must(source: Hdf5, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from multiverse.registry.hdf5 import HDF5_ERRORS, Hdf5
+from multiverse.registry.hdf5 import Hdf5
 
 #: Values in one block; 12 bytes each as CSR.
 BLOCK_VALUES = 2_000_000
@@ -45,8 +45,8 @@ def open_matrix(source: Hdf5, node: h5py.Group | h5py.Dataset, shape: tuple[int,
         _check_shape(source, node, node.shape, shape)
         _check_numbers(source, node)
         return DenseMatrix(source, node)
-    kind = node.attrs.get("encoding-type", node.attrs.get("h5sparse_format"))
-    declared = node.attrs.get("shape", node.attrs.get("h5sparse_shape"))
+    kind = source.attribute(node, "encoding-type", "h5sparse_format")
+    declared = source.attribute(node, "shape", "h5sparse_shape")
     if kind not in ("csr_matrix", "csr", "csc_matrix", "csc") or declared is None:
         raise source.error(f"{node.name} is neither a dense, a CSR nor a CSC matrix")
     _check_shape(source, node, tuple(np.asarray(declared).ravel().tolist()), shape)
@@ -161,10 +161,8 @@ class CscMatrix:
 
 
 def _read(source: Hdf5, dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray:
-    try:
+    with source.reading(dataset.name):
         return np.asarray(dataset[start:stop])
-    except HDF5_ERRORS as error:
-        raise source.error(f"{dataset.name} can't be read: {error}") from error
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
