@@ -6,11 +6,10 @@ by anndata, matrices are streamed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import h5py
 import numpy as np
@@ -19,7 +18,9 @@ from anndata.io import write_elem
 from scipy.sparse import csr_array
 
 from multiverse import __version__
+from multiverse.registry.counts import NotCounts
 from multiverse.registry.fingerprint import CountsHash
+from multiverse.registry.guarded import GuardedStream, new_hdf5
 from multiverse.specs.dataset import ModalitySummary
 
 _FORMAT = "0.1.0"
@@ -39,34 +40,31 @@ class WrittenCounts:
 class CanonicalFile:
     """A new MuData file. First the counts of each modality, then the tables around them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = h5py.File(path, "x", userblock_size=_USER_BLOCK, libver=("v108", "v110"))
+    def __init__(self, file: h5py.File, stream: GuardedStream) -> None:
+        self._file = file
+        self._stream = stream
         self._file.create_group("mod")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-        if kind is None:
-            self._sign()
+    @classmethod
+    @contextmanager
+    def create(cls, path: Path) -> Iterator[CanonicalFile]:
+        """A new file at ``path``; OSError where it can't be written."""
+        with new_hdf5(path, userblock_size=_USER_BLOCK, libver=("v108", "v110")) as (file, stream):
+            yield cls(file, stream)
+        text = f"MuData (format-version={_FORMAT};creator=multiverse;creator-version={__version__})"
+        with path.open("r+b") as signed:  # the text by which MuData files are known
+            signed.write(text.encode().ljust(_USER_BLOCK, b"\0"))
 
     def write_counts(
         self, modality: str, blocks: Iterable[csr_array], n_obs: int, n_vars: int
     ) -> WrittenCounts:
-        """Stream one matrix; if ``blocks`` raises, nothing of the modality stays in the file."""
+        """Stream one matrix; if ``blocks`` finds no counts, nothing of it stays in the file."""
         group = self._file["mod"].create_group(modality)
         try:
-            return _stream(group.create_group("X"), blocks, n_obs, n_vars)
-        except BaseException:
-            if self._file:
-                del self._file["mod"][modality]
+            place = group.create_group("X")
+            return _write_blocks(place, blocks, (n_obs, n_vars), self._stream.check)
+        except NotCounts:
+            del self._file["mod"][modality]
             raise
 
     def write_tables(self, obs: pd.DataFrame, features: Mapping[str, pd.DataFrame]) -> None:
@@ -103,16 +101,14 @@ class CanonicalFile:
         )
         _write_empty(self._file, "obsp", "varp", "uns")
 
-    def _sign(self) -> None:
-        """The text at the beginning by which MuData files are known."""
-        text = f"MuData (format-version={_FORMAT};creator=multiverse;creator-version={__version__})"
-        with self._path.open("r+b") as stream:
-            stream.write(text.encode().ljust(_USER_BLOCK, b"\0"))
 
-
-def _stream(
-    group: h5py.Group, blocks: Iterable[csr_array], n_obs: int, n_vars: int
+def _write_blocks(
+    group: h5py.Group,
+    blocks: Iterable[csr_array],
+    shape: tuple[int, int],
+    check: Callable[[], None],
 ) -> WrittenCounts:
+    n_obs, n_vars = shape
     data, indices = _growing(group, "data", np.float32), _growing(group, "indices", np.int32)
     lengths = [np.zeros(1, dtype=np.int64)]
     per_feature = np.zeros(n_vars, dtype=np.int64)
@@ -126,6 +122,7 @@ def _stream(
         lengths.append(np.diff(block.indptr).astype(np.int64))
         per_feature += np.bincount(block.indices, minlength=n_vars)
         content.update(block)
+        check()
     per_cell = np.concatenate(lengths)
     if len(per_cell) != n_obs + 1:
         raise AssertionError(f"{len(per_cell) - 1} of {n_obs} cells were streamed")

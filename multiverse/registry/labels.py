@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+from anndata import AnnData
+from anndata.io import write_elem
 
 from multiverse.registry.frames import as_text
+from multiverse.registry.guarded import new_hdf5
 
 
 def write_labels(path: Path, table: pd.DataFrame) -> None:
     """Write a table of cells × columns as an AnnData file without a matrix."""
-    from anndata import AnnData
-
     columns = {str(name): _writable(values) for name, values in table.items()}
-    AnnData(obs=pd.DataFrame(columns, index=table.index)).write_h5ad(path, compression="gzip")
+    labels = AnnData(obs=pd.DataFrame(columns, index=table.index))
+    with new_hdf5(path) as (file, _):
+        write_elem(file, "/", labels, dataset_kwargs={"compression": "gzip"})
 
 
 def _writable(values: pd.Series) -> pd.Series:

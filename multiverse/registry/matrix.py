@@ -18,7 +18,7 @@ from scipy.sparse import csc_array, csr_array
 from multiverse.registry.hdf5 import Hdf5
 
 #: Values in one block; 12 bytes each as CSR.
-BLOCK_VALUES = 2_000_000
+BLOCK_VALUES = 1_000_000
 _NUMBERS = "iufb"
 
 

@@ -12,6 +12,7 @@ from anndata.io import write_elem
 
 from multiverse.errors import DatasetError
 from multiverse.registry.datasets import RegisteredDataset, checked_slug
+from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.home import home as default_home
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.registration import _silent, register
@@ -48,7 +49,7 @@ def register_object(
 
 def _write(data: AnnData | MuData, path: Path, layer: str | None) -> None:
     """Only what registration reads; the libraries' own writers change the object on the way."""
-    with h5py.File(path, "x") as file:
+    with new_hdf5(path) as (file, _):
         if not hasattr(data, "mod"):
             _write_anndata(file, data, layer)
             return

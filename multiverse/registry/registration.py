@@ -138,7 +138,7 @@ class Registration:
         scratch = self.folder / "scratch"
         scratch.mkdir()
         written = {}
-        with CanonicalFile(self.folder / "data.h5mu") as file:
+        with CanonicalFile.create(self.folder / "data.h5mu") as file:
             writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.say)
             for part in layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])

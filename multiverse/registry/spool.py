@@ -41,8 +41,6 @@ def _gather(
         nothing = np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(len(order) + 1, np.int64)
         yield csr_array(nothing, shape=(len(order), n_vars))
         return
-    indices = np.memmap(indices_file, dtype=np.int32, mode="r")
-    data = np.memmap(data_file, dtype=np.float32, mode="r")
     lengths = np.diff(offsets)[order]
     ends = lengths.cumsum()
     start = 0
@@ -52,6 +50,9 @@ def _gather(
         indptr = np.concatenate([[0], lengths[start:stop].cumsum()]).astype(np.int64)
         places = np.repeat(offsets[order[start:stop]] - indptr[:-1], lengths[start:stop])
         places += np.arange(indptr[-1])
-        gathered = (data[places], indices[places], indptr)
+        # mapped anew for each block, so that pages of earlier ones do not stay
+        indices = np.asarray(np.memmap(indices_file, dtype=np.int32, mode="r")[places])
+        data = np.asarray(np.memmap(data_file, dtype=np.float32, mode="r")[places])
+        gathered = (data, indices, indptr)
         yield csr_array(gathered, shape=(stop - start, n_vars))
         start = stop
