@@ -284,6 +284,11 @@ def raise_failures(results: Results) -> None:
         )
 
 
+def _absolute(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The file of a dataset entry, so that it is found from anywhere."""
+    return {"path": str(Path(entry["path"]).resolve())} if "path" in entry else {}
+
+
 def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -> str:
     """``benchmark.yaml`` of the results folder: the benchmark with all that was implied."""
     import io
@@ -292,7 +297,7 @@ def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -
 
     content = benchmark.model_dump(mode="json", exclude_defaults=True, exclude={"output"})
     content["datasets"] = [
-        {"slug": item.record.slug, **{k: v for k, v in entry.items() if k != "slug"}}
+        {**entry, "slug": item.record.slug, **_absolute(entry)}
         for item, entry in zip(datasets, content["datasets"], strict=True)
     ]
     stream = io.StringIO()

@@ -61,7 +61,7 @@ def _explain(model: ModelSpec) -> None:
         properties = getattr(spec, part).get("properties", {})
         if not properties:
             continue
-        table = plain_table(part, "default", "type", "message")
+        table = plain_table(part, "default", "type", "meaning", folded=("meaning",))
         for name, schema in properties.items():
             kind = schema.get("type") or schema.get("enum") or ""
             words = schema.get("description") or schema.get("title") or ""

@@ -34,7 +34,7 @@ def _find(text: str, results: Path) -> FoundRun:
 def _explain(run: FoundRun) -> None:
     record, out = run.record, console()
     out.print(safe(f"{record.dataset}/{record.model} {record.model_version}", "bold"))
-    table = plain_table("", "message")
+    table = plain_table("", "value", folded=("value",))
     table.show_header = False
     for name, value in _facts(run):
         style = STYLES[record.state] if name == "status" else ""

@@ -49,11 +49,11 @@ def print_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, indent=2) + "\n")
 
 
-def plain_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A table in the house's look."""
+def plain_table(*columns: str, right: tuple[str, ...] = (), folded: tuple[str, ...] = ()) -> Table:
+    """A table in the house's look; only ``folded`` columns are broken over lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column != "message"
+            column, justify="right" if column in right else "left", no_wrap=column not in folded
         )
     return table

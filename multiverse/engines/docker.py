@@ -128,6 +128,7 @@ def container_options(execution: Execution) -> dict[str, Any]:
         "host_config": {
             "network_mode": "none",
             "read_only": True,
+            "init": True,  # passes TERM on: a first process without a handler never sees it
             "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={TMPFS_SIZE}"},  # noqa: S108
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],
