@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import platformdirs
+from filelock import FileLock
+
 from multiverse.errors import BuildError, UsageError
 from multiverse.images import debian
 from multiverse.images.docker_cli import DockerCli
@@ -77,8 +80,11 @@ def _auto(docker: DockerCli, say: Callable[[str], None]) -> BaseImage:
 
 
 def _debian(docker: DockerCli, say: Callable[[str], None], reason: str) -> BaseImage:
-    if docker.image(debian.IMAGE) is None:
-        debian.make_image(docker, say)
+    place = platformdirs.user_cache_path("multiverse", ensure_exists=True)
+    # Two builds at once must not make two: every image on top would be made anew for the second.
+    with FileLock(place / "debian.lock"):
+        if docker.image(debian.IMAGE) is None:
+            debian.make_image(docker, say)
     return BaseImage(debian.IMAGE, shared=True, reason=reason)
 
 

@@ -121,13 +121,12 @@ class _Builder:
         self._say(str(base))
         self._arguments["BASE_IMAGE"] = base.reference
         if base.shared:
-            built = self._build_part("base", BASE_TAG, base)
+            self._build_part("base", BASE_TAG, base)
             self._arguments["BASE_IMAGE"] = BASE_TAG
-            self._say(describe(built))
 
     def prepare_sdk(self) -> None:
         """The SDK as an image to copy from, for models outside the package."""
-        self._say(describe(self._build_part("sdk", SDK_TAG, None)))
+        self._build_part("sdk", SDK_TAG, None)
         self._arguments["SDK_IMAGE"] = SDK_TAG
 
     def build_model(self, model: ModelSpec) -> BuiltImage:
@@ -141,9 +140,7 @@ class _Builder:
             options += ["--label", f"{name}={text}"]
         with staged(model) as context:
             options += ["--file", str(context.dockerfile), str(context.folder)]
-            built = self._build(model.image_tag, options)
-        self._say(describe(built))
-        return built
+            return self._build(model.image_tag, options)
 
     def _build_part(self, part: str, tag: str, base: BaseImage | None) -> BuiltImage:
         reference = base.reference if base is not None else self._arguments.get("BASE_IMAGE")
@@ -153,6 +150,7 @@ class _Builder:
             return self._build(tag, options)
 
     def _build(self, tag: str, options: Sequence[str]) -> BuiltImage:
+        self._say(f"Building {tag}")
         started = time.monotonic()
         self._docker.build(
             [*self._shared_options, "--tag", tag, *options],
@@ -164,11 +162,6 @@ class _Builder:
         if image is None:
             raise BuildError(f"docker build ended well, but the image {tag} is not there")
         return BuiltImage(tag, image.id, image.size, seconds)
-
-
-def describe(built: BuiltImage) -> str:
-    """One line for a person: tag, size and time."""
-    return f"Built {built.tag}: {built.size_bytes / 1e6:.0f} MB in {built.seconds:.1f} s"
 
 
 def labels(model: ModelSpec) -> dict[str, str]:
