@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import h5py
 import pandas as pd
 
@@ -79,7 +81,9 @@ def feature_table(var: pd.DataFrame, modality: str) -> tuple[pd.DataFrame, int]:
             kept[column] = as_text(var[column], missing="").to_numpy()
     repeated = int(kept.index.duplicated().sum())
     if repeated:
-        kept.index = pd.Index(make_index_unique(kept.index), dtype=object)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about names that end in a number already
+            kept.index = pd.Index(make_index_unique(kept.index), dtype=object)
     if not kept.index.is_unique:
         raise DatasetError(f"The feature names of {modality} can't be made unique")
     return kept, repeated

@@ -2,7 +2,8 @@
 
 The HDF5 library can't close a file that it can't flush: it keeps trying, and crashes the process
 at its end. So it never learns of a failed write here; the failure is kept and raised by us, and
-what was written is thrown away anyway.
+what was written is thrown away anyway. Until then the library must be able to read back what it
+believes to have written, or it crashes as well: that is kept in memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class GuardedStream(io.FileIO):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "x+")
         self.failure: OSError | None = None
+        self._unwritten: list[tuple[int, bytes]] = []
 
     def write(self, content: Any, /) -> int:
         left = memoryview(content).cast("B")
@@ -31,7 +33,24 @@ class GuardedStream(io.FileIO):
                 left = left[super().write(left) or 0 :]
         except OSError as error:
             self.failure = error
+        if len(left):
+            self._unwritten.append((self.tell(), bytes(left)))
+            self.seek(len(left), io.SEEK_CUR)
         return size
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self.failure is None:
+            return super().readinto(buffer) or 0
+        target = memoryview(buffer).cast("B")
+        start = self.tell()
+        target[:] = bytes(len(target))
+        super().readinto(target)
+        for place, content in self._unwritten:
+            first, last = max(place, start), min(place + len(content), start + len(target))
+            if first < last:
+                target[first - start : last - start] = content[first - place : last - place]
+        self.seek(start + len(target))
+        return len(target)
 
     def truncate(self, size: int | None = None, /) -> int:
         try:

@@ -195,14 +195,15 @@ except DiskFull as error:
 """
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
-    """On a real file system of 1 MiB, in a mount namespace of its own."""
+@pytest.mark.parametrize("size", ["100k", "900k", "1900k"])
+def test_a_full_disk(size: str, tmp_path: Path) -> None:
+    """On a real small file system, in a mount namespace of its own; 2 MiB would be enough."""
     values = np.random.default_rng(0).integers(1, 2**20, (2000, 300)).astype(np.float32)
     source = write(make_anndata(csr_matrix(values)), tmp_path / "a.h5ad")
     home, script = tmp_path / "home", tmp_path / "script.py"
     home.mkdir()
     script.write_text(FULL_DISK)
-    inside = 'mount -t tmpfs -o size=1m tmpfs "$4" && exec "$1" "$2" "$3" "$4"'
+    inside = f'mount -t tmpfs -o size={size} tmpfs "$4" && exec "$1" "$2" "$3" "$4"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside, "sh"]
     if shutil.which("unshare") is None or subprocess.run([*command[:4], "true"]).returncode:
         pytest.skip("no mount namespace can be made here")
