@@ -17,6 +17,8 @@ from multiverse.worker.preprocess.counts import Mask
 Vector = NDArray[np.float64]
 #: Share of the genes in one local regression.
 SPAN = 0.3
+#: With fewer different means the regression has too few points in a span; its C code may crash.
+MIN_MEANS = 40
 
 
 def variable_genes(counts: csr_matrix, n_top: int, batch: NDArray[np.str_] | None = None) -> Mask:
@@ -78,16 +80,22 @@ def _expected_deviation(mean: Vector, variance: Vector) -> Vector:
 
 def _trend(x: Vector, y: Vector) -> Vector:
     """Local quadratic regression; one parabola where there are too few different means for it."""
-    from skmisc.loess import loess
-
-    try:
-        model = loess(x, y, span=SPAN, degree=2)
-        model.fit()
-        fitted: Vector = np.asarray(model.outputs.fitted_values)
-    except ValueError:
-        fitted = np.full(len(x), np.nan)
-    if np.isfinite(fitted).all():
+    n_means = len(np.unique(x))
+    fitted = _local_regression(x, y) if n_means >= MIN_MEANS else None
+    if fitted is not None and np.isfinite(fitted).all():
         return fitted
-    degree = min(2, len(np.unique(x)) - 1)
+    degree = min(2, n_means - 1)
     parabola: Vector = np.polynomial.Polynomial.fit(x, y, degree)(x)
     return parabola
+
+
+def _local_regression(x: Vector, y: Vector) -> Vector | None:
+    """loess of Cleveland, as scanpy and Seurat use it; None where it finds no solution."""
+    from skmisc.loess import loess
+
+    model = loess(x, y, span=SPAN, degree=2)
+    try:
+        model.fit()
+    except ValueError:
+        return None
+    return np.asarray(model.outputs.fitted_values, dtype=np.float64)

@@ -1,0 +1,125 @@
+"""``python -m multiverse.models.pca`` as a container runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mudata import read_h5mu
+
+from multiverse.contract import JobSpec
+from tests.conftest import shared_dataset
+from tests.unit.worker.worker_jobs import (
+    Finished,
+    neighbour_purity,
+    run_builtin,
+    run_here,
+    simulate,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "data.h5mu"
+    simulate().write_h5mu(path)
+    return path
+
+
+@pytest.fixture
+def run(data: Path, tmp_path: Path) -> Callable[..., Finished]:
+    def start(name: str = "out", modalities: tuple[str, ...] = ("rna",), **more: Any) -> Finished:
+        done = run_here("pca", data, tmp_path / name, modalities=modalities, **more)
+        assert done.code == 0, done.output
+        assert done.findings() == []
+        return done
+
+    return start
+
+
+def test_as_a_process_it_gives_the_same(run: Callable[..., Finished], tmp_path: Path) -> None:
+    here = run(modalities=("rna", "adt"))
+    done = run_builtin("pca", here.data, tmp_path / "process", modalities=("rna", "adt"))
+    assert (done.code, done.findings()) == (0, []), done.output
+    # The number of BLAS threads may differ from this process.
+    np.testing.assert_allclose(done.latent, here.latent, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "modalities",
+    [("rna",), ("adt",), ("atac",), ("rna", "adt"), ("rna", "atac"), ("rna", "atac", "adt")],
+)
+def test_every_combination_of_modalities(
+    run: Callable[..., Finished], modalities: tuple[str, ...]
+) -> None:
+    done = run(modalities=modalities, batch_key="donor")
+    assert done.latent.shape == (90, 9 if modalities == ("adt",) else 50)
+    metrics = done.metrics["model_metrics"]
+    for name in modalities:
+        assert 0 < metrics[f"explained_variance_{name}"] <= 1 + 1e-9
+    kinds = np.arange(90) % 3
+    # Cells 0 and 1 are empty in the first modality: no kind can be told from it alone.
+    assert neighbour_purity(done.latent[2:, :5], kinds[2:]) > 0.7
+
+
+def test_runs_repeat_and_the_seed_changes_only_the_picture(run: Callable[..., Finished]) -> None:
+    one, two, other = run("1", seed=3), run("2", seed=3), run("3", seed=4)
+    for name in ("embeddings.h5", "umap.png", "metrics.json"):
+        contents = [(done.files.folder / name).read_bytes() for done in (one, two)]
+        assert contents[0] == contents[1]
+    assert np.array_equal(one.latent, other.latent)
+    assert one.files.umap.read_bytes() != other.files.umap.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("parameters", {"n_components": 4}),
+        ("parameters", {"weighting": "none"}),
+        ("preprocessing", {"min_cells": 60}),
+        ("preprocessing", {"n_top_genes": 50}),
+        ("preprocessing", {"target_sum": 100}),
+        ("preprocessing", {"n_top_peaks": 30}),
+    ],
+)
+def test_every_setting_changes_the_result(
+    run: Callable[..., Finished], part: str, change: dict[str, Any]
+) -> None:
+    usual = run("usual", ("rna", "atac"))
+    changed = run("changed", ("rna", "atac"), **{part: change})
+    if change == {"n_components": 4}:
+        assert changed.latent.shape == (90, 4)
+    else:
+        assert not np.array_equal(usual.latent, changed.latent)
+    recorded = changed.metrics["settings"]
+    where = "hyperparameters" if part == "parameters" else "preprocessing"
+    assert change.items() <= recorded[where].items()
+
+
+def test_data_without_anything_to_see_are_not_applicable(tmp_path: Path) -> None:
+    data = simulate(20, ("rna",))
+    data["rna"].X = data["rna"].X * 0
+    data.write_h5mu(tmp_path / "empty.h5mu")
+    done = run_here("pca", tmp_path / "empty.h5mu", tmp_path / "out")
+    assert done.code == 99
+    assert "no modality has a feature that varies" in done.files.reason.read_text()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("slug", "modalities", "least"),
+    [("pbmc_citeseq_2batch", ("rna", "adt"), 0.7), ("mop_snareseq_2k", ("rna", "atac"), 0.4)],
+)
+def test_real_cells_lie_among_their_kind(
+    tmp_path: Path, slug: str, modalities: tuple[str, ...], least: float
+) -> None:
+    """Chance is 0.22 and 0.13."""
+    path = shared_dataset(slug)
+    done = run_builtin("pca", path, tmp_path, modalities=modalities, batch_key="batch")
+    assert done.code == 0, done.output
+    assert done.findings() == []
+    labels = read_h5mu(path).obs["cell_type"].astype(str).to_numpy()
+    assert neighbour_purity(done.latent, labels) > least
+    assert JobSpec.read(done.files.job_spec).model_name == "pca"
