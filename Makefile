@@ -23,7 +23,7 @@ build-all: setup ## the images of all models
 build-%: setup ## the image of one model: build-pca
 	@.venv/bin/multiverse build $*
 
-lock: ## all locks anew: host, shared stack, models
+lock: ## all locks: host, shared stack, models
 	@scripts/lock
 
 clean: ## what setup and the checks made; results stay
