@@ -19,7 +19,7 @@ from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.local_process import LocalProcess
 from multiverse.engines.protocol import Execution, Running, Runtime, Say
 from multiverse.errors import EngineError, ImageMissing
-from multiverse.images.environment import LockedEnvironment, prepare_environment
+from multiverse.images.environment import LockedEnvironment, is_prepared, prepare_environment
 from multiverse.registry.home import cache
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
@@ -42,6 +42,11 @@ class LocalEngine:
             raise ImageMissing(
                 f"{model.name} has no requirements.txt, so it runs in its image only",
                 remedy="Run it with --engine docker.",
+            )
+        if not build and not is_prepared(model, cache=cache()):
+            raise ImageMissing(
+                f"the environment of {model.name} is not on this machine",
+                remedy="Run once without --no-build.",
             )
         environment = prepare_environment(model, cache=cache(), say=say)
         return Runtime(model=model, environment_lock=environment.lock_hash, handle=environment)

@@ -70,7 +70,7 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
         )
     interpreter = _find_python(say)
     lock = _lock_identity(model.requirements, interpreter)
-    folder = cache / "environments" / f"{model.name}-{lock[:16]}"
+    folder = _folder(model, interpreter, cache)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not _is_complete(folder):
         with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -83,6 +83,22 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
         _put_aside(model, sdk, _python_of(folder))
     lock_hash = hashlib.sha256(f"{lock}\n{sdk_identity}\n".encode()).hexdigest()
     return LockedEnvironment(_python_of(folder), lock_hash, sdk, folder)
+
+
+def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
+    """Whether :func:`prepare_environment` would find the environment complete."""
+    return model.requirements.is_file() and _is_complete(
+        _folder(model, _find_python(_unsaid), cache)
+    )
+
+
+def _unsaid(_line: str) -> None:
+    """Looking for something is no news."""
+
+
+def _folder(model: ModelSpec, interpreter: _Interpreter, cache: Path) -> Path:
+    lock = _lock_identity(model.requirements, interpreter)
+    return cache / "environments" / f"{model.name}-{lock[:16]}"
 
 
 def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -> None:

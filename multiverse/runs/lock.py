@@ -47,8 +47,14 @@ def _make(results: ResultsFolder) -> None:
         raise ResultsError(
             f"{results.folder} is a file, not a folder", remedy="Choose another --output."
         )
-    with disk_errors(results.folder):
-        results.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with disk_errors(results.folder):
+            results.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(
+            f"{results.folder} can't be made: {error.strerror}",
+            remedy="Choose another --output.",
+        ) from error
 
 
 def _who(holder: os.PathLike[str]) -> str:

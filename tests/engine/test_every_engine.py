@@ -203,6 +203,16 @@ def test_a_gpu_that_is_not_there_is_an_error(engine: Engine) -> None:
         engine.check_device("cuda:0")
 
 
+class Teller(SilentListener):
+    """Tells through a pipe that a job was started."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def started(self, task: Task, attempt: int, memory_limit: int) -> None:
+        os.write(self._pipe, b"1")
+
+
 def test_sweep_removes_what_a_killed_runner_left(
     request_for: Callable[..., Request], engine: Engine, tmp_path: Path
 ) -> None:
@@ -212,10 +222,8 @@ def test_sweep_removes_what_a_killed_runner_left(
     child = os.fork()
     if child == 0:
         os.close(reader)
-        recorder = Recorder()
-        recorder.started = lambda *_: os.write(writer, b"1")  # type: ignore[method-assign]
         try:
-            run_benchmark(request, listener=recorder)
+            run_benchmark(request, listener=Teller(writer))
         finally:
             os._exit(1)
     os.close(writer)
