@@ -16,6 +16,7 @@ import multiverse
 from multiverse.errors import JobsFailed
 from multiverse.registry.datasets import find_dataset
 from multiverse.runs.record import RunRecord
+from multiverse.specs.names import make_slug
 from tests.conftest import shared_dataset
 from tests.scenario.conftest import Command
 
@@ -28,36 +29,55 @@ def knn_purity(embedding: np.ndarray, labels: np.ndarray, k: int = 15) -> float:
     return float((labels[neighbours] == labels[:, None]).mean())
 
 
+REAL = ("pbmc_citeseq_2batch", "mop_snareseq_2k")
+
+
 @pytest.mark.data
-@pytest.mark.parametrize("slug", ["pbmc_citeseq_2batch", "mop_snareseq_2k"])
 def test_real_data_end_to_end(
-    slug: str, engine_name: str, multiverse_command: Command, tmp_path: Path
+    engine_name: str, multiverse_command: Command, tmp_path: Path
 ) -> None:
-    source = shared_dataset(slug)
+    """RNA + ADT and RNA + ATAC, by a benchmark file. MOFA is kept short: it is a long method."""
+    sources = {slug: shared_dataset(slug) for slug in REAL}
     output = tmp_path / "results"
+    (tmp_path / "benchmark.yaml").write_text(
+        "datasets:\n"
+        + "".join(
+            f"  - {{path: {path}, batch_key: batch, label_key: cell_type}}\n"
+            for path in sources.values()
+        )
+        + "models:\n"
+        "  - {model: pca, parameters: {n_components: 20}}\n"
+        "  - model: mofa\n"
+        "    parameters: {max_iterations: 15}\n"
+        "    preprocessing: {n_top_genes: 500, n_top_peaks: 1000}\n"
+    )
     done = multiverse_command(
-        "run", "--models", "pca", "mofa", "--input", source, "--output", output,
-        "--batch-key", "batch", "--label-key", "cell_type", "--engine", engine_name,
-        "-p", "mofa.max_iterations=40", "-p", "pca.n_components=20",
-    )  # fmt: skip
+        "run", tmp_path / "benchmark.yaml", "--output", output, "--engine", engine_name, "-j", 2
+    )
     assert done.code == 0, done.said
-    original = mudata.read_h5mu(source)
-    labels = original.obs["cell_type"].to_numpy().astype(str)
     results = multiverse.open_results(output)
+    for slug, source in sources.items():
+        original = mudata.read_h5mu(source)
+        _check_embeddings(results, slug, original)
+        assert f"{original.n_obs:,} × 20" in done.out
+    _check_record(results.find(model="pca")[0].folder)
+    rows = list(csv.DictReader((output / "runs.csv").open()))
+    assert {row["state"] for row in rows} == {"complete"}
+
+
+def _check_embeddings(results: multiverse.Results, slug: str, original: mudata.MuData) -> None:
+    """Cells as the user has them, and neighbours that agree with labels no model has seen."""
+    labels = original.obs["cell_type"].to_numpy().astype(str)
     shuffled = np.random.default_rng(0).permutation(labels)
     for model, width in (("pca", 20), ("mofa", 15)):
-        run = results[model]
+        (run,) = results.find(model=model, dataset=make_slug(slug))
         latent = run.embedding()
         assert latent.shape == (original.n_obs, width)
         assert run.obs_names() == list(original.obs_names)
-        assert knn_purity(latent, labels) > knn_purity(latent, shuffled) + 0.2
-        assert f"{original.n_obs:,} × {width}" in done.out
-    _check_record(results["pca"].folder)
-    table = results.to_anndata()
+        assert knn_purity(latent, labels) > knn_purity(latent, shuffled) + 0.15
+    table = results.to_anndata(make_slug(slug))
     assert sorted(table.obsm) == ["X_mofa", "X_pca"]
     assert list(table.obs_names) == list(original.obs_names)
-    rows = list(csv.DictReader((output / "runs.csv").open()))
-    assert {row["state"] for row in rows} == {"complete"}
 
 
 def _check_record(folder: Path) -> None:
@@ -79,15 +99,15 @@ def test_engines_agree_and_repeat_themselves(
 ) -> None:
     """The same seed gives the same embedding, bit for bit; another seed another one (mofa)."""
     source = shared_dataset("pbmc68k_rna")
-    for place in ("a", "b"):
+    for place, seeds in (("a", (0, 1)), ("b", (0,))):
         done = multiverse_command(
             "run", "--models", "pca", "mofa", "--input", source, "--output", tmp_path / place,
-            "--engine", engine_name, "--seeds", 0, 1, "-p", "mofa.max_iterations=10",
+            "--engine", engine_name, "--seeds", *seeds, "-p", "mofa.max_iterations=10", "-j", 2,
         )  # fmt: skip
         assert done.code == 0, done.said
     first, second = (multiverse.open_results(tmp_path / place) for place in ("a", "b"))
-    for run in first:
-        (twin,) = second.find(model=run.record.model, seed=run.record.seed)
+    for twin in second:
+        (run,) = first.find(model=twin.record.model, seed=twin.record.seed)
         np.testing.assert_array_equal(run.embedding(), twin.embedding())
     zero, one = (first.find(model="mofa", seed=seed)[0].embedding() for seed in (0, 1))
     assert not np.array_equal(zero, one)
@@ -172,4 +192,4 @@ def test_from_python_with_objects_in_memory(small_h5ad: Path, tmp_path: Path) ->
 def test_the_demo_makes_its_own_data(multiverse_command: Command, tmp_path: Path) -> None:
     done = multiverse_command("demo", tmp_path / "demo", "--cells", 120)
     assert done.code == 0, done.said
-    assert {path.suffix for path in (tmp_path / "demo").iterdir()} == {".h5ad", ".h5mu"}
+    assert {".h5ad", ".h5mu"} <= {path.suffix for path in (tmp_path / "demo").iterdir()}
