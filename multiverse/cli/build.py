@@ -8,7 +8,6 @@ from multiverse.cli.terminal import say
 from multiverse.errors import UsageError
 from multiverse.images.build import build_models
 from multiverse.registry.models import find_models, list_models
-from multiverse.specs.quantity import format_bytes, format_seconds
 
 
 def main(arguments: Namespace) -> int:
@@ -27,6 +26,5 @@ def main(arguments: Namespace) -> int:
         verbose=arguments.verbose,
     )
     for image in built:
-        size, seconds = format_bytes(image.size_bytes), format_seconds(image.seconds)
-        say(f"built {image.tag}  {size}  in {seconds}  {image.image_id}")
+        say(f"{image.tag}  {image.image_id}")
     return 0

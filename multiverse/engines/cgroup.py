@@ -31,7 +31,8 @@ class ControlGroup:
         """The group of a container's first process, if it is on this machine.
 
         The container's id must be part of the path: on another machine the same process
-        number is somebody else.
+        number is somebody else. A process that has just ended is in the root of every version 1
+        hierarchy, but still in its own group of version 2: only the one that is read counts.
         """
         try:
             lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
@@ -41,7 +42,7 @@ class ControlGroup:
         for line in lines:
             _, controllers, path = line.split(":", 2)
             paths |= dict.fromkeys(controllers.split(","), path.lstrip("/"))
-        if container_id not in (paths.get("memory") or paths.get("") or ""):
+        if container_id not in paths.get("memory", paths.get("", "")):
             return None
         if "memory" in paths:
             memory = CGROUP_ROOT / "memory" / paths["memory"]

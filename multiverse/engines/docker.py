@@ -42,20 +42,21 @@ class DockerEngine:
         )
 
     def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
-        """The model's image by its tag, built first if it is not there and ``build``."""
-        image = self._find(model)
-        if image is None:
-            if not (build and model.dockerfile.is_file()):
-                raise ImageMissing(
-                    f"the image {model.image_tag} of {model.name} is not on this machine",
-                    remedy=f"Build it: multiverse build {model.name}"
-                    if model.dockerfile.is_file()
-                    else f"Load or pull it: docker pull {model.image_tag}",
-                )
-            from multiverse.images.build import build_model
+        """The model's image by its tag, built first if ``build`` and it is absent or outdated.
 
-            build_model(model, say=say)
-            image = self._find(model)
+        Outdated is an image that was built on this machine from sources that have changed
+        since; one that came from a registry is taken as it is.
+        """
+        image = self._find(model)
+        if image is None and not (build and model.dockerfile.is_file()):
+            raise ImageMissing(
+                f"the image {model.image_tag} of {model.name} is not on this machine",
+                remedy=f"Build it: multiverse build {model.name}"
+                if model.dockerfile.is_file()
+                else f"Load or pull it: docker pull {model.image_tag}",
+            )
+        if image is None or _is_outdated(image, model):
+            image = self._build(model, say) if build else image
         if image is None:
             raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
         reference = ImageReference(tag=model.image_tag, digest=_digest(image))
@@ -84,6 +85,13 @@ class DockerEngine:
             for container in found:
                 _remove(client, container["Id"])
         return len(found)
+
+    def _build(self, model: ModelSpec, say: Say) -> dict[str, Any] | None:
+        from multiverse.images.build import build_model
+
+        say(f"building the image of {model.name}: it is not here, or its sources have changed")
+        build_model(model, say=say)
+        return self._find(model)
 
     def _find(self, model: ModelSpec) -> dict[str, Any] | None:
         from docker.errors import ImageNotFound
@@ -141,6 +149,14 @@ def container_options(execution: Execution) -> dict[str, Any]:
             "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"}),
         },
     }
+
+
+def _is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:
+    from multiverse.images.build import SOURCES_LABEL
+    from multiverse.images.sdk import content_hash, sdk_files
+
+    built_from = (image["Config"].get("Labels") or {}).get(SOURCES_LABEL)
+    return built_from is not None and built_from != content_hash(sdk_files(model))
 
 
 def _digest(image: Mapping[str, Any]) -> str:

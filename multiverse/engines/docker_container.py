@@ -16,6 +16,8 @@ from multiverse.engines.protocol import Ending, Execution
 from multiverse.runs.record import Cause
 
 SAMPLE_SECONDS = 0.1
+#: The daemon answers at once when a container ends; this bounds one question, not the wait.
+WAIT_SECONDS = 30
 
 
 class DockerContainer:
@@ -50,7 +52,8 @@ class DockerContainer:
         self._client.start(self._id)
         state = self._client.inspect_container(self._id)["State"]
         self._group = ControlGroup.of(state["Pid"], self._id)
-        self._spawn(self._sink.copy, output)
+        self._spawn(self._copy_log, output)
+        self._spawn(self._await_end)
         self._spawn(self._sample)
 
     def _spawn(self, target: Any, *arguments: Any) -> None:
@@ -65,31 +68,36 @@ class DockerContainer:
         except Exception as error:
             self._lost = self._lost or error
 
-    def _sample(self) -> None:
-        """Watch until the container has ended. The log's end is not the container's end."""
-        while not self._ended.is_set():
-            if self._group is not None:
-                reading = self._group.read()
-                self._meter.add(reading)
-                if reading is not None:
-                    self._ended.wait(SAMPLE_SECONDS)
-                    continue
-            if self._stopped():
-                self._ended.set()
-            elif self._group is None:
-                self._meter.add(self._ask())
-                self._ended.wait(SAMPLE_SECONDS)
+    def _copy_log(self, output: Any) -> None:
+        """The SDK leaves its socket open after the last line: a thousand jobs would use up all."""
+        try:
+            self._sink.copy(output)
+        finally:
+            with suppress(OSError):
+                output.close()
+
+    def _await_end(self) -> None:
+        """Wait for the daemon's word. Neither the log's nor the control group's end is the end."""
+        try:
+            while not self._ended.is_set() and not self._stopped():
+                pass
+        finally:
+            self._ended.set()
 
     def _stopped(self) -> bool:
         try:
-            result = self._client.wait(self._id, timeout=1)
+            result = self._client.wait(self._id, timeout=WAIT_SECONDS)
         except Exception as error:
             if _is_timeout(error):
                 return False
-            self._lost = error
-            self._ended.set()
-            return True
+            raise
         return "StatusCode" in result
+
+    def _sample(self) -> None:
+        """Measure until the container has ended."""
+        while not self._ended.is_set():
+            self._meter.add(self._ask() if self._group is None else self._group.read())
+            self._ended.wait(SAMPLE_SECONDS)
 
     def _ask(self) -> Reading | None:
         """The daemon's own figures, for a daemon whose control groups can't be seen."""

@@ -100,7 +100,7 @@ def variables(
         "PATH": f"{environment.python.parent}:/usr/bin:/bin",
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
-        "MPLCONFIGDIR": str(scratch),
+        "MPLCONFIGDIR": str(numba / "matplotlib"),  # its list of fonts takes seconds to make
         "NUMBA_CACHE_DIR": str(numba),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "PYTHONPATH": str(environment.sdk),
