@@ -12,6 +12,7 @@ from multiverse.contract.job_spec import ImageReference
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution, Running, Runtime, Say
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
+from multiverse.images.sdk import SOURCES_LABEL, content_hash, sdk_files
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
@@ -152,9 +153,6 @@ def container_options(execution: Execution) -> dict[str, Any]:
 
 
 def _is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:
-    from multiverse.images.build import SOURCES_LABEL
-    from multiverse.images.sdk import content_hash, sdk_files
-
     built_from = (image["Config"].get("Labels") or {}).get(SOURCES_LABEL)
     return built_from is not None and built_from != content_hash(sdk_files(model))
 

@@ -20,15 +20,13 @@ from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import staged
 from multiverse.images.docker_cli import DockerCli, find_docker
 from multiverse.images.pip_settings import PipSettings
-from multiverse.images.sdk import content_hash, sdk_files
+from multiverse.images.sdk import SOURCES_LABEL, content_hash, sdk_files
 from multiverse.images.wheelhouse import served, without_local
 from multiverse.specs.model import ModelSpec
 
 Say = Callable[[str], None]
 
 BASE_TAG = f"multiverse-base:{multiverse.__version__}"
-#: By this label an image that was built here tells whether its sources have changed since.
-SOURCES_LABEL = "multiverse.sources"
 SDK_TAG = f"multiverse-sdk:{multiverse.__version__}"
 #: Predefined by Docker: they reach the build and stay out of the image and its history.
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")

@@ -18,6 +18,9 @@ from multiverse.specs.model import ModelSpec
 
 PACKAGE = Path(multiverse.__file__).parent
 
+#: By this label an image that was built here tells whether its sources have changed since.
+SOURCES_LABEL = "multiverse.sources"
+
 #: What every model gets, relative to the package.
 SDK_PARTS = ("__init__.py", "errors.py", "py.typed", "contract", "worker", "models/__init__.py")
 
