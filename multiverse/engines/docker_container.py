@@ -30,7 +30,6 @@ class DockerContainer:
         self._meter = Meter()
         self._ended = threading.Event()
         self._lost: Exception | None = None
-        self._group: ControlGroup | None = None
         self._threads: list[threading.Thread] = []
 
     @classmethod
@@ -50,8 +49,6 @@ class DockerContainer:
         output = self._client.attach(self._id, stdout=True, stderr=True, stream=True, logs=True)
         self._meter = Meter()
         self._client.start(self._id)
-        state = self._client.inspect_container(self._id)["State"]
-        self._group = ControlGroup.of(state["Pid"], self._id)
         self._spawn(self._copy_log, output)
         self._spawn(self._await_end)
         self._spawn(self._sample)
@@ -69,12 +66,11 @@ class DockerContainer:
             self._lost = self._lost or error
 
     def _copy_log(self, output: Any) -> None:
-        """The SDK leaves its socket open after the last line: a thousand jobs would use up all."""
+        """The SDK keeps its socket open after the last line: a thousand jobs would use up all."""
         try:
             self._sink.copy(output)
         finally:
-            with suppress(OSError):
-                output.close()
+            output._response.close()  # the stream's own close() leaves the descriptor open
 
     def _await_end(self) -> None:
         """Wait for the daemon's word. Neither the log's nor the control group's end is the end."""
@@ -95,8 +91,10 @@ class DockerContainer:
 
     def _sample(self) -> None:
         """Measure until the container has ended."""
-        while not self._ended.is_set():
-            self._meter.add(self._ask() if self._group is None else self._group.read())
+        pid = self._client.inspect_container(self._id)["State"]["Pid"]
+        group = ControlGroup.of(pid, self._id) if pid else None
+        while pid and not self._ended.is_set():
+            self._meter.add(self._ask() if group is None else group.read())
             self._ended.wait(SAMPLE_SECONDS)
 
     def _ask(self) -> Reading | None:
