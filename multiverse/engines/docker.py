@@ -34,13 +34,17 @@ class DockerEngine:
 
     def __init__(self) -> None:
         self._clients = threading.local()
+        self._facts: EngineFacts | None = None
+        self._api_version = "auto"
 
     def facts(self) -> EngineFacts:
-        with daemon_errors():
-            version = self._client().version()
-        return EngineFacts(
-            name=self.name, version=str(version.get("Version", "")), isolation=ISOLATION
-        )
+        if self._facts is None:
+            with daemon_errors():
+                version = self._client().version()
+            self._facts = EngineFacts(
+                name=self.name, version=str(version.get("Version", "")), isolation=ISOLATION
+            )
+        return self._facts
 
     def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
         """The model's image by its tag, built first if ``build`` and it is absent or outdated.
@@ -111,9 +115,10 @@ class DockerEngine:
             from docker.utils import kwargs_from_env
 
             with daemon_errors():
-                self._clients.client = APIClient(
-                    version="auto", timeout=DAEMON_TIMEOUT, **kwargs_from_env()
+                client = APIClient(
+                    version=self._api_version, timeout=DAEMON_TIMEOUT, **kwargs_from_env()
                 )
+            self._clients.client, self._api_version = client, client.api_version
         return self._clients.client
 
 
