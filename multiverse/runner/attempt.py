@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -95,8 +96,9 @@ class Attempts:
         self._listener = listener
         self._cancelled = cancelled
         self._verbose = verbose
-        self._cells: dict[Path, CellNames] = {}
+        self._cells: dict[Path, Future[CellNames]] = {}
         self._cells_lock = threading.Lock()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="cell-names")
 
     def make(self, prepared: PreparedJob) -> FoundRun:
         """One attempt, from an empty folder to a published run or a kept failure.
@@ -120,6 +122,7 @@ class Attempts:
         return FoundRun(publish(attempt, target, record, text), target.folder)
 
     def _execute(self, prepared: PreparedJob, attempt: AttemptFolder) -> tuple[Verdict, Ending]:
+        cells = self._cell_names(prepared.data)
         try:
             with self._engine.start(self._execution(prepared, attempt)) as running:
                 stopped = self._watch(running, prepared, attempt)
@@ -129,8 +132,7 @@ class Attempts:
             return Verdict(RunState.FAILED, cause, str(error)), Ending(None, cause, Usage())
         if stopped is not None:
             return stopped(), ending
-        cells = self._cell_names(prepared.data)
-        return judge(ending, attempt, cells, prepared.job.limits), ending
+        return judge(ending, attempt, cells.result(), prepared.job.limits), ending
 
     def _execution(self, prepared: PreparedJob, attempt: AttemptFolder) -> Execution:
         limits = prepared.job.limits
@@ -172,10 +174,11 @@ class Attempts:
         self._listener.progress(prepared.task, running.usage(), epochs.look())
         return None
 
-    def _cell_names(self, data: Path) -> CellNames:
+    def _cell_names(self, data: Path) -> Future[CellNames]:
+        """Read once a dataset, while the container is being started."""
         with self._cells_lock:
             if data not in self._cells:
-                self._cells[data] = CellNames.read(data)
+                self._cells[data] = self._reader.submit(CellNames.read, data)
             return self._cells[data]
 
     def _record(
