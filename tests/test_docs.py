@@ -1,0 +1,179 @@
+"""The documents say what the program does: generated pages, examples, links and command lines."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from multiverse.cli.parser import make_parser
+from multiverse.cli.schema import schema_of
+from multiverse.contract import JobSpec
+from multiverse.specs.benchmark import Benchmark
+from multiverse.specs.model import ModelSpec, ModelYaml
+from tests.conftest import REPOSITORY
+from tests.test_fences import MAY_IMPORT
+
+DOCS = REPOSITORY / "docs"
+EXAMPLE = DOCS / "examples" / "nmf"
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md")])
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_INLINE = re.compile(r"`(multiverse [^`]+)`")
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(REPOSITORY).as_posix()
+
+
+def blocks(page: Path, *languages: str) -> Iterator[str]:
+    for language, text in _FENCE.findall(page.read_text(encoding="utf-8")):
+        if language in languages:
+            yield text
+
+
+def load_generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def yaml_examples() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{name_of(page)}-{number}", YAML(typ="safe", pure=True).load(text))
+        for page in PAGES
+        for number, text in enumerate(blocks(page, "yaml"))
+    ]
+
+
+def command_lines(page: Path) -> Iterator[str]:
+    """Every ``multiverse …`` of a page: in shell blocks, after a prompt, or in running text."""
+    for text in blocks(page, "sh"):
+        yield from text.replace("\\\n", " ").splitlines()
+    for text in blocks(page, "console", "text"):
+        yield from (line[2:] for line in text.splitlines() if line.startswith("$ "))
+    prose = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    # A placeholder or an ellipsis makes a pattern of it, not a command.
+    yield from (line for line in _INLINE.findall(prose) if not re.search(r"[<…]", line))
+
+
+def multiverse_commands() -> list[tuple[str, list[str]]]:
+    found = []
+    for page in PAGES:
+        for line in command_lines(page):
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["multiverse"]:
+                found.append((name_of(page), words[1:]))
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(map(str, load_generator().generated())))
+def test_generated_files_are_what_the_generator_makes_now(name: str) -> None:
+    wanted = load_generator().generated()[Path(name)]
+    assert (DOCS / name).read_text(encoding="utf-8") == wanted, "run docs/generate.py"
+
+
+@pytest.mark.parametrize(("name", "content"), yaml_examples())
+def test_yaml_examples_are_valid(name: str, content: dict[str, Any]) -> None:
+    kind = "model" if "image" in content else "benchmark"
+    errors = list(Draft202012Validator(schema_of(kind)).iter_errors(content))
+    assert not errors, errors
+    (ModelYaml if kind == "model" else Benchmark).model_validate(content)
+
+
+def test_there_are_examples_of_both_files() -> None:
+    kinds = {"image" in content for _, content in yaml_examples()}
+    assert kinds == {True, False}
+
+
+def test_the_benchmark_example_has_every_key() -> None:
+    (text, *_) = blocks(DOCS / "benchmark-file.md", "yaml")
+    content = YAML(typ="safe", pure=True).load(text)
+    definitions = schema_of("benchmark")["$defs"]
+    assert set(content) == set(Benchmark.model_fields)
+    assert set(content["resources"]) == set(definitions["ResourceLimits"]["properties"])
+    for key, kind in (("datasets", "DatasetEntry"), ("models", "ModelEntry")):
+        keys = {name for entry in content[key] if isinstance(entry, dict) for name in entry}
+        assert keys == set(definitions[kind]["properties"])
+
+
+def test_the_job_of_the_contract_is_one() -> None:
+    (text,) = blocks(DOCS / "contract.md", "json")
+    assert JobSpec.model_validate_json(text).model_name == "pca"
+
+
+@pytest.mark.parametrize(
+    ("file", "language"),
+    [("model.yaml", "yaml"), ("__main__.py", "python"), ("Dockerfile", "dockerfile")],
+)
+def test_the_contract_shows_the_files_of_the_example(file: str, language: str) -> None:
+    assert (EXAMPLE / file).read_text(encoding="utf-8") in blocks(DOCS / "contract.md", language)
+
+
+def test_the_example_is_a_model() -> None:
+    model = ModelSpec.load(EXAMPLE)
+    assert model.defaults("parameters")["n_components"] == 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_examples_compile(page: Path) -> None:
+    for text in blocks(page, "python"):
+        compile(text, name_of(page), "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in _LINK.findall(text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        place = page.parent / path if path else page
+        assert place.exists(), f"{target} does not exist"
+        if anchor:
+            assert anchor in anchors(place), f"{target}: there is no such heading"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as Git forges make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("page", "words"), multiverse_commands())
+def test_command_lines_parse(page: str, words: list[str]) -> None:
+    try:
+        make_parser().parse_args(words)
+    except SystemExit as end:
+        assert end.code == 0, f"{page}: multiverse {shlex.join(words)}"  # noqa: PT017
+
+
+def test_command_lines_are_found() -> None:
+    commands = {words[0] for _, words in multiverse_commands()}
+    assert commands >= {"run", "register", "build", "models", "datasets", "runs", "show"}
+
+
+def test_the_map_of_rooms_is_the_one_that_is_held() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)[./][^|]*\|[^|]*\| ([^|]+) \|$",
+        (DOCS / "architecture.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    shown = {room: set(words.split(", ")) - {"nothing"} for room, words in rows}
+    assert shown == {**MAY_IMPORT, "errors": set()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_pages_name_no_place_of_one_machine(page: Path) -> None:
+    assert not re.search(r"/(work|home|root|Users)/", page.read_text(encoding="utf-8"))

@@ -1,0 +1,149 @@
+"""A run appears complete or not at all, and is found again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiverse.errors import ResultsError, UsageError
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import all_runs, find_run, write_table
+from multiverse.runs.publish import is_intact, publish
+from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
+from multiverse.runs.writing import write_atomic
+
+
+def record(run_id: str = "a" * 16, **changes: Any) -> RunRecord:
+    content: dict[str, Any] = {
+        "run_id": run_id,
+        "attempt": 1,
+        "state": RunState.COMPLETE,
+        "dataset": "pbmc",
+        "dataset_fingerprint": "f" * 64,
+        "n_obs": 3,
+        "model": "pca",
+        "model_version": "1.0.0",
+        "seed": 0,
+        "device": "cpu",
+        "parameters": {"n_components": 2},
+        "preprocessing": {},
+        "modalities": ("rna",),
+        "identity": {},
+        "image": None,
+        "environment_lock": "0" * 64,
+        "engine": EngineFacts(name="local", version="1", isolation="environment only"),
+        "limits": {"cpus": 1.0, "memory": 1024, "time_limit": None},
+        "threads": 1,
+        "usage": Usage(wall_seconds=1.5),
+        "n_dims": 2,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "finished_at": "2026-01-01T00:00:02+00:00",
+    }
+    return RunRecord(**{**content, **changes})
+
+
+def published(results: ResultsFolder, made: RunRecord) -> RunRecord:
+    attempt = results.new_attempt(made.run_id)
+    for name in ("embeddings.h5", "metrics.json", "umap.png", "run.log", "extra.bin"):
+        (attempt.output.folder / name).write_text(name)
+    (attempt.output.folder / "job_spec.json").write_text("changed by the model")
+    attempt.container_log.write_text("log")
+    target = results.run(made.dataset, made.model, made.run_id)
+    return publish(attempt, target, made, '{"the": "runner\'s own"}')
+
+
+def kept(results: ResultsFolder, made: RunRecord) -> None:
+    attempt = results.new_attempt(made.run_id)
+    write_atomic(attempt.record, made.model_copy(update={"attempt": attempt.number}).to_json())
+
+
+def test_a_published_run_is_whole_read_only_and_true(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    final = published(results, record())
+    run = results.run("pbmc", "pca", "a" * 16)
+    assert is_intact(run)
+    assert RunRecord.read(run.record) == final
+    assert final.ignored_files == ("extra.bin",)
+    assert run.job_spec.read_text() == '{"the": "runner\'s own"}'
+    for name, checksum in final.checksums.items():
+        digest = hashlib.sha256((run.folder / name).read_bytes()).hexdigest()
+        assert checksum == f"sha256:{digest}"
+        assert stat.S_IMODE((run.folder / name).stat().st_mode) == 0o444
+    assert not results.attempts.exists(), "an attempt that became a run leaves nothing"
+
+
+def test_a_run_that_lost_a_file_is_not_intact_and_can_be_replaced(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record())
+    run = results.run("pbmc", "pca", "a" * 16)
+    run.umap.unlink()
+    assert not is_intact(run)
+    published(results, record())
+    assert is_intact(run)
+
+
+def test_a_link_that_appears_before_publishing_is_refused(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    attempt = results.new_attempt("a" * 16)
+    (attempt.output.folder / "embeddings.h5").symlink_to("/etc/passwd")
+    attempt.container_log.write_text("log")
+    target = results.run("pbmc", "pca", "a" * 16)
+    with pytest.raises(OSError, match="symbolic link"):
+        publish(attempt, target, record(), "{}")
+    assert not target.folder.exists()
+
+
+def test_the_last_attempt_stands_for_a_run_that_did_not_complete(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record())
+    for message in ("first", "second"):
+        kept(
+            results,
+            record("b" * 16, state=RunState.FAILED, cause=Cause.MODEL_ERROR, message=message),
+        )
+    kept(results, record("a" * 16, state=RunState.FAILED, cause=Cause.OUT_OF_MEMORY))
+    assert [(run.record.run_id[0], run.record.message) for run in all_runs(results)] == [
+        ("a", ""),
+        ("b", "second"),
+    ]
+    write_table(results)
+    rows = list(csv.DictReader(results.runs_table.open()))
+    assert [(row["state"], row["cause"]) for row in rows] == [
+        ("complete", ""),
+        ("failed", "model_error"),
+    ]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record("abc1" * 4))
+    published(results, record("abc2" * 4))
+    assert find_run(results, "abc1").record.run_id == "abc1" * 4
+    with pytest.raises(UsageError, match="could be 2 runs"):
+        find_run(results, "abc")
+    with pytest.raises(UsageError, match="no run"):
+        find_run(results, "../../etc")
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record())
+    path = results.run("pbmc", "pca", "a" * 16).record
+    path.chmod(0o644)
+    path.write_text("{")
+    with pytest.raises(ResultsError, match=r"run\.json"):
+        all_runs(results)
+
+
+def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    with pytest.raises(TypeError):
+        write_atomic(path, 3)  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
