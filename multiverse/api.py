@@ -141,7 +141,10 @@ def _dataset(entry: DatasetEntry, say: Say) -> RegisteredDataset:
         intersect=entry.intersect,
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
     )
-    return register(entry.path, slug=_slug(entry), options=options, say=say)
+    dataset = register(entry.path, slug=_slug(entry), options=options, say=say)
+    for note in dataset.record.notes:
+        say(f"{dataset.record.slug}: note: {note}")
+    return dataset
 
 
 def register(

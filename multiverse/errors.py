@@ -52,7 +52,10 @@ class Problem:
 
 
 class SpecError(UsageError):
-    """A YAML file is wrong. Carries every problem that was found, in the order of the file."""
+    """A YAML file is wrong. Carries every problem that was found, in the order of the file.
+
+    ``source`` is the file's name, or empty for what was said on the command line.
+    """
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
@@ -61,8 +64,8 @@ class SpecError(UsageError):
 
     def _line(self, problem: Problem) -> str:
         place = self.source if problem.line is None else f"{self.source}:{problem.line}"
-        where = f" {problem.where}:" if problem.where else ""
-        return f"{place}:{where} {problem.message}"
+        parts = (place, problem.where, problem.message)
+        return ": ".join(part for part in parts if part)
 
 
 class DatasetError(MultiverseError):

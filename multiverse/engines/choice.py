@@ -23,7 +23,8 @@ def choose_engine(name: str, say: Say) -> Engine:
     """
     if name != AUTO:
         engine = _make(name)
-        engine.facts()
+        facts = engine.facts()
+        say(f"engine: {facts.name} {facts.version} ({facts.isolation.partition(':')[0]})")
         return engine
     docker = _make("docker")
     try:
@@ -31,7 +32,7 @@ def choose_engine(name: str, say: Say) -> Engine:
     except EngineUnavailable as error:
         say(f"engine: local, because {error}; models are isolated by environment only")
         return _make("local")
-    say(f"engine: docker {facts.version}")
+    say(f"engine: docker {facts.version} ({facts.isolation.partition(':')[0]})")
     return docker
 
 

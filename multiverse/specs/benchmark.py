@@ -155,7 +155,7 @@ class BenchmarkSource:
         try:
             return cls(Benchmark.model_validate(content))
         except ValidationError as error:
-            raise SpecError("request", validation_problems(error, Benchmark)) from error
+            raise SpecError("", validation_problems(error, Benchmark)) from error
 
     def updated(self, fields: Mapping[str, Any], resources: ResourceLimits) -> BenchmarkSource:
         """The same benchmark with what the command line says instead of the file."""
@@ -172,11 +172,11 @@ class BenchmarkSource:
 
     def problem(self, message: str, *location: str | int) -> Problem:
         """A finding about one place of the benchmark."""
-        where = ".".join(map(str, location))
-        line = None if self._file is None else self._file.line(location)
-        return Problem(message, line, where)
+        if self._file is None:  # the message names the thing; there is no place to name
+            return Problem(message)
+        return Problem(message, self._file.line(location), ".".join(map(str, location)))
 
     def error(self, problems: list[Problem]) -> SpecError:
         """All findings as one error."""
-        name = "request" if self._file is None else str(self._file.path)
+        name = "" if self._file is None else str(self._file.path)
         return SpecError(name, problems)
