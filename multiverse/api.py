@@ -21,6 +21,7 @@ from multiverse.results import Results, open_results
 from multiverse.runner.events import Listener, SilentListener
 from multiverse.runner.execute import RunOptions, execute
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import make_slug
@@ -58,12 +59,13 @@ def run_benchmark(
     ask the results. :class:`Cancelled` after an orderly stop.
     """
     benchmark = request.source.benchmark
+    request.options.check()
     models = _models(request)
+    engine = choose_engine(request.engine, say)
     datasets = list(request.registered) or _datasets(benchmark, say)
     plan = expand(request.source, [item.record for item in datasets], models)
     for pair in plan.not_applicable:
         say(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}")
-    engine = choose_engine(request.engine, say)
     results = ResultsFolder(request.output)
     outcome = execute(
         plan,
@@ -79,7 +81,8 @@ def run_benchmark(
         raise outcome.error
     if outcome.cancelled:
         raise Cancelled(
-            f"stopped on request: {len(outcome.runs)} of {len(plan.jobs)} jobs had ended",
+            f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(plan.jobs)} jobs are "
+            f"complete, {outcome.count(RunState.CANCELLED)} were stopped while they ran",
             remedy="Run the same command again: complete runs are not repeated.",
         )
     return Results.of(results.folder, outcome.runs, _reasons(plan))
@@ -141,10 +144,20 @@ def _dataset(entry: DatasetEntry, say: Say) -> RegisteredDataset:
         intersect=entry.intersect,
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
     )
+    before = _registered(_slug(entry))
     dataset = register(entry.path, slug=_slug(entry), options=options, say=say)
+    if before is not None and before.folder != dataset.folder:
+        say(f"{dataset.record.slug}: stands for new content, or for other options, from now on")
     for note in dataset.record.notes:
         say(f"{dataset.record.slug}: note: {note}")
     return dataset
+
+
+def _registered(slug: str) -> RegisteredDataset | None:
+    try:
+        return find_dataset(slug)
+    except DatasetError:
+        return None
 
 
 def register(
@@ -307,5 +320,7 @@ def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -
     stream.write("# The benchmark that was run here. Repeat it: multiverse run benchmark.yaml\n")
     for item in datasets:
         stream.write(f"# {item.record.slug}: {item.record.fingerprint}\n")
-    YAML(typ="safe", pure=True).dump(content, stream)
+    writer = YAML()  # block style, in the order of the schema
+    writer.width = 4096
+    writer.dump(content, stream)
     return stream.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from multiverse.cli.terminal import console, plain_table, print_json, safe, say
+from multiverse.cli.terminal import plain_table, print_json, print_table, safe, say
 from multiverse.registry.datasets import list_datasets
 
 
@@ -30,7 +30,7 @@ def main(arguments: Namespace) -> int:
             safe(_column(record.label_key, record.n_labels)),
             record.fingerprint.removeprefix("sha256:")[:16],
         )
-    console().print(table)
+    print_table(table)
     return 0
 
 

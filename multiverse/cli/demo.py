@@ -17,7 +17,10 @@ def main(arguments: Namespace) -> int:
         for dataset in datasets:
             say(f"run it: multiverse run --models pca mofa --input {dataset.path}")
         return 0
-    models = [model.name for model in list_models(arguments.models_dir)]
+    light_first = sorted(
+        list_models(arguments.models_dir), key=lambda model: model.yaml.resources.memory
+    )
+    models = [model.name for model in light_first]
     entries = [
         {
             "slug": dataset.name,

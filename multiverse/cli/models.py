@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
-from multiverse.cli.terminal import console, plain_table, print_json, safe
+from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
 from multiverse.registry.models import find_models, list_models
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.quantity import format_bytes
@@ -33,7 +33,7 @@ def main(arguments: Namespace) -> int:
             "yes" if model.yaml.batch_term else "no",
             safe(model.yaml.title),
         )
-    console().print(table)
+    print_table(table)
     return 0
 
 
@@ -69,7 +69,7 @@ def _explain(model: ModelSpec) -> None:
                 safe(name, "bold"), json.dumps(schema["default"]), safe(_type(kind)), safe(words)
             )
         out.print()
-        out.print(table)
+        print_table(table)
 
 
 def _type(kind: object) -> str:

@@ -130,10 +130,10 @@ class Progress:
         with self._lock:
             active, queued = list(self._active.values()), len(self._queued)
         head = Text(f"{len(active)} running · {queued} queued · {self._done} done", style="dim")
-        return Group(self._rows(active[:MAX_LIVE_ROWS]), head)
+        return Group(self._rows(active[:MAX_LIVE_ROWS]), head) if active else Group(head)
 
     def _rows(self, active: list[_Active]) -> Table:
-        table = plain_table("job", "elapsed", "memory", "epoch", "")
+        table = plain_table("job", "elapsed", "memory", "epoch", "", folded=("job",))
         for item in active:
             elapsed, memory, epoch, values = _figures(item)
             table.add_row(safe(item.task.name, "bold"), elapsed, memory, epoch, safe(values, "dim"))

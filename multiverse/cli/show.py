@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from multiverse.cli.progress import STYLES
-from multiverse.cli.terminal import console, plain_table, print_json, safe
+from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
 from multiverse.engines.log_sink import last_lines
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, find_run
@@ -39,7 +39,7 @@ def _explain(run: FoundRun) -> None:
     for name, value in _facts(run):
         style = STYLES[record.state] if name == "status" else ""
         table.add_row(safe(name, "dim"), safe(value, style))
-    out.print(table)
+    print_table(table)
     if not run.published:
         out.print(safe("last lines of its log:", "dim"))
         for line in last_lines(run.folder / "container.log", 10):

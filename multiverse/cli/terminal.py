@@ -57,3 +57,15 @@ def plain_table(*columns: str, right: tuple[str, ...] = (), folded: tuple[str, .
             column, justify="right" if column in right else "left", no_wrap=column not in folded
         )
     return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table; in a pipe without the spaces that fill its last column."""
+    out = console()
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as captured:
+        out.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")

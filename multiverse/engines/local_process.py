@@ -80,7 +80,7 @@ class LocalProcess:
                 self._signal(signal.SIGKILL)
             self._ended.wait(SAMPLE_SECONDS)
         cpu = resources.ru_utime + resources.ru_stime
-        self._meter.add(Reading(cpu, resources.ru_maxrss * 1024, None, 0))
+        self._meter.add(Reading(cpu, 0, resources.ru_maxrss * 1024, 0))
         self._meter.end()
         self._exit_code = os.waitstatus_to_exitcode(status)
         self._process.returncode = self._exit_code
@@ -138,7 +138,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read(process: psutil.Process) -> Reading | None:
-    """Resident memory and CPU time of the process and what it started."""
+    """Memory and CPU time of the process and what it started."""
     memory, cpu = 0, 0.0
     try:
         family = [process, *process.children(recursive=True)]
@@ -146,7 +146,17 @@ def _read(process: psutil.Process) -> Reading | None:
         return None
     for member in family:
         with suppress(psutil.Error):
-            memory += member.memory_info().rss
+            memory += _own_memory(member)
             times = member.cpu_times()
             cpu += times.user + times.system
     return Reading(cpu, memory, None, 0)
+
+
+def _own_memory(process: psutil.Process) -> int:
+    """Anonymous resident memory, as a control group counts it: pages of files are not its own."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except OSError:
+        return int(process.memory_info().rss)
+    kibibytes = [line.split()[1] for line in lines if line.startswith("RssAnon:")]
+    return int(kibibytes[0]) * 1024 if kibibytes else int(process.memory_info().rss)

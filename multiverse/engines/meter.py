@@ -40,5 +40,5 @@ class Meter:
             wall_seconds=round(elapsed, 3),
             cpu_seconds=None if self._cpu is None else round(self._cpu, 3),
             peak_memory_bytes=self._memory,
-            peak_cgroup_bytes=self._peak,
+            high_water_bytes=self._peak,
         )

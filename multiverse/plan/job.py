@@ -98,8 +98,15 @@ class Job:
 
     @property
     def name(self) -> str:
-        """For people: ``pbmc/mofa seed 0``."""
-        return f"{self.dataset.slug}/{self.model.name} seed {self.seed}"
+        """For people: ``pbmc/mofa n_factors=20 seed 0``; parameters if not the default ones."""
+        words = [f"{name}={_short(value)}" for name, value in self.changed.items()]
+        return " ".join([f"{self.dataset.slug}/{self.model.name}", *words, f"seed {self.seed}"])
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The parameters that differ from the model's defaults."""
+        defaults = self.model.defaults("parameters")
+        return {name: value for name, value in self.parameters.items() if value != defaults[name]}
 
     def identity(self, runtime: str) -> Identity:
         """The job's identity when it is run by that image or environment."""

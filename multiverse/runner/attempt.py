@@ -206,6 +206,7 @@ class Attempts:
             seed=job.seed,
             device=job.device,
             parameters=dict(job.parameters),
+            changed=job.changed,
             preprocessing=dict(job.preprocessing),
             modalities=job.modalities,
             identity=prepared.identity.plain(),
@@ -218,6 +219,8 @@ class Attempts:
             n_dims=_dimensions(attempt) if verdict.state is RunState.COMPLETE else None,
             started_at=started.isoformat(timespec="seconds"),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            experiment=prepared.experiment,
+            tags=dict(prepared.tags),
             host=host_facts(),
             versions=versions(),
         )

@@ -30,6 +30,11 @@ class RunOptions:
     verbose: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raise :class:`UsageError` for what makes no sense."""
+        if self.parallel < 1:
+            raise UsageError(f"--jobs must be at least 1, not {self.parallel}")
+
 
 def execute(
     plan: Plan,
@@ -58,8 +63,6 @@ def execute(
     ResultsError, EngineError
         Before anything was started.
     """
-    if options.parallel < 1:
-        raise UsageError(f"--jobs must be at least 1, not {options.parallel}")
     for device in {job.device for job in plan.jobs}:
         engine.check_device(device)
     with locked(results):

@@ -26,9 +26,9 @@ class Outcome:
     cancelled: bool = False
     error: BaseException | None = None
 
-    @property
-    def failed(self) -> list[FoundRun]:
-        return [run for run in self.runs if run.record.state is RunState.FAILED]
+    def count(self, state: RunState) -> int:
+        """How many jobs ended that way."""
+        return sum(run.record.state is state for run in self.runs)
 
 
 class Schedule:

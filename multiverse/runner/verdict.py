@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from multiverse.plan.job import Limits
 from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import Cause, RunState
 from multiverse.specs.quantity import format_bytes, format_seconds
+
+#: How a line of the worker's log begins; in a message its words are enough.
+_STAMP = re.compile(r"^[0-9T:.-]+Z? [A-Z]+ ")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def judge(ending: Ending, attempt: AttemptFolder, cells: CellNames, limits: Limi
     """The verdict on a process that ended by itself or was ended by its engine."""
     if ending.cause is not None:
         message = _engine_message(ending, limits)
-        return Verdict(RunState.FAILED, ending.cause, _with_log(message, attempt))
+        return Verdict(RunState.FAILED, ending.cause, message)
     if ending.exit_code == EXIT_NOT_APPLICABLE:
         reason = _reason(attempt.output) or _last_line(attempt) or "no reason was given"
         return Verdict(RunState.NOT_APPLICABLE, Cause.NOT_APPLICABLE, reason)
@@ -82,7 +86,7 @@ def _with_log(message: str, attempt: AttemptFolder) -> str:
 
 def _last_line(attempt: AttemptFolder) -> str:
     lines = last_lines(attempt.container_log, 1)
-    return lines[-1].strip() if lines else ""
+    return _STAMP.sub("", lines[-1].strip()) if lines else ""
 
 
 def _reason(output: OutputFiles) -> str:

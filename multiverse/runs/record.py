@@ -47,15 +47,16 @@ class Cause(StrEnum):
 class Usage(_Frozen):
     """What an attempt used, as the engine measured it.
 
-    ``peak_memory_bytes`` is the highest resident (anonymous) memory that was sampled;
-    ``peak_cgroup_bytes`` the kernel's own high-water mark of the container, which also counts
-    cached file pages and is exact. None where the engine can't tell.
+    ``peak_memory_bytes`` is the highest memory of its own that was sampled (anonymous pages,
+    the same on every engine); ``high_water_bytes`` the kernel's own mark, which is exact but
+    also counts pages of files: of the container's control group, or of the largest process.
+    None where the engine can't tell.
     """
 
     wall_seconds: float = 0.0
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
-    peak_cgroup_bytes: int | None = None
+    high_water_bytes: int | None = None
 
 
 class EngineFacts(_Frozen):
@@ -84,6 +85,9 @@ class RunRecord(_Frozen):
     seed: int
     device: str
     parameters: dict[str, Any]
+    changed: dict[str, Any] = Field(
+        default_factory=dict, description="the parameters that differ from the model's defaults"
+    )
     preprocessing: dict[str, Any]
     modalities: tuple[str, ...]
     identity: dict[str, Any]
@@ -96,6 +100,8 @@ class RunRecord(_Frozen):
     n_dims: int | None = None
     started_at: str
     finished_at: str
+    experiment: str = ""
+    tags: dict[str, str] = Field(default_factory=dict)
     host: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     checksums: dict[str, str] = Field(default_factory=dict, description="SHA-256 of each file")

@@ -43,7 +43,14 @@ def _model_shorthand(value: Any) -> Any:
 
 
 def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
+    return [value] if isinstance(value, dict | int) else value
+
+
+_Seeds = Annotated[
+    tuple[Seed, ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=Seed | list[Seed]),
+    Field(min_length=1),
+]
 
 
 class DatasetEntry(_Frozen):
@@ -94,7 +101,7 @@ class ModelEntry(_Frozen):
         Field(min_length=1),
     ] = ({},)
     preprocessing: Settings = Field(default_factory=dict)
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
+    seeds: _Seeds | None = None
     device: Device | None = None
     resources: ResourceLimits = ResourceLimits()
 
@@ -114,7 +121,7 @@ class Benchmark(_Frozen):
     name: str = Field(default="multiverse", min_length=1, max_length=200)
     datasets: tuple[_Dataset, ...] = Field(min_length=1)
     models: tuple[_Model, ...] = Field(min_length=1)
-    seeds: tuple[Seed, ...] = Field(default=(0,), min_length=1)
+    seeds: _Seeds = (0,)
     device: Device = "cpu"
     resources: ResourceLimits = ResourceLimits()
     tags: dict[str, str] = Field(default_factory=dict)
