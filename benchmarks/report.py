@@ -41,7 +41,7 @@ def conclude(name: str, targets: Sequence[Target], details: Mapping[str, Any]) -
         "benchmark": name,
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {**versions(), "multiverse": __version__, "docker": _docker_version()},
-        "machine": host_facts(),
+        "machine": {name: fact for name, fact in host_facts().items() if name != "platform"},
         "targets": [{**asdict(target), "met": target.met} for target in targets],
         "details": dict(details),
     }
