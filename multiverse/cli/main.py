@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from multiverse.cli.parser import make_parser
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from multiverse.errors import MultiverseError
 
 EXIT_INTERRUPTED = 130
@@ -18,21 +21,26 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    parsed = make_parser().parse_args(arguments)
-    from multiverse.errors import MultiverseError
-
-    _terminate_like_interrupt()
     try:
-        code: int = import_module(f"multiverse.cli.{parsed.command}").main(parsed)
-    except MultiverseError as error:
-        _explain(error)
-        return error.exit_code
+        _unwind_on_signals()
+        return _command(arguments)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)  # noqa: T201 - the terminal is this module's business
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _command(arguments: Sequence[str] | None) -> int:
+    parsed = make_parser().parse_args(arguments)
+    from multiverse.errors import MultiverseError
+
+    try:
+        code: int = import_module(f"multiverse.cli.{parsed.command}").main(parsed)
+    except MultiverseError as error:
+        _explain(error)
+        return error.exit_code
     return code
 
 
@@ -42,16 +50,24 @@ def _explain(error: MultiverseError) -> None:
     print_error(str(error), error.remedy)
 
 
-def _terminate_like_interrupt() -> None:
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM.
+
+    A class of its own: CPython notes a plain KeyboardInterrupt that passes through ``exec`` (as
+    dataclasses use it while modules are imported), and then ends the process by the signal even
+    if it was caught.
+    """
+
+
+def _unwind_on_signals() -> None:
     """SIGTERM ends a command as Ctrl-C does: by unwinding, so that nothing is left behind."""
-    import signal
-    from types import FrameType
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise _Interrupted
 
     try:
-        signal.signal(signal.SIGTERM, interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupt)
     except ValueError:  # not the main thread: somebody else decides
         return
 

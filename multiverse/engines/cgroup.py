@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +29,21 @@ class ControlGroup:
 
     @classmethod
     def of(cls, pid: int, container_id: str) -> ControlGroup | None:
-        """The group of a container's first process, if it is on this machine.
+        """The group of a container's first process, if it is on this machine."""
+        try:
+            lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        except OSError:
+            return None
+        return cls.from_lines(lines, container_id)
+
+    @classmethod
+    def from_lines(cls, lines: Sequence[str], container_id: str) -> ControlGroup | None:
+        """The group that the lines of ``/proc/<pid>/cgroup`` name.
 
         The container's id must be part of the path: on another machine the same process
         number is somebody else. A process that has just ended is in the root of every version 1
         hierarchy, but still in its own group of version 2: only the one that is read counts.
         """
-        try:
-            lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-        except OSError:
-            return None
         paths: dict[str, str] = {}
         for line in lines:
             _, controllers, path = line.split(":", 2)
@@ -50,6 +56,11 @@ class ControlGroup:
             return cls(memory, cpu, 1)
         unified = CGROUP_ROOT / paths[""]
         return cls(unified, unified, 2)
+
+    @property
+    def folder(self) -> Path:
+        """Where the group's memory is accounted."""
+        return self._memory
 
     def read(self) -> Reading | None:
         """The figures of this moment, or None when the group is gone."""
