@@ -52,6 +52,19 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
     return content
 
 
+def make_accessible(folder: Path) -> None:
+    """Give the owner back what a model may have taken away: modes of its folder and files.
+
+    Only the folder itself and regular files with one name in it; nothing is followed. Whoever
+    wrote them must have ended.
+    """
+    folder.chmod(0o700)
+    for path in folder.iterdir():
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            path.chmod(0o600)
+
+
 def _judge(path: Path, status: os.stat_result, max_bytes: int) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise NotARegularFile(f"{path.name} is {describe_kind(status.st_mode)}, not a file")

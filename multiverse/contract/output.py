@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +16,6 @@ from multiverse.contract.paths import OutputFiles
 
 if TYPE_CHECKING:
     import h5py
-    import numpy as np
 
     from multiverse.contract.cells import CellNames
 
@@ -31,6 +31,13 @@ MAX_BYTES = {
     "job_spec.json": 4 * MIB,
 }
 MAX_DIMENSIONS = 10_000
+#: Values are read in blocks of about this many bytes, however many are declared.
+BLOCK_BYTES = 32 * MIB
+#: Bytes of one fixed-length cell name.
+MAX_NAME_BYTES = 4096
+#: More findings than this in one file say nothing new.
+MAX_FINDINGS = 10
+MAX_MESSAGE = 500
 
 
 class FindingKind(StrEnum):
@@ -72,14 +79,23 @@ def check_output(folder: Path, cells: CellNames) -> list[Finding]:
     """
     files = OutputFiles(folder)
     findings = [
-        *_check_embeddings(files.embeddings, cells),
-        *_check_metrics(files.metrics),
-        *_check_picture(files.umap),
-        *_check_present(files.log),
+        *_guarded(files.embeddings, lambda path: _check_embeddings(path, cells)),
+        *_guarded(files.metrics, _check_metrics),
+        *_guarded(files.umap, _check_picture),
+        *_guarded(files.log, _check_present),
     ]
-    if files.epochs.is_symlink() or files.epochs.exists():
-        findings += _check_present(files.epochs)
+    if os.path.lexists(files.epochs):
+        findings += _guarded(files.epochs, _check_present)
     return findings
+
+
+def _guarded(path: Path, check: Callable[[Path], list[Finding]]) -> list[Finding]:
+    """What one file's check finds. A file that breaks its check is a finding, not a crash."""
+    try:
+        return check(path)
+    except Exception as error:
+        message = f"can't be read: {type(error).__name__}: {error}"
+        return [Finding(FindingKind.UNREADABLE, path.name, message[:MAX_MESSAGE])]
 
 
 def _check_present(path: Path) -> list[Finding]:
@@ -110,7 +126,12 @@ def _check_metrics(path: Path) -> list[Finding]:
         content = json.loads(read_regular(path, max_bytes=MAX_BYTES[path.name]))
     except (ValueError, RecursionError) as error:
         return [Finding(FindingKind.UNREADABLE, path.name, f"is not JSON: {error}")]
-    return [Finding(kind, path.name, message) for kind, message in _judge_metrics(content)]
+    found = _judge_metrics(content)
+    findings = [Finding(kind, path.name, message) for kind, message in found[:MAX_FINDINGS]]
+    if len(found) > MAX_FINDINGS:
+        message = f"has {len(found) - MAX_FINDINGS:,} problems more"
+        findings.append(Finding(found[MAX_FINDINGS][0], path.name, message))
+    return findings
 
 
 def _judge_metrics(content: Any) -> list[tuple[FindingKind, str]]:
@@ -125,14 +146,22 @@ def _judge_metrics(content: Any) -> list[tuple[FindingKind, str]]:
         for name, value in values.items():
             numbers = value if part == "history" else [value]
             if not isinstance(numbers, list) or not all(map(_is_number, numbers)):
-                found.append((FindingKind.WRONG_TYPE, f"{part}[{name!r}] is not numeric"))
-            elif not all(math.isfinite(number) for number in numbers):
-                found.append((FindingKind.NOT_FINITE, f"{part}[{name!r}] is not finite"))
+                found.append((FindingKind.WRONG_TYPE, f"{part}[{name!r:.60}] is not numeric"))
+            elif not all(map(is_finite, numbers)):
+                found.append((FindingKind.NOT_FINITE, f"{part}[{name!r:.60}] is not finite"))
     return found
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value of JSON is a number that fits a double, neither infinite nor NaN."""
+    try:
+        return _is_number(value) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _check_embeddings(path: Path, cells: CellNames) -> list[Finding]:
@@ -144,8 +173,8 @@ def _check_embeddings(path: Path, cells: CellNames) -> list[Finding]:
     try:
         with h5py.File(path, "r") as file:
             found = [*_judge_latent(file, len(cells)), *_judge_names(file, cells)]
-    except (OSError, RuntimeError, ValueError, KeyError, UnicodeDecodeError) as error:
-        found = [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}")]
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        found = [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}"[:MAX_MESSAGE])]
     return [Finding(kind, path.name, message) for kind, message in found]
 
 
@@ -167,8 +196,6 @@ def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset | str:
 
 
 def _judge_latent(file: h5py.File, n_cells: int) -> list[tuple[FindingKind, str]]:
-    import numpy as np
-
     dataset = _own_dataset(file, "latent")
     if isinstance(dataset, str):
         return [(FindingKind.MISSING, dataset)]
@@ -186,31 +213,40 @@ def _judge_latent(file: h5py.File, n_cells: int) -> list[tuple[FindingKind, str]
         )
     if found:
         return found
-    return _judge_values(np.asarray(dataset[...], dtype=np.float64))
+    return _judge_values(dataset)
 
 
-def _judge_values(latent: np.ndarray) -> list[tuple[FindingKind, str]]:
+def _judge_values(dataset: h5py.Dataset) -> list[tuple[FindingKind, str]]:
+    """Finite, and not the same everywhere; read in blocks of rows."""
     import numpy as np
 
-    bad_rows = np.flatnonzero(~np.isfinite(latent).all(axis=1))
-    if len(bad_rows):
-        return [
-            (
-                FindingKind.NOT_FINITE,
-                f"'latent' has NaN or infinite values in {len(bad_rows):,} of "
-                f"{len(latent):,} cells, first in row {bad_rows[0]}",
-            )
-        ]
-    if len(latent) > 1 and np.all(latent == latent[0]):
+    rows, columns = dataset.shape
+    step = max(1, BLOCK_BYTES // (columns * dataset.dtype.itemsize))
+    bad, first_bad, constant = 0, 0, True
+    first = dataset[0]
+    for start in range(0, rows, step):
+        block = dataset[start : start + step]
+        bad_rows = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if len(bad_rows) and not bad:
+            first_bad = start + int(bad_rows[0])
+        bad += len(bad_rows)
+        constant = constant and bool(np.all(block == first))
+    if bad:
+        message = f"'latent' has NaN or infinite values in {bad:,} of {rows:,} cells"
+        return [(FindingKind.NOT_FINITE, f"{message}, first in row {first_bad}")]
+    if rows > 1 and constant:
         return [(FindingKind.CONSTANT, "'latent' is the same for every cell")]
     return []
 
 
 def _judge_names(file: h5py.File, cells: CellNames) -> list[tuple[FindingKind, str]]:
+    import h5py
+
     dataset = _own_dataset(file, "obs_names")
     if isinstance(dataset, str):
         return [(FindingKind.MISSING, dataset)]
-    if dataset.ndim != 1 or dataset.dtype.kind not in "OS":
+    is_text = h5py.check_string_dtype(dataset.dtype) is not None
+    if dataset.ndim != 1 or not is_text or dataset.dtype.itemsize > MAX_NAME_BYTES:
         return [(FindingKind.WRONG_TYPE, "'obs_names' is not a list of strings")]
     if len(dataset) != len(cells):
         return [
@@ -219,11 +255,17 @@ def _judge_names(file: h5py.File, cells: CellNames) -> list[tuple[FindingKind, s
                 f"'obs_names' has {len(dataset):,} names for {len(cells):,} cells",
             )
         ]
-    return _compare_names(_decoded(dataset[...]), cells.names)
+    return _compare_names(_names(dataset), cells.names)
 
 
-def _decoded(names: np.ndarray) -> list[str]:
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+def _names(dataset: h5py.Dataset) -> list[str]:
+    """The names that were written, each cut to a length that no honest name has."""
+    step = max(1, BLOCK_BYTES // MAX_NAME_BYTES)
+    return [
+        (name.decode(errors="replace") if isinstance(name, bytes) else str(name))[:MAX_NAME_BYTES]
+        for start in range(0, len(dataset), step)
+        for name in dataset[start : start + step]
+    ]
 
 
 def _compare_names(

@@ -167,3 +167,44 @@ def test_bad_picture(folder: Path, content: bytes) -> None:
 def test_a_file_that_is_no_hdf5(folder: Path) -> None:
     (folder / "embeddings.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(range(256)))
     assert kinds(folder) == {FindingKind.UNREADABLE}
+
+
+def test_numbers_beyond_a_double_are_a_finding(folder: Path) -> None:
+    (folder / "metrics.json").write_text(
+        '{"model_metrics": {"x": 1' + "0" * 400 + '}, "history": {}}'
+    )
+    assert kinds(folder) == {FindingKind.NOT_FINITE}
+
+
+def test_a_million_problems_are_a_few_findings(folder: Path) -> None:
+    content = {f"{'n' * 1000}{number}": "x" for number in range(1000)}
+    (folder / "metrics.json").write_text(json.dumps({"model_metrics": content, "history": {}}))
+    findings = check_output(folder, CELLS)
+    assert 2 < len(findings) < 20
+    assert "more" in findings[-1].message
+    assert all(len(finding.message) < 600 for finding in findings)
+
+
+def test_giant_names_are_not_read(folder: Path) -> None:
+    with h5py.File(folder / "embeddings.h5", "r+") as file:
+        del file["obs_names"]
+        file.create_dataset("obs_names", (4,), "S2000000000", chunks=(1,))
+    assert kinds(folder) == {FindingKind.WRONG_TYPE}
+
+
+def test_a_type_that_numpy_does_not_know_is_a_finding(folder: Path) -> None:
+    with h5py.File(folder / "embeddings.h5", "r+") as file:
+        del file["latent"]
+        space = h5py.h5s.create_simple((4, 2))
+        h5py.h5d.create(file.id, b"latent", h5py.h5t.UNIX_D64LE, space)
+    assert kinds(folder) == {FindingKind.UNREADABLE}
+
+
+def test_blocks_are_all_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiverse.contract.output.BLOCK_BYTES", 8)
+    assert check_output(folder, CELLS) == []
+    spoilt = LATENT.copy()
+    spoilt[3, 1] = np.nan
+    write_embeddings(folder, spoilt, CELLS.names)
+    (finding,) = check_output(folder, CELLS)
+    assert "1 of 4 cells, first in row 3" in finding.message
