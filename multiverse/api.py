@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiverse.engines.choice import AUTO, choose_engine
 from multiverse.engines.protocol import Say
-from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, UsageError
+from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
 from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.models import find_models, model_folders
@@ -69,7 +69,7 @@ def run_benchmark(
     results = ResultsFolder(request.output)
     outcome = execute(
         plan,
-        {item.record.fingerprint: item.data for item in datasets},
+        {item.record.slug: item.data for item in datasets},
         engine,
         results,
         resolved=resolved_yaml(benchmark, datasets),
@@ -85,6 +85,8 @@ def run_benchmark(
             f"complete, {outcome.count(RunState.CANCELLED)} were stopped while they ran",
             remedy="Run the same command again: complete runs are not repeated.",
         )
+    if outcome.not_started:
+        raise ResultsError(f"{outcome.not_started} of {len(plan.jobs)} jobs were never started")
     return Results.of(results.folder, outcome.runs, _reasons(plan))
 
 
@@ -282,6 +284,12 @@ def _given_dataset(
         raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
     is_slug = isinstance(dataset, str) and DatasetEntry.is_slug(dataset)
     if is_slug:
+        if batch_key or label_key or slug:
+            raise UsageError(
+                f"{dataset} is registered already: batch_key, label_key and slug are said when a "
+                "dataset is registered",
+                remedy="multiverse.register(file, slug=…, batch_key=…, label_key=…)",
+            )
         return find_dataset(dataset)
     options = RegistrationOptions(batch_key=batch_key, label_key=label_key, replace=True)
     return register(dataset, slug=slug, options=options, say=say)

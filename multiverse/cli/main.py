@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -17,19 +18,23 @@ if TYPE_CHECKING:
     from multiverse.errors import MultiverseError
 
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:
         _unwind_on_signals()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that lacks a character
         return _command(arguments)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)  # noqa: T201 - the terminal is this module's business
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return EXIT_NO_READER
 
 
 def _command(arguments: Sequence[str] | None) -> int:
@@ -67,7 +72,8 @@ def _unwind_on_signals() -> None:
 
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, interrupt)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, interrupt)
     except ValueError:  # not the main thread: somebody else decides
         return
 

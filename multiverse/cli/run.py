@@ -50,6 +50,14 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
 
 def read_source(arguments: Namespace) -> BenchmarkSource:
     """The benchmark of a file or of the short form; the command line overrides the file."""
+    said = list(reading(arguments))
+    if said and not arguments.input:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in said)
+        options = options.replace("--modalities", "--modality")
+        raise UsageError(
+            f"{options}: said when a file is registered, so only together with --input",
+            remedy="Register the file again: multiverse register FILE --slug SLUG --replace …",
+        )
     short = [name for name in ("models", "input", "dataset") if getattr(arguments, name)]
     if arguments.benchmark is not None:
         if short or arguments.parameter:

@@ -78,6 +78,14 @@ class DockerEngine:
                 remedy="Install the NVIDIA container toolkit, or run with --device cpu.",
             )
 
+    def device_inside(self, device: str) -> str:
+        """A container is given one GPU, which is the first one there."""
+        return "cpu" if device == "cpu" else "cuda"
+
+    def cpus(self) -> float:
+        with daemon_errors():
+            return float(self._client().info()["NCPU"])
+
     def start(self, execution: Execution) -> Running:
         with daemon_errors():
             return DockerContainer.start(self._client(), container_options(execution), execution)

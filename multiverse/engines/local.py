@@ -16,7 +16,12 @@ from pathlib import Path
 import psutil
 
 from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
-from multiverse.engines.local_process import LocalProcess
+from multiverse.engines.local_process import (
+    LABELS_VARIABLE,
+    LocalProcess,
+    kill_labelled,
+    label_lines,
+)
 from multiverse.engines.protocol import Execution, Running, Runtime, Say
 from multiverse.errors import EngineError, ImageMissing
 from multiverse.images.environment import LockedEnvironment, is_prepared, prepare_environment
@@ -25,7 +30,6 @@ from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
 ISOLATION = "environment only: a locked environment and a process, no container"
-LABELS_VARIABLE = "MULTIVERSE_LABELS"
 
 
 class LocalEngine:
@@ -58,6 +62,12 @@ class LocalEngine:
                 remedy="Run with --device cpu, or on a machine with a GPU.",
             )
 
+    def device_inside(self, device: str) -> str:
+        return device
+
+    def cpus(self) -> float:
+        return float(len(psutil.Process().cpu_affinity() or [0]))
+
     def start(self, execution: Execution) -> Running:
         scratch = Path(tempfile.mkdtemp(prefix="multiverse-"))
         try:
@@ -74,16 +84,7 @@ class LocalEngine:
 
     def sweep(self, labels: Mapping[str, str]) -> int:
         """End processes of earlier runners that carry these labels."""
-        found = 0
-        for process in psutil.process_iter():
-            try:
-                carried = process.environ().get(LABELS_VARIABLE, "").splitlines()
-                if {f"{key}={value}" for key, value in labels.items()} <= set(carried):
-                    process.kill()
-                    found += 1
-            except psutil.Error:
-                continue
-        return found
+        return kill_labelled(labels)
 
 
 def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
@@ -108,7 +109,7 @@ def variables(
         "PYTHONUNBUFFERED": "1",
         INPUT_VARIABLE: str(execution.data),
         OUTPUT_VARIABLE: str(execution.output),
-        LABELS_VARIABLE: "\n".join(f"{key}={value}" for key, value in execution.labels.items()),
+        LABELS_VARIABLE: "\n".join(label_lines(execution.labels)),
     }
     if execution.device != "cpu" and "CUDA_VISIBLE_DEVICES" in os.environ:
         clean["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]

@@ -22,6 +22,8 @@ from multiverse.engines.protocol import Ending, Execution
 from multiverse.runs.record import Cause, Usage
 
 SAMPLE_SECONDS = 0.2
+#: Whatever a job starts inherits it, and is found by it even if it leaves the session.
+LABELS_VARIABLE = "MULTIVERSE_LABELS"
 
 
 class LocalProcess:
@@ -31,10 +33,12 @@ class LocalProcess:
         self._process = process
         self._scratch = scratch
         self._memory_limit = execution.memory
+        self._labels = execution.labels
         self._meter = Meter()
         self._ended = threading.Event()
         self._cause: Cause | None = None
         self._exit_code: int | None = None
+        self._detail = ""
         sink = LogSink(execution.log, execution.echo)
         assert process.stdout is not None  # noqa: S101 - opened as a pipe below
         self._threads = [
@@ -67,6 +71,17 @@ class LocalProcess:
         return cls(process, scratch, execution)
 
     def _watch(self) -> None:
+        try:
+            self._measure()
+        except Exception as error:  # handed to ending(): a job nobody watches is lost
+            self._cause, self._detail = Cause.ENGINE_LOST, str(error)
+            self._meter.end()
+        finally:
+            self._signal(signal.SIGKILL)
+            kill_labelled(self._labels)  # what left the session
+            self._ended.set()
+
+    def _measure(self) -> None:
         """Measure and limit until the process ends; then take its exact figures."""
         handle = psutil.Process(self._process.pid)
         while True:
@@ -84,8 +99,6 @@ class LocalProcess:
         self._meter.end()
         self._exit_code = os.waitstatus_to_exitcode(status)
         self._process.returncode = self._exit_code
-        self._signal(signal.SIGKILL)  # whatever it left running in its session
-        self._ended.set()
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -112,7 +125,7 @@ class LocalProcess:
             name = signal.Signals(-code).name
             return Ending(128 - code, Cause.KILLED, self._meter.usage(), f"ended by {name}")
         status = code if code is None or code >= 0 else 128 - code
-        return Ending(status, self._cause, self._meter.usage())
+        return Ending(status, self._cause, self._meter.usage(), self._detail)
 
     def __enter__(self) -> Self:
         return self
@@ -160,3 +173,20 @@ def _own_memory(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     kibibytes = [line.split()[1] for line in lines if line.startswith("RssAnon:")]
     return int(kibibytes[0]) * 1024 if kibibytes else int(process.memory_info().rss)
+
+
+def label_lines(labels: Mapping[str, str]) -> list[str]:
+    """Labels as lines of :data:`LABELS_VARIABLE`."""
+    return [f"{key}={value}" for key, value in labels.items()]
+
+
+def kill_labelled(labels: Mapping[str, str]) -> int:
+    """Kill every process that carries all these labels; returns how many there were."""
+    wanted = set(label_lines(labels))
+    found = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if wanted <= set(process.environ().get(LABELS_VARIABLE, "").splitlines()):
+                process.kill()
+                found += 1
+    return found

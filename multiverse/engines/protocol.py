@@ -115,6 +115,14 @@ class Engine(Protocol):
         """Raise :class:`EngineError` if the engine can't give a job that device."""
         ...
 
+    def device_inside(self, device: str) -> str:
+        """What the model has to call that device."""
+        ...
+
+    def cpus(self) -> float:
+        """How many CPU cores there are for jobs."""
+        ...
+
     def start(self, execution: Execution) -> Running:
         """Start a job."""
         ...

@@ -67,6 +67,7 @@ def expand(
     problems = check(source, models, models)
     if problems:
         raise source.error(problems)
+    _check_distinct(datasets)
     variants = list(_variants(_Expansion(source, models, models)))
     jobs: list[Job] = []
     lacking: dict[tuple[str, str], NotPlanned] = {}
@@ -82,6 +83,19 @@ def expand(
         reasons = "; ".join(f"{item.model}: {item.reason}" for item in lacking.values())
         raise UsageError(f"no model is applicable: {reasons}")
     return Plan(source.benchmark.name, tuple(jobs), tuple(lacking.values()))
+
+
+def _check_distinct(datasets: Sequence[DatasetRecord]) -> None:
+    """Equal content under two names would be the same runs twice."""
+    seen: dict[str, str] = {}
+    for dataset in datasets:
+        other = seen.setdefault(dataset.fingerprint, dataset.slug)
+        if other != dataset.slug:
+            raise UsageError(
+                f"{other} and {dataset.slug} are the same data for a model (fingerprint "
+                f"{dataset.fingerprint[:16]})",
+                remedy="Leave one of them out.",
+            )
 
 
 def _lack(dataset: DatasetRecord, missing: Sequence[str]) -> str:

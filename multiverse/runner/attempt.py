@@ -45,6 +45,8 @@ class PreparedJob:
     identity: Identity
     experiment: str
     tags: Mapping[str, str]
+    #: What the device is called where the job runs: a container sees only the GPU it is given.
+    device_inside: str
 
     @property
     def run_id(self) -> str:
@@ -74,7 +76,7 @@ class PreparedJob:
             preprocessing=dict(job.preprocessing),
             modalities=job.modalities,
             batch_key=job.dataset.batch_key,
-            device=job.device,
+            device=self.device_inside,
             run_settings=RunSettings(experiment_name=self.experiment, tags=dict(self.tags)),
         )
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
+from multiverse.contract.output import is_finite
 from multiverse.runner.events import Epoch
 
 READ_BYTES = 256 * 1024
+MAX_EPOCH = 10**12
 
 
 class EpochFollower:
@@ -61,11 +62,11 @@ def _parse(line: bytes) -> Epoch | None:
         return None
     if not isinstance(number, int) or not isinstance(total, int | None):
         return None
+    if abs(number) > MAX_EPOCH or abs(total or 0) > MAX_EPOCH:
+        return None
     values = {
         str(name)[:40]: float(value)
         for name, value in content.items()
-        if name not in ("epoch", "total", "time")
-        and isinstance(value, int | float)
-        and math.isfinite(value)
+        if name not in ("epoch", "total", "time") and is_finite(value)
     }
     return Epoch(number, total, values)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from multiverse.engines.protocol import Engine, Say
 from multiverse.errors import UsageError
-from multiverse.plan.job import Plan
+from multiverse.plan.job import Job, Plan
 from multiverse.runner.attempt import Attempts, PreparedJob, owner_labels
-from multiverse.runner.events import Listener
+from multiverse.runner.events import GuardedListener, Listener
 from multiverse.runner.schedule import Outcome, Schedule
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import write_table
 from multiverse.runs.lock import locked
+from multiverse.runs.publish import remove_empty
 from multiverse.runs.writing import write_atomic
+
+#: After a second Ctrl-C, jobs that are just being started get that long to be stopped.
+UNWIND_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def execute(
     plan
         The jobs.
     data
-        The file of each dataset, by fingerprint.
+        The file of each dataset, by slug.
     resolved
         The text of ``benchmark.yaml``, enough to repeat this.
 
@@ -72,6 +76,7 @@ def execute(
         jobs = _prepare(plan, data, engine, options, say)
         write_atomic(results.benchmark, resolved)
         outcome = _run(jobs, engine, results, options, listener)
+        remove_empty([results.attempts])
         write_table(results)
         return outcome
 
@@ -84,14 +89,17 @@ def _run(
     listener: Listener,
 ) -> Outcome:
     cancelled = threading.Event()
-    attempts = Attempts(engine, results, listener, cancelled, options.verbose)
-    schedule = Schedule(attempts, results, listener, cancelled)
+    guarded = GuardedListener(listener)
+    attempts = Attempts(engine, results, guarded, cancelled, options.verbose)
+    schedule = Schedule(attempts, results, guarded, cancelled)
     with cancellation(cancelled):
         try:
             return schedule.run(jobs, options.parallel, rerun=options.rerun)
         except BaseException:
             cancelled.set()
             engine.sweep(owner_labels(results))
+            schedule.wait(UNWIND_SECONDS)
+            engine.sweep(owner_labels(results))  # what was being started in between
             raise
 
 
@@ -102,14 +110,26 @@ def _prepare(
     runtimes = {
         name: engine.prepare(model, build=options.build, say=say) for name, model in models.items()
     }
+    fitted = _fit(plan.jobs, engine.cpus(), say)
     return [
         PreparedJob(
             job=job,
-            data=data[job.dataset.fingerprint],
+            device_inside=engine.device_inside(job.device),
+            data=data[job.dataset.slug],
             runtime=runtimes[job.model.name],
             identity=job.identity(runtimes[job.model.name].digest),
             experiment=plan.name,
             tags=options.tags,
         )
-        for job in plan.jobs
+        for job in fitted
+    ]
+
+
+def _fit(jobs: Sequence[Job], cpus: float, say: Say) -> list[Job]:
+    """No job is given more CPU cores than there are; it runs with fewer, and that is said."""
+    most = max(job.limits.cpus for job in jobs)
+    if most > cpus:
+        say(f"jobs that want {most:g} CPU cores get {cpus:g}: the engine has no more")
+    return [
+        replace(job, limits=replace(job.limits, cpus=min(job.limits.cpus, cpus))) for job in jobs
     ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from multiverse.errors import MultiverseError
 from multiverse.runner.attempt import Attempts, PreparedJob
@@ -49,6 +51,8 @@ class Schedule:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._outcome = Outcome()
+        self._threads: list[threading.Thread] = []
+        self._identities: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
 
     def run(self, jobs: Sequence[PreparedJob], parallel: int, *, rerun: bool = False) -> Outcome:
         """Run every job that is not complete yet, ``parallel`` at a time.
@@ -59,18 +63,24 @@ class Schedule:
         for job in waiting:
             self._listener.queued(job.task, self.reason(job))
             self._queue.put(job)
-        threads = [
+        self._threads = [
             threading.Thread(target=self._work, name=f"runner-{number}", daemon=True)
             for number in range(min(parallel, len(waiting)))
         ]
-        for thread in threads:
+        for thread in self._threads:
             thread.start()
-        for thread in threads:
+        for thread in self._threads:
             while thread.is_alive():  # a plain join would keep signals waiting
                 thread.join(0.2)
         self._outcome.not_started = self._queue.qsize()
         self._outcome.cancelled = self._cancelled.is_set()
         return self._outcome
+
+    def wait(self, seconds: float) -> None:
+        """Give jobs that are being stopped that long to end."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _reuse(self, prepared: PreparedJob) -> bool:
         """Whether nothing has to be done: complete, or known to be not applicable."""
@@ -98,13 +108,18 @@ class Schedule:
         if attempt is not None:
             record = RunRecord.read(attempt.record)
             return f"attempt {record.attempt} {record.state}: {record.cause or 'unknown cause'}"
-        job = prepared.job
-        changes = [
-            prepared.identity.differences(RunRecord.read_identity(run.record))
-            for run in earlier_runs(self._results, job.dataset.slug, job.model.name)
-        ]
+        earlier = self._earlier(prepared.job.dataset.slug, prepared.job.model.name)
+        changes = [prepared.identity.differences(identity) for identity in earlier]
         nearest = min(changes, key=lambda found: len(found), default=[])
         return "; ".join(nearest) or "new"
+
+    def _earlier(self, dataset: str, model: str) -> list[Mapping[str, Any]]:
+        """Identities of the model's published runs; read once, there may be thousands."""
+        key = (dataset, model)
+        if key not in self._identities:
+            runs = earlier_runs(self._results, dataset, model)
+            self._identities[key] = [RunRecord.read_identity(run.record) for run in runs]
+        return self._identities[key]
 
     def _work(self) -> None:
         while not (self._cancelled.is_set() or self._stop.is_set()):
@@ -117,9 +132,9 @@ class Schedule:
             except (MultiverseError, OSError) as error:
                 self._fail(error)
                 return
-            except BaseException as error:
+            except BaseException as error:  # handed to whoever asked for the outcome
                 self._fail(error)
-                raise
+                return
             with self._lock:
                 self._outcome.runs.append(run)
             self._listener.finished(prepared.task, run)

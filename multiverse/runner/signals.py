@@ -26,7 +26,11 @@ def cancellation(event: threading.Event) -> Iterator[None]:
         event.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
+    before = {
+        number: signal.signal(number, handle)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup means it
+    }
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.contract.cells import CellNames
-from multiverse.contract.files import read_regular
+from multiverse.contract.files import make_accessible, read_regular
 from multiverse.contract.output import check_output
 from multiverse.contract.paths import EXIT_NOT_APPLICABLE, OutputFiles
 from multiverse.engines.log_sink import last_lines, printable
@@ -33,6 +33,7 @@ class Verdict:
 
 def judge(ending: Ending, attempt: AttemptFolder, cells: CellNames, limits: Limits) -> Verdict:
     """The verdict on a process that ended by itself or was ended by its engine."""
+    make_accessible(attempt.output.folder)
     if ending.cause is not None:
         message = _engine_message(ending, limits)
         return Verdict(RunState.FAILED, ending.cause, message)

@@ -56,7 +56,7 @@ def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
             check_regular(path, max_bytes=MAX_BYTES[path.name])
             path.replace(staged.folder / path.name)
         elif path.name != "job_spec.json":
-            ignored.append(path.name)
+            ignored.append(path.name.encode(errors="replace").decode()[:200])
     return ignored[:100]
 
 
@@ -68,7 +68,7 @@ def checksums(folder: Path) -> dict[str, str]:
 def discard(attempt: AttemptFolder) -> None:
     """Remove an attempt's folder, and the folders above it that it leaves empty."""
     shutil.rmtree(attempt.folder, ignore_errors=True)
-    remove_empty((attempt.folder.parent, attempt.folder.parent.parent))
+    remove_empty([attempt.folder.parent])  # not the one above: other attempts begin there
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

@@ -86,7 +86,7 @@ class DatasetEntry(_Frozen):
 class ResourceLimits(_Frozen):
     """What one job may use; what is left out comes from ``model.yaml``."""
 
-    cpus: Annotated[float, Field(gt=0)] | None = None
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     memory: MemoryAmount | None = None
     time_limit: Duration | None = None
 
@@ -171,9 +171,18 @@ class BenchmarkSource:
             **{**dict.fromkeys(ResourceLimits.model_fields), **ours}
             | resources.model_dump(exclude_none=True)
         )
-        models = self.benchmark.models
-        if "seeds" in fields:
-            models = tuple(entry.model_copy(update={"seeds": None}) for entry in models)
+        ignored = dict.fromkeys(fields.keys() & {"seeds", "device"})
+        models = tuple(
+            entry.model_copy(
+                update={
+                    **ignored,
+                    "resources": entry.resources.model_copy(
+                        update=dict.fromkeys(resources.model_dump(exclude_none=True))
+                    ),
+                }
+            )
+            for entry in self.benchmark.models
+        )
         update = {**fields, "resources": merged, "models": models}
         return BenchmarkSource(self.benchmark.model_copy(update=update), self._file)
 

@@ -48,7 +48,7 @@ class ModalityNeeds(_Frozen):
 class Resources(_Frozen):
     """What one job of the model asks for unless the benchmark says otherwise."""
 
-    cpus: float = Field(default=1, gt=0)
+    cpus: float = Field(default=1, gt=0, allow_inf_nan=False)
     memory: MemoryAmount = 4 * 1024**3
     gpu: Literal["none", "optional", "required"] = "none"
 

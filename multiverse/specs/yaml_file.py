@@ -37,8 +37,8 @@ class YamlFile:
             line = None if mark is None else mark.line + 1
             problem = (error.problem or error.context or "is not YAML").splitlines()[0]
             raise SpecError(str(path), [Problem(f"not valid YAML: {problem}", line)]) from error
-        except YAMLError as error:
-            message = str(error).splitlines()[0]
+        except (YAMLError, ValueError, RecursionError) as error:
+            message = (str(error).splitlines() or ["it can't be read"])[0]
             raise SpecError(str(path), [Problem(f"not valid YAML: {message}")]) from error
 
     def line(self, location: Sequence[str | int]) -> int | None:

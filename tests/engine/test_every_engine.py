@@ -20,6 +20,7 @@ from multiverse.results import Results, Run
 from multiverse.runner.attempt import owner_labels
 from multiverse.runner.events import Epoch, SilentListener, Task
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState, Usage
 
 RunNaughty = Callable[..., Results]
@@ -74,6 +75,7 @@ def test_a_complete_run_is_not_run_again(run_naughty: RunNaughty) -> None:
         ("not_json", "is not JSON"),
         ("not_hdf5", "can't be read as HDF5"),
         ("external_link", "is a link"),
+        ("huge_number", "is not finite"),
     ],
 )
 def test_bad_output_is_named_and_kept(run_naughty: RunNaughty, behaviour: str, words: str) -> None:
@@ -125,6 +127,37 @@ def test_extra_files_are_named_and_the_job_is_the_runners_own(run_naughty: RunNa
     run = only(run_naughty("extra"))
     assert run.record.ignored_files == ("model.pt",)
     assert json.loads((run.folder / "job_spec.json").read_text())["model_name"] == "naughty"
+
+
+def test_modes_and_names_of_files_stop_nothing(run_naughty: RunNaughty) -> None:
+    results = run_naughty("locked_up", "strange_names", "good")
+    assert [run.record.state for run in results] == [RunState.COMPLETE] * 3
+    assert any("odd" in name for run in results for name in run.record.ignored_files)
+
+
+def test_nothing_that_a_model_starts_outlives_it(
+    run_naughty: RunNaughty, engine: Engine, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+    run = only(run_naughty("daemon"))
+    assert run.record.state is RunState.COMPLETE
+    assert time.monotonic() - started < 60
+    assert engine.sweep(owner_labels(ResultsFolder(tmp_path / "results"))) == 0
+
+
+class Broken(SilentListener):
+    """Fails in every way that a listener can."""
+
+    def started(self, task: Task, attempt: int, memory_limit: int) -> None:
+        raise ValueError("a mistake")
+
+    def finished(self, task: Task, run: FoundRun) -> None:
+        raise SystemExit(1)
+
+
+def test_a_broken_listener_loses_no_job(request_for: Callable[..., Request]) -> None:
+    results = run_benchmark(request_for("good", "fail", "extra"), listener=Broken())
+    assert len(results) == 3
 
 
 def test_what_a_model_can_do(

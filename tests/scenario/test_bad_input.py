@@ -221,6 +221,8 @@ def test_arguments_that_make_no_sense(multiverse_command: Command, small_h5ad: P
         ["run", "--models", "pca", "--input", small_h5ad, "--device", "cuda"],
         ["run", "--models", "pca", "--input", small_h5ad, "--jobs", "0"],
         ["run", "--models", "pca", "--dataset", "nobody"],
+        ["run", "--models", "pca", "--dataset", "nobody", "--batch-key", "donor"],
+        ["run", "--models", "pca", "--input", small_h5ad, "--cpus", "inf"],
         ["build"],
         ["build", "nobody"],
         ["show", "0123", "--results", small_h5ad.parent],

@@ -185,6 +185,34 @@ def fail() -> None:
     sys.exit(1)
 
 
+def locked_up() -> None:
+    good()
+    for path in OUTPUT.iterdir():
+        path.chmod(0)
+    OUTPUT.chmod(0o500)
+
+
+def strange_names() -> None:
+    good()
+    (OUTPUT / os.fsdecode(b"odd\xff name")).write_text("x")
+
+
+def huge_number() -> None:
+    good()
+    (OUTPUT / "metrics.jsonl").write_text('{"epoch": 1, "loss": 1' + "0" * 400 + "}\n")
+    text = '{"model_metrics": {"x": 1' + "0" * 400 + '}, "history": {}}'
+    (OUTPUT / "metrics.json").write_text(text)
+
+
+def daemon() -> None:
+    """A child that leaves the session, and holds on to the log."""
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(300)
+        os._exit(0)
+    good()
+
+
 def extra() -> None:
     good()
     (OUTPUT / "model.pt").write_bytes(b"weights")
@@ -215,6 +243,10 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "memory": memory,
     "sandbox": report_sandbox,
     "extra": extra,
+    "locked_up": locked_up,
+    "strange_names": strange_names,
+    "huge_number": huge_number,
+    "daemon": daemon,
 }
 
 if __name__ == "__main__":

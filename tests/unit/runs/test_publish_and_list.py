@@ -74,7 +74,7 @@ def test_a_published_run_is_whole_read_only_and_true(tmp_path: Path) -> None:
         digest = hashlib.sha256((run.folder / name).read_bytes()).hexdigest()
         assert checksum == f"sha256:{digest}"
         assert stat.S_IMODE((run.folder / name).stat().st_mode) == 0o444
-    assert not results.attempts.exists(), "an attempt that became a run leaves nothing"
+    assert not list(results.attempts.iterdir()), "an attempt that became a run leaves nothing"
 
 
 def test_a_run_that_lost_a_file_is_not_intact_and_can_be_replaced(tmp_path: Path) -> None:
