@@ -181,12 +181,13 @@ def label_lines(labels: Mapping[str, str]) -> list[str]:
 
 
 def kill_labelled(labels: Mapping[str, str]) -> int:
-    """Kill every process that carries all these labels; returns how many there were."""
+    """Kill every process that carries all these labels, and see them gone; how many there were."""
     wanted = set(label_lines(labels))
-    found = 0
+    killed: list[psutil.Process] = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if wanted <= set(process.environ().get(LABELS_VARIABLE, "").splitlines()):
                 process.kill()
-                found += 1
-    return found
+                killed.append(process)
+    psutil.wait_procs(killed, timeout=5)
+    return len(killed)
