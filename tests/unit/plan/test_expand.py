@@ -143,3 +143,9 @@ def test_the_most_particular_limit_wins(models: dict[str, ModelSpec]) -> None:
     pca, mofa = planned(content, models).jobs
     assert (pca.limits.memory, pca.limits.cpus) == (3 * 1024**3, 1.5)
     assert (mofa.limits.memory, mofa.limits.cpus) == (3 * 1024**3, 2)
+
+
+def test_the_same_data_under_two_names_are_refused(models: dict[str, ModelSpec]) -> None:
+    twin = dataset("a").model_copy(update={"slug": "b"})
+    with pytest.raises(UsageError, match="a and b are the same data"):
+        planned({"datasets": ["a", "b"], "models": ["pca"]}, models, dataset("a"), twin)

@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from multiverse.errors import SpecError
-from multiverse.specs.benchmark import Benchmark, BenchmarkSource
+from multiverse.specs.benchmark import Benchmark, BenchmarkSource, ResourceLimits
+from multiverse.specs.quantity import parse_bytes
 from multiverse.specs.yaml_file import plain
 
 GOOD = """\
@@ -101,3 +102,20 @@ def test_the_published_schema_accepts_the_good_file(tmp_path: Path) -> None:
 
     content = plain(YAML(typ="safe").load(GOOD))
     Draft202012Validator(Benchmark.json_schema()).validate(content)
+
+
+def test_the_command_line_wins_over_every_place_of_the_file(tmp_path: Path) -> None:
+    text = GOOD + "    device: cuda\n    seeds: [7]\n"
+    given = ResourceLimits(memory=parse_bytes("16GiB"))
+    source = load(tmp_path, text).updated({"seeds": (3,), "device": "cpu"}, given)
+    mofa = source.benchmark.models[1]
+    assert (mofa.device, mofa.seeds, mofa.resources.memory) == (None, None, None)
+    assert mofa.resources.time_limit == 7200, "what the command line leaves open stays"
+    assert source.benchmark.seeds == (3,)
+    assert source.benchmark.resources.memory == 16 * 1024**3
+
+
+@pytest.mark.parametrize("text", ["x: 2024-13-45", "x: !!int y", "[" * 5000])
+def test_values_that_yaml_can_not_make(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecError):
+        load(tmp_path, text)
