@@ -60,7 +60,7 @@ def request_for(engine: Engine, tmp_path: Path) -> Prepare:
             source=BenchmarkSource.of(content),
             output=tmp_path / "results",
             engine=engine.name,
-            options=RunOptions(parallel=parallel),
+            options=RunOptions(parallel=parallel, tags={"folder_of_the_host": str(tmp_path)}),
             models_dirs=[TEST_MODELS],
             registered=[registered],
         )

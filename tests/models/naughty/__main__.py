@@ -149,7 +149,7 @@ def report_sandbox() -> None:
         "write_root": float(can(lambda: Path("/usr/x").write_text("x"))),
         "write_input": float(can(lambda: DATA.open("r+b"))),
         "write_output": float(can(lambda: (OUTPUT / "probe").write_text("x"))),
-        "see_host": float(Path("/work").exists() or Path("/home/..host").exists()),
+        "see_host": float(Path(JOB["run_settings"]["tags"]["folder_of_the_host"]).exists()),
         "uid": float(os.getuid()),
         "capabilities": float(int(status("CapEff"), 16)),
         "no_new_privileges": float(status("NoNewPrivs")),
