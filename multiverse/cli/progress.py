@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -54,7 +53,11 @@ class Progress:
         self._partial: dict[str, bytes] = {}
 
     def __enter__(self) -> Self:
-        if sys.stdout.isatty():
+        return self
+
+    def _show(self) -> None:
+        """Begin the live view, with the first job: what comes before is said in plain lines."""
+        if self._live is None and self._console.is_terminal:
             self._live = Live(
                 console=self._console,
                 get_renderable=self._view,
@@ -62,7 +65,6 @@ class Progress:
                 transient=True,
             )
             self._live.start()
-        return self
 
     def __exit__(
         self,
@@ -76,6 +78,7 @@ class Progress:
     def queued(self, task: Task, why: str) -> None:
         with self._lock:
             self._queued[task.run_id] = task
+        self._show()
         if why != "new":
             self._print(f"{task.name}: to run because {why}")
 

@@ -40,11 +40,11 @@ def print_runs(runs: list[Run]) -> None:
 
 def _cells(run: Run) -> dict[str, Text]:
     record, memory = run.record, run.record.usage.peak_memory_bytes
-    changed = ", ".join(f"{name}={value}" for name, value in record.changed.items())
+    changed = [safe(f"{name}={value}") for name, value in record.changed.items()]
     return {
         "dataset": safe(record.dataset),
         "model": safe(record.model, "bold"),
-        "parameters": safe(changed),
+        "parameters": Text("\n").join(changed),
         "seed": safe(record.seed),
         "status": safe(record.state.replace("_", " "), STYLES[record.state]),
         "time": safe(format_seconds(record.usage.wall_seconds)),

@@ -54,7 +54,10 @@ def plain_table(*columns: str, right: tuple[str, ...] = (), folded: tuple[str, .
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
-            column, justify="right" if column in right else "left", no_wrap=column not in folded
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=column not in folded,
+            overflow="fold" if column in folded else "ellipsis",
         )
     return table
 
