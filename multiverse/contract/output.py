@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from multiverse.contract.cells import CellNames
 
-KIB, MIB, GIB = 1024, 1024**2, 1024**3
+MIB, GIB = 1024**2, 1024**3
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Upper bounds; far above any honest output, far below what could hurt the host.
 MAX_BYTES = {

@@ -20,7 +20,6 @@ from multiverse.specs.model import ModelSpec
 class _Variant:
     """One model with one resolved set of parameters: what is crossed with datasets and seeds."""
 
-    entry: ModelEntry
     model: ModelSpec
     parameters: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
@@ -49,9 +48,16 @@ def check(
     Unknown models (``known`` are the names there are), unknown or ill-typed settings, devices
     that a model can't use, and jobs that are listed twice.
     """
+    return _checked(source, models, known)[1]
+
+
+def _checked(
+    source: BenchmarkSource, models: Mapping[str, ModelSpec], known: Collection[str]
+) -> tuple[list[_Variant], list[Problem]]:
     expansion = _Expansion(source, models, known)
-    _check_duplicates(expansion, list(_variants(expansion)))
-    return expansion.problems
+    variants = list(_variants(expansion))
+    _check_duplicates(expansion, variants)
+    return variants, expansion.problems
 
 
 def expand(
@@ -64,11 +70,10 @@ def expand(
     Raises :class:`SpecError` with all problems of :func:`check`, and :class:`UsageError` if no
     model is applicable to any dataset.
     """
-    problems = check(source, models, models)
+    variants, problems = _checked(source, models, models)
     if problems:
         raise source.error(problems)
     _check_distinct(datasets)
-    variants = list(_variants(_Expansion(source, models, models)))
     jobs: list[Job] = []
     lacking: dict[tuple[str, str], NotPlanned] = {}
     for dataset in datasets:
@@ -135,7 +140,6 @@ def _variants(expansion: _Expansion) -> Iterator[_Variant]:
             for name, message in findings:
                 expansion.report(message, *place, "parameters", number, name)
             yield _Variant(
-                entry=entry,
                 model=model,
                 parameters=parameters,
                 preprocessing=preprocessing,

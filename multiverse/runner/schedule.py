@@ -23,7 +23,6 @@ class Outcome:
     """What became of a plan."""
 
     runs: list[FoundRun] = field(default_factory=list)
-    reused: set[str] = field(default_factory=set)
     not_started: int = 0
     cancelled: bool = False
     error: BaseException | None = None
@@ -99,7 +98,6 @@ class Schedule:
 
     def _keep(self, prepared: PreparedJob, run: FoundRun) -> None:
         self._outcome.runs.append(run)
-        self._outcome.reused.add(prepared.run_id)
         self._listener.reused(prepared.task, run)
 
     def reason(self, prepared: PreparedJob) -> str:

@@ -38,7 +38,6 @@ class Cause(StrEnum):
     BAD_OUTPUT = "bad_output"
     ENGINE_LOST = "engine_lost"
     ENGINE_ERROR = "engine_error"
-    DISK_FULL = "disk_full"
     KILLED = "killed"
     CANCELLED = "cancelled"
     NOT_APPLICABLE = "not_applicable"
