@@ -121,6 +121,8 @@ class Progress:
         text.append(f" in {format_seconds(record.usage.wall_seconds)}")
         if record.message:
             text.append(f" — {printable(record.message)}")
+        for warning in record.warnings:
+            text.append(f"\n  warning: {printable(warning)}", style="yellow")
         if record.state is RunState.FAILED:
             text.append(f"\n  log: {printable(str(run.folder / 'container.log'))}")
         self._console.print(text)

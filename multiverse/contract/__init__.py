@@ -6,11 +6,12 @@ Shared by both sides: the worker inside a container and the runner outside. Impo
 
 from multiverse.contract.cells import CellNames
 from multiverse.contract.job_spec import ImageReference, JobSpec, RunSettings
-from multiverse.contract.output import Finding, FindingKind, check_output
+from multiverse.contract.output import Finding, FindingKind, check_output, read_warnings
 from multiverse.contract.paths import (
     CONTRACT_VERSION,
     EXIT_NOT_APPLICABLE,
     INPUT_VARIABLE,
+    MEMORY_VARIABLE,
     OUTPUT_VARIABLE,
     ContainerPaths,
     OutputFiles,
@@ -20,6 +21,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "EXIT_NOT_APPLICABLE",
     "INPUT_VARIABLE",
+    "MEMORY_VARIABLE",
     "OUTPUT_VARIABLE",
     "CellNames",
     "ContainerPaths",
@@ -30,4 +32,5 @@ __all__ = [
     "OutputFiles",
     "RunSettings",
     "check_output",
+    "read_warnings",
 ]

@@ -38,6 +38,8 @@ MAX_NAME_BYTES = 4096
 #: More findings than this in one file say nothing new.
 MAX_FINDINGS = 10
 MAX_MESSAGE = 500
+#: Warnings of a model beyond these are not passed on.
+MAX_WARNINGS = 20
 
 
 class FindingKind(StrEnum):
@@ -132,6 +134,21 @@ def _check_metrics(path: Path) -> list[Finding]:
         message = f"has {len(found) - MAX_FINDINGS:,} problems more"
         findings.append(Finding(found[MAX_FINDINGS][0], path.name, message))
     return findings
+
+
+def read_warnings(folder: Path) -> tuple[str, ...]:
+    """What the model warns its user of (``warnings`` in ``metrics.json``), bounded and in one line.
+
+    An output without readable warnings has none: they are optional.
+    """
+    path = OutputFiles(folder).metrics
+    try:
+        content = json.loads(read_regular(path, max_bytes=MAX_BYTES[path.name]))
+    except (OSError, ValueError, RecursionError):
+        return ()
+    found = content.get("warnings") if isinstance(content, dict) else None
+    lines = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+    return tuple(" ".join(text[:MAX_MESSAGE].split()) for text in lines[:MAX_WARNINGS])
 
 
 def _judge_metrics(content: Any) -> list[tuple[FindingKind, str]]:

@@ -14,6 +14,8 @@ EXIT_NOT_APPLICABLE = 99
 
 INPUT_VARIABLE = "MULTIVERSE_INPUT"
 OUTPUT_VARIABLE = "MULTIVERSE_OUTPUT"
+#: The memory that the engine gave to the job, in bytes: a model that needs more can say so early.
+MEMORY_VARIABLE = "MULTIVERSE_MEMORY"
 
 
 @dataclass(frozen=True)

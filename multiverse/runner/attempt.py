@@ -13,6 +13,8 @@ from pathlib import Path
 
 from multiverse.contract.cells import CellNames
 from multiverse.contract.job_spec import JobSpec, RunSettings
+from multiverse.contract.output import read_warnings
+from multiverse.contract.paths import MEMORY_VARIABLE
 from multiverse.engines.protocol import Ending, Engine, Execution, Running, Runtime
 from multiverse.errors import EngineError
 from multiverse.plan.job import Identity, Job
@@ -154,7 +156,10 @@ class Attempts:
                 "multiverse.model": prepared.job.model.name,
                 "multiverse.dataset": prepared.job.dataset.slug,
             },
-            environment=dict.fromkeys(THREAD_VARIABLES, str(prepared.threads)),
+            environment={
+                **dict.fromkeys(THREAD_VARIABLES, str(prepared.threads)),
+                MEMORY_VARIABLE: str(limits.memory),
+            },
             echo=echo,
         )
 
@@ -199,6 +204,7 @@ class Attempts:
             cause=verdict.cause,
             message=verdict.message,
             findings=verdict.findings,
+            warnings=read_warnings(attempt.output.folder),
             exit_code=ending.exit_code,
             dataset=job.dataset.slug,
             dataset_fingerprint=job.dataset.fingerprint,

@@ -75,6 +75,9 @@ class RunRecord(_Frozen):
     cause: Cause | None = None
     message: str = ""
     findings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = Field(
+        default=(), description="what the model warns its user of, such as a collapsed fit"
+    )
     exit_code: int | None = None
     dataset: str
     dataset_fingerprint: str

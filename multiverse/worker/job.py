@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging import Logger
 from typing import TYPE_CHECKING, Any
 
+from multiverse.contract.paths import MEMORY_VARIABLE
+from multiverse.errors import MultiverseError
 from multiverse.worker.seeding import seed_everything
 
 if TYPE_CHECKING:
@@ -18,12 +20,28 @@ if TYPE_CHECKING:
     from multiverse.worker.epochs import EpochLog
 
 
+GIB = 1024**3
+
+
+class MemoryTooSmall(MultiverseError):
+    """What the model is about to allocate will not fit into the memory that the job was given."""
+
+
+@dataclass
+class Notes:
+    """What comes to light while a job runs and belongs to its record."""
+
+    used: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Job:
     """One job, as the author of a model sees it.
 
     ``batch`` holds the name of each cell's batch (n_cells, strings), or None if the dataset
-    has no batch column. ``threads`` is the share of the CPU that the engine gave to the job.
+    has no batch column. ``threads`` is the share of the CPU that the engine gave to the job,
+    ``memory_limit`` its memory in bytes, None where that is not known.
     """
 
     spec: JobSpec
@@ -31,6 +49,8 @@ class Job:
     threads: int
     log: Logger
     epochs: EpochLog
+    memory_limit: int | None = None
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -55,6 +75,30 @@ class Job:
         """Report an epoch, live: ``job.epoch(3, 100, loss=0.25)``."""
         self.epochs.add(number, total, values)
 
+    def record(self, **values: Any) -> None:
+        """Note what was used, for ``metrics.json`` (``settings.used``): ``job.record(genes=2000)``.
+
+        Values must be what JSON can hold.
+        """
+        self.notes.used.update(values)
+
+    def warn(self, message: str) -> None:
+        """Warn the user of this run: in the log, in ``metrics.json``, and by the runner."""
+        self.log.warning("%s", message)
+        self.notes.warnings.append(message)
+
+    def require_memory(self, n_bytes: float, what: str) -> None:
+        """Stop before a long run if ``n_bytes`` for ``what`` exceed the job's memory.
+
+        Raises :class:`MemoryTooSmall`, which names both figures. Without a known limit, nothing.
+        """
+        if self.memory_limit is not None and n_bytes > self.memory_limit:
+            raise MemoryTooSmall(
+                f"{what} needs about {n_bytes / GIB:.1f} GiB of memory, and the job was given "
+                f"{self.memory_limit / GIB:.1f} GiB",
+                remedy="Give it more (--memory), or select fewer features (preprocessing).",
+            )
+
     def seed_everything(self) -> None:
         """Seed random, numpy and (if it has been imported) torch.
 
@@ -73,3 +117,10 @@ def available_threads(environment: Mapping[str, str] | None = None) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_limit(environment: Mapping[str, str] | None = None) -> int | None:
+    """Bytes of memory that the engine gave to the job; None if it did not say."""
+    variables = os.environ if environment is None else environment
+    text = variables.get(MEMORY_VARIABLE, "")
+    return int(text) if text.isdigit() else None

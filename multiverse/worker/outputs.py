@@ -49,9 +49,10 @@ def write_metrics(
     metrics: Mapping[str, Any],
     history: Mapping[str, Sequence[Any]],
     settings: Mapping[str, Any],
+    warnings: Sequence[str],
     log: Logger,
 ) -> None:
-    """``metrics.json``: finite numbers only, and beside them the settings that were used."""
+    """``metrics.json``: finite numbers only, the settings that were used, and warnings."""
     content = {
         "model_metrics": finite_numbers(metrics, log, "metric"),
         "history": {
@@ -61,5 +62,6 @@ def write_metrics(
             for name, series in history.items()
         },
         "settings": dict(settings),
+        "warnings": list(warnings),
     }
     write_text(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")

@@ -18,7 +18,7 @@ from multiverse.worker.caches import writable_caches
 from multiverse.worker.data import Input, read_input
 from multiverse.worker.embedding import Embedding, check_latent
 from multiverse.worker.epochs import EpochLog
-from multiverse.worker.job import Job, available_threads
+from multiverse.worker.job import Job, available_threads, memory_limit
 from multiverse.worker.log import readable, run_log
 from multiverse.worker.outputs import write_embedding, write_metrics, write_text
 from multiverse.worker.picture import Caption, write_picture
@@ -111,6 +111,7 @@ def _run(embed: EmbedFunction, devices: Sequence[str], paths: ContainerPaths, lo
         threads=available_threads(),
         log=log,
         epochs=EpochLog(paths.output.epochs, log),
+        memory_limit=memory_limit(),
     )
     _describe(given, job)
     result = _embed(embed, job, given)
@@ -121,6 +122,7 @@ def _run(embed: EmbedFunction, devices: Sequence[str], paths: ContainerPaths, lo
         result.embedding.metrics,
         {**job.epochs.history, **result.embedding.history},
         _settings(job, len(cells)),
+        job.notes.warnings,
         log,
     )
     log.info("Embedding of %s cells in %d dimensions", f"{len(latent):,}", latent.shape[1])
@@ -172,6 +174,7 @@ def _settings(job: Job, n_cells: int) -> dict[str, Any]:
         "device": job.device,
         "threads": job.threads,
         "n_cells": n_cells,
+        "used": dict(job.notes.used),
     }
 
 

@@ -8,17 +8,24 @@ finite row (zeros). No batch correction happens here.
 from multiverse.worker.preprocess.accessibility import tfidf, variable_peaks
 from multiverse.worker.preprocess.counts import as_counts, seen_features
 from multiverse.worker.preprocess.expression import log_normalise
-from multiverse.worker.preprocess.gaussian import View, gaussian_views
 from multiverse.worker.preprocess.genes import variable_genes
 from multiverse.worker.preprocess.proteins import clr, clr_non_negative
+from multiverse.worker.preprocess.views import (
+    View,
+    count_views,
+    gaussian_views,
+    non_negative_views,
+)
 
 __all__ = [
     "View",
     "as_counts",
     "clr",
     "clr_non_negative",
+    "count_views",
     "gaussian_views",
     "log_normalise",
+    "non_negative_views",
     "seen_features",
     "tfidf",
     "variable_genes",

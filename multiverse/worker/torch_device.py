@@ -1,0 +1,53 @@
+"""PyTorch as a job wants it: its device, its threads, its seed, repeatable."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from multiverse.errors import MultiverseError
+
+if TYPE_CHECKING:
+    from multiverse.worker.job import Job
+
+
+class DeviceMissing(MultiverseError):
+    """A GPU was asked for and is not there; nothing is run on the CPU instead."""
+
+
+def prepare_torch(job: Job) -> Any:
+    """Import PyTorch and set it up for a job; returns the ``torch.device`` to compute on.
+
+    Threads are the job's. Only deterministic algorithms are used: on a CPU the same seed and
+    threads repeat bit for bit; on a GPU an operation that has no deterministic form is an error.
+    Raises :class:`DeviceMissing`.
+    """
+    # cuBLAS reads it when it starts: https://docs.pytorch.org/docs/stable/notes/randomness.html
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    device = torch.device(job.device)
+    if device.type == "cuda":
+        _check_cuda(torch, job)
+        job.record(gpu=torch.cuda.get_device_name(device), cuda=torch.version.cuda)
+    job.seed_everything()
+    return device
+
+
+def _check_cuda(torch: Any, job: Job) -> None:
+    if not torch.cuda.is_available():
+        built = "has no CUDA in it" if torch.version.cuda is None else "finds no GPU"
+        raise DeviceMissing(
+            f"the device {job.device} was asked for, but PyTorch {torch.__version__} {built}",
+            remedy="Run with --device cpu, or the image's CUDA variant on a machine with a GPU.",
+        )
+    index = torch.device(job.device).index or 0
+    present = torch.cuda.device_count()
+    if index >= present:
+        raise DeviceMissing(
+            f"the device {job.device} was asked for, but there are only {present} GPUs",
+            remedy=f"Use cuda:0 to cuda:{present - 1}.",
+        )

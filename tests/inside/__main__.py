@@ -1,0 +1,64 @@
+"""``python -m tests.inside MODEL [pytest arguments]``: run a model's tests in its environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import multiverse
+from multiverse.images.environment import LockedEnvironment, prepare_environment
+from multiverse.registry.home import cache
+from multiverse.specs.model import ModelSpec
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+MODELS = Path(multiverse.__file__).parent / "models"
+#: What the tests need besides the model's own packages, in the versions of the host's lock.
+TEST_PACKAGES = ("pytest", "pytest-timeout", "jsonschema", "ruamel.yaml")
+#: The test packages come last on the path: they never replace one of the model's own.
+START = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
+
+
+def run_inside(model: str, arguments: Sequence[str]) -> int:
+    """The exit status of pytest on ``tests/inside/<model>``, or on what ``arguments`` name."""
+    environment = prepare_environment(ModelSpec.load(MODELS / model), cache=cache(), say=_say)
+    named = [argument for argument in arguments if argument.startswith("tests/")]
+    places = [] if named else [f"tests/inside/{model}"]
+    command = [str(environment.python), "-c", START, str(_packages(environment))]
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", *places, *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "MULTIVERSE_TESTS_INSIDE": model},
+        check=False,
+    )
+    return done.returncode
+
+
+def _packages(environment: LockedEnvironment) -> Path:
+    folder = cache() / "test-packages"
+    if not (folder / "pytest").is_dir():
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder)]
+        command += ["--python", str(environment.python), *TEST_PACKAGES]
+        command += ["--constraint", str(_versions(folder))]
+        subprocess.run(command, check=True)
+    return folder
+
+
+def _versions(folder: Path) -> Path:
+    """The host's lock as constraints: uv takes no hashes there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (REPOSITORY / "requirements" / "host.txt").read_text().splitlines()
+    pins = [line.rstrip(" \\") for line in lines if line[:1].isalnum()]
+    target = folder / "constraints.txt"
+    target.write_text("\n".join(pins) + "\n")
+    return target
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(run_inside(sys.argv[1], sys.argv[2:]))
