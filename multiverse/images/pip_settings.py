@@ -173,3 +173,7 @@ def _ca_bundle(cert: str | None, environ: Mapping[str, str]) -> Path | None:
         if found := _existing(candidate):
             return found
     return None
+
+
+if __name__ == "__main__":
+    print(*PipSettings.of_host().uv_arguments(), sep="\n")
