@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from multiverse.contract import CellNames, FindingKind, check_output
+from multiverse.contract import CellNames, FindingKind, check_output, read_warnings
 from multiverse.contract.output import PNG_SIGNATURE
 
 CELLS = CellNames(("a", "b", "c", "d"))
@@ -208,3 +208,26 @@ def test_blocks_are_all_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch)
     write_embeddings(folder, spoilt, CELLS.names)
     (finding,) = check_output(folder, CELLS)
     assert "1 of 4 cells, first in row 3" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"warnings": ["fit collapsed", "two\\nlines"]}', ("fit collapsed", "two lines")),
+        ('{"warnings": [1, {"a": 2}, "kept"]}', ("kept",)),
+        ('{"warnings": "no list"}', ()),
+        ("[]", ()),
+        ("{", ()),
+    ],
+)
+def test_warnings_of_a_model(tmp_path: Path, content: str, expected: tuple[str, ...]) -> None:
+    (tmp_path / "metrics.json").write_text(content)
+    assert read_warnings(tmp_path) == expected
+
+
+def test_warnings_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps({"warnings": ["x" * 10_000] * 1000}))
+    found = read_warnings(tmp_path)
+    assert len(found) == 20
+    assert {len(text) for text in found} == {500}
+    assert read_warnings(tmp_path / "absent") == ()
