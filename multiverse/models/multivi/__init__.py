@@ -1,0 +1,1 @@
+"""MultiVI: a variational autoencoder of RNA and chromatin accessibility, by scvi-tools."""

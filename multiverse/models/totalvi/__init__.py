@@ -1,0 +1,1 @@
+"""totalVI: a variational autoencoder of RNA and surface proteins, by scvi-tools."""
