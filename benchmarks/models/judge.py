@@ -12,6 +12,7 @@ from benchmarks.models.cases import MODELS, Case
 from multiverse.api import Request, raise_failures, run_benchmark
 from multiverse.results import Run
 from multiverse.runner.events import Listener
+from multiverse.runner.host import host_facts
 from multiverse.specs.benchmark import BenchmarkSource
 
 
@@ -78,3 +79,8 @@ def judge(case: Case, run: Run) -> Judged:
         peak_memory_mib=None if memory is None else round(memory / 2**20),
         warnings=record.warnings,
     )
+
+
+def machine() -> dict[str, Any]:
+    """The machine that figures were recorded on, without the name of its kernel."""
+    return {name: fact for name, fact in host_facts().items() if name != "platform"}

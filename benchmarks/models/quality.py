@@ -17,9 +17,9 @@ from typing import Any
 
 from benchmarks.models.agreement import Agreement, agreement, random_embedding
 from benchmarks.models.cases import CASES, MODELS, Case, applicable
-from benchmarks.models.judge import Judged, judge, run_models
+from benchmarks.models.judge import Judged, judge, machine, run_models
 from multiverse.cli.progress import Progress
-from multiverse.runner.host import host_facts, versions
+from multiverse.runner.host import versions
 
 RESULT = Path(__file__).resolve().parent / "results" / "quality.json"
 FIGURES = ("ari", "nmi", "purity", "mixing")
@@ -76,7 +76,7 @@ def _replace(content: dict[str, Any], judged: list[Judged], model: str) -> None:
     kept = [run for run in content["runs"] if (run["case"], run["model"]) != (slug, model)]
     content["runs"] = kept + [run.plain() for run in judged]
     content["recorded"] = datetime.now(UTC).isoformat(timespec="seconds")
-    content["host"] = host_facts()
+    content["machine"] = machine()
     content["versions"] = versions()
     content["settings"] = {
         name: {"parameters": settings.parameters, "preprocessing": settings.preprocessing}
