@@ -27,10 +27,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": set(),
     "engines": {"specs", "contract", "images", "runs", "registry"},
     "runner": {"plan", "runs", "engines", "contract", "specs"},
+    "conformance": {"contract", "specs", "registry", "plan", "runs", "engines", "runner", "demo"},
+    "scaffold": {"specs"},
     "results": {"runs", "contract"},
     "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results"},
     "cli": {"api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
-            "demo", "contract"},
+            "demo", "contract", "conformance", "scaffold"},
 }  # fmt: skip
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.
 EXCEPTIONS = {("runner/cli.py", "cli")}

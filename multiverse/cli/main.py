@@ -41,8 +41,9 @@ def _command(arguments: Sequence[str] | None) -> int:
     parsed = make_parser().parse_args(arguments)
     from multiverse.errors import MultiverseError
 
+    module = parsed.command.replace("-", "_")
     try:
-        code: int = import_module(f"multiverse.cli.{parsed.command}").main(parsed)
+        code: int = import_module(f"multiverse.cli.{module}").main(parsed)
     except MultiverseError as error:
         _explain(error)
         return error.exit_code

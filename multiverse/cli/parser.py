@@ -33,6 +33,8 @@ def make_parser() -> argparse.ArgumentParser:
     _register(commands)
     _demo(commands)
     _build(commands)
+    _new_model(commands)
+    _check(commands)
     _lists(commands)
     return parser
 
@@ -152,6 +154,44 @@ def _build(commands: Any) -> None:
     parser.add_argument("--no-cache", action="store_true", help="build every layer anew")
     _models_dir(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show the build's output")
+
+
+def _new_model(commands: Any) -> None:
+    parser = _command(commands, "new-model", "write the folder of a new model, ready to run")
+    parser.add_argument("name", metavar="NAME", help="its slug, such as my_model")
+    parser.add_argument(
+        "--into", type=Path, default=Path(), metavar="FOLDER", help="where the folder is made"
+    )
+
+
+def _check(commands: Any) -> None:
+    parser = _command(commands, "check", "check a model on tiny and on hostile data")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="its name, or its folder")
+    parser.add_argument("--image", metavar="IMAGE", help="an image instead, as it is")
+    parser.add_argument(
+        "--model-yaml", type=Path, metavar="FILE", help="describes the image (modalities, settings)"
+    )
+    parser.add_argument("--quick", action="store_true", help="only the essential checks")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="CHECK", help="only this check, by its name"
+    )
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for every run of the checks, such as max_epochs=5",
+    )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="keep the runs there")
+    parser.add_argument(
+        "--engine", help="auto (default, or MULTIVERSE_ENGINE), docker, local or a registered one"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--time-limit", default="10min", metavar="TIME", help="of one run")
+    parser.add_argument("--no-build", action="store_true", help="never build a missing image")
+    _models_dir(parser)
+    _json(parser)
 
 
 def _lists(commands: Any) -> None:

@@ -1,0 +1,129 @@
+"""``multiverse check``."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import Any
+
+from multiverse.cli.terminal import console, print_json, safe, say
+from multiverse.conformance import (
+    CheckResult,
+    Report,
+    Status,
+    SuiteOptions,
+    check_model,
+    find_subject,
+)
+from multiverse.engines.choice import choose_engine
+from multiverse.errors import UsageError
+from multiverse.specs.quantity import format_seconds, parse_seconds
+
+STYLES = {
+    Status.PASSED: "green",
+    Status.FAILED: "bold red",
+    Status.NOTE: "yellow",
+    Status.NOT_APPLICABLE: "dim",
+}
+WORDS = {
+    Status.PASSED: "passed",
+    Status.FAILED: "TO DO",
+    Status.NOTE: "note",
+    Status.NOT_APPLICABLE: "skipped",
+}
+NAME_WIDTH = 24
+
+
+def main(arguments: Namespace) -> int:
+    model = find_subject(
+        arguments.model,
+        image=arguments.image,
+        model_yaml=arguments.model_yaml,
+        models_dirs=arguments.models_dir,
+    )
+    options = SuiteOptions(
+        quick=arguments.quick,
+        only=arguments.only,
+        parameters=_parameters(arguments.parameter),
+        device=arguments.device,
+        time_limit=_seconds(arguments.time_limit),
+        build=not arguments.no_build and not arguments.image,
+        output=arguments.output,
+    )
+    told = _silent if arguments.json else say
+    wanted = "docker" if arguments.image else _engine(arguments)
+    engine = choose_engine(wanted, told)
+    told(f"checking {model.name} {model.version} on tiny and on hostile data")
+    report = check_model(
+        model, engine, options, say=told, tell=_hidden if arguments.json else _show
+    )
+    if arguments.json:
+        print_json(report.plain())
+    else:
+        _summarise(report)
+    return 0 if report.passed else 1
+
+
+def _engine(arguments: Namespace) -> str:
+    return str(arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto")
+
+
+def _seconds(text: str) -> int:
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise UsageError(f"--time-limit: {error}") from error
+
+
+def _silent(_line: str) -> None:
+    """Standard output holds one JSON document and nothing else."""
+
+
+def _hidden(_result: CheckResult) -> None:
+    """As above."""
+
+
+def _parameters(items: list[str]) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from multiverse.cli.run import pairs
+
+    found = {}
+    for name, text in pairs(items, "--parameter").items():
+        try:
+            found[name] = YAML(typ="safe", pure=True).load(text)
+        except YAMLError as error:
+            raise UsageError(f"--parameter {name}: {text!r} is not a value") from error
+    return found
+
+
+def _show(result: CheckResult) -> None:
+    """One line for what is well, a block for what is to be done."""
+    out = console()
+    word = safe(f"{WORDS[result.status]:8}", STYLES[result.status])
+    name = safe(f"{result.name:{NAME_WIDTH}} ", "bold" if result.status is Status.FAILED else "")
+    out.print(word + name + safe(f"{result.happened} ({format_seconds(result.seconds)})"))
+    if result.status not in (Status.FAILED, Status.NOTE):
+        return
+    lines = [("expected", result.expected), ("to do", result.to_do), ("files", result.folder)]
+    for label, text in lines:
+        if text:
+            out.print(safe(f"{'':10}{label}: {text}"))
+    if result.status is Status.FAILED:
+        for line in result.log:
+            out.print(safe(f"{'':10}log: {line}", "dim"))
+
+
+def _summarise(report: Report) -> None:
+    out = console()
+    failed = [result.name for result in report.results if result.status is Status.FAILED]
+    notes, skipped = report.count(Status.NOTE), report.count(Status.NOT_APPLICABLE)
+    out.print()
+    counts = f"{report.count(Status.PASSED)} passed, {notes} to read, {skipped} skipped"
+    if failed:
+        out.print(safe(f"{report.model}: {len(failed)} to do: {', '.join(failed)}", "bold red"))
+        out.print(safe(f"({counts})"))
+    else:
+        out.print(safe(f"{report.model}: nothing to do ({counts})", "bold green"))
+    out.print(safe(f"checked: {report.software} on {report.engine}"))

@@ -1,0 +1,12 @@
+"""The conformance suite: does a model keep the container contract, on tiny and on hostile data?
+
+A model is run as the runner runs it, on a real engine, some tens of times on datasets of a hundred
+cells. Every check ends as passed, failed, note or not applicable, and says what was expected, what
+happened and what to do. May import contract, specs, registry, plan, runs, engines, runner and demo.
+"""
+
+from multiverse.conformance.report import CheckResult, Report, Status
+from multiverse.conformance.subject import find_subject
+from multiverse.conformance.suite import SuiteOptions, check_model
+
+__all__ = ["CheckResult", "Report", "Status", "SuiteOptions", "check_model", "find_subject"]

@@ -1,0 +1,171 @@
+"""Checks with other data than the usual: fewer modalities, and every irregularity of real data."""
+
+from __future__ import annotations
+
+from multiverse.conformance import tiny_data
+from multiverse.conformance.bench import (
+    Answer,
+    Bench,
+    failed,
+    must_complete,
+    note,
+    passed,
+    skipped,
+)
+from multiverse.conformance.trial import Outcome
+from multiverse.specs.dataset import MODALITIES
+
+NO_REASON = "no reason was given"
+
+
+def combinations(bench: Bench) -> list[tuple[str, ...]]:
+    """The sets of modalities, other than all, that the model says it can do with."""
+    needs = bench.model.yaml.modalities
+    wanted = [needs.required, *((*needs.required, name) for name in needs.optional)]
+    found = [needs.usable(names) for names in wanted if names]
+    return [names for names in dict.fromkeys(found) if names != bench.usable]
+
+
+def fewer_modalities(bench: Bench) -> Answer:
+    """Each smaller set of modalities that model.yaml allows gives an embedding."""
+    sets = combinations(bench)
+    expected = "an embedding of each: " + ", ".join(" + ".join(names) for names in sets)
+    if not sets:
+        return skipped("an embedding of fewer modalities", "the model needs all that it knows")
+    for names in sets:
+        outcome = _of_modalities(bench, names)
+        if not outcome.complete:
+            happened = f"{' + '.join(names)}: {outcome.describe()}"
+            to_do = "Make it work, or name what is needed under modalities: required."
+            return failed(expected, happened, to_do, outcome)
+    return passed(expected, "all complete")
+
+
+def _of_modalities(bench: Bench, names: tuple[str, ...]) -> Outcome:
+    if names == bench.usable:
+        return bench.usual
+    name = "only-" + "-".join(names)
+    return bench.run(name, bench.data.usual(names), modalities=names)
+
+
+def extra_modality(bench: Bench) -> Answer:
+    """A modality that the job does not name changes nothing."""
+    names = bench.fewest
+    expected = f"the same embedding of {' + '.join(names)} when the file holds more modalities"
+    if names == MODALITIES:
+        return skipped(expected, "the model needs every modality that there is")
+    alone = _of_modalities(bench, names)
+    outcome = bench.run("extra-modality", bench.data.usual(MODALITIES), modalities=names)
+    if not alone.complete or not outcome.complete:
+        broken = outcome if alone.complete else alone
+        to_do = "Read only the modalities that the job names."
+        return failed(expected, broken.describe(), to_do, broken)
+    if outcome.equals(alone):
+        return passed(expected, "the same embedding", outcome)
+    to_do = "Use the job's modalities, not those of the file."
+    return failed(expected, "another embedding", to_do, outcome)
+
+
+def lacking_modality(bench: Bench) -> Answer:
+    """Without a modality that it needs, the model says that it is not applicable."""
+    expected = "exit code 99 with a reason"
+    sets = _insufficient(bench)
+    if not sets:
+        return skipped(expected, "the model needs none in particular")
+    for names in sets:
+        outcome = bench.run("lacking-" + "-".join(names), bench.data.usual(names), modalities=names)
+        if not outcome.not_applicable:
+            happened = f"with {' + '.join(names)} only: {outcome.describe()}"
+            to_do = (
+                "Look at the job's modalities first, and raise NotApplicable with the reason (exit "
+                "code 99 and /output/not_applicable.txt)."
+            )
+            return failed(expected, happened, to_do, outcome)
+        if outcome.record.message == NO_REASON:
+            to_do = "Write the reason to /output/not_applicable.txt, or as the log's last line."
+            return failed(expected, "exit code 99 without a reason", to_do, outcome)
+    return passed(expected, outcome.describe(), outcome)
+
+
+def _insufficient(bench: Bench) -> list[tuple[str, ...]]:
+    """Sets of modalities with which the model is not applicable, by its own model.yaml."""
+    needs = bench.model.yaml.modalities
+    sets = [tuple(name for name in bench.usable if name != lost) for lost in needs.required]
+    if not all(sets) or not sets:
+        sets = [tuple(name for name in MODALITIES if name not in bench.usable)]
+    return [names for names in sets if names and needs.missing(names)]
+
+
+def without_batch(bench: Bench) -> Answer:
+    """No batch column."""
+    dataset = bench.data.changed("without-batch", bench.usable, tiny_data.without_batch)
+    outcome = bench.run("without-batch", dataset)
+    to_do = "The batch may be absent: job.batch is None, and batch_key null."
+    answer = must_complete(outcome, "an embedding of data without a batch column", to_do)
+    if not outcome.complete:
+        return answer
+    same = outcome.equals(bench.usual)
+    if same and bench.model.yaml.batch_term:
+        advice = "model.yaml says batch_term: true: pass the batch column on, or say false."
+        happened = "the same embedding as with a batch column"
+        return note(answer.expected, happened, advice, outcome)
+    word = "the same embedding as" if same else "another embedding than"
+    return passed(answer.expected, f"{word} with a batch column", outcome)
+
+
+def lone_batch(bench: Bench) -> Answer:
+    """A batch with one cell."""
+    dataset = bench.data.changed("lone-batch", bench.usable, tiny_data.with_lone_batch)
+    to_do = "Statistics of a batch with one cell have no variance: guard them."
+    expected = "an embedding of data in which one batch has a single cell"
+    return must_complete(bench.run("lone-batch", dataset), expected, to_do)
+
+
+def empty_cells(bench: Bench) -> Answer:
+    """Cells without any count in one modality."""
+    dataset = bench.data.changed("empty-cells", bench.usable, tiny_data.with_empty_cells)
+    to_do = "Cells without counts must be kept: guard divisions by a cell's total."
+    expected = "an embedding of data with cells that are empty in one modality"
+    return must_complete(bench.run("empty-cells", dataset), expected, to_do)
+
+
+def empty_features(bench: Bench) -> Answer:
+    """Features without any count."""
+    dataset = bench.data.changed("empty-features", bench.usable, tiny_data.with_empty_features)
+    to_do = "Drop features without counts first; guard divisions by their sum or variance."
+    expected = "an embedding of data with features that are empty everywhere"
+    return must_complete(bench.run("empty-features", dataset), expected, to_do)
+
+
+def three_proteins(bench: Bench) -> Answer:
+    """An ADT modality with three proteins."""
+    expected = "an embedding of data with three proteins"
+    if "adt" not in bench.usable:
+        return skipped(expected, "the model does not use adt")
+    dataset = bench.data.changed("three-proteins", bench.usable, tiny_data.with_three_proteins)
+    to_do = "Cap the number of dimensions by the number of features."
+    return must_complete(bench.run("three-proteins", dataset), expected, to_do)
+
+
+def few_cells(bench: Bench) -> Answer:
+    """Five cells: an embedding, or an honest no."""
+    expected = "an embedding of 5 cells, or exit code 99 with a reason"
+    dataset = bench.data.changed("few-cells", bench.usable, tiny_data.with_few_cells)
+    outcome = bench.run("few-cells", dataset)
+    if outcome.complete or (outcome.not_applicable and outcome.record.message != NO_REASON):
+        return passed(expected, outcome.describe(), outcome)
+    to_do = "Cap what depends on the number of cells, or raise NotApplicable with the reason."
+    return failed(expected, outcome.describe(), to_do, outcome)
+
+
+def odd_names(bench: Bench) -> Answer:
+    """Names of cells in other scripts, or that look like paths, numbers or commands."""
+    dataset = bench.data.changed("odd-names", bench.usable, tiny_data.with_odd_names)
+    outcome = bench.run("odd-names", dataset)
+    expected = "an embedding of cells with odd names, the same as with plain ones"
+    to_do = "Names are UTF-8 strings: never parse, strip or sort them; keep the input's order."
+    answer = must_complete(outcome, expected, to_do)
+    if outcome.complete and not outcome.equals(bench.usual):
+        advice = "Names must not matter: look for a sort or a hash of names."
+        return failed(expected, "another embedding", advice, outcome)
+    return answer

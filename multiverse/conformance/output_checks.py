@@ -1,0 +1,89 @@
+"""Checks of what the usual run leaves behind: the contract, its repetition, its seed, its use."""
+
+from __future__ import annotations
+
+from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
+from multiverse.specs.quantity import format_bytes, format_seconds
+
+#: More CPU time per second than that many times the share of threads is too much.
+THREADS_TOLERANCE = 1.5
+
+
+def contract(bench: Bench) -> Answer:
+    """Every required file is there and as the contract has it."""
+    expected = "embeddings.h5, metrics.json, umap.png and run.log as the contract has them"
+    outcome = bench.usual
+    if outcome.complete:
+        return passed(expected, outcome.describe(), outcome)
+    if outcome.record.findings:
+        to_do = "Mend each: " + "; ".join(outcome.record.findings)
+    elif outcome.not_applicable:
+        to_do = (
+            f"These data have {', '.join(bench.usable)} and 100 cells in two batches: the model "
+            "must be able to embed them, or model.yaml must say what it needs."
+        )
+    else:
+        to_do = "Read the log below; the model must end with exit code 0."
+    return failed(expected, outcome.describe(), to_do, outcome)
+
+
+def files(bench: Bench) -> Answer:
+    """Nothing but the contract's files is written to /output."""
+    expected = "no file in /output but those of the contract"
+    ignored = bench.usual.record.ignored_files
+    if not ignored:
+        return passed(expected, "no other file")
+    shown = ", ".join(ignored[:5])
+    return note(expected, f"also wrote {shown}", "They are not kept: write them to /tmp.")
+
+
+def determinism(bench: Bench) -> Answer:
+    """The same job twice gives the same embedding, bit for bit."""
+    expected = "the same embedding, bit for bit, when the same job runs again"
+    outcome = bench.run("usual-again")
+    if not outcome.complete:
+        to_do = "The first run succeeded, the second did not: look for what they share or race on."
+        return failed(expected, outcome.describe(), to_do, outcome)
+    if outcome.equals(bench.usual):
+        return passed(expected, "the same, bit for bit", outcome)
+    to_do = (
+        "Seed every random generator with the job's seed (a random_state argument too), sort what "
+        "comes out of a set, and use as many threads as OMP_NUM_THREADS says."
+    )
+    return failed(expected, "another embedding", to_do, outcome)
+
+
+def seed(bench: Bench) -> Answer:
+    """Another seed is accepted and recorded."""
+    expected = "a run with seed 1, which says so in its settings"
+    outcome = bench.run("seed-1", seed=1)
+    if not outcome.complete:
+        to_do = "Any seed from 0 to 2³²-1 must work."
+        return failed(expected, outcome.describe(), to_do, outcome)
+    settings = outcome.settings
+    if settings is not None and settings.get("seed") != 1:
+        happened = f"metrics.json records seed {settings.get('seed')!r}"
+        return failed(expected, happened, "Record the job's own seed.", outcome)
+    recorded = "recorded" if settings is not None else "no settings in metrics.json to record it"
+    if outcome.equals(bench.usual):
+        to_do = "Right for a deterministic method; otherwise pass the job's seed on."
+        return note(expected, f"{recorded}; the same embedding as with seed 0", to_do, outcome)
+    return passed(expected, f"{recorded}; another embedding than with seed 0", outcome)
+
+
+def resources(bench: Bench) -> Answer:
+    """What the usual run used, within what the model declares."""
+    declared, record = bench.laboratory.limits, bench.usual.record
+    usage = record.usage
+    expected = f"at most {record.threads} thread(s) and {format_bytes(declared.memory)} of memory"
+    if usage.cpu_seconds is None or usage.peak_memory_bytes is None:
+        return skipped(expected, "the engine can't tell")
+    happened = (
+        f"{format_seconds(usage.wall_seconds)}, CPU {format_seconds(usage.cpu_seconds)}, peak "
+        f"memory {format_bytes(usage.peak_memory_bytes)}, {record.threads} thread(s)"
+    )
+    share = usage.cpu_seconds / max(usage.wall_seconds, 0.1)
+    if share > THREADS_TOLERANCE * record.threads:
+        to_do = "Take the number of threads from OMP_NUM_THREADS (job.threads), not from the CPU."
+        return failed(expected, f"{happened}: {share:.1f} cores at once", to_do, bench.usual)
+    return passed(expected, happened)

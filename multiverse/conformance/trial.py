@@ -1,0 +1,181 @@
+"""A trial: one job of the suite, made as the runner makes it, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multiverse.conformance.circumstances import ChangedEngine, Circumstances
+from multiverse.contract.files import read_regular
+from multiverse.contract.paths import OutputFiles
+from multiverse.engines.log_sink import last_lines
+from multiverse.engines.protocol import Engine, Runtime
+from multiverse.plan.job import Job, Limits
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runner.attempt import Attempts, PreparedJob
+from multiverse.runner.events import Epoch, SilentListener, Task
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun
+from multiverse.runs.record import RunRecord, RunState, Usage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LOG_LINES = 6
+AS_USUAL = Circumstances()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One job: which data, which settings, which circumstances.
+
+    ``device``, where given, is what the model is told although the engine gives it no GPU.
+    ``stop_after`` seconds from its start it is asked to end. ``data`` stands in for the dataset's
+    own file.
+    """
+
+    name: str
+    dataset: RegisteredDataset
+    modalities: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    seed: int = 0
+    device: str | None = None
+    circumstances: Circumstances = AS_USUAL
+    stop_after: float | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial. ``latent`` is there if the run is complete.
+
+    ``ended_within`` is the time in seconds between the request to stop and the end.
+    """
+
+    record: RunRecord
+    folder: Path
+    log: tuple[str, ...]
+    latent: NDArray[np.float32] | None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    ended_within: float | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.record.state is RunState.COMPLETE
+
+    @property
+    def not_applicable(self) -> bool:
+        return self.record.state is RunState.NOT_APPLICABLE
+
+    @property
+    def settings(self) -> Mapping[str, Any] | None:
+        """What the worker SDK notes beside the metrics; None for a model without it."""
+        found = self.metrics.get("settings")
+        return found if isinstance(found, dict) and "hyperparameters" in found else None
+
+    def equals(self, other: Outcome) -> bool:
+        """Whether both embeddings are there and the same, bit for bit."""
+        import numpy as np
+
+        if self.latent is None or other.latent is None:
+            return False
+        return bool(np.array_equal(self.latent, other.latent))
+
+    def describe(self) -> str:
+        """In one sentence."""
+        if self.latent is not None:
+            rows, columns = self.latent.shape
+            return f"an embedding of {rows} cells in {columns} dimensions"
+        word = str(self.record.state).replace("_", " ")
+        return f"{word}: {self.record.message}" if self.record.message else word
+
+
+class Laboratory:
+    """Makes trials of one model on one engine, each in a results folder of its own."""
+
+    def __init__(
+        self, engine: Engine, runtime: Runtime, folder: Path, *, time_limit: int, device: str
+    ) -> None:
+        self._engine = engine
+        self._runtime = runtime
+        self._device = device
+        self.folder = folder
+        resources = runtime.model.yaml.resources
+        cpus = min(resources.cpus, engine.cpus())
+        self.limits = Limits(cpus=cpus, memory=resources.memory, time_limit=time_limit)
+
+    def make(self, trial: Trial) -> Outcome:
+        """One attempt. What concerns the job is in the outcome; a full disk and the like raise."""
+        results = ResultsFolder(self.folder / trial.name)
+        cancelled = threading.Event()
+        listener = _Stopper(cancelled, trial.stop_after)
+        engine = ChangedEngine(self._engine, trial.circumstances)
+        attempts = Attempts(engine, results, listener, cancelled)
+        found = attempts.make(self._prepared(trial))
+        return _outcome(found, listener)
+
+    def _prepared(self, trial: Trial) -> PreparedJob:
+        model = self._runtime.model
+        job = Job(
+            dataset=trial.dataset.record,
+            model=model,
+            parameters=trial.parameters,
+            preprocessing=trial.preprocessing,
+            modalities=trial.modalities,
+            seed=trial.seed,
+            device=self._device if trial.device is None else "cpu",
+            limits=self.limits,
+        )
+        return PreparedJob(
+            job=job,
+            data=trial.data or trial.dataset.data,
+            runtime=self._runtime,
+            identity=job.identity(self._runtime.digest),
+            experiment="conformance",
+            tags={"check": trial.name},
+            device_inside=trial.device or self._engine.device_inside(self._device),
+        )
+
+
+class _Stopper(SilentListener):
+    """Asks a job to end some time after it was started."""
+
+    def __init__(self, cancelled: threading.Event, seconds: float | None) -> None:
+        self._cancelled = cancelled
+        self._seconds = seconds
+        self._began = 0.0
+        self.asked: float | None = None
+
+    def started(self, _task: Task, _attempt: int, _memory_limit: int) -> None:
+        self._began = time.monotonic()
+
+    def progress(self, _task: Task, _usage: Usage, _epoch: Epoch | None) -> None:
+        if self._seconds is None or self.asked is not None:
+            return
+        if time.monotonic() - self._began >= self._seconds:
+            self.asked = time.monotonic()
+            self._cancelled.set()
+
+
+def _outcome(found: FoundRun, listener: _Stopper) -> Outcome:
+    ended_within = None if listener.asked is None else time.monotonic() - listener.asked
+    if not found.published:
+        return Outcome(found.record, found.folder, _log(found), None, ended_within=ended_within)
+    import h5py
+
+    files = OutputFiles(found.folder)
+    with h5py.File(files.embeddings, "r") as file:
+        latent = file["latent"][...]
+    metrics = json.loads(read_regular(files.metrics, max_bytes=64 * 1024**2))
+    return Outcome(found.record, found.folder, _log(found), latent, metrics, ended_within)
+
+
+def _log(found: FoundRun) -> tuple[str, ...]:
+    return tuple(last_lines(found.folder / "container.log", LOG_LINES))
