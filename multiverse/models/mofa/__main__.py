@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 def embed(job: Job, data: MuData) -> Embedding:
     """MOFA+ factors of all modalities, each as a Gaussian view."""
     from multiverse.models.mofa.device import gpu_index
-    from multiverse.models.mofa.training import Settings, train
+    from multiverse.models.mofa.training import Settings, memory_bytes, train
     from multiverse.worker.preprocess import gaussian_views
 
     settings = Settings.from_parameters(job.parameters, job.seed, gpu_index(job.device))
     views = gaussian_views(job, data)
+    job.require_memory(memory_bytes(views, settings), "MOFA+ with dense views")
     fit = train(views, _groups(job), settings, job)
     inactive = fit.inactive()
     if inactive:

@@ -188,6 +188,16 @@ def test_a_gpu_that_is_not_there_is_an_error(data: Path, tmp_path: Path) -> None
     assert "the device cuda:1 was asked for, but" in done.last_line
 
 
+def test_memory_that_will_not_suffice_is_said_before_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTIVERSE_MEMORY", "100000")
+    done = run_here("mofa", data, tmp_path)
+    assert done.code == 1
+    assert "MOFA+ with dense views needs about" in done.last_line
+    assert not done.files.epochs.exists()
+
+
 def small_real_cut() -> MuData:
     """200 cells of both batches, with the batches mixed, 400 genes."""
     source = read_h5mu(shared_dataset("pbmc_citeseq_2batch"))
