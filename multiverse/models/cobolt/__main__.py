@@ -20,9 +20,8 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.cobolt.embedding import embed_cells
     from multiverse.models.cobolt.memory import needed_bytes
     from multiverse.models.cobolt.network import Network
-    from multiverse.models.cobolt.population import settle
     from multiverse.models.cobolt.settings import Settings
-    from multiverse.models.cobolt.training import Training
+    from multiverse.models.cobolt.training import fit
     from multiverse.worker.preprocess import count_views
     from multiverse.worker.torch_device import prepare_torch
 
@@ -32,9 +31,8 @@ def embed(job: Job, data: MuData) -> Embedding:
     # Made on the CPU, so that initial values are the same on every device.
     network = Network(counts.n_features, counts.n_batches, settings)
     job.require_memory(needed_bytes(network, counts, settings), "training Cobolt")
-    training = Training(network.to(device), counts, settings)
-    last = training.run(lambda epoch: _report(job, epoch, settings.max_epochs))
-    settle(network, counts, settings.batch_size, job.seed)
+    network.to(device)
+    last = fit(network, counts, settings, lambda epoch: _report(job, epoch, settings.max_epochs))
     latent = embed_cells(network, counts, settings)
     _explain(job, latent)
     return Embedding(latent.values, metrics=_metrics(last, latent))

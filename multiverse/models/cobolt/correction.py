@@ -32,7 +32,7 @@ class Correction:
         One thread: the order of parallel sums would not repeat.
         """
         from sklearn.ensemble import HistGradientBoostingRegressor
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         def fitted(column: Array) -> Any:
             regressor = HistGradientBoostingRegressor(

@@ -84,4 +84,5 @@ def embed_cells(network: Network, data: CellCounts, settings: Settings) -> Laten
 
 def centred(values: Array) -> Array:
     """Rows minus their means: softmax(z) = softmax(z + constant), so a row's level is arbitrary."""
-    return values - values.mean(axis=1, keepdims=True)
+    level: Array = values.mean(axis=1, keepdims=True)
+    return values - level

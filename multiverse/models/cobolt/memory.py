@@ -18,9 +18,9 @@ ARRAYS_A_CHUNK = 3
 
 def needed_bytes(network: Network, data: CellCounts, settings: Settings) -> int:
     """Parameters, optimiser, the largest minibatch and the sparse counts, in bytes."""
-    parameters = sum(part.numel() for part in network.parameters())
+    parameters = sum(int(part.numel()) for part in network.parameters())
     features = sum(data.n_features)
     step = min(settings.batch_size + 1, data.n_cells) * ARRAYS_A_STEP
     chunk = min(CHUNK, data.n_cells) * ARRAYS_A_CHUNK
-    sparse = sum(part.data.nbytes + part.indices.nbytes for part in data.modalities)
+    sparse = sum(int(part.data.nbytes + part.indices.nbytes) for part in data.modalities)
     return BYTES_A_PARAMETER * parameters + 4 * features * max(step, chunk) + sparse

@@ -12,6 +12,7 @@ import torch
 from multiverse.errors import MultiverseError
 from multiverse.models.cobolt.counts import MIN_CELLS, CellCounts, Cells, split
 from multiverse.models.cobolt.network import Network, Terms
+from multiverse.models.cobolt.population import settle
 from multiverse.models.cobolt.settings import Settings
 from multiverse.models.cobolt.subsets import Subset, training_subsets
 
@@ -97,3 +98,12 @@ class Training:
         terms.loss(kl_weight).backward()
         self.optimiser.step()
         return terms.detach()
+
+
+def fit(
+    network: Network, data: CellCounts, settings: Settings, report: Callable[[Epoch], None]
+) -> Epoch:
+    """Train ``network`` to the end and leave it ready for embedding; returns the last epoch."""
+    last = Training(network, data, settings).run(report)
+    settle(network, data, settings.batch_size, settings.seed)
+    return last
