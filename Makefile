@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run-all test lint lock build-all clean
 
+accelerator = $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
+
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
 
@@ -17,11 +19,11 @@ test: setup ## lint, types and all tests; more arguments for pytest: ARGS="-k pl
 lint: setup ## ruff and mypy alone
 	@scripts/lint
 
-build-all: setup ## the images of all models
-	@.venv/bin/multiverse build --all
+build-all: setup ## the images of all models; for NVIDIA's GPUs: ACCELERATOR=cuda
+	@.venv/bin/multiverse build --all $(accelerator)
 
 build-%: setup ## the image of one model: build-pca
-	@.venv/bin/multiverse build $*
+	@.venv/bin/multiverse build $* $(accelerator)
 
 lock: ## all locks: host, shared stack, models
 	@scripts/lock

@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from multiverse.cli.terminal import say
 from multiverse.errors import UsageError
+from multiverse.images.accelerator import has_cuda_variant, variant
 from multiverse.images.build import build_models
 from multiverse.registry.models import find_models, list_models
 
@@ -18,8 +19,10 @@ def main(arguments: Namespace) -> int:
         if arguments.all
         else list(find_models(arguments.models, arguments.models_dir).values())
     )
+    if arguments.all and arguments.accelerator == "cuda":
+        models = [model for model in models if has_cuda_variant(model)]
     built = build_models(
-        models,
+        [variant(model, arguments.accelerator) for model in models],
         base=arguments.base,
         no_cache=arguments.no_cache,
         say=say,

@@ -151,6 +151,12 @@ def _build(commands: Any) -> None:
         choices=["auto", "python", "debian", "micromamba"],
         help="what the images are built on (default: the best one reachable)",
     )
+    parser.add_argument(
+        "--accelerator",
+        default="cpu",
+        choices=["cpu", "cuda"],
+        help="cuda: the variants for NVIDIA's GPUs, of the models that have one (default: cpu)",
+    )
     parser.add_argument("--no-cache", action="store_true", help="build every layer anew")
     _models_dir(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show the build's output")

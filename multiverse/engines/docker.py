@@ -12,6 +12,7 @@ from multiverse.contract.job_spec import ImageReference
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution, Running, Runtime, Say
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
+from multiverse.images.accelerator import accelerator_of
 from multiverse.images.sdk import SOURCES_LABEL, content_hash, sdk_files
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
@@ -56,7 +57,7 @@ class DockerEngine:
         if image is None and not (build and model.dockerfile.is_file()):
             raise ImageMissing(
                 f"the image {model.image_tag} of {model.name} is not on this machine",
-                remedy=f"Build it: multiverse build {model.name}"
+                remedy=f"Build it: {_build_command(model)}"
                 if model.dockerfile.is_file()
                 else f"Load or pull it: docker pull {model.image_tag}",
             )
@@ -102,7 +103,7 @@ class DockerEngine:
     def _build(self, model: ModelSpec, say: Say) -> dict[str, Any] | None:
         from multiverse.images.build import build_model
 
-        say(f"building the image of {model.name}: it is not here, or its sources have changed")
+        say(f"building the image {model.image_tag}: it is not here, or its sources have changed")
         build_model(model, say=say)
         return self._find(model)
 
@@ -163,6 +164,11 @@ def container_options(execution: Execution) -> dict[str, Any]:
             "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"}),
         },
     }
+
+
+def _build_command(model: ModelSpec) -> str:
+    cuda = " --accelerator cuda" if accelerator_of(model) == "cuda" else ""
+    return f"multiverse build {model.name}{cuda}"
 
 
 def _is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:

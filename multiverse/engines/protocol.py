@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from multiverse.contract.job_spec import ImageReference
+from multiverse.images.accelerator import for_device
 from multiverse.runs.record import Cause, EngineFacts, Usage
 from multiverse.specs.model import ModelSpec
 
@@ -33,6 +34,14 @@ class Runtime:
         if self.environment_lock is None:
             raise ValueError("a runtime has either an image or an environment lock")
         return self.environment_lock
+
+
+def model_for(model: ModelSpec, device: str) -> ModelSpec:
+    """What an engine prepares for jobs on ``device``: the CUDA variant for a GPU, if there is one.
+
+    A job on the CPU never gets it.
+    """
+    return for_device(model, device)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Builds the images of models: choice of the base, the shared stack, then each model."""
+"""Builds the images of models: choice of the base, the shared stacks, then each model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,18 @@ import platformdirs
 
 import multiverse
 from multiverse.errors import BuildError
+from multiverse.images.accelerator import accelerator_of
 from multiverse.images.base_image import BaseImage, choose_base
-from multiverse.images.context import staged
+from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
 from multiverse.images.docker_cli import DockerCli, find_docker
 from multiverse.images.pip_settings import PipSettings
 from multiverse.images.sdk import SOURCES_LABEL, content_hash, sdk_files
+from multiverse.images.stacks import Stack, stack_for
 from multiverse.images.wheelhouse import served, without_local
 from multiverse.specs.model import ModelSpec
 
 Say = Callable[[str], None]
 
-BASE_TAG = f"multiverse-base:{multiverse.__version__}"
 SDK_TAG = f"multiverse-sdk:{multiverse.__version__}"
 #: Predefined by Docker: they reach the build and stay out of the image and its history.
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -76,6 +77,11 @@ def build_models(
                 f"the model {model.name} has no Dockerfile in {model.folder}",
                 remedy="add one; multiverse/models/pca/Dockerfile is an example",
             )
+        if accelerator_of(model) == "cuda" and not _has_argument(model, "ACCELERATOR"):
+            raise BuildError(
+                f"the Dockerfile of {model.name} has no ARG ACCELERATOR, so it makes no CUDA image",
+                remedy="add one; multiverse/models/mofa/Dockerfile is an example",
+            )
     with _Builder.opened(no_cache=no_cache, say=say, verbose=verbose) as builder:
         if any(_has_argument(model, "BASE_IMAGE") for model in models):
             builder.prepare_base(base)
@@ -94,7 +100,9 @@ class _Builder:
         self._shared_options = list(shared_options)
         self._say = say
         self._verbose = verbose
-        self._arguments: dict[str, str] = {}
+        self._base: BaseImage | None = None
+        self._stacks: dict[Stack, str] = {}
+        self._sdk: str | None = None
 
     @classmethod
     @contextmanager
@@ -117,38 +125,42 @@ class _Builder:
             yield cls(docker, options, say=say, verbose=verbose)
 
     def prepare_base(self, wanted: str) -> None:
-        """Choose the base and put the shared stack on it."""
-        base = choose_base(self._docker, wanted, self._say)
-        self._say(str(base))
-        self._arguments["BASE_IMAGE"] = base.reference
-        if base.shared:
-            self._build_part("base", BASE_TAG, base)
-            self._arguments["BASE_IMAGE"] = BASE_TAG
+        """Choose what the stacks and the models are built on."""
+        self._base = choose_base(self._docker, wanted, self._say)
+        self._say(str(self._base))
 
     def prepare_sdk(self) -> None:
         """The SDK as an image to copy from, for models outside the package."""
-        self._build_part("sdk", SDK_TAG, None)
-        self._arguments["SDK_IMAGE"] = SDK_TAG
+        arguments = {"BASE_IMAGE": self._base.reference} if self._base else {}
+        with staged_sdk() as context:
+            self._sdk = self._build(SDK_TAG, _options(context, arguments)).tag
 
     def build_model(self, model: ModelSpec) -> BuiltImage:
-        options = [
-            part
-            for name, value in self._arguments.items()
-            if _has_argument(model, name)
-            for part in ("--build-arg", f"{name}={value}")
-        ]
-        for name, text in labels(model).items():
-            options += ["--label", f"{name}={text}"]
+        offered: dict[str, str] = {"ACCELERATOR": accelerator_of(model)}
+        if self._base is not None:
+            stack = stack_for(model.requirements)
+            offered["BASE_IMAGE"] = (
+                self._stack(stack) if self._base.shared else self._base.reference
+            )
+        if self._sdk is not None:
+            offered["SDK_IMAGE"] = self._sdk
+        arguments = {name: text for name, text in offered.items() if _has_argument(model, name)}
         with staged(model) as context:
-            options += ["--file", str(context.dockerfile), str(context.folder)]
+            options = _options(context, arguments, labels(model))
             return self._build(model.image_tag, options)
 
-    def _build_part(self, part: str, tag: str, base: BaseImage | None) -> BuiltImage:
-        reference = base.reference if base is not None else self._arguments.get("BASE_IMAGE")
-        options = ["--build-arg", f"BASE_IMAGE={reference}"] if reference else []
-        with staged(None, part=part) as context:
-            options += ["--file", str(context.dockerfile), str(context.folder)]
-            return self._build(tag, options)
+    def _stack(self, stack: Stack) -> str:
+        """The tag of a stack, built on its parent unless this builder has built it already."""
+        if stack not in self._stacks:
+            base = self._base.reference if self._base else ""
+            parent = self._stack(stack.parent) if stack.parent else base
+            arguments = {"BASE_IMAGE": parent}
+            if stack.parent:
+                arguments["STACK"] = stack.path.stem
+            with staged_stack(stack) as context:
+                built = self._build(stack.tag, _options(context, arguments))
+            self._stacks[stack] = built.tag
+        return self._stacks[stack]
 
     def _build(self, tag: str, options: Sequence[str]) -> BuiltImage:
         self._say(f"Building {tag}")
@@ -163,6 +175,15 @@ class _Builder:
         if image is None:
             raise BuildError(f"docker build ended well, but the image {tag} is not there")
         return BuiltImage(tag, image.id, image.size, seconds)
+
+
+def _options(
+    context: BuildContext, arguments: Mapping[str, str], labels: Mapping[str, str] | None = None
+) -> list[str]:
+    given = [("--build-arg", pair) for pair in arguments.items()]
+    given += [("--label", pair) for pair in (labels or {}).items()]
+    options = [part for option, (name, text) in given for part in (option, f"{name}={text}")]
+    return [*options, "--file", str(context.dockerfile), str(context.folder)]
 
 
 def labels(model: ModelSpec) -> dict[str, str]:

@@ -8,22 +8,17 @@ also be built by hand from the root of the repository:
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from multiverse.images.sdk import PACKAGE, copy_files, is_built_in, sdk_files
+from multiverse.images.stacks import Stack
 from multiverse.specs.model import ModelSpec
 
-#: Files that builds use and images don't keep, relative to the package.
-BUILD_FILES = (
-    "images/install-environment.sh",
-    "images/settle.py",
-    "images/base/Dockerfile",
-    "images/sdk/Dockerfile",
-    "models/common.txt",
-)
+#: What a model's Dockerfile uses and its image doesn't keep, relative to the package.
+BUILD_FILES = ("images/install-environment.sh", "images/settle.py")
 
 
 @dataclass(frozen=True)
@@ -35,22 +30,42 @@ class BuildContext:
 
 
 @contextmanager
-def staged(model: ModelSpec | None, *, part: str = "base") -> Iterator[BuildContext]:
-    """The context of a model, or of the ``base`` or ``sdk`` image when there is no model.
-
-    A model outside the package is built from its own folder, which is not copied.
-    """
-    if model is not None and not is_built_in(model):
+def staged(model: ModelSpec) -> Iterator[BuildContext]:
+    """The context of a model. One outside the package is built from its own folder, uncopied."""
+    if not is_built_in(model):
         yield BuildContext(model.folder, model.dockerfile)
         return
-    files = dict(sdk_files(model))
-    for name in BUILD_FILES:
-        files[PurePosixPath("multiverse", name)] = PACKAGE / name
-    dockerfile = PurePosixPath("multiverse/images", part, "Dockerfile")
-    if model is not None:
-        dockerfile = PurePosixPath("multiverse/models", model.name, "Dockerfile")
-        files[dockerfile] = model.dockerfile
+    dockerfile = PurePosixPath("models", model.name, "Dockerfile")
+    with _copied(sdk_files(model), [*BUILD_FILES, str(dockerfile)], dockerfile) as context:
+        yield context
+
+
+@contextmanager
+def staged_sdk() -> Iterator[BuildContext]:
+    """The context of the image that holds the SDK alone."""
+    dockerfile = PurePosixPath("images/sdk/Dockerfile")
+    with _copied(sdk_files(None), ["images/settle.py", str(dockerfile)], dockerfile) as context:
+        yield context
+
+
+@contextmanager
+def staged_stack(stack: Stack) -> Iterator[BuildContext]:
+    """The context of a shared stack: its own lock and nothing that would change more often."""
+    part = "stack" if stack.parent else "base"
+    dockerfile = PurePosixPath("images", part, "Dockerfile")
+    names = [*BUILD_FILES, "worker/umap_layout.py", stack.lock, str(dockerfile)]
+    with _copied({}, names, dockerfile) as context:
+        yield context
+
+
+@contextmanager
+def _copied(
+    files: Mapping[PurePosixPath, Path], names: Sequence[str], dockerfile: PurePosixPath
+) -> Iterator[BuildContext]:
+    """A folder with ``files`` and those of the package called ``names``."""
+    root = PurePosixPath("multiverse")
+    wanted = {**files, **{root / name: PACKAGE / name for name in names}}
     with tempfile.TemporaryDirectory(prefix="multiverse-build-") as scratch:
         folder = Path(scratch)
-        copy_files(files, folder)
-        yield BuildContext(folder, folder / dockerfile)
+        copy_files(wanted, folder)
+        yield BuildContext(folder, folder / root / dockerfile)

@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from multiverse.errors import BuildError
 from multiverse.images import settle
+from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
 from multiverse.images.pip_settings import PipSettings
 from multiverse.images.sdk import content_hash, copy_files, sdk_files
 from multiverse.specs.model import ModelSpec
@@ -98,11 +99,11 @@ def _unsaid(_line: str) -> None:
 
 def _folder(model: ModelSpec, interpreter: _Interpreter, cache: Path) -> Path:
     lock = _lock_identity(model.requirements, interpreter)
-    return cache / "environments" / f"{model.name}-{lock[:16]}"
+    return cache / "environments" / lock[:16]
 
 
 def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -> None:
-    say(f"Making the environment of {model.name} in {folder}")
+    say(f"Making the environment of {model.image_tag} in {folder}")
     started = time.monotonic()
     if folder.exists():
         shutil.rmtree(folder)
@@ -110,7 +111,7 @@ def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -
     python = _python_of(folder)
     _uv(["venv", "--no-project", "--python", interpreter.path, str(folder)], settings, model)
     install = ["pip", "sync", "--python", str(python), "--require-hashes", "--compile-bytecode"]
-    _uv([*install, *settings.uv_arguments(), str(model.requirements)], settings, model)
+    _install(install, settings, model)
     seconds = time.monotonic() - started
     record = {"model": model.name, "python": interpreter.version, "seconds": round(seconds, 1)}
     # Written aside and renamed: a marker that exists is whole.
@@ -173,6 +174,20 @@ def _find_python(say: Say) -> _Interpreter:
     if asked.returncode != 0:
         raise BuildError(f"{path} does not run: {asked.stderr.strip()}")
     return _Interpreter(path, asked.stdout.strip())
+
+
+def _install(command: Sequence[str], settings: PipSettings, model: ModelSpec) -> None:
+    """Install the lock. PyTorch's own index is asked second, and only if the lock needs it.
+
+    The host's settings may know a folder of wheels and no way to the internet.
+    """
+    arguments = [*command, *settings.uv_arguments(), str(model.requirements)]
+    try:
+        _uv(arguments, settings, model)
+    except BuildError:
+        if settings.no_index or not needs_pytorch_index(model.requirements):
+            raise
+        _uv([*arguments, "--index", PYTORCH_INDEX], settings, model)
 
 
 def _uv(arguments: Sequence[str], settings: PipSettings, model: ModelSpec) -> None:

@@ -176,4 +176,4 @@ def _ca_bundle(cert: str | None, environ: Mapping[str, str]) -> Path | None:
 
 
 if __name__ == "__main__":
-    print(*PipSettings.of_host().uv_arguments(), sep="\n")
+    print(*PipSettings.of_host().uv_arguments(), sep="\n")  # noqa: T201

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from multiverse.engines.protocol import Engine, Say
+from multiverse.engines.protocol import Engine, Say, model_for
 from multiverse.errors import UsageError
 from multiverse.plan.job import Job, Plan
 from multiverse.runner.attempt import Attempts, PreparedJob, owner_labels
@@ -106,9 +106,9 @@ def _run(
 def _prepare(
     plan: Plan, data: Mapping[str, Path], engine: Engine, options: RunOptions, say: Say
 ) -> list[PreparedJob]:
-    models = {job.model.name: job.model for job in plan.jobs}
+    wanted = {(job.model.name, job.device): model_for(job.model, job.device) for job in plan.jobs}
     runtimes = {
-        name: engine.prepare(model, build=options.build, say=say) for name, model in models.items()
+        key: engine.prepare(model, build=options.build, say=say) for key, model in wanted.items()
     }
     fitted = _fit(plan.jobs, engine.cpus(), say)
     return [
@@ -116,8 +116,8 @@ def _prepare(
             job=job,
             device_inside=engine.device_inside(job.device),
             data=data[job.dataset.slug],
-            runtime=runtimes[job.model.name],
-            identity=job.identity(runtimes[job.model.name].digest),
+            runtime=runtimes[job.model.name, job.device],
+            identity=job.identity(runtimes[job.model.name, job.device].digest),
             experiment=plan.name,
             tags=options.tags,
         )
