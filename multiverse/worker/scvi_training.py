@@ -7,7 +7,7 @@ A model's code is then only what is its own::
         scvi.model.TOTALVI.setup_mudata(counts, batch_key=BATCH, modalities={...})
         model = scvi.model.TOTALVI(counts, n_latent=20)
         progress = train(model, job, TrainOptions(max_epochs=400, batch_size=256), lr=4e-3)
-        posterior = posterior_of(model)
+        posterior = posterior_of(model)  # multiverse.worker.scvi_posterior
 
 scvi-tools logs the negative of the evidence lower bound (ELBO) under the name ``elbo``: a loss,
 smaller is better. All its terms are nats per cell.
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 BATCH = "batch"
 #: scvi-tools holds out a tenth of the cells for validation: fewer cells than this leave none.
 MIN_CELLS = 10
-#: A dimension is active if its posterior mean varies more than this between cells
-#: (Burda, Grosse, Salakhutdinov 2016, arXiv 1509.00519, section 5).
-ACTIVE_VARIANCE = 0.01
 #: What an epoch reports, if the library logs it.
 REPORTED = ("elbo", "reconstruction_loss", "kl_local")
 #: Warnings about what is so on purpose, or is said to the user in other words.
@@ -88,24 +85,11 @@ class Progress:
     n_validation: int
     elbo_validation: tuple[float, ...]
 
-
-@dataclass(frozen=True)
-class Posterior:
-    """The approximate posterior of every cell, in the order of the input.
-
-    ``latent`` (n_cells, n_latent) is the embedding. ``kl`` and ``variance`` (n_latent,) are each
-    dimension's divergence from the standard normal prior, in nats, averaged over the cells, and
-    the variance of the posterior mean between cells.
-    """
-
-    latent: NDArray[np.float32]
-    kl: NDArray[np.float64]
-    variance: NDArray[np.float64]
-
     @property
-    def active(self) -> int:
-        """How many dimensions carry information about the cell."""
-        return int((self.variance > ACTIVE_VARIANCE).sum())
+    def gain(self) -> float:
+        """By what share of the first the best validation loss is lower."""
+        finite = [value for value in self.elbo_validation if math.isfinite(value)]
+        return (finite[0] - min(finite)) / abs(finite[0]) if finite else 0.0
 
 
 def require_cells(n_cells: int, method: str) -> None:
@@ -213,7 +197,8 @@ def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> Prog
     """Call ``model.train(**arguments)`` with a trainer that suits the job.
 
     Reports every epoch live. Validates each epoch, also where nothing is stopped by it. Raises
-    :class:`TrainingDiverged` as soon as the loss is not finite.
+    :class:`TrainingDiverged` as soon as the training loss is not finite; early stopping would
+    end at such a validation loss and leave a model that is hardly trained, so that raises too.
     """
     from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback
 
@@ -265,7 +250,8 @@ def _reporter(job: Job, options: TrainOptions, elbo: list[float]) -> Any:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         wanted = [f"{name}_{part}" for name in REPORTED for part in ("train", "validation")]
         values = {name: logged[name] for name in wanted if name in logged}
-        if not all(math.isfinite(value) for value in values.values()):
+        decisive = ["elbo_train"] if options.patience is None else ["elbo_train", options.monitor]
+        if not all(math.isfinite(logged[name]) for name in decisive):
             raise _diverged(trainer.current_epoch + 1)
         elbo.append(values["elbo_validation"])
         values["kl_weight"] = float(plan.kl_weight)
@@ -280,52 +266,3 @@ def _diverged(epoch: int) -> TrainingDiverged:
         f"training diverged in epoch {epoch}: the loss is not a finite number",
         remedy="Lower the learning rate (parameter lr), or check the counts for extreme values.",
     )
-
-
-def posterior_of(model: Any) -> Posterior:
-    """The trained model's embedding, and how far each dimension is from the prior."""
-    import numpy as np
-
-    latent = model.get_latent_representation()
-    mean, variance = (
-        np.asarray(part, dtype=np.float64)
-        for part in model.get_latent_representation(return_dist=True)
-    )
-    # KL(N(m, v) ‖ N(0, 1)) = (m² + v − log v − 1) / 2, Kingma & Welling 2014, appendix B.
-    kl = (mean**2 + variance - np.log(variance) - 1) / 2
-    return Posterior(np.asarray(latent), kl.mean(axis=0), mean.var(axis=0))
-
-
-def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> bool:
-    """Warn of a posterior collapse: the embedding says (nearly) nothing about the cells.
-
-    That is so if no dimension is active, or the whole embedding holds less than 0.1 nat a cell.
-    """
-    total = float(posterior.kl.sum())
-    collapsed = posterior.active == 0 or total < 0.1
-    if collapsed:
-        gain = progress.elbo_validation[0] - min(progress.elbo_validation)
-        job.warn(
-            f"the posterior collapsed: {posterior.active} of {len(posterior.kl)} dimensions are "
-            f"active, the embedding holds {total:.3f} nats a cell (KL from the prior), and the "
-            f"validation loss fell by {gain / abs(progress.elbo_validation[0]):.1%} in "
-            f"{progress.epochs} epochs; distances in this embedding are noise"
-        )
-    return collapsed
-
-
-def metrics_of(posterior: Posterior, progress: Progress) -> dict[str, float]:
-    """Numbers about the fit, for the model's metrics."""
-    best = min(progress.elbo_validation)
-    return {
-        "epochs": progress.epochs,
-        "stopped_early": int(progress.stopped_early),
-        "n_train_cells": progress.n_train,
-        "n_validation_cells": progress.n_validation,
-        "elbo_validation": progress.elbo_validation[-1],
-        "elbo_validation_best": best,
-        "elbo_validation_gain": progress.elbo_validation[0] - best,
-        "n_latent": len(posterior.kl),
-        "active_dimensions": posterior.active,
-        "kl_z": float(posterior.kl.sum()),
-    }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def embed(job: Job, data: MuData) -> Embedding:
     """The mean of MultiVI's joint posterior of each cell."""
     from multiverse.models.multivi.training import Settings, fit, views_of
-    from multiverse.worker.scvi_training import metrics_of, warn_if_collapsed
+    from multiverse.worker.scvi_posterior import metrics_of, warn_if_collapsed
 
     settings = Settings.from_parameters(job.parameters)
     posterior, progress = fit(views_of(job, data, settings), settings, job)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from multiverse.errors import NotApplicable
 from multiverse.worker.preprocess import View, count_views
+from multiverse.worker.scvi_posterior import Posterior, posterior_of
 from multiverse.worker.scvi_training import (
     BATCH,
-    Posterior,
     Progress,
     TrainOptions,
     as_mudata,
-    posterior_of,
     require_cells,
     require_training_memory,
     scvi_session,
