@@ -11,7 +11,7 @@ from multiverse.specs.model import ModelSpec
 #: A key of a setting's schema: its value in trials, such as fewer epochs than a result needs.
 TRIAL = "x-trial"
 #: Tried in turn for numbers; where the default says nothing (null, 0) the last ones are left.
-_FACTORS = (0.5, 0.05, 2)
+_FACTORS = (0.5, 0.02, 2)
 _NUMBERS = (5, 3, 2, 1, 0.5, 0.1)
 
 

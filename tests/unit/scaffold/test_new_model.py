@@ -1,0 +1,70 @@
+"""What ``multiverse new-model`` writes: a whole model, never over something else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from multiverse.cli.main import main
+from multiverse.errors import UsageError
+from multiverse.scaffold import write_model_folder
+from multiverse.scaffold.folder import PLACEHOLDER, template_files
+from multiverse.specs.model import ModelSpec
+from tests.conftest import REPOSITORY
+
+
+def test_the_folder_is_a_model_and_passes_its_own_tests(tmp_path: Path) -> None:
+    folder = write_model_folder("my_model", tmp_path / "deep" / "er")
+    assert ModelSpec.load(folder).image_tag == "my_model:0.1.0"
+    texts = [path.read_text() for path in folder.rglob("*") if path.is_file()]
+    assert len(texts) == len(template_files())
+    assert not any(PLACEHOLDER in text for text in texts)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "6 passed" in done.stdout
+
+
+def test_what_is_written_keeps_to_the_house_style(tmp_path: Path) -> None:
+    folder = write_model_folder("my_model", tmp_path)
+    ruff = [str(Path(sys.executable).with_name("ruff"))]
+    settings = ["--config", str(REPOSITORY / "pyproject.toml"), "--no-cache"]
+    for command in (["check", "--ignore", "S101"], ["format", "--check"]):
+        done = subprocess.run(
+            [*ruff, *command, *settings, str(folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "my_model" / "precious.txt"
+    mine.parent.mkdir()
+    mine.write_text("kept")
+    assert main(["new-model", "my_model", "--into", str(tmp_path)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["my_model"]
+    assert mine.read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["My Model", "../../etc", "", "a.b", "pca", "x" * 65, "'; echo x"])
+def test_names_that_can_be_no_models_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        write_model_folder(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new-model", "mine", "--into", str(tmp_path / "a b")]) == 0
+    printed = capsys.readouterr().out
+    assert f"multiverse check '{tmp_path / 'a b' / 'mine'}'" in printed
+    assert "tests/test_mine.py" in printed
