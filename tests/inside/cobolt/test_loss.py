@@ -136,6 +136,8 @@ def test_batch_terms_can_be_switched_off_one_by_one(intercept: bool, slope: bool
 def test_initial_values() -> None:
     torch.manual_seed(0)
     decoder = Decoder(5000, 10, 2, intercept=True, slope=True)
+    assert decoder.intercept is not None
+    assert decoder.slope is not None
     for values, rows in ((decoder.topics, 10), (decoder.intercept, 2)):
         bound = np.sqrt(6 / (rows + 5000))
         assert values.abs().max().item() <= bound
