@@ -109,7 +109,7 @@ def test_the_benchmark_example_has_every_key() -> None:
 
 
 def test_the_job_of_the_contract_is_one() -> None:
-    (text,) = blocks(DOCS / "contract.md", "json")
+    (text,) = blocks(DOCS / "MODEL_CONTAINER_CONTRACT.md", "json")
     assert JobSpec.model_validate_json(text).model_name == "pca"
 
 
@@ -117,8 +117,14 @@ def test_the_job_of_the_contract_is_one() -> None:
     ("file", "language"),
     [("model.yaml", "yaml"), ("__main__.py", "python"), ("Dockerfile", "dockerfile")],
 )
-def test_the_contract_shows_the_files_of_the_example(file: str, language: str) -> None:
-    assert (EXAMPLE / file).read_text(encoding="utf-8") in blocks(DOCS / "contract.md", language)
+def test_the_guide_shows_the_files_of_the_example(file: str, language: str) -> None:
+    page = DOCS / "ADDING_A_MODEL.md"
+    assert (EXAMPLE / file).read_text(encoding="utf-8") in blocks(page, language)
+
+
+def test_the_guide_shows_the_dockerfile_of_the_model_in_r() -> None:
+    text = (DOCS / "examples" / "r-pca" / "Dockerfile").read_text(encoding="utf-8")
+    assert text in blocks(DOCS / "MODEL_CONTAINERS.md", "dockerfile")
 
 
 def test_the_example_is_a_model() -> None:
@@ -161,7 +167,9 @@ def test_command_lines_parse(page: str, words: list[str]) -> None:
 
 def test_command_lines_are_found() -> None:
     commands = {words[0] for _, words in multiverse_commands()}
-    assert commands >= {"run", "register", "build", "models", "datasets", "runs", "show"}
+    assert commands >= {
+        "run", "register", "build", "models", "datasets", "runs", "show", "check", "new-model",
+    }  # fmt: skip
 
 
 def test_the_map_of_rooms_is_the_one_that_is_held() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,14 +15,14 @@ MORE = Path(__file__).with_name("misbehaviour.py")
 NAME = "careless"
 
 
-def careless_model(folder: Path, needs: str = "{optional: [rna, atac, adt]}") -> ModelSpec:
+def careless_model(folder: Path, needs: str = "optional: [rna, atac, adt]") -> ModelSpec:
     """Its folder, below ``folder``; ``needs`` are its modalities in model.yaml."""
     target = folder / NAME
     shutil.copytree(TEST_MODELS / "naughty", target)
     description = (target / "model.yaml").read_text()
     description = description.replace("name: naughty", f"name: {NAME}")
     description = description.replace("test-naughty", "test-careless")
-    description = description.replace("{optional: [rna, atac, adt]}", needs)
+    description = re.sub(r"(?m)^modalities: .*$", f"modalities: {{{needs}}}", description)
     (target / "model.yaml").write_text(description)
     program = target / "__main__.py"
     own, entry, run = program.read_text().partition('if __name__ == "__main__":')

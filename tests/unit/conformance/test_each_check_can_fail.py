@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from multiverse.conformance import Status
+from multiverse.conformance.bench import Bench
+from multiverse.conformance.output_checks import resources
 from multiverse.conformance.suite import CHECKS
+from multiverse.conformance.tiny_data import TinyData
+from multiverse.conformance.trial import Laboratory
 from multiverse.engines.local import LocalEngine
+from multiverse.runs.record import Usage
 from multiverse.specs.model import ModelSpec
 from tests.unit.conformance.careless import careless_model, check
 
-BOTH = "{required: [rna, atac], optional: [adt]}"
+BOTH = "required: [rna, atac], optional: [adt]"
 #: Check, behaviour that breaks it, and words of what is said.
 BROKEN = [
     ("contract", "nan", "NaN"),
@@ -72,6 +78,26 @@ def test_a_lacking_modality_that_is_not_noticed(tmp_path: Path, behaviour: str, 
     result = check(model, LocalEngine(), behaviour, "lacking modality").result("lacking modality")
     assert result.status is Status.FAILED, result
     assert words in result.happened
+
+
+def test_threads_beyond_the_share_are_found(model: ModelSpec, tmp_path: Path) -> None:
+    """With a real run's record, and CPU time as three busy threads would leave it."""
+    laboratory = Laboratory(
+        LocalEngine(),
+        LocalEngine().prepare(model, build=True, say=lambda _line: None),
+        tmp_path / "runs",
+        time_limit=60,
+        device="cpu",
+    )
+    parameters = {"behaviour": "good", "amount": 8}
+    bench = Bench(model, laboratory, TinyData(tmp_path / "home"), parameters, {}, False)
+    assert resources(bench).status is Status.PASSED
+    usage = Usage(wall_seconds=10, cpu_seconds=30, peak_memory_bytes=10**6)
+    record = bench.usual.record.model_copy(update={"usage": usage})
+    bench.__dict__["usual"] = replace(bench.usual, record=record)
+    answer = resources(bench)
+    assert answer.status is Status.FAILED
+    assert "3.0 cores at once" in answer.happened
 
 
 def test_a_request_to_end_that_is_not_heard(
