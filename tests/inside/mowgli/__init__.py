@@ -1,0 +1,1 @@
+"""The model mowgli with its own library."""
