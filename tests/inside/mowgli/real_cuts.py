@@ -27,7 +27,7 @@ from multiverse.worker.preprocess import (
 from tests.conftest import shared_dataset
 
 Matrix = NDArray[np.float32]
-N_TOP = {"n_top_genes": 50, "n_top_peaks": 60}
+N_TOP = {"n_top_genes": 50, "n_top_peaks": 120}
 #: Few and short: the machine has two cores.
 SHORT: Mapping[str, Any] = {
     "latent_dimensions": 6,
@@ -51,7 +51,7 @@ class Cut:
 
 @cache
 def real_cut(slug: str, n_cells: int = 90) -> Cut:
-    """``n_cells`` random cells with the 300 features of each modality that have most counts.
+    """``n_cells`` random cells with the 600 features of each modality that have most counts.
 
     Cells of at least median depth in every modality: none is empty among so few features.
     """
@@ -64,7 +64,7 @@ def real_cut(slug: str, n_cells: int = 90) -> Cut:
     parts: dict[str, AnnData] = {}
     for name, part in source.mod.items():
         totals = np.asarray(part.X.sum(axis=0)).ravel()
-        features = np.sort(np.argsort(-totals, kind="stable")[:300])
+        features = np.sort(np.argsort(-totals, kind="stable")[:600])
         parts[name] = part[cells, features].copy()
     cut = MuData(parts)
     obs = parts["rna"].obs
