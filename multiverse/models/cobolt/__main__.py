@@ -27,7 +27,7 @@ def embed(job: Job, data: MuData) -> Embedding:
 
     settings = Settings.from_parameters(job.parameters, job.seed)
     device = prepare_torch(job)
-    counts = CellCounts.of(count_views(job, data), job.batch)
+    counts = CellCounts.of(count_views(job, data), job.batch, job.measured)
     # Made on the CPU, so that initial values are the same on every device.
     network = Network(counts.n_features, counts.n_batches, settings)
     job.require_memory(needed_bytes(network, counts, settings), "training Cobolt")
@@ -82,4 +82,4 @@ def _metrics(last: Epoch, latent: Latent) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_model(embed, devices=("cpu", "cuda")))
+    sys.exit(run_model(embed, devices=("cpu", "cuda"), mosaic=True))

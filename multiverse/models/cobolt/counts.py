@@ -39,7 +39,8 @@ class Minibatch:
 class CellCounts:
     """Raw counts per modality (CSR float32, n_cells × n_features), kept sparse.
 
-    ``observed`` is (n_cells, n_modalities): a cell without a count in a modality lacks it.
+    ``observed`` is (n_cells, n_modalities): a cell lacks a modality that it was not measured in,
+    or in which nothing was counted.
     ``batch`` numbers the batch of each cell, from 0.
     """
 
@@ -50,13 +51,25 @@ class CellCounts:
     n_batches: int
 
     @classmethod
-    def of(cls, views: Sequence[View], batch: NDArray[np.str_] | None) -> CellCounts:
+    def of(
+        cls,
+        views: Sequence[View],
+        batch: NDArray[np.str_] | None,
+        measured: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> CellCounts:
         """Counts without the features that no cell has; without batches all cells are in one.
+
+        ``measured`` maps a modality to the cells that were measured in it, (n_cells,); all, where
+        it says nothing.
 
         Raises :class:`NotApplicable` for a modality that fewer than 2 cells have.
         """
         kept = tuple(_counts(view.values) for view in views)
-        observed = np.column_stack([np.diff(part.indptr) > 0 for part in kept])
+        masks = [(measured or {}).get(view.name, True) for view in views]
+        counted = [np.diff(part.indptr) > 0 for part in kept]
+        observed = np.column_stack(
+            [np.logical_and(*both) for both in zip(counted, masks, strict=True)]
+        )
         for view, n_cells in zip(views, observed.sum(axis=0), strict=True):
             if n_cells < MIN_CELLS:
                 raise NotApplicable(

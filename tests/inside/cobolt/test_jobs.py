@@ -194,13 +194,13 @@ def test_all_features_are_kept_on_request(run: Run) -> None:
 
 def irregular() -> MuData:
     """A lone cell in a batch, features without counts, 3 proteins, a mosaic, an empty cell."""
-    data = simulate(120)
+    data = simulate(160)
     parts = {name: data[name].copy() for name in data.mod}
     parts["adt"] = parts["adt"][:, :3].copy()
     for name, lacking in (("rna", range(30)), ("atac", range(30, 60)), ("adt", range(0))):
         counts = parts[name].X.tolil()
         counts[list(lacking)] = 0
-        counts[119] = 0
+        counts[159] = 0
         counts[:, [0]] = 0
         parts[name].X = csr_matrix(counts.tocsr())
     made = MuData(parts)
@@ -225,7 +225,7 @@ def test_irregular_data(tmp_path: Path) -> None:
     metrics = done.metrics["model_metrics"]
     assert metrics["empty_cells"] == 1
     assert metrics["corrected_cells"] == metrics["incomplete_cells"] >= 60
-    np.testing.assert_array_equal(done.latent[119], 0)
+    np.testing.assert_array_equal(done.latent[159], 0)
     assert any("no counts" in warning for warning in done.metrics["warnings"])
 
 
@@ -286,11 +286,14 @@ def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path, data: Path, device:
 def test_too_little_memory_is_said_before_training(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(MEMORY_VARIABLE, str(10**6))
-    done = run_here("cobolt", data, tmp_path / "out", parameters=SHORT)
+    """16 million weights need 256 MB with their gradients and moments, and libraries 400."""
+    monkeypatch.setenv(MEMORY_VARIABLE, str(500 * 1024**2))
+    wide = {**SHORT, "hidden_dims": [4000, 4000]}
+    done = run_here("cobolt", data, tmp_path / "wide", parameters=wide)
     assert done.code == 1
-    assert "training Cobolt needs about" in done.last_line
+    assert "training Cobolt needs about 0.6 GiB" in done.last_line
     assert not done.files.epochs.exists()
+    assert run_here("cobolt", data, tmp_path / "narrow", parameters=SHORT).code == 0
 
 
 @pytest.mark.data
