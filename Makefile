@@ -1,6 +1,6 @@
 # Thin: every target is one script or one command. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run-all test lint lock build-all clean
+.PHONY: help setup run-all test lint lock licences build-all clean
 
 accelerator = $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
 
@@ -27,6 +27,9 @@ build-%: setup ## the image of one model: build-pca
 
 lock: ## all locks: host, shared stack, models
 	@scripts/lock
+
+licences: setup ## docs/licences.md, from what the locks install
+	@scripts/licences
 
 clean: ## what setup and the checks made; results stay
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

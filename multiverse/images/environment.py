@@ -107,11 +107,7 @@ def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -
     started = time.monotonic()
     if folder.exists():
         shutil.rmtree(folder)
-    settings = PipSettings.of_host()
-    python = _python_of(folder)
-    _uv(["venv", "--no-project", "--python", interpreter.path, str(folder)], settings, model)
-    install = ["pip", "sync", "--python", str(python), "--require-hashes", "--compile-bytecode"]
-    _install(install, settings, model)
+    _install(model.requirements, folder, interpreter, ["--compile-bytecode"])
     seconds = time.monotonic() - started
     record = {"model": model.name, "python": interpreter.version, "seconds": round(seconds, 1)}
     # Written aside and renamed: a marker that exists is whole.
@@ -176,26 +172,39 @@ def _find_python(say: Say) -> _Interpreter:
     return _Interpreter(path, asked.stdout.strip())
 
 
-def _install(command: Sequence[str], settings: PipSettings, model: ModelSpec) -> None:
-    """Install the lock. PyTorch's own index is asked second, and only if the lock needs it.
+def make_environment(lock: Path, folder: Path, *, compiled: bool = True) -> Path:
+    """An environment with just what a lock names, in a new ``folder``; returns its Python.
+
+    Raises :class:`BuildError` without Python 3.11, or when uv fails.
+    """
+    options = ["--compile-bytecode"] if compiled else []
+    _install(lock, folder, _find_python(_unsaid), options)
+    return _python_of(folder)
+
+
+def _install(lock: Path, folder: Path, interpreter: _Interpreter, options: Sequence[str]) -> None:
+    """Make an environment. PyTorch's own index is asked second, and only if the lock needs it.
 
     The host's settings may know a folder of wheels and no way to the internet.
     """
-    arguments = [*command, *settings.uv_arguments(), str(model.requirements)]
+    settings = PipSettings.of_host()
+    _uv(["venv", "--no-project", "--python", interpreter.path, str(folder)], settings, lock)
+    install = ["pip", "sync", "--python", str(_python_of(folder)), "--require-hashes"]
+    arguments = [*install, *options, *settings.uv_arguments(), str(lock)]
     try:
-        _uv(arguments, settings, model)
+        _uv(arguments, settings, lock)
     except BuildError:
-        if settings.no_index or not needs_pytorch_index(model.requirements):
+        if settings.no_index or not needs_pytorch_index(lock):
             raise
-        _uv([*arguments, "--index", PYTORCH_INDEX], settings, model)
+        _uv([*arguments, "--index", PYTORCH_INDEX], settings, lock)
 
 
-def _uv(arguments: Sequence[str], settings: PipSettings, model: ModelSpec) -> None:
+def _uv(arguments: Sequence[str], settings: PipSettings, lock: Path) -> None:
     done = _run(arguments, settings)
     if done.returncode != 0:
         lines = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-20:])
         raise BuildError(
-            f"the environment of {model.name} could not be made; uv says:\n{lines}",
+            f"the environment of {lock.parent.name} could not be made; uv says:\n{lines}",
             remedy="check the network and pip's settings (pip config list), then run again",
         )
 

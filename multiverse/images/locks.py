@@ -10,7 +10,7 @@ from pathlib import Path
 #: Where PyTorch publishes its wheels without CUDA, which are on no other public index.
 PYTORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)===?([^\s;\\=]+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 

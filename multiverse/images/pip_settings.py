@@ -12,7 +12,7 @@ import configparser
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -176,4 +176,6 @@ def _ca_bundle(cert: str | None, environ: Mapping[str, str]) -> Path | None:
 
 
 if __name__ == "__main__":
-    print(*PipSettings.of_host().uv_arguments(), sep="\n")  # noqa: T201
+    # For locking, see scripts/lock.
+    settings = replace(PipSettings.of_host(), extra_index_urls=())
+    print(*settings.uv_arguments(), sep="\n")  # noqa: T201
