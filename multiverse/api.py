@@ -144,6 +144,7 @@ def _dataset(entry: DatasetEntry, say: Say) -> RegisteredDataset:
         modality_names=entry.modalities,
         layer=entry.layer,
         intersect=entry.intersect,
+        mosaic=entry.mosaic,
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
     )
     before = _registered(_slug(entry))
@@ -180,7 +181,8 @@ def register(
         Its name from now on; made from the file's name if not given.
     options, settings
         :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
-        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``, …).
+        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``,
+        ``mosaic``, …).
 
     Raises
     ------

@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from multiverse.cli.terminal import plain_table, print_json, print_table, safe, say
 from multiverse.registry.datasets import list_datasets
+from multiverse.specs.dataset import DatasetRecord
 
 
 def main(arguments: Namespace) -> int:
@@ -21,7 +22,7 @@ def main(arguments: Namespace) -> int:
     )
     for dataset in found:
         record = dataset.record
-        parts = ", ".join(f"{name} {part.n_vars:,}" for name, part in record.modalities.items())
+        parts = ", ".join(_modality(record, name) for name in record.modalities)
         table.add_row(
             safe(record.slug, "bold"),
             f"{record.n_obs:,}",
@@ -32,6 +33,13 @@ def main(arguments: Namespace) -> int:
         )
     print_table(table)
     return 0
+
+
+def _modality(record: DatasetRecord, name: str) -> str:
+    """``adt 14 (in 1,500 cells)``: its features, and its cells where not all have it."""
+    features = f"{name} {record.modalities[name].n_vars:,}"
+    lacking = record.lacking.get(name)
+    return f"{features} (in {record.n_obs - lacking:,} cells)" if lacking else features
 
 
 def _column(key: str | None, count: int | None) -> str:

@@ -114,8 +114,14 @@ def _registration(parser: argparse.ArgumentParser) -> None:
         help="which modality is rna, atac or adt, such as prot=adt",
     )
     group.add_argument("--layer", metavar="NAME", help="layer with the raw counts")
-    group.add_argument(
+    unpaired = group.add_mutually_exclusive_group()
+    unpaired.add_argument(
         "--intersect", action="store_true", help="keep only cells that all modalities have"
+    )
+    unpaired.add_argument(
+        "--mosaic",
+        action="store_true",
+        help="keep cells that lack a modality too, for models that can take them",
     )
 
 

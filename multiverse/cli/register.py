@@ -18,6 +18,7 @@ def main(arguments: Namespace) -> int:
         modality_names=pairs(arguments.modality, "--modality"),
         layer=arguments.layer,
         intersect=arguments.intersect,
+        mosaic=arguments.mosaic,
         replace=arguments.replace,
     )
     dataset = register(arguments.input, slug=arguments.slug, options=options, say=say)

@@ -120,6 +120,7 @@ def reading(arguments: Namespace) -> dict[str, Any]:
         "modalities": pairs(arguments.modality, "--modality"),
         "layer": arguments.layer,
         "intersect": arguments.intersect,
+        "mosaic": arguments.mosaic,
     }
     return {name: value for name, value in content.items() if value}
 

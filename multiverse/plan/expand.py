@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from multiverse.errors import Problem, UsageError
+from multiverse.plan.applicable import obstacle
 from multiverse.plan.job import Job, Limits, NotPlanned, Plan
 from multiverse.plan.settings import resolve
 from multiverse.registry.models import unknown_model
@@ -78,10 +79,10 @@ def expand(
     lacking: dict[tuple[str, str], NotPlanned] = {}
     for dataset in datasets:
         for variant in variants:
-            missing = variant.model.yaml.modalities.missing(tuple(dataset.modalities))
-            if missing:
+            reason = obstacle(dataset, variant.model)
+            if reason is not None:
                 pair = (dataset.slug, variant.model.name)
-                lacking[pair] = NotPlanned(*pair, _lack(dataset, missing))
+                lacking[pair] = NotPlanned(*pair, reason)
             else:
                 jobs += _jobs(dataset, variant)
     if not jobs:
@@ -101,11 +102,6 @@ def _check_distinct(datasets: Sequence[DatasetRecord]) -> None:
                 f"{dataset.fingerprint[:16]})",
                 remedy="Leave one of them out.",
             )
-
-
-def _lack(dataset: DatasetRecord, missing: Sequence[str]) -> str:
-    has = ", ".join(dataset.modalities)
-    return f"needs {' and '.join(missing)}, but {dataset.slug} has {has} only"
 
 
 def _jobs(dataset: DatasetRecord, variant: _Variant) -> Iterator[Job]:

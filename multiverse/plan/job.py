@@ -126,7 +126,7 @@ class Job:
 
 @dataclass(frozen=True)
 class NotPlanned:
-    """A pair that makes no sense: the dataset lacks what the model needs."""
+    """A pair that makes no sense: the dataset, or some of its cells, lack what the model needs."""
 
     dataset: str
     model: str

@@ -67,20 +67,33 @@ class CanonicalFile:
             del self._file["mod"][modality]
             raise
 
-    def write_tables(self, obs: pd.DataFrame, features: Mapping[str, pd.DataFrame]) -> None:
-        """Everything but the counts. ``features`` is in the order of the modalities."""
+    def write_tables(
+        self,
+        obs: pd.DataFrame,
+        features: Mapping[str, pd.DataFrame],
+        measured: Mapping[str, np.ndarray],
+    ) -> None:
+        """Everything but the counts. ``features`` is in the order of the modalities.
+
+        ``measured`` says which cells of ``obs`` each modality has, (n_cells,): its rows, in order.
+        """
         for modality, var in features.items():
             group = self._file["mod"][modality]
-            write_elem(group, "obs", obs)
+            write_elem(group, "obs", obs[measured[modality]])
             write_elem(group, "var", var)
             _write_empty(group, "obsm", "varm", "obsp", "varp", "layers", "uns")
             _mark(group, "anndata")
-        self._write_shared(obs, features)
+        self._write_shared(obs, features, measured)
         self._file["mod"].attrs["mod-order"] = list(features)
         self._file.attrs["axis"] = 0
         _mark(self._file, "MuData")
 
-    def _write_shared(self, obs: pd.DataFrame, features: Mapping[str, pd.DataFrame]) -> None:
+    def _write_shared(
+        self,
+        obs: pd.DataFrame,
+        features: Mapping[str, pd.DataFrame],
+        measured: Mapping[str, np.ndarray],
+    ) -> None:
         names = np.concatenate([var.index.to_numpy() for var in features.values()])
         write_elem(self._file, "obs", obs)
         write_elem(self._file, "var", pd.DataFrame(index=pd.Index(names, dtype=object)))
@@ -90,12 +103,10 @@ class CanonicalFile:
             members[modality] = np.zeros((len(names), 1), dtype=bool)
             members[modality][start : start + len(var)] = True
             start += len(var)
-        everywhere = {modality: np.ones((len(obs), 1), dtype=bool) for modality in features}
-        write_elem(self._file, "obsm", everywhere)
+        cells = {modality: measured[modality].reshape(-1, 1) for modality in features}
+        write_elem(self._file, "obsm", cells)
         write_elem(self._file, "varm", members)
-        write_elem(
-            self._file, "obsmap", {name: _positions(is_in) for name, is_in in everywhere.items()}
-        )
+        write_elem(self._file, "obsmap", {name: _positions(is_in) for name, is_in in cells.items()})
         write_elem(
             self._file, "varmap", {name: _positions(is_in) for name, is_in in members.items()}
         )

@@ -36,16 +36,27 @@ class Columns:
 def join_tables(shared: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The columns of all modalities beside the shared ones, as ``rna:column``.
 
-    All tables have the kept cells in order. A modality's copy of a shared column is left out.
+    All tables have the kept cells in order, a modality's only those that it has: of the others
+    its columns say nothing. A modality's copy of a shared column is left out.
     """
     joined = dict(shared.items())
     for name, table in tables.items():
+        known = shared if len(table) == len(shared) else shared.loc[table.index]
         for column, values in table.items():
             full = f"{name}:{column}"
-            copy = column in shared and _equal(shared[str(column)], values)
+            copy = column in shared and _equal(known[str(column)], values)
             if full not in joined and not copy:
-                joined[full] = values
+                joined[full] = _spread(values, shared.index)
     return pd.DataFrame(joined, index=shared.index)
+
+
+def _spread(values: pd.Series, cells: pd.Index) -> pd.Series:
+    """The values of all cells, missing where there are none; whole numbers stay whole."""
+    if len(values) == len(cells):
+        return values
+    if values.dtype.kind in "iub":
+        values = values.convert_dtypes()
+    return values.reindex(cells)
 
 
 def choose_columns(
@@ -92,12 +103,15 @@ def _find(
             f"There is no {what} column {key!r} in obs{suggestion(key, map(str, table.columns))}",
             remedy=f"The columns are: {', '.join(map(str, table.columns)) or 'none at all'}",
         )
-    if any(not _equal(table[found[0]], table[other]) for other in found[1:]):
-        raise DatasetError(
-            f"The {what} column {key!r} differs between {' and '.join(found)}",
-            remedy=f"Say which one is meant: {' or '.join(found)}",
-        )
-    return table.drop(columns=found[1:]).rename(columns={found[0]: key}), key
+    values = as_text(table[found[0]])
+    for other in (as_text(table[name]) for name in found[1:]):
+        if (values.notna() & other.notna() & (values != other)).any():
+            raise DatasetError(
+                f"The {what} column {key!r} differs between {' and '.join(found)}",
+                remedy=f"Say which one is meant: {' or '.join(found)}",
+            )
+        values = values.where(values.notna(), other)
+    return table.drop(columns=found).assign(**{key: values}), key
 
 
 def _batches(values: pd.Series, key: str) -> pd.Series:

@@ -41,11 +41,12 @@ def data_fingerprint(
     batches: pd.Series | None,
     features: Mapping[str, pd.DataFrame],
     counts: Mapping[str, str],
+    measured: Mapping[str, np.ndarray],
 ) -> str:
     """What a model sees: names of cells, batches, and each modality's features and counts.
 
     The order in which the source lists modalities does not matter; the name of the batch column
-    does not either.
+    does not either. ``measured`` says which cells each modality has, (n_cells,).
     """
     parts = [texts_sha256(cells), "" if batches is None else texts_sha256(batches)]
     for modality in sorted(counts):
@@ -53,6 +54,8 @@ def data_fingerprint(
         parts += [modality, texts_sha256(table.index), counts[modality]]
         for column in sorted(table.columns):
             parts += [column, texts_sha256(table[column])]
+        if not measured[modality].all():  # absent otherwise: complete data keep their fingerprint
+            parts += ["measured", texts_sha256(cells[measured[modality]])]
     return _combined(parts)
 
 

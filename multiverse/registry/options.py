@@ -6,12 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from multiverse.errors import UsageError
 from multiverse.specs.dataset import MODALITIES
 
 #: Counts up when registration starts to make something else of the same source and options.
 REGISTRATION_FORMAT = 1
+
+
+class Unpaired(StrEnum):
+    """What becomes of cells that were not measured in every modality."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,9 @@ class RegistrationOptions:
         ``var["feature_types"]``, or ``X`` for an ``.h5ad`` as a whole.
     intersect
         Keep the cells that all modalities have, where the source has others too.
+    mosaic
+        Keep every cell, also those that were not measured in every modality; a missing
+        measurement stays missing. Excludes ``intersect``.
     layer
         The layer that holds raw counts; without it ``X``, ``layers["counts"]`` and ``raw`` are
         tried in this order.
@@ -43,6 +55,7 @@ class RegistrationOptions:
     unlabelled: tuple[str, ...] = ()
     modality_names: Mapping[str, str] = field(default_factory=dict)
     intersect: bool = False
+    mosaic: bool = False
     layer: str | None = None
     replace: bool = False
 
@@ -54,6 +67,11 @@ class RegistrationOptions:
                     f"{new!r} is not a modality that models know",
                     remedy=f"Use one of {', '.join(MODALITIES)}, as in --modality old=rna",
                 )
+        if self.intersect and self.mosaic:
+            raise UsageError(
+                "intersect drops the cells that lack a modality, mosaic keeps them: both can't be",
+                remedy="Choose one of --intersect and --mosaic.",
+            )
         if self.label_key is not None and self.label_key == self.batch_key:
             raise UsageError(
                 f"{self.label_key!r} can't be both the batch and the label column: models see "
@@ -66,9 +84,16 @@ class RegistrationOptions:
                 remedy="Name the column with --label-key.",
             )
 
+    @property
+    def unpaired(self) -> Unpaired:
+        """What becomes of cells that lack a modality."""
+        if self.intersect:
+            return Unpaired.DROP
+        return Unpaired.KEEP if self.mosaic else Unpaired.REFUSE
+
     def sha256(self) -> str:
         """The hash of everything here that can change what is registered."""
-        content = {
+        content: dict[str, object] = {
             "format": REGISTRATION_FORMAT,
             "batch_key": self.batch_key,
             "label_key": self.label_key,
@@ -77,6 +102,8 @@ class RegistrationOptions:
             "intersect": self.intersect,
             "layer": self.layer,
         }
+        if self.mosaic:  # left out otherwise: registrations made before it existed keep their hash
+            content["mosaic"] = True
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

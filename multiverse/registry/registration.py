@@ -110,7 +110,7 @@ class Registration:
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
-            intersect=options.intersect,
+            options.unpaired,
         )
         columns = choose_columns(
             _all_columns(layout, alignment),
@@ -144,7 +144,7 @@ class Registration:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])
             written = unique_across(written)
             features = {name: part.features for name, part in written.items()}
-            file.write_tables(columns.visible(alignment.cells), features)
+            file.write_tables(columns.visible(alignment.cells), features, alignment.measured)
         scratch.rmdir()
         return written
 
@@ -165,10 +165,13 @@ class Registration:
         )
         return DatasetRecord(
             slug=self.origin.slug,
-            fingerprint=data_fingerprint(alignment.cells, columns.batches, features, counts),
+            fingerprint=data_fingerprint(
+                alignment.cells, columns.batches, features, counts, alignment.measured
+            ),
             labels_fingerprint=None if answers is None else labels_fingerprint(answers),
             n_obs=len(alignment.cells),
             modalities={name: part.counts.summary for name, part in written.items()},
+            groups=alignment.groups,
             batch_key=columns.batch_key,
             n_batches=None if columns.batches is None else int(columns.batches.nunique()),
             label_key=columns.label_key,

@@ -63,7 +63,13 @@ class DatasetEntry(_Frozen):
     unlabelled: tuple[str, ...] = ()
     modalities: dict[str, str] = Field(default_factory=dict)
     layer: str | None = None
-    intersect: bool = False
+    intersect: bool = Field(
+        default=False, description="keep only the cells that all modalities have"
+    )
+    mosaic: bool = Field(
+        default=False,
+        description="keep the cells that lack a modality too, for models that can take them",
+    )
 
     @staticmethod
     def is_slug(text: str) -> bool:
@@ -80,6 +86,8 @@ class DatasetEntry(_Frozen):
                 f"{', '.join(sorted(settings))}: said when a file is registered, so this entry "
                 "needs a path"
             )
+        if self.intersect and self.mosaic:
+            raise ValueError("intersect drops the cells that lack a modality, mosaic keeps them")
         return self
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Collection
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from multiverse.specs.cell_groups import CellGroup
 from multiverse.specs.names import Slug
 
 #: The modalities that models know, by the names they know them.
@@ -35,6 +38,11 @@ class DatasetRecord(_Frozen):
     labels_fingerprint: str | None = None
     n_obs: int = Field(ge=1, description="cells")
     modalities: dict[str, ModalitySummary] = Field(min_length=1)
+    groups: tuple[CellGroup, ...] = Field(
+        default=(),
+        description="of a mosaic: how many cells were measured in which modalities; empty where "
+        "every cell was measured in every modality",
+    )
     batch_key: str | None = None
     n_batches: int | None = None
     label_key: str | None = None
@@ -46,3 +54,28 @@ class DatasetRecord(_Frozen):
     registered_at: str
     multiverse_version: str
     notes: tuple[str, ...] = Field(default=(), description="what a user should know")
+
+    @model_validator(mode="after")
+    def _groups_add_up(self) -> DatasetRecord:
+        if not self.groups:
+            return self
+        if sum(group.n_cells for group in self.groups) != self.n_obs:
+            raise ValueError(f"the groups of cells do not add up to {self.n_obs:,}")
+        if {name for group in self.groups for name in group.modalities} != set(self.modalities):
+            raise ValueError("the groups of cells have other modalities than the dataset")
+        return self
+
+    @property
+    def lacking(self) -> dict[str, int]:
+        """Modality → how many cells were not measured in it; only where there are such cells."""
+        counts = {
+            name: sum(group.n_cells for group in self.groups if name not in group.modalities)
+            for name in self.modalities
+        }
+        return {name: number for name, number in counts.items() if number}
+
+    def n_outside(self, modalities: Collection[str]) -> int:
+        """How many cells were measured in none of these modalities."""
+        return sum(
+            group.n_cells for group in self.groups if not {*group.modalities} & {*modalities}
+        )

@@ -82,6 +82,11 @@ class ModelYaml(_Frozen):
     modalities: ModalityNeeds
     uses_labels: bool = False
     batch_term: bool = Field(default=False, description="uses the batch column to correct")
+    mosaic: bool = Field(
+        default=False,
+        description="can use cells that were not measured in every modality; without it, a "
+        "dataset with such cells in a modality that the model uses is not applicable",
+    )
     parameters: dict[str, JsonValue] = Field(default_factory=_no_settings)
     preprocessing: dict[str, JsonValue] = Field(default_factory=_no_settings)
     resources: Resources = Resources()

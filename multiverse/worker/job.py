@@ -42,6 +42,11 @@ class Job:
     ``batch`` holds the name of each cell's batch (n_cells, strings), or None if the dataset
     has no batch column. ``threads`` is the share of the CPU that the engine gave to the job,
     ``memory_limit`` its memory in bytes, None where that is not known.
+
+    ``measured`` maps each modality to a mask (n_cells,) of the cells that were measured in it.
+    All are true but for a model that takes a mosaic (``run_model(embed, mosaic=True)``): there
+    the data have an empty row for a cell that was not measured, and only the mask tells it from
+    a measured cell in which nothing was counted.
     """
 
     spec: JobSpec
@@ -51,6 +56,7 @@ class Job:
     epochs: EpochLog
     memory_limit: int | None = None
     notes: Notes = field(default_factory=Notes)
+    measured: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> Mapping[str, Any]:

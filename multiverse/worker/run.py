@@ -35,7 +35,9 @@ class _Terminated(BaseException):
     """SIGTERM came. No Exception, so that no model can swallow it."""
 
 
-def run_model(embed: EmbedFunction, *, devices: Sequence[str] = ("cpu",)) -> int:
+def run_model(
+    embed: EmbedFunction, *, devices: Sequence[str] = ("cpu",), mosaic: bool = False
+) -> int:
     """Run one job with a model's function, and return the exit status of the process.
 
     Parameters
@@ -45,6 +47,10 @@ def run_model(embed: EmbedFunction, *, devices: Sequence[str] = ("cpu",)) -> int
     devices
         The kinds of device the function can use: ``cpu``, ``cuda``. A job that asks for another
         one fails; it is never run on the CPU instead.
+    mosaic
+        Whether the function can use cells that lack a modality (``mosaic: true`` in
+        ``model.yaml``): their rows are empty, and ``job.measured`` says which they are. Otherwise
+        a job with such cells is not applicable.
 
     Returns
     -------
@@ -54,19 +60,26 @@ def run_model(embed: EmbedFunction, *, devices: Sequence[str] = ("cpu",)) -> int
     paths = ContainerPaths.from_environment()
     try:
         with run_log(paths.output.log) as log:
-            return _guarded(embed, devices, paths, log)
+            return _guarded(_Model(embed, devices, mosaic), paths, log)
     except OSError as error:
         print(f"ERROR the output folder can't be used: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_FAILED
 
 
-def _guarded(
-    embed: EmbedFunction, devices: Sequence[str], paths: ContainerPaths, log: Logger
-) -> int:
+@dataclass(frozen=True)
+class _Model:
+    """A model's function and what it can do."""
+
+    embed: EmbedFunction
+    devices: Sequence[str]
+    mosaic: bool
+
+
+def _guarded(model: _Model, paths: ContainerPaths, log: Logger) -> int:
     """Run the job and turn whatever ends it into an exit status and a last line of the log."""
     try:
         with _sigterm_raises(), writable_caches():
-            _run(embed, devices, paths, log)
+            _run(model, paths, log)
     except NotApplicable as reason:
         line = " ".join(str(reason).split())
         write_text(paths.output.reason, line + "\n")
@@ -97,13 +110,13 @@ class _Result:
     seconds: float
 
 
-def _run(embed: EmbedFunction, devices: Sequence[str], paths: ContainerPaths, log: Logger) -> None:
-    spec = _read_spec(paths, devices)
+def _run(model: _Model, paths: ContainerPaths, log: Logger) -> None:
+    spec = _read_spec(paths, model.devices)
     started = time.monotonic()
     log.info(
         "%s %s on %s, seed %d", spec.model_name, spec.model_version, spec.dataset_name, spec.seed
     )
-    given = read_input(paths.data, spec)
+    given = read_input(paths.data, spec, mosaic=model.mosaic)
     cells = given.cells
     job = Job(
         spec=spec,
@@ -112,9 +125,10 @@ def _run(embed: EmbedFunction, devices: Sequence[str], paths: ContainerPaths, lo
         log=log,
         epochs=EpochLog(paths.output.epochs, log),
         memory_limit=memory_limit(),
+        measured=given.measured,
     )
     _describe(given, job)
-    result = _embed(embed, job, given)
+    result = _embed(model.embed, job, given)
     latent = check_latent(result.embedding.latent, len(cells))
     write_embedding(paths.output.embeddings, latent, cells)
     write_metrics(
@@ -149,7 +163,9 @@ def _read_spec(paths: ContainerPaths, devices: Sequence[str]) -> JobSpec:
 
 def _describe(given: Input, job: Job) -> None:
     for name, part in given.data.mod.items():
-        job.log.info("%s: %s cells, %s features", name, f"{part.n_obs:,}", f"{part.n_vars:,}")
+        measured = int(given.measured[name].sum())
+        cells = f"{part.n_obs:,}" if measured == part.n_obs else f"{measured:,} of {part.n_obs:,}"
+        job.log.info("%s: %s cells, %s features", name, cells, f"{part.n_vars:,}")
     if job.batch is not None:
         job.log.info("batch column %r: %d batches", job.spec.batch_key, len(set(job.batch)))
     job.log.info("device %s, %d threads", job.device, job.threads)
@@ -174,6 +190,7 @@ def _settings(job: Job, n_cells: int) -> dict[str, Any]:
         "device": job.device,
         "threads": job.threads,
         "n_cells": n_cells,
+        "measured_cells": {name: int(mask.sum()) for name, mask in job.measured.items()},
         "used": dict(job.notes.used),
     }
 

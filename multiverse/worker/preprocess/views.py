@@ -2,6 +2,9 @@
 
 All families select the same features by the same settings; they differ in what is done to the
 values that remain. A setting that a model does not declare has its default of ``DEFAULTS``.
+
+In a mosaic a modality is judged and transformed by the cells that were measured in it alone: a
+cell that was not is no cell with zeros. Its row in the view is empty (``job.measured`` says which).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from multiverse.errors import DatasetError, NotApplicable
+from multiverse.worker.mosaic import spread_rows
 from multiverse.worker.preprocess.accessibility import tfidf, variable_peaks
 from multiverse.worker.preprocess.counts import as_counts, seen_features
 from multiverse.worker.preprocess.expression import log_normalise
@@ -89,7 +93,9 @@ def _views(job: Job, data: MuData, transforms: Mapping[str, Transform]) -> list[
     settings = {**DEFAULTS, **job.preprocessing}
     views = []
     for name in job.spec.modalities:
-        view = _view(name, data[name], settings, job.batch, transforms[name])
+        measured = job.measured.get(name, np.ones(data.n_obs, dtype=bool))
+        cells = _Cells(measured, job.batch)
+        view = _view(name, data[name], settings, cells, transforms[name])
         if view is None:
             job.warn(f"{name} is left out: no feature varies between cells")
         else:
@@ -101,20 +107,50 @@ def _views(job: Job, data: MuData, transforms: Mapping[str, Transform]) -> list[
     return views
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """Which cells a modality was measured in, and the batch of every cell; both (n_cells,)."""
+
+    measured: NDArray[np.bool_]
+    all_batches: NDArray[np.str_] | None
+
+    @property
+    def batch(self) -> NDArray[np.str_] | None:
+        """The batch of each measured cell."""
+        return None if self.all_batches is None else self.all_batches[self.measured]
+
+    def counts(self, matrix: Any) -> csr_matrix:
+        """The rows of the measured cells."""
+        counts = as_counts(matrix)
+        return counts if self.measured.all() else counts[self.measured]
+
+    def spread(self, values: Any) -> Any:
+        """Values of the measured cells as rows of all cells; the others are zero."""
+        if self.measured.all():
+            return values
+        if not isinstance(values, np.ndarray):
+            return spread_rows(values, self.measured)
+        rows = np.zeros((len(self.measured), values.shape[1]), dtype=values.dtype)
+        rows[self.measured] = values
+        return rows
+
+
 def _view(
-    name: str, part: Any, settings: Settings, batch: NDArray[np.str_] | None, transform: Transform
+    name: str, part: Any, settings: Settings, cells: _Cells, transform: Transform
 ) -> View | None:
-    counts = as_counts(part.X)
+    counts = cells.counts(part.X)
+    if counts.shape[0] < 2:  # a mosaic: one cell alone has this modality
+        return None
     kept = np.flatnonzero(seen_features(counts, _least_cells(name, settings, counts.shape[0])))
     seen = counts[:, kept]
-    chosen = np.flatnonzero(CHOICES[name](seen, settings, batch))
+    chosen = np.flatnonzero(CHOICES[name](seen, settings, cells.batch))
     if not len(chosen):
         return None
     values = transform(seen, chosen, settings)
     if not _varies(values):
         return None
     names = part.var_names.to_numpy()[kept[chosen]]
-    return View(name, values, tuple(str(feature) for feature in names))
+    return View(name, cells.spread(values), tuple(str(feature) for feature in names))
 
 
 def _least_cells(name: str, settings: Settings, n_cells: int) -> int:

@@ -110,10 +110,13 @@ def test_modalities_with_other_cells_are_refused(tmp_path: Path) -> None:
 
     with h5py.File(path, "a") as file:
         del file["mod/adt"]
-        anndata.io.write_elem(file, "mod/adt", data["adt"][:29].copy())
+        other = data["adt"].copy()
+        other.obs_names = ["stranger", *other.obs_names[1:]]
+        anndata.io.write_elem(file, "mod/adt", other)
     spec: JobSpec = write_job(tmp_path, modalities=("rna", "adt"))
-    with pytest.raises(DatasetError, match="modality adt does not have the same cells"):
-        read_input(path, spec)
+    for mosaic in (False, True):
+        with pytest.raises(DatasetError, match="modality adt does not have the same cells"):
+            read_input(path, spec, mosaic=mosaic)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

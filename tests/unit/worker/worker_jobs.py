@@ -145,7 +145,8 @@ def run_here(
     module = importlib.import_module(f"multiverse.models.{model}.__main__")
     places = {"MULTIVERSE_INPUT": str(data), "MULTIVERSE_OUTPUT": str(folder)}
     with mock.patch.dict(os.environ, places):
-        code = run_model(module.embed, devices=("cpu", "cuda"))
+        mosaic = ModelSpec.load(MODELS / model).yaml.mosaic
+        code = run_model(module.embed, devices=("cpu", "cuda"), mosaic=mosaic)
     files = OutputFiles(folder)
     return Finished(code, files.log.read_text(), files, data)
 
