@@ -137,13 +137,29 @@ def test_a_second_build_changes_nothing(docker: DockerCli, pca: BuiltImage) -> N
     assert again.seconds < 20
 
 
-def test_models_share_their_layers(docker: DockerCli, pca: BuiltImage) -> None:
-    mofa = build_model(ModelSpec.load(PACKAGE / "models" / "mofa"), say=print)
+@pytest.mark.parametrize(
+    ("name", "stack", "library"),
+    [
+        ("pca", "base", "sklearn"),
+        ("mofa", "base", "mofapy2"),
+        ("cobolt", "torch", "torch"),
+        ("mowgli", "torch", "mowgli.models"),
+        ("multivi", "scvi", "scvi.model"),
+        ("totalvi", "scvi", "scvi.model"),
+    ],
+)
+def test_a_model_shares_the_layers_of_its_stack(
+    docker: DockerCli, name: str, stack: str, library: str
+) -> None:
+    built = build_model(ModelSpec.load(PACKAGE / "models" / name), say=print)
+    parent = layers(docker, f"multiverse-{stack}:1.0.0")
     base = layers(docker, "multiverse-base:1.0.0")
 
-    assert layers(docker, pca.tag)[: len(base)] == base
-    assert layers(docker, mofa.tag)[: len(base)] == base
-    in_container(docker, mofa.tag, ["python", "-c", "import mofapy2"])
+    assert parent[: len(base)] == base
+    assert layers(docker, built.tag)[: len(parent)] == parent
+    # What was trimmed away is not needed: the library is imported as a job would.
+    code = f"import multiverse.worker.caches as c\nwith c.writable_caches():\n import {library}"
+    in_container(docker, built.tag, ["python", "-c", code])
 
 
 BUILD_PCA = """

@@ -5,6 +5,7 @@ One entry of the CI matrix a model: ``pytest tests/engine/test_smoke.py -k total
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from scipy import sparse
 
 import multiverse
 from multiverse.api import Request, run_benchmark
+from multiverse.images.docker_cli import find_docker
 from multiverse.runner.execute import RunOptions
 from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import BenchmarkSource
@@ -59,6 +61,33 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("smoke") / "cells.h5mu"
     MuData(parts).write_h5mu(path)
     return path
+
+
+#: Prints whatever an image should not hold; runs inside it, as root so that nothing is hidden.
+SEARCH = """
+cd /opt/multiverse/env/lib/python3.11/site-packages
+ls -d nvidia* cuda* cupy* triton* tensorboard* aiohttp* torch/include torch/test 2>/dev/null
+find . -type d -name tests ! -path './numpy/*'
+find / -xdev -name '*.a' ! -path '/proc/*' ! -path '/usr/lib/python3*'
+find /root/.cache /var/cache/apt /var/lib/apt/lists -type f 2>/dev/null
+for command in gcc g++ cc c++ clang ld make rustc nvcc; do command -v "$command"; done
+true
+"""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_image_holds_nothing_that_a_job_can_not_use(name: str) -> None:
+    docker_or_skip()
+    docker = find_docker()
+    command = ["run", "--rm", "--network", "none", "--user", "0", "--entrypoint", "sh"]
+    found = subprocess.run(
+        [str(docker.path), *command, f"multiverse-{name}:1.0.0", "-c", SEARCH],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=docker.environ,
+    )
+    assert found.stdout == ""
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from multiverse.errors import BuildError
+from multiverse.images import environment
+from multiverse.images.accelerator import for_device
 from multiverse.images.environment import MARKER, LockedEnvironment, prepare_environment
 from multiverse.specs.model import ModelSpec
 
@@ -26,7 +28,7 @@ modalities: {optional: [rna]}
 
 def make_wheel(folder: Path, version: str) -> str:
     """A wheel of the package ``tiny``; returns its line in a lock."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     wheel = folder / f"tiny-{version}-py3-none-any.whl"
     info = f"tiny-{version}.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -173,3 +175,48 @@ def test_a_machine_without_the_python_is_told_so(
     with pytest.raises(BuildError, match=r"no Python 3\.11") as caught:
         prepare(model, tmp_path)
     assert "--engine docker" in str(caught.value.remedy)
+
+
+def test_models_with_one_lock_share_one_environment(model: ModelSpec, tmp_path: Path) -> None:
+    other = model.folder.with_name("other")
+    shutil.copytree(model.folder, other)
+    text = (other / "model.yaml").read_text()
+    (other / "model.yaml").write_text(text.replace("name: mine", "name: other"))
+
+    first, second = prepare(model, tmp_path), prepare(ModelSpec.load(other), tmp_path)
+    assert first.folder == second.folder
+    assert first.sdk != second.sdk
+    assert first.lock_hash != second.lock_hash
+
+
+def test_the_cuda_variant_has_an_environment_of_its_own(model: ModelSpec, tmp_path: Path) -> None:
+    (model.folder / "model.yaml").write_text(MODEL_YAML + "resources: {gpu: optional}\n")
+    lock = make_wheel(tmp_path / "wheels", "2.0")
+    (model.folder / "requirements-cuda.txt").write_text(lock)
+    model = ModelSpec.load(model.folder)
+
+    cpu, cuda = prepare(model, tmp_path), prepare(for_device(model, "cuda:0"), tmp_path)
+    assert run_model(cpu) == "ran with 1.0\n"
+    assert run_model(cuda) == "ran with 2.0\n"
+    assert cpu.lock_hash != cuda.lock_hash
+
+
+@pytest.mark.parametrize("on_the_host", [True, False])
+def test_a_cpu_build_comes_from_the_host_or_else_from_pytorchs_index(
+    on_the_host: bool, model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host knows an index without it; PyTorch's own is a folder here."""
+    index = tmp_path / "pytorch" / "tiny"
+    line = make_wheel(tmp_path / "wheels" if on_the_host else index, "3.0+cpu")
+    (model.folder / "requirements.txt").write_text(line)
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "nothing").as_uri())
+    if on_the_host:
+        monkeypatch.setattr(environment, "PYTORCH_INDEX", (tmp_path / "absent").as_uri())
+    else:
+        name = "tiny-3.0+cpu-py3-none-any.whl"
+        (index / "index.html").write_text(f'<a href="{name.replace("+", "%2B")}">{name}</a>')
+        monkeypatch.setattr(environment, "PYTORCH_INDEX", index.parent.as_uri())
+
+    assert run_model(prepare(model, tmp_path)) == "ran with 3.0+cpu\n"

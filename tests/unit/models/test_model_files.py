@@ -12,6 +12,7 @@ import multiverse
 from multiverse.images.locks import PYTORCH_INDEX, read_pins
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.yaml_file import YamlFile
+from tests.conftest import REPOSITORY
 
 FOLDER = Path(multiverse.__file__).parent / "models"
 OWN = ["pca", "mofa", "multivi", "totalvi", "mowgli", "cobolt"]
@@ -56,6 +57,11 @@ def is_bounded(setting: dict[str, object]) -> bool:
 
 def test_every_model_there_is_is_tested() -> None:
     assert sorted(OWN) == sorted(path.parent.name for path in FOLDER.glob("*/model.yaml"))
+
+
+def test_every_model_has_its_entry_in_the_ci_matrix() -> None:
+    workflow = YamlFile(REPOSITORY / ".github" / "workflows" / "test.yml").content
+    assert workflow["jobs"]["image"]["strategy"]["matrix"]["model"] == OWN
 
 
 @pytest.mark.parametrize("name", OWN)
