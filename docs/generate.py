@@ -114,7 +114,8 @@ def signature(action: argparse.Action) -> str:
 
 def models_page() -> str:
     """Every model: its prose of ``docs/models/``, and its facts and settings of ``model.yaml``."""
-    parts = [(DOCS / "models" / "intro.md").read_text(encoding="utf-8")]
+    intro = (DOCS / "models" / "intro.md").read_text(encoding="utf-8")
+    parts = [intro.replace("](../", "](")]  # the page lies one folder higher
     parts += [model_section(ModelSpec.load(MODELS / name)) for name in MODEL_ORDER]
     return "\n".join(parts)
 
