@@ -21,6 +21,7 @@ from multiverse.specs.model import ModelSpec
 from multiverse.worker.preprocess import View
 from tests.unit.worker.worker_jobs import (
     MODELS,
+    THREADS,
     Finished,
     neighbour_purity,
     run_builtin,
@@ -104,20 +105,18 @@ def test_the_same_seed_gives_the_same_bits(run: Callable[..., Finished], seed: i
     assert not np.array_equal(one.latent, other.latent)
 
 
-def test_another_process_gives_the_same_bits(data: Path, tmp_path: Path) -> None:
-    runs = [
-        run_builtin(
-            "mowgli",
-            data,
-            tmp_path / name,
-            parameters=SHORT,
-            preprocessing=FEW,
-            modalities=("rna", "adt"),
-        )
-        for name in ("one", "two")
-    ]
-    assert [done.code for done in runs] == [0, 0], runs[0].output
-    assert np.array_equal(runs[0].latent, runs[1].latent)
+def test_another_process_gives_the_same_bits(
+    run: Callable[..., Finished],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = run_builtin(
+        "mowgli", data, tmp_path, parameters=SHORT, preprocessing=FEW, modalities=("rna", "adt")
+    )
+    assert other.code == 0, other.output
+    monkeypatch.setenv("OMP_NUM_THREADS", THREADS["OMP_NUM_THREADS"])
+    assert np.array_equal(run().latent, other.latent)
 
 
 @pytest.mark.parametrize(
@@ -313,14 +312,14 @@ from multiverse.worker.preprocess import View
 
 
 def test_memory_formula_bounds_what_is_used(tmp_path: Path) -> None:
-    """Peak of a process of its own; neither less than used nor more than twice as much."""
+    """Peak of a process of its own; neither less than used nor more than half as much again."""
     settings = {**DEFAULTS, "max_iter": 1, "max_iter_inner": 8}
     program = (
         f"{MEASURE}"
         f"settings = Settings.from_parameters({settings!r})\n"
         "random = np.random.default_rng(0)\n"
-        "views = [View(n, random.random((3000, p), dtype=np.float32), tuple(map(str, range(p))))"
-        " for n, p in (('rna', 400), ('adt', 40))]\n"
+        "views = [View(n, random.random((8000, p), dtype=np.float32), tuple(map(str, range(p))))"
+        " for n, p in (('rna', 150), ('adt', 20))]\n"
         "data, _ = library_data(views)\n"
         "model = Factorisation(**settings.for_class(['rna', 'adt']), use_mod_weight=True)\n"
         "model.fit(data, lambda n, l: None, device=torch.device('cpu'), dtype=torch.float32,"
@@ -331,4 +330,4 @@ def test_memory_formula_bounds_what_is_used(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     peak, promised = map(int, done.stdout.split())
-    assert peak <= promised <= 2 * peak
+    assert peak <= promised <= 1.5 * peak
