@@ -37,6 +37,11 @@ THREAD_VARIABLES = (
 )  # fmt: skip
 
 
+#: A thread of OpenMP that waits gives its core away. By default it spins, and two jobs on the
+#: same cores, or one with a share of a core, then train ten times slower.
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
 @dataclass(frozen=True)
 class PreparedJob:
     """A job that can start: with its dataset's file, its runtime and its identity."""
@@ -158,6 +163,7 @@ class Attempts:
             },
             environment={
                 **dict.fromkeys(THREAD_VARIABLES, str(prepared.threads)),
+                **WAITING,
                 MEMORY_VARIABLE: str(limits.memory),
             },
             echo=echo,

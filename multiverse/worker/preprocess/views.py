@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
 
 from multiverse.errors import DatasetError, NotApplicable
 from multiverse.worker.mosaic import spread_rows
@@ -84,6 +84,8 @@ def count_views(job: Job, data: MuData) -> list[View]:
     Settings and errors as :func:`gaussian_views`; raises :class:`DatasetError` for counts that
     are negative or not whole.
     """
+    for name in job.spec.modalities:
+        _require_counts(data[name].X, name)
     return _views(job, data, dict.fromkeys(("rna", "atac", "adt"), _raw))
 
 
@@ -214,13 +216,16 @@ def _clr_non_negative(
 
 def _raw(counts: csr_matrix, chosen: Columns, settings: Settings) -> csr_matrix:
     del settings
-    values = counts.data
+    return counts[:, chosen]
+
+
+def _require_counts(matrix: Any, name: str) -> None:
+    values = np.asarray(matrix.data if issparse(matrix) else matrix)
     if (values < 0).any() or not np.array_equal(values, np.rint(values)):
         raise DatasetError(
-            "a likelihood of counts needs whole, non-negative numbers, and the input has others",
+            f"a likelihood of counts needs whole, non-negative numbers, and {name} has others",
             remedy="Register raw counts, not normalised values.",
         )
-    return counts[:, chosen]
 
 
 def _varies(values: csr_matrix | NDArray[np.float32]) -> bool:
