@@ -74,7 +74,7 @@ def memory_bytes(views: Sequence[View], settings: Settings) -> int:
     mofapy2 holds four of them at its peak: the data as given, centred, weighted by the noise, and
     their expectation (10,000 × 7,000 in double precision took 2.2 GB).
     """
-    values = sum(view.values.shape[0] * view.values.shape[1] for view in views)
+    values = sum(int(view.values.shape[0]) * int(view.values.shape[1]) for view in views)
     return 4 * (4 if settings.use_float32 else 8) * values
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix
 
 from multiverse.errors import DatasetError, NotApplicable
 from multiverse.worker.mosaic import spread_rows
@@ -220,7 +220,7 @@ def _raw(counts: csr_matrix, chosen: Columns, settings: Settings) -> csr_matrix:
 
 
 def _require_counts(matrix: Any, name: str) -> None:
-    values = np.asarray(matrix.data if issparse(matrix) else matrix)
+    values = as_counts(matrix).data
     if (values < 0).any() or not np.array_equal(values, np.rint(values)):
         raise DatasetError(
             f"a likelihood of counts needs whole, non-negative numbers, and {name} has others",
