@@ -169,17 +169,19 @@ def _quiet(names: Sequence[str]) -> Iterator[None]:
             logger.propagate, logger.handlers = propagate, handlers
 
 
-def require_training_memory(job: Job, module: Any, counts: MuData, batch_size: int) -> None:
+def require_training_memory(
+    job: Job, module: Any, counts: MuData, batch_size: int, *, dense_arrays: int
+) -> None:
     """Check the job's memory before training, by what training must hold.
 
     bytes = 700 MiB (Python, torch, scvi-tools) + 3 × the counts (as read, selected, and a copy
     in flight) + 16 × parameters (value, gradient, two moments of Adam, 4 bytes each)
-    + 4 × 26 × minibatch × features (dense arrays alive at once in a step). The first and the last
-    factor were measured with both models, 200 to 24,000 features and minibatches of 128 to 512.
+    + 4 × ``dense_arrays`` × minibatch × features. ``dense_arrays`` is how many arrays of that
+    shape are alive at once in a training step; it is measured for each likelihood.
     """
     n_parameters = sum(parameter.numel() for parameter in module.parameters())
     held = sum(_bytes(part.X) for part in counts.mod.values())
-    step = 4 * 26 * min(batch_size, counts.n_obs) * counts.n_vars
+    step = 4 * dense_arrays * min(batch_size, counts.n_obs) * counts.n_vars
     needed = 700 * MEBI + 3 * held + 16 * n_parameters + step
     job.record(n_parameters=n_parameters, memory_estimate_mib=round(needed / MEBI))
     job.require_memory(

@@ -17,7 +17,8 @@ from multiverse.specs.model import ModelSpec
 from tests.unit.worker.worker_jobs import MODELS, Finished, run_builtin, run_here, simulate
 
 Run = Callable[..., Finished]
-SHORT = {"max_epochs": 3}
+#: At the default learning rate three steps would hardly show.
+SHORT = {"max_epochs": 3, "lr": 0.003}
 #: For every declared parameter another value, whose effect three epochs show.
 CHANGES: list[dict[str, Any]] = [
     {"n_latent": 5},
@@ -35,7 +36,7 @@ CHANGES: list[dict[str, Any]] = [
     {"encode_covariates": True},
     {"use_adt": True},
     {"max_epochs": 2},
-    {"lr": 0.01},
+    {"lr": 0.0001},
     {"weight_decay": 0.9},
     {"batch_size": 20},
     {"n_epochs_kl_warmup": 0},
@@ -135,8 +136,8 @@ def test_early_stopping_and_its_patience(run: Run) -> None:
     [
         ({"n_top_peaks": 50}, ("atac", 50)),
         ({"n_top_genes": 40}, ("rna", 40)),
-        ({"min_peak_share": 1.0}, ("atac", None)),
-        ({"min_cells": 55}, ("rna", None)),
+        ({"min_peak_share": 0.6}, ("atac", None)),
+        ({"min_cells": 35}, ("rna", None)),
     ],
 )
 def test_preprocessing_changes_the_features(

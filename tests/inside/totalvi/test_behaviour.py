@@ -122,7 +122,7 @@ def test_parameters_change_the_result(usual: Finished, run: Run, change: dict[st
 
 
 def test_early_stopping_and_its_patience(run: Run) -> None:
-    rates = {"lr": 0.05, "max_epochs": 40, "early_stopping_patience": 1}
+    rates = {"lr": 0.01, "max_epochs": 40, "early_stopping_patience": 1}
     stopped = run(name="stopped", parameters=rates).metrics["model_metrics"]
     assert stopped["stopped_early"] == 1
     n_more = run(name="patient", parameters={**rates, "early_stopping_patience": 8})
