@@ -18,7 +18,7 @@ from multiverse.specs.benchmark import BenchmarkSource
 
 @dataclass(frozen=True)
 class Judged:
-    """One run: agreement with the labels, mixing of the batches (if there are any), cost."""
+    """One run: agreement with the labels, mixing of the batches (if there are any)."""
 
     case: str
     model: str
@@ -27,7 +27,6 @@ class Judged:
     nmi: float
     purity: float
     mixing: float | None
-    wall_seconds: float
     peak_memory_mib: float | None
     warnings: tuple[str, ...]
 
@@ -75,7 +74,6 @@ def judge(case: Case, run: Run) -> Judged:
         seed=record.seed,
         **kept.plain(),
         mixing=mixing,
-        wall_seconds=round(record.usage.wall_seconds, 1),
         peak_memory_mib=None if memory is None else round(memory / 2**20),
         warnings=record.warnings,
     )

@@ -63,7 +63,7 @@ def _judge_model(case: Case, model: str, options: argparse.Namespace) -> list[Ju
             case,
             [model],
             options.output,
-            seeds=options.seeds,
+            seeds=options.seeds if MODELS[model].seeded else options.seeds[:1],
             engine=options.engine,
             listener=progress,
         )

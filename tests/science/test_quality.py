@@ -39,7 +39,7 @@ def fresh(case: Case, model: str, folder: Path) -> Judged:
 def test_label_agreement_is_what_was_recorded(case: Case, model: str, tmp_path: Path) -> None:
     judged = fresh(case, model, tmp_path)
     before = recorded(case.slug, model)
-    assert {run["seed"] for run in before} >= {0, 1, 2}
+    assert {run["seed"] for run in before} >= ({0, 1, 2} if MODELS[model].seeded else {0})
     for name, tolerance in TOLERANCE.items():
         worst = min(run[name] for run in before)
         assert getattr(judged, name) >= worst - tolerance, (name, judged, before)
