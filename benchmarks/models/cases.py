@@ -105,7 +105,9 @@ MODELS: dict[str, Settings] = {
         {"max_epochs": 40, "lr": 1e-3}, {"n_top_peaks": 5000}, frozenset({"rna", "atac"})
     ),
     "totalvi": Settings({"max_epochs": 50}, {"n_top_genes": 1500}, frozenset({"rna", "adt"})),
-    "mowgli": Settings({"max_iter": 10}, {"n_top_genes": 300, "n_top_peaks": 300}),
+    "mowgli": Settings(
+        {"max_iter": 3, "max_iter_inner": 100}, {"n_top_genes": 200, "n_top_peaks": 400}
+    ),
     "cobolt": Settings({"max_epochs": 40}, {"n_top_genes": 1500, "n_top_peaks": 3000}),
 }
 

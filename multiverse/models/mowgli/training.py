@@ -62,8 +62,7 @@ def usable_views(views: Sequence[View], job: Job) -> list[View]:
 def train(views: Sequence[View], settings: Settings, job: Job, device: torch.device) -> Fit:
     """Fit Mowgli; every outer iteration is reported as an epoch, live.
 
-    Raises :class:`LossNotFinite`, and :class:`NotApplicable` if all features of a modality
-    have the same profile, so that there is no cost to transport between them.
+    Raises :class:`LossNotFinite`.
     """
     data, unseen = library_data(views)
     for name, count in unseen.items():
