@@ -30,5 +30,6 @@ def main(arguments: Namespace) -> int:
     for note in record.notes:
         out.print(safe(f"  note: {note}", "yellow"))
     out.print(safe(f"  fingerprint {record.fingerprint}", "dim"))
-    out.print(safe(f"run it: multiverse run --models pca mofa --dataset {record.slug}", "dim"))
+    models = "cobolt" if record.groups else "pca mofa"  # what can take a mosaic
+    out.print(safe(f"run it: multiverse run --models {models} --dataset {record.slug}", "dim"))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from mudata import MuData
 from scipy.sparse import csr_matrix
 
+from multiverse.api import Request, run_benchmark
+from multiverse.cli.main import main
 from multiverse.contract import CellNames
 from multiverse.errors import DatasetError, UsageError
 from multiverse.registry import matrix
-from multiverse.registry.datasets import RegisteredDataset
+from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.registration import RegistrationOptions, register
+from multiverse.specs.benchmark import BenchmarkSource
 from multiverse.specs.cell_groups import CellGroup
 from tests.unit.registry.registry_sources import (
     cells,
@@ -229,6 +233,41 @@ def test_repeated_cells_are_refused(tmp_path: Path) -> None:
 def test_both_options_contradict_each_other() -> None:
     with pytest.raises(UsageError, match="intersect drops"):
         RegistrationOptions(mosaic=True, intersect=True).check()
+
+
+def test_the_commands_say_which_cells_lack_what(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(write(with_proteins(cells().index[:9]), tmp_path / "a.h5mu"))
+    assert main(["register", source]) == 3
+    assert "--mosaic" in capsys.readouterr().err
+    assert main(["register", source, "--mosaic", "--slug", "small"]) == 0
+    said = capsys.readouterr().out
+    assert "note: a mosaic: 3 of 12 cells have no adt" in said
+    assert "--models cobolt --dataset small" in said
+    assert main(["datasets"]) == 0
+    assert "rna 7, adt 3 (in 9 cells)" in capsys.readouterr().out
+    assert main(["datasets", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["groups"] == [
+        {"modalities": ["rna", "adt"], "n_cells": 9},
+        {"modalities": ["rna"], "n_cells": 3},
+    ]
+    with pytest.raises(SystemExit, match="2"):
+        main(["register", source, "--mosaic", "--intersect"])
+
+
+def test_a_benchmark_registers_a_mosaic_and_starts_nothing_that_can_not_use_it(
+    tmp_path: Path,
+) -> None:
+    source = write(with_proteins(cells().index[:9]), tmp_path / "a.h5mu")
+    entry = {"path": str(source), "mosaic": True}
+    benchmark = BenchmarkSource.of({"datasets": [entry], "models": ["pca", "totalvi"]})
+    request = Request(benchmark, tmp_path / "results", engine="local")
+    with pytest.raises(UsageError, match="pca: 3 of 12 cells lack adt, and pca needs every"):
+        run_benchmark(request)
+    assert not (tmp_path / "results").exists()
+    assert find_dataset("a").record.lacking == {"adt": 3}
 
 
 def test_what_modalities_say_of_their_cells_is_joined(tmp_path: Path) -> None:
