@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from multiverse.errors import BuildError, MultiverseError
+from multiverse.engines.docker import DockerEngine
+from multiverse.engines.protocol import model_for
+from multiverse.errors import BuildError, ImageMissing, MultiverseError
 from multiverse.images.build import BuiltImage, build_model, build_models, labels
 from multiverse.images.docker_cli import DockerCli, find_docker
+from multiverse.images.locks import PYTORCH_INDEX
 from multiverse.images.sdk import PACKAGE
 from multiverse.specs.model import ModelSpec
 
@@ -248,6 +251,41 @@ def contains(docker: DockerCli, tag: str, needle: bytes) -> bool:
             tail = block[-len(needle) :]
     assert saved.returncode == 0
     return found
+
+
+def test_a_gpu_job_asks_for_the_cuda_image_and_says_how_to_build_it(
+    docker: DockerCli, tmp_path: Path
+) -> None:
+    folder = tmp_path / "absent"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("ARG ACCELERATOR\n")
+    (folder / "requirements-cuda.txt").write_text("torch===2.13.0\n")
+    text = MODEL_YAML.format(name="absent") + "resources: {gpu: optional}\n"
+    (folder / "model.yaml").write_text(text)
+    model = model_for(ModelSpec.load(folder), "cuda:0")
+
+    with pytest.raises(ImageMissing, match=r"multiverse-trial-absent:1\.0\.0-cuda") as caught:
+        DockerEngine().prepare(model, build=False, say=print)
+    assert "multiverse build absent --accelerator cuda" in str(caught.value.remedy)
+
+
+def test_pytorchs_own_index_is_asked_second(docker: DockerCli, tmp_path: Path) -> None:
+    """Without any network both fail; the second try is seen to be made."""
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(f"torch==99.0+cpu --hash=sha256:{'0' * 64}\n")
+    script = PACKAGE / "images" / "install-environment.sh"
+    mounts = ["-v", f"{script}:/install.sh:ro", "-v", f"{lock}:/lock.txt:ro"]
+    command = ["run", "--rm", "--network", "none", "-e", "PIP_RETRIES=0", *mounts]
+    done = subprocess.run(
+        [str(docker.path), *command, "multiverse-base:1.0.0", "sh", "/install.sh", "/lock.txt"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=docker.environ,
+    )
+    assert done.returncode != 0
+    assert "Trying PyTorch's own index" in done.stderr
+    assert PYTORCH_INDEX in done.stdout + done.stderr
 
 
 def test_a_failing_build_shows_its_reason(docker: DockerCli, tmp_path: Path) -> None:
