@@ -23,6 +23,12 @@ COLLAPSES = {("mop_snareseq_2k", "multivi")}
 pytestmark = [pytest.mark.data, pytest.mark.timeout(1200)]
 
 
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One results folder: what one test has run another need not run again."""
+    return tmp_path_factory.mktemp("science")
+
+
 def recorded(case: str, model: str) -> list[dict[str, Any]]:
     return [run for run in RECORDED["runs"] if (run["case"], run["model"]) == (case, model)]
 
@@ -36,8 +42,8 @@ def fresh(case: Case, model: str, folder: Path) -> Judged:
 @pytest.mark.parametrize(
     ("case", "model"), [pytest.param(c, m, id=f"{c.slug}-{m}") for c, m in applicable()]
 )
-def test_label_agreement_is_what_was_recorded(case: Case, model: str, tmp_path: Path) -> None:
-    judged = fresh(case, model, tmp_path)
+def test_label_agreement_is_what_was_recorded(case: Case, model: str, results: Path) -> None:
+    judged = fresh(case, model, results)
     before = recorded(case.slug, model)
     assert {run["seed"] for run in before} >= ({0, 1, 2} if MODELS[model].seeded else {0})
     for name, tolerance in TOLERANCE.items():
@@ -74,12 +80,12 @@ def test_recorded_settings_are_those_of_today() -> None:
 
 
 @pytest.mark.parametrize("model", ["totalvi", "cobolt"])
-def test_batch_terms_mix_the_batches(model: str, tmp_path: Path) -> None:
+def test_batch_terms_mix_the_batches(model: str, results: Path) -> None:
     case = CASES["pbmc_citeseq_2batch"]
     shared_dataset(case.slug)
     mixing = {}
     for batch in (True, False):
-        (run,) = run_models(case, [model], tmp_path / str(batch), batch=batch)
+        (run,) = run_models(case, [model], results, batch=batch)
         mixing[batch] = judge(case, run).mixing
     with_term, without = mixing[True], mixing[False]
     assert with_term is not None
