@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +16,23 @@ if TYPE_CHECKING:
 #: A dimension is active if its posterior mean varies more than this between cells
 #: (Burda, Grosse, Salakhutdinov 2016, arXiv 1509.00519, section 5).
 ACTIVE_VARIANCE = 0.01
+#: What tells two equally frequent kinds of cells apart, in nats.
+TWO_KINDS = math.log(2)
 
 
 @dataclass(frozen=True)
 class Posterior:
     """The approximate posterior of every cell, in the order of the input.
 
-    ``latent`` (n_cells, n_latent) is the embedding. ``kl`` and ``variance`` (n_latent,) are each
-    dimension's divergence from the standard normal prior, in nats, averaged over the cells, and
-    the variance of the posterior mean between cells.
+    ``latent`` (n_cells, n_latent) is the embedding. For each dimension (n_latent,), in nats:
+    ``kl`` is its divergence from the standard normal prior, averaged over the cells, and
+    ``information`` the most that it can tell about which cell it belongs to. ``variance`` is that
+    of the posterior mean between cells.
     """
 
     latent: NDArray[np.float32]
     kl: NDArray[np.float64]
+    information: NDArray[np.float64]
     variance: NDArray[np.float64]
 
     @property
@@ -35,33 +40,45 @@ class Posterior:
         """How many dimensions carry information about the cell."""
         return int((self.variance > ACTIVE_VARIANCE).sum())
 
+    @classmethod
+    def of_gaussians(cls, latent: Any, mean: Any, variance: Any) -> Posterior:
+        """From the mean and variance (n_cells, n_latent) of each cell's independent Gaussians.
+
+        KL(N(m, v) ‖ N(0, 1)) = (m² + v − log v − 1) / 2 (Kingma & Welling 2014, appendix B).
+        The information is H(z) − H(z | cell), and H(z) is at most that of a Gaussian with the
+        variance of z over all cells (Cover & Thomas 2006, theorem 8.6.5): hence at most
+        log(Var m + E v) / 2 − E[log v] / 2.
+        """
+        m, v = np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+        kl = (m**2 + v - np.log(v) - 1) / 2
+        spread = m.var(axis=0)
+        information = (np.log(spread + v.mean(axis=0)) - np.log(v).mean(axis=0)) / 2
+        return cls(np.asarray(latent), kl.mean(axis=0), information, spread)
+
 
 def posterior_of(model: Any) -> Posterior:
-    """The trained model's embedding, and how far each dimension is from the prior."""
+    """The trained model's embedding, and how much it says."""
     latent = model.get_latent_representation()
-    mean, variance = (
-        np.asarray(part, dtype=np.float64)
-        for part in model.get_latent_representation(return_dist=True)
-    )
-    # KL(N(m, v) ‖ N(0, 1)) = (m² + v − log v − 1) / 2, Kingma & Welling 2014, appendix B.
-    kl = (mean**2 + variance - np.log(variance) - 1) / 2
-    return Posterior(np.asarray(latent), kl.mean(axis=0), mean.var(axis=0))
+    return Posterior.of_gaussians(latent, *model.get_latent_representation(return_dist=True))
 
 
 def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> bool:
     """Warn of a posterior collapse: the embedding says (nearly) nothing about the cells.
 
-    That is so if no dimension is active, or the whole embedding holds less than 0.1 nat a cell.
-    Too few epochs, or too low a learning rate, look the same.
+    That is so if it holds too little information to tell two equally frequent kinds of cells
+    apart. Too few epochs, or too low a learning rate, look the same. The validation loss may fall
+    a lot all the same, because the decoders learn the mean of every feature.
     """
-    total = float(posterior.kl.sum())
-    collapsed = posterior.active == 0 or total < 0.1
+    told = float(posterior.information.sum())
+    collapsed = told < TWO_KINDS
     if collapsed:
         job.warn(
-            f"the posterior collapsed to the prior: {posterior.active} of {len(posterior.kl)} "
-            f"dimensions are active, the embedding holds {total:.3f} nats a cell (KL), and the "
-            f"validation loss fell by {progress.gain:.1%} in {progress.epochs} epochs; cells "
-            f"differ by less than the model is unsure of each"
+            f"the posterior collapsed: the embedding tells at most {told:.2f} nats about a cell "
+            f"(two kinds of cells take {TWO_KINDS:.2f}), {posterior.active} of "
+            f"{len(posterior.kl)} dimensions are active, the KL divergence is "
+            f"{posterior.kl.sum():.2f} nats and the validation loss fell by {progress.gain:.1%} in "
+            f"{progress.epochs} epochs. More epochs or a higher learning rate may help; on weak "
+            "data nothing does."
         )
     return collapsed
 
@@ -79,4 +96,5 @@ def metrics_of(posterior: Posterior, progress: Progress) -> dict[str, float]:
         "n_latent": len(posterior.kl),
         "active_dimensions": posterior.active,
         "kl_z": float(posterior.kl.sum()),
+        "information": float(posterior.information.sum()),
     }

@@ -36,10 +36,7 @@ def view(name: str, values: Any) -> View:
 
 
 def posterior(mean: Any, variance: Any) -> Posterior:
-    """As ``posterior_of`` makes it from a model."""
-    means, variances = np.asarray(mean, dtype=float), np.asarray(variance, dtype=float)
-    kl = (means**2 + variances - np.log(variances) - 1) / 2
-    return Posterior(means.astype(np.float32), kl.mean(axis=0), means.var(axis=0))
+    return Posterior.of_gaussians(np.asarray(mean, dtype=np.float32), mean, variance)
 
 
 PROGRESS = Progress(3, False, 9, 1, (100.0, 99.0, 99.5))
@@ -177,13 +174,29 @@ def test_a_posterior_at_the_prior_is_called_collapsed(tmp_path: Path) -> None:
     assert warn_if_collapsed(job, silent, PROGRESS)
     (line,) = job.notes.warnings
     assert "0 of 3 dimensions are active" in line
+    assert "tells at most 0.00 nats about a cell (two kinds of cells take 0.69)" in line
     assert "fell by 1.0% in 3 epochs" in line
+
+
+def test_a_certain_posterior_that_is_the_same_for_every_cell_tells_nothing(tmp_path: Path) -> None:
+    """Its KL divergence is large: what a network looks like that was hardly trained."""
+    random = np.random.default_rng(0)
+    same = posterior(random.normal(0, 0.02, size=(50, 6)), np.full((50, 6), 0.04))
+    assert same.kl.sum() > 6
+    assert warn_if_collapsed(make_job(tmp_path, ("rna",)), same, PROGRESS)
+
+
+def test_information_bounds_what_two_kinds_of_cells_need() -> None:
+    """Two well separated kinds are log 2 nats; the bound must not be below that."""
+    mean = np.repeat([[-2.0], [2.0]], 50, axis=0)
+    assert posterior(mean, np.full((100, 1), 0.1)).information.sum() > np.log(2)
 
 
 def test_metrics_tell_the_divergence_of_a_known_gaussian() -> None:
     """KL(N(1, 1) ‖ N(0, 1)) is half a nat."""
     metrics = metrics_of(posterior([[1.0], [-1.0]], [[1.0], [1.0]]), PROGRESS)
     assert metrics["kl_z"] == pytest.approx(0.5)
+    assert metrics["information"] == pytest.approx(np.log(2) / 2)
     assert metrics["active_dimensions"] == 1
     assert metrics["elbo_validation_gain"] == pytest.approx(0.01)
     assert metrics["elbo_validation"] == 99.5
