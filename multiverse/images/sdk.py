@@ -24,9 +24,10 @@ SOURCES_LABEL = "multiverse.sources"
 #: What every model gets, relative to the package.
 SDK_PARTS = ("__init__.py", "errors.py", "py.typed", "contract", "worker", "models/__init__.py")
 
-_SKIPPED_FOLDERS = frozenset({"__pycache__"})
+#: What stands in a model's folder for its author, not for the model.
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "tests"})
 _SKIPPED_SUFFIXES = frozenset({".pyc", ".pyo", ".in"})
-_SKIPPED_FILES = frozenset({"Dockerfile"})
+_SKIPPED_FILES = frozenset({"Dockerfile", "README.md"})
 
 
 def sdk_files(model: ModelSpec | None) -> Mapping[PurePosixPath, Path]:

@@ -26,12 +26,15 @@ def outside(tmp_path: Path) -> ModelSpec:
     folder = tmp_path / "mine"
     (folder / "parts" / "__pycache__").mkdir(parents=True)
     (folder / ".git").mkdir()
+    (folder / "tests").mkdir()
     for name in [
         "__main__.py",
         "parts/__init__.py",
         "parts/__pycache__/x.pyc",
         ".git/config",
         ".env",
+        "README.md",
+        "tests/test_mine.py",
         "Dockerfile",
         "requirements.in",
         "requirements.txt",
