@@ -11,6 +11,8 @@ import multiverse
 from multiverse.api import Request, run_benchmark
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
+from multiverse.images.environment import prepare_environment
+from multiverse.registry.home import cache
 from multiverse.registry.models import find_models
 from multiverse.results import Results, Run
 from multiverse.runner.execute import RunOptions
@@ -29,11 +31,20 @@ def _naughty_image() -> None:
     build_models(list(find_models(["naughty"], [TEST_MODELS]).values()), say=lambda _line: None)
 
 
+@pytest.fixture(scope="session")
+def _naughty_environment() -> None:
+    """The misbehaving model's environment, so that no test waits for it while a clock runs."""
+    (model,) = find_models(["naughty"], [TEST_MODELS]).values()
+    prepare_environment(model, cache=cache(), say=lambda _line: None)
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine in turn; every test of the shared suite runs on all of them."""
     if request.param == "docker":
         request.getfixturevalue("_naughty_image")
+    else:
+        request.getfixturevalue("_naughty_environment")
     return choose_engine(request.param, lambda _line: None)
 
 
