@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,17 @@ class Epochs:
     parameter: str
     few: int
     more: int
+    fixed: dict[str, int] = field(default_factory=dict)
 
 
 EPOCHS: dict[str, Epochs | None] = {
     "pca": None,
-    "mofa": Epochs("max_iterations", 3, 13),
+    "mofa": Epochs("max_iterations", 3, 8),
     "multivi": Epochs("max_epochs", 1, 4),
     "totalvi": Epochs("max_epochs", 1, 4),
-    "mowgli": Epochs("max_iter", 1, 3),
+    # An outer iteration has up to 400 steps, so that here a step stands for an epoch: one for W
+    # and one for H.
+    "mowgli": Epochs("max_iter_inner", 5, 20, {"max_iter": 1}),
     "cobolt": Epochs("max_epochs", 1, 4),
 }
 
@@ -88,7 +91,7 @@ def _measure(model: str, n_cells: int, options: argparse.Namespace) -> Cost:
         runs = _run(model, path, [{}], options)
         seconds = None
     else:
-        sets = [{epochs.parameter: number} for number in (epochs.few, epochs.more)]
+        sets = [{**epochs.fixed, epochs.parameter: number} for number in (epochs.few, epochs.more)]
         runs = _run(model, path, sets, options)
         walls = {run.record.parameters[epochs.parameter]: _wall(run) for run in runs}
         seconds = (walls[epochs.more] - walls[epochs.few]) / (epochs.more - epochs.few)
