@@ -17,9 +17,6 @@ RECORDED: dict[str, Any] = json.loads(RESULT.read_text())
 #: A fresh run of seed 0 may be this much below the worst recorded seed: another processor rounds
 #: otherwise, and training amplifies that.
 TOLERANCE = {"ari": 0.12, "nmi": 0.10, "purity": 0.05}
-#: Known not to reach the single modalities, whoever calls the library: see benchmarks/models.
-COLLAPSES = {("mop_snareseq_2k", "multivi")}
-
 pytestmark = [pytest.mark.data, pytest.mark.timeout(1200)]
 
 
@@ -49,19 +46,17 @@ def test_label_agreement_is_what_was_recorded(case: Case, model: str, results: P
     for name, tolerance in TOLERANCE.items():
         worst = min(run[name] for run in before)
         assert getattr(judged, name) >= worst - tolerance, (name, judged, before)
-    _is_no_trivial_embedding(case, model, judged)
+    _is_no_trivial_embedding(case, judged)
 
 
-def _is_no_trivial_embedding(case: Case, model: str, judged: Judged) -> None:
+def _is_no_trivial_embedding(case: Case, judged: Judged) -> None:
     """Well above chance, and above the worse of the two single-modality PCAs."""
     baselines = RECORDED["baselines"][case.slug]
-    if (case.slug, model) in COLLAPSES:
-        assert judged.warnings, "a collapsed fit must warn its user"
-        return
-    assert judged.purity > baselines["random"]["purity"] + 0.2
-    assert judged.ari > baselines["random"]["ari"] + 0.15
-    worse = min(baselines[f"pca_{name}"]["purity"] for name in case.modalities)
-    assert judged.purity > worse
+    assert judged.purity > baselines["random"]["purity"] + 0.15
+    assert judged.ari > baselines["random"]["ari"] + 0.05
+    for name in ("ari", "purity"):
+        worse = min(baselines[f"pca_{modality}"][name] for modality in case.modalities)
+        assert getattr(judged, name) > worse, name
 
 
 @pytest.mark.parametrize("slug", sorted(CASES))
