@@ -11,6 +11,7 @@ from pathlib import Path
 import multiverse
 from multiverse.images.environment import LockedEnvironment, prepare_environment
 from multiverse.registry.home import cache
+from multiverse.runner.attempt import WAITING
 from multiverse.specs.model import ModelSpec
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -30,7 +31,12 @@ def run_inside(model: str, arguments: Sequence[str]) -> int:
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", *places, *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "MULTIVERSE_TESTS_INSIDE": model},
+        env={
+            **os.environ,
+            **WAITING,  # as the runner sets it: tests share the cores with whatever else runs
+            "PYTHONPATH": str(REPOSITORY),
+            "MULTIVERSE_TESTS_INSIDE": model,
+        },
         check=False,
     )
     return done.returncode
