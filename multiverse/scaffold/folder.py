@@ -6,7 +6,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from multiverse.errors import ResultsError, UsageError
+from multiverse.specs.model import ImageName
 from multiverse.specs.names import check_slug
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
@@ -41,7 +44,7 @@ def write_model_folder(name: str, into: Path) -> Path:
 
 
 def check_name(name: str) -> None:
-    """Raise :class:`UsageError` unless ``name`` is a free slug that can also name a module."""
+    """Raise :class:`UsageError` unless ``name`` is a free slug, for a module and an image too."""
     try:
         check_slug(name)
     except ValueError as error:
@@ -51,6 +54,13 @@ def check_name(name: str) -> None:
             f"{name!r} has a dot, but a model is run as the module multiverse.models.{name}",
             remedy=f"Call it {name.replace('.', '_')}.",
         )
+    try:
+        TypeAdapter(ImageName).validate_python(name)
+    except ValidationError as error:
+        raise UsageError(
+            f"{name!r} can't name an image, and a model's image has its name",
+            remedy="End with a letter or digit, and put one of _ and - at a time between them.",
+        ) from error
     if (MODELS / name / "model.yaml").is_file():
         raise UsageError(f"there is a model {name} already", remedy="Choose another name.")
 

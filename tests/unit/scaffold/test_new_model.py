@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from multiverse.cli.main import main
 from multiverse.errors import UsageError
@@ -56,7 +57,21 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert mine.read_text() == "kept"
 
 
-@pytest.mark.parametrize("name", ["My Model", "../../etc", "", "a.b", "pca", "x" * 65, "'; echo x"])
+@pytest.mark.parametrize("name", ["123", "null", "true", "1e5", "0x1f", "on", "1_0", "my-model"])
+def test_names_that_yaml_takes_for_something_else_are_names(tmp_path: Path, name: str) -> None:
+    folder = write_model_folder(name, tmp_path)
+    model = ModelSpec.load(folder)
+    assert (model.name, model.image_tag) == (name, f"{name}:0.1.0")
+    environment = YAML(typ="safe", pure=True).load(folder / "environment.yml")
+    assert environment["name"] == name
+
+
+BAD_NAMES = [
+    "My Model", "../../etc", "", "a.b", "pca", "x" * 65, "'; echo x", "a-", "a--b", "a-_b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
 def test_names_that_can_be_no_models_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError):
         write_model_folder(name, tmp_path)
