@@ -28,6 +28,7 @@ def model_folders(extra: Iterable[Path] = ()) -> dict[str, Path]:
                 f"{place} is not a folder of models",
                 remedy="Name a folder that holds model.yaml, or folders that hold one each.",
             )
+        place = place.resolve()  # "." and ".." have a name of their own
         candidates = [place] if (place / "model.yaml").is_file() else sorted(place.iterdir())
         found |= {
             folder.name: folder.resolve()
