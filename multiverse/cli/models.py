@@ -27,8 +27,8 @@ def main(arguments: Namespace) -> int:
     for model in models:
         table.add_row(
             safe(model.name, "bold"),
-            model.version,
-            model.image_tag,
+            safe(model.version),
+            safe(model.image_tag),
             _modalities(model),
             "yes" if model.yaml.batch_term else "no",
             safe(model.yaml.title),
@@ -66,7 +66,10 @@ def _explain(model: ModelSpec) -> None:
             kind = schema.get("type") or schema.get("enum") or ""
             words = schema.get("description") or schema.get("title") or ""
             table.add_row(
-                safe(name, "bold"), json.dumps(schema["default"]), safe(_type(kind)), safe(words)
+                safe(name, "bold"),
+                safe(json.dumps(schema["default"])),
+                safe(_type(kind)),
+                safe(words),
             )
         out.print()
         print_table(table)
