@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 import multiverse
-from multiverse.errors import BuildError
+from multiverse.errors import BuildError, UsageError
 from multiverse.images.accelerator import accelerator_of
 from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
@@ -69,7 +69,7 @@ def build_models(
     ``base``: see :mod:`multiverse.images.base_image`. ``no_cache``: every layer anew. ``say``
     takes one line at a time; with ``verbose`` the output of the builds too, which is always kept
     in a log file. Raises :class:`BuildError` for the first image that fails, with its last lines,
-    :class:`EngineUnavailable` without a daemon.
+    :class:`EngineUnavailable` without a daemon, :class:`UsageError` for a base that won't do.
     """
     for model in models:
         if not model.dockerfile.is_file():
@@ -82,6 +82,7 @@ def build_models(
                 f"the Dockerfile of {model.name} has no ARG ACCELERATOR, so it makes no CUDA image",
                 remedy="add one; multiverse/models/mofa/Dockerfile is an example",
             )
+        _check_base(model, base)
     with _Builder.opened(no_cache=no_cache, say=say, verbose=verbose) as builder:
         if any(_has_argument(model, "BASE_IMAGE") for model in models):
             builder.prepare_base(base)
@@ -219,6 +220,15 @@ def log_file(tag: str) -> Path:
     """Where the output of the last build of ``tag`` is kept."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", tag)
     return platformdirs.user_log_path("multiverse") / "builds" / f"{name}.log"
+
+
+def _check_base(model: ModelSpec, base: str) -> None:
+    """:class:`UsageError` where the image of the SDK can't be made: micromamba has no Python."""
+    if "micromamba" in base and _has_argument(model, "SDK_IMAGE"):
+        raise UsageError(
+            f"{model.name} can't be built on {base}: it wants an SDK_IMAGE, which needs a Python",
+            remedy="Build it with --base auto, python or debian.",
+        )
 
 
 def _has_argument(model: ModelSpec, name: str) -> bool:
