@@ -1,0 +1,76 @@
+"""``scripts/lock`` with the real uv, in a small project that needs no package from anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from tests.conftest import REPOSITORY
+
+PROJECT = """\
+[project]
+name = "small"
+version = "1"
+[project.optional-dependencies]
+demo = []
+worker = []
+dev = []
+"""
+STACKS = ("common", "torch", "scvi", "torch-cuda", "scvi-cuda", "excluded")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with every file that ``scripts/lock`` reads; its packages are none."""
+    folder = tmp_path / "project"
+    (folder / "scripts").mkdir(parents=True)
+    for name in ("lock", "find-uv"):
+        shutil.copy(REPOSITORY / "scripts" / name, folder / "scripts")
+    (folder / "requirements").mkdir()
+    (folder / "pyproject.toml").write_text(PROJECT)
+    models = folder / "multiverse" / "models"
+    (models / "mine").mkdir(parents=True)
+    for name in STACKS:
+        (models / f"{name}.in").touch()
+    for name in ("requirements", "requirements-cuda"):
+        (models / "mine" / f"{name}.in").touch()
+    return folder
+
+
+def lock(project: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["scripts/lock", "--no-index", "--offline"],
+        cwd=project,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_lock_is_made(project: Path) -> None:
+    done = lock(project)
+
+    assert done.returncode == 0, done.stderr
+    models = project / "multiverse" / "models"
+    for name in ("common", "torch-cuda", "mine/requirements", "mine/requirements-cuda"):
+        assert (models / f"{name}.txt").is_file(), name
+
+
+def test_what_can_not_be_locked_is_a_failure_even_with_a_lock_from_before(project: Path) -> None:
+    assert lock(project).returncode == 0
+    folder = project / "multiverse" / "models" / "mine"
+    (folder / "requirements.txt").write_text("numpy==1.0\n")
+    (folder / "requirements.in").write_text("nothing-of-that-name==1.0\n")
+
+    done = lock(project)
+
+    assert done.returncode != 0
+    assert "nothing-of-that-name" in done.stderr
+    assert (folder / "requirements.txt").read_text() == "numpy==1.0\n"
