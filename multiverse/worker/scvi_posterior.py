@@ -70,7 +70,7 @@ def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> boo
     a lot all the same, because the decoders learn the mean of every feature.
     """
     told = float(posterior.information.sum())
-    collapsed = told < TWO_KINDS
+    collapsed = not told >= TWO_KINDS  # also where it is no number
     if collapsed:
         job.warn(
             f"the posterior collapsed: the embedding tells at most {told:.2f} nats about a cell "
@@ -91,7 +91,9 @@ def metrics_of(posterior: Posterior, progress: Progress) -> dict[str, float]:
         "n_train_cells": progress.n_train,
         "n_validation_cells": progress.n_validation,
         "elbo_validation": progress.elbo_validation[-1],
-        "elbo_validation_best": min(progress.elbo_validation),
+        "elbo_validation_best": min(
+            filter(math.isfinite, progress.elbo_validation), default=math.nan
+        ),
         "elbo_validation_gain": progress.gain,
         "n_latent": len(posterior.kl),
         "active_dimensions": posterior.active,

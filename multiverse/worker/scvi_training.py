@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from multiverse.errors import MultiverseError, NotApplicable
-from multiverse.worker.torch_device import prepare_torch
+from multiverse.worker.torch_device import prepare_torch, require_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,9 +184,14 @@ def require_training_memory(
     step = 4 * dense_arrays * min(batch_size, counts.n_obs) * counts.n_vars
     needed = 700 * MEBI + 3 * held + 16 * n_parameters + step
     job.record(n_parameters=n_parameters, memory_estimate_mib=round(needed / MEBI))
-    job.require_memory(
-        needed, f"training on {counts.n_obs:,} cells with {counts.n_vars:,} features"
-    )
+    what = f"training on {counts.n_obs:,} cells with {counts.n_vars:,} features"
+    require_memory(job, _torch_device(job), needed, what)
+
+
+def _torch_device(job: Job) -> Any:
+    import torch
+
+    return torch.device(job.device)
 
 
 def _bytes(matrix: Any) -> int:

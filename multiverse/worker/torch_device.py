@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from multiverse.errors import MultiverseError
+from multiverse.worker.job import GIB, MemoryTooSmall
 
 if TYPE_CHECKING:
     from multiverse.worker.job import Job
@@ -50,4 +51,24 @@ def _check_cuda(torch: Any, job: Job) -> None:
         raise DeviceMissing(
             f"the device {job.device} was asked for, but there are only {present} GPUs",
             remedy=f"Use cuda:0 to cuda:{present - 1}.",
+        )
+
+
+def require_memory(job: Job, device: Any, n_bytes: float, what: str) -> None:
+    """Stop before training where ``n_bytes`` exceed the memory that it is held in.
+
+    On a CPU that is the job's memory; on a GPU what is free there now. Raises
+    :class:`~multiverse.worker.job.MemoryTooSmall`.
+    """
+    if device.type == "cpu":
+        job.require_memory(n_bytes, what)
+        return
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    if n_bytes > free:
+        raise MemoryTooSmall(
+            f"{what} needs about {n_bytes / GIB:.1f} GiB of GPU memory, and {free / GIB:.1f} GiB "
+            "are free",
+            remedy="Use a GPU with more, a smaller model or fewer features, or --device cpu.",
         )

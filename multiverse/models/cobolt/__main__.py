@@ -23,14 +23,14 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.cobolt.settings import Settings
     from multiverse.models.cobolt.training import fit
     from multiverse.worker.preprocess import count_views
-    from multiverse.worker.torch_device import prepare_torch
+    from multiverse.worker.torch_device import prepare_torch, require_memory
 
     settings = Settings.from_parameters(job.parameters, job.seed)
     device = prepare_torch(job)
     counts = CellCounts.of(count_views(job, data), job.batch, job.measured)
     # Made on the CPU, so that initial values are the same on every device.
     network = Network(counts.n_features, counts.n_batches, settings)
-    job.require_memory(needed_bytes(network, counts, settings), "training Cobolt")
+    require_memory(job, device, needed_bytes(network, counts, settings), "training Cobolt")
     network.to(device)
     last = fit(network, counts, settings, lambda epoch: _report(job, epoch, settings.max_epochs))
     latent = embed_cells(network, counts, settings)

@@ -95,7 +95,7 @@ def train(
         model.run()
         if not model.model.trained:
             raise RuntimeError(f"mofapy2 did not finish: {_last_lines(printed.getvalue())}")
-        return _fit(model.model, views, order, len(sizes), iterations, settings)
+        return _fit(model.model, views, order, sizes, iterations, settings)
 
 
 def _grouped(groups: NDArray[np.str_] | None, n_cells: int) -> tuple[NDArray[np.intp], list[int]]:
@@ -177,7 +177,7 @@ def _fit(
     network: Any,
     views: Sequence[View],
     order: NDArray[np.intp],
-    n_groups: int,
+    sizes: Sequence[int],
     iterations: Sequence[int],
     settings: Settings,
 ) -> Fit:
@@ -185,18 +185,41 @@ def _fit(
     factors = np.empty_like(sorted_factors)
     factors[order] = sorted_factors
     elbo = network.getTrainingStats()["elbo"]
-    total = np.mean(network.calculate_variance_explained(total=True), axis=0)
-    each = np.mean(network.calculate_variance_explained(), axis=0)
+    squares = _squares(network, sizes)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a group in which nothing varies
+        total = _pooled(network.calculate_variance_explained(total=True), squares)
+        each = _pooled(network.calculate_variance_explained(), squares)
     names = [view.name for view in views]
     return Fit(
         factors=factors,
         elbo=float(elbo[np.isfinite(elbo)][-1]),
         iterations=iterations[-1],
         converged=len(elbo) < settings.max_iterations,
-        n_groups=n_groups,
+        n_groups=len(sizes),
         explained={name: float(share) for name, share in zip(names, total, strict=True)},
         explained_per_factor=dict(zip(names, each, strict=True)),
     )
+
+
+def _squares(network: Any, sizes: Sequence[int]) -> Array:
+    """Sum of squares of each view in each group, (n_groups, n_views), as the model sees them."""
+    ends = np.cumsum(sizes)[:-1]
+    views = network.nodes["Y"].getExpectation()
+    parts = [[float((part**2).sum()) for part in np.split(view, ends)] for view in views]
+    return np.array(parts).T
+
+
+def _pooled(shares: Any, squares: Array) -> Array:
+    """Shares of variance explained in each group → over all groups: Σ explained / Σ squares.
+
+    ``shares`` is (n_groups, n_views, …). A group in which a view doesn't vary has no share of its
+    own and adds nothing; a small group counts by what varies in it.
+    """
+    each = np.asarray(shares, dtype=np.float64)
+    weights = squares.reshape(*squares.shape, *[1] * (each.ndim - 2))
+    explained = np.where(weights > 0, np.nan_to_num(each, neginf=0.0) * weights, 0.0)
+    pooled: Array = explained.sum(axis=0) / np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
+    return pooled
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.mowgli.memory import bytes_needed
     from multiverse.models.mowgli.settings import Settings
     from multiverse.worker.preprocess import non_negative_views
-    from multiverse.worker.torch_device import prepare_torch
+    from multiverse.worker.torch_device import prepare_torch, require_memory
 
     settings = Settings.from_parameters(job.parameters)
     device = prepare_torch(job)
@@ -24,9 +24,8 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.mowgli.training import train, usable_views
 
     views = usable_views(non_negative_views(job, data), job)
-    job.require_memory(
-        bytes_needed(views, settings), f"mowgli with {settings.dtype} and {settings.optimizer}"
-    )
+    what = f"mowgli with {settings.dtype} and {settings.optimizer}"
+    require_memory(job, device, bytes_needed(views, settings), what)
     if job.batch is not None:
         job.log.info("mowgli has no batch term: the embedding is not corrected for batch")
     fit = train(views, settings, job, device)

@@ -113,7 +113,7 @@ def views_of(job: Job, data: MuData, settings: Settings) -> list[View]:
         job.log.info("%s is not used (parameter use_adt)", name)
     spec = job.spec.model_copy(update={"modalities": used})
     views = count_views(replace(job, spec=spec), data)
-    _require_both(tuple(view.name for view in views), "nothing varies between cells in")
+    _require_both(tuple(view.name for view in views), "there is no usable feature in")
     job.record(modalities=[view.name for view in views])
     return views
 

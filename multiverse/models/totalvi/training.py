@@ -105,7 +105,7 @@ def views_of(job: Job, data: MuData) -> list[View]:
     _require_both(job.spec.modalities, "the data have no")
     require_cells(data.n_obs, "totalVI")
     views = count_views(job, data)
-    _require_both([view.name for view in views], "nothing varies between cells in")
+    _require_both([view.name for view in views], "there is no usable feature in")
     return views
 
 

@@ -33,8 +33,8 @@ def variable_genes(counts: csr_matrix, n_top: int, batch: NDArray[np.str_] | Non
         return ~chosen
     parts = [counts] if batch is None else [counts[batch == name] for name in np.unique(batch)]
     scores = [standardised_variance(part) for part in parts if part.shape[0] > 1]
-    if not scores:
-        raise ValueError("no batch has two cells, so no variance can be told")
+    if not scores:  # each cell is a batch of its own: nothing can be told within batches
+        scores = [standardised_variance(counts)]
     ranks = np.vstack([np.argsort(np.argsort(-score)) for score in scores]).astype(float)
     ranks[ranks >= n_top] = np.nan
     n_chosen = np.isfinite(ranks).sum(axis=0)

@@ -93,18 +93,20 @@ def _views(job: Job, data: MuData, transforms: Mapping[str, Transform]) -> list[
     if data.n_obs < 2:
         raise NotApplicable("one cell has no neighbours: at least 2 cells are needed")
     settings = {**DEFAULTS, **job.preprocessing}
-    views = []
+    views: list[View] = []
+    left_out: list[str] = []
     for name in job.spec.modalities:
         measured = job.measured.get(name, np.ones(data.n_obs, dtype=bool))
         cells = _Cells(measured, job.batch)
         view = _view(name, data[name], settings, cells, transforms[name])
-        if view is None:
-            job.warn(f"{name} is left out: no feature varies between cells")
+        if isinstance(view, str):
+            left_out.append(f"{name}: {view}")
+            job.warn(f"{name} is left out: {view}")
         else:
             job.log.info("%s: %d features used", name, len(view.features))
             views.append(view)
     if not views:
-        raise NotApplicable("no modality has a feature that varies between cells")
+        raise NotApplicable(f"no modality can be used ({'; '.join(left_out)})")
     job.record(features={view.name: len(view.features) for view in views})
     return views
 
@@ -139,18 +141,21 @@ class _Cells:
 
 def _view(
     name: str, part: Any, settings: Settings, cells: _Cells, transform: Transform
-) -> View | None:
+) -> View | str:
+    """The view, or why there is none."""
     counts = cells.counts(part.X)
-    if counts.shape[0] < 2:  # a mosaic: one cell alone has this modality
-        return None
-    kept = np.flatnonzero(seen_features(counts, _least_cells(name, settings, counts.shape[0])))
+    if counts.shape[0] < 2:
+        return "it was measured in fewer than 2 cells"
+    least = _least_cells(name, settings, counts.shape[0])
+    kept = np.flatnonzero(seen_features(counts, least))
+    if not len(kept):
+        asked = "" if name == "adt" else " (settings min_cells, min_peak_share)"
+        return f"no feature is seen in at least {least} cells{asked}"
     seen = counts[:, kept]
     chosen = np.flatnonzero(CHOICES[name](seen, settings, cells.batch))
-    if not len(chosen):
-        return None
     values = transform(seen, chosen, settings)
     if not _varies(values):
-        return None
+        return "no feature varies between cells"
     names = part.var_names.to_numpy()[kept[chosen]]
     return View(name, cells.spread(values), tuple(str(feature) for feature in names))
 
@@ -221,7 +226,8 @@ def _raw(counts: csr_matrix, chosen: Columns, settings: Settings) -> csr_matrix:
 
 def _require_counts(matrix: Any, name: str) -> None:
     values = as_counts(matrix).data
-    if (values < 0).any() or not np.array_equal(values, np.rint(values)):
+    whole = np.isfinite(values).all() and np.array_equal(values, np.rint(values))
+    if (values < 0).any() or not whole:
         raise DatasetError(
             f"a likelihood of counts needs whole, non-negative numbers, and {name} has others",
             remedy="Register raw counts, not normalised values.",

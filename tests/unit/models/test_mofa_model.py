@@ -188,6 +188,27 @@ def test_a_gpu_that_is_not_there_is_an_error(data: Path, tmp_path: Path) -> None
     assert "the device cuda:1 was asked for, but" in done.last_line
 
 
+@pytest.mark.parametrize("scale_groups", [False, True])
+def test_a_batch_of_one_cell_spoils_no_figure(tmp_path: Path, scale_groups: bool) -> None:
+    """As a group nothing varies in it: mofapy2's own share is -inf or NaN there."""
+    whole = simulate(60)
+    whole.obs["donor"] = ["b"] + ["a"] * 59
+    for part in whole.mod.values():
+        part.obs["donor"] = whole.obs["donor"]
+    whole.write_h5mu(tmp_path / "data.h5mu")
+    parameters = {**SHORT, "groups": "batch", "scale_groups": scale_groups}
+    done = run_here(
+        "mofa", tmp_path / "data.h5mu", tmp_path / "out", modalities=("rna", "adt"),
+        parameters=parameters, batch_key="donor",
+    )  # fmt: skip
+    assert done.code == 0, done.output
+    figures = done.metrics["model_metrics"]
+    for name in ("rna", "adt"):
+        assert 0.1 < figures[f"explained_variance_{name}"] <= 1
+        assert len(done.metrics["history"][f"explained_variance_per_factor_{name}"]) == 5
+    assert figures["inactive_factors"] < 5
+
+
 def test_memory_that_will_not_suffice_is_said_before_training(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,25 @@ def test_a_modality_without_variation_is_left_out_with_a_warning(tmp_path: Path)
     data, job = simulate(60), make_job(tmp_path)
     data["adt"].X = csr_matrix(np.zeros((60, 10), np.float32))
     assert [view.name for view in count_views(job, data)] == ["rna", "atac"]
-    assert job.notes.warnings == ["adt is left out: no feature varies between cells"]
+    assert job.notes.warnings == ["adt is left out: no feature is seen in at least 1 cells"]
 
 
-@pytest.mark.parametrize("value", [-1, 0.5])
+def test_what_is_left_out_has_its_reason(tmp_path: Path) -> None:
+    data, job = simulate(60), make_job(tmp_path, min_cells=61)
+    data["adt"].X = csr_matrix(np.ones((60, 10), np.float32))
+    with pytest.raises(NotApplicable, match=r"rna: no feature .* at least 61 cells .*adt"):
+        count_views(job, data)
+    assert job.notes.warnings[-1] == "adt is left out: no feature varies between cells"
+
+
+def test_cells_that_are_batches_of_their_own_are_ranked_together(tmp_path: Path) -> None:
+    data = simulate(60)
+    job = make_job(tmp_path, n_top_genes=20)
+    alone = replace(job, batch=np.array([f"cell-{number}" for number in range(60)]))
+    assert count_views(alone, data)[0].features == count_views(job, data)[0].features
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, np.inf])
 def test_a_count_likelihood_gets_no_other_numbers(tmp_path: Path, value: float) -> None:
     data = simulate(60)
     data["rna"].X = csr_matrix(np.full((60, 120), value, dtype=np.float32))
