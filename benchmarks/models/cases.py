@@ -83,6 +83,10 @@ class Settings:
     #: Whether another seed gives another embedding.
     seeded: bool = True
 
+    def plain(self) -> dict[str, Any]:
+        """What was asked for, as it is recorded beside each figure."""
+        return {"parameters": self.parameters, "preprocessing": self.preprocessing}
+
     def entry(self, model: str, seeds: Sequence[int]) -> dict[str, Any]:
         """The model as an entry of a benchmark file."""
         return {

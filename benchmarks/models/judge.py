@@ -29,6 +29,7 @@ class Judged:
     mixing: float | None
     peak_memory_mib: float | None
     warnings: tuple[str, ...]
+    settings: dict[str, Any]
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,6 +77,7 @@ def judge(case: Case, run: Run) -> Judged:
         mixing=mixing,
         peak_memory_mib=None if memory is None else round(memory / 2**20),
         warnings=record.warnings,
+        settings=MODELS[record.model].plain(),
     )
 
 

@@ -40,7 +40,7 @@ def main() -> int:
         for model in [name for found, name in applicable() if found is case]:
             if model in options.models:
                 judged = _judge_model(case, model, options)
-                _replace(content, judged, model)
+                _replace(content, judged)
                 RESULT.write_text(json.dumps(content, indent=1) + "\n")
                 _show(judged)
     return 0
@@ -70,18 +70,14 @@ def _judge_model(case: Case, model: str, options: argparse.Namespace) -> list[Ju
     return [judge(case, run) for run in runs]
 
 
-def _replace(content: dict[str, Any], judged: list[Judged], model: str) -> None:
-    """Put new figures of a model and case in the place of the old ones."""
-    slug = judged[0].case
-    kept = [run for run in content["runs"] if (run["case"], run["model"]) != (slug, model)]
+def _replace(content: dict[str, Any], judged: list[Judged]) -> None:
+    """Put new figures of a model, case and seed in the place of the old ones."""
+    new = {(run.case, run.model, run.seed) for run in judged}
+    kept = [run for run in content["runs"] if (run["case"], run["model"], run["seed"]) not in new]
     content["runs"] = kept + [run.plain() for run in judged]
     content["recorded"] = datetime.now(UTC).isoformat(timespec="seconds")
     content["machine"] = machine()
     content["versions"] = versions()
-    content["settings"] = {
-        name: {"parameters": settings.parameters, "preprocessing": settings.preprocessing}
-        for name, settings in MODELS.items()
-    }
 
 
 def _show(judged: list[Judged]) -> None:
