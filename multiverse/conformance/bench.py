@@ -77,6 +77,17 @@ class Bench:
         )
         return self.laboratory.make(trial)
 
+    def another(self, expected: str, to_do: str, outcome: Outcome) -> Answer:
+        """For an embedding that should be the same, and is not: on a GPU that is a note.
+
+        There the order of additions is not given, so that not even equal jobs must agree in
+        every bit (https://docs.pytorch.org/docs/stable/notes/randomness.html).
+        """
+        if self.laboratory.device == "cpu":
+            return failed(expected, "another embedding", to_do, outcome)
+        advice = f"A GPU may round in another order. If results differ by more: {to_do}"
+        return note(expected, "another embedding, on a GPU", advice, outcome)
+
     def run_under(self, name: str, circumstances: Circumstances) -> Outcome:
         return self.run(name, circumstances=circumstances)
 

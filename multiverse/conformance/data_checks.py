@@ -62,8 +62,7 @@ def extra_modality(bench: Bench) -> Answer:
         return failed(expected, broken.describe(), to_do, broken)
     if outcome.equals(alone):
         return passed(expected, "the same embedding", outcome)
-    to_do = "Use the job's modalities, not those of the file."
-    return failed(expected, "another embedding", to_do, outcome)
+    return bench.another(expected, "Use the job's modalities, not those of the file.", outcome)
 
 
 def lacking_modality(bench: Bench) -> Answer:
@@ -167,5 +166,23 @@ def odd_names(bench: Bench) -> Answer:
     answer = must_complete(outcome, expected, to_do)
     if outcome.complete and not outcome.equals(bench.usual):
         advice = "Names must not matter: look for a sort or a hash of names."
-        return failed(expected, "another embedding", advice, outcome)
+        return bench.another(expected, advice, outcome)
     return answer
+
+
+def mosaic(bench: Bench) -> Answer:
+    """Cells that lack a modality, for a model that says it can use them."""
+    expected = "an embedding with one row per cell of data in which cells lack a modality"
+    if not bench.model.yaml.mosaic:
+        return skipped(expected, "model.yaml says mosaic: false")
+    if len(bench.usable) == 1:
+        return skipped(expected, "with a single modality there is no mosaic")
+    dataset = bench.data.changed("mosaic", bench.usable, tiny_data.with_lacking_cells)
+    outcome = bench.run("mosaic", dataset)
+    if outcome.complete:
+        return passed(expected, outcome.describe(), outcome)
+    to_do = (
+        "Call run_model(embed, mosaic=True), look at job.measured, and embed every cell by what "
+        "it has; or say mosaic: false in model.yaml."
+    )
+    return failed(expected, outcome.describe(), to_do, outcome)

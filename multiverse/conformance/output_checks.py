@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
+from multiverse.conformance.trial import Outcome
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 #: More CPU time per second than that many times the share of threads is too much.
 THREADS_TOLERANCE = 1.5
+#: One like any other, the first beyond a signed 32-bit integer, and the last.
+SEEDS = (1, 2**31, 2**32 - 1)
+NOT_RECORDED = "no settings in metrics.json to record them"
 
 
 def contract(bench: Bench) -> Answer:
@@ -50,25 +54,36 @@ def determinism(bench: Bench) -> Answer:
         "Seed every random generator with the job's seed (a random_state argument too), sort what "
         "comes out of a set, and use as many threads as OMP_NUM_THREADS says."
     )
-    return failed(expected, "another embedding", to_do, outcome)
+    return bench.another(expected, to_do, outcome)
 
 
 def seed(bench: Bench) -> Answer:
-    """Another seed is accepted and recorded."""
-    expected = "a run with seed 1, which says so in its settings"
-    outcome = bench.run("seed-1", seed=1)
-    if not outcome.complete:
-        to_do = "Any seed from 0 to 2³²-1 must work."
-        return failed(expected, outcome.describe(), to_do, outcome)
-    settings = outcome.settings
-    if settings is not None and settings.get("seed") != 1:
-        happened = f"metrics.json records seed {settings.get('seed')!r}"
-        return failed(expected, happened, "Record the job's own seed.", outcome)
-    recorded = "recorded" if settings is not None else "no settings in metrics.json to record it"
+    """Other seeds are accepted and recorded, also those that a signed integer can't hold."""
+    expected = f"runs with the seeds {', '.join(map(str, SEEDS))}, which say so in their settings"
+    for number in SEEDS:
+        outcome = bench.run(f"seed-{number}", seed=number)
+        problem = _seed_problem(outcome, number, expected)
+        if problem is not None:
+            return problem
+    recorded = "recorded" if outcome.settings is not None else NOT_RECORDED
     if outcome.equals(bench.usual):
         to_do = "Right for a deterministic method; otherwise pass the job's seed on."
         return note(expected, f"{recorded}; the same embedding as with seed 0", to_do, outcome)
     return passed(expected, f"{recorded}; another embedding than with seed 0", outcome)
+
+
+def _seed_problem(outcome: Outcome, number: int, expected: str) -> Answer | None:
+    if not outcome.complete:
+        to_do = (
+            "Any seed from 0 to 2³²-1 must work: reduce it to what the method's library takes, "
+            "by a remainder."
+        )
+        return failed(expected, f"seed {number}: {outcome.describe()}", to_do, outcome)
+    recorded = number if outcome.settings is None else outcome.settings.get("seed")
+    if recorded != number:
+        happened = f"metrics.json records seed {recorded!r} instead of {number}"
+        return failed(expected, happened, "Record the job's own seed.", outcome)
+    return None
 
 
 def resources(bench: Bench) -> Answer:

@@ -17,7 +17,7 @@ from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import Laboratory
 from multiverse.conformance.values import trial_settings
 from multiverse.engines.docker import DockerEngine
-from multiverse.engines.protocol import Engine, Runtime, Say
+from multiverse.engines.protocol import Engine, Runtime, Say, model_for
 from multiverse.errors import UsageError
 from multiverse.plan.settings import resolve
 from multiverse.specs.model import ModelSpec
@@ -54,6 +54,7 @@ CHECKS = (
     Check("three proteins", data_checks.three_proteins),
     Check("few cells", data_checks.few_cells, essential=True),
     Check("odd names", data_checks.odd_names),
+    Check("mosaic", data_checks.mosaic, essential=True),
     Check("absent device", settings_checks.absent_device, essential=True),
     Check("any user", sandbox_checks.any_user, essential=True),
     Check("no home", sandbox_checks.no_home),
@@ -92,7 +93,7 @@ def check_model(
     if model.yaml.resources.gpu == "required" and options.device == "cpu":
         raise UsageError(f"{model.name} needs a GPU", remedy="Check it with --device cuda.")
     engine.check_device(options.device)
-    runtime = engine.prepare(model, build=options.build, say=say)
+    runtime = engine.prepare(model_for(model, options.device), build=options.build, say=say)
     with _workplace(options.output) as folder:
         laboratory = Laboratory(
             engine,

@@ -16,6 +16,7 @@ from multiverse.specs.dataset import MODALITIES
 
 if TYPE_CHECKING:
     from mudata import MuData
+    from pandas import DataFrame
 
 BATCH, LABELS = "batch", "cell_type"
 N_CELLS, FEW_CELLS, FEW_PROTEINS = 100, 5, 3
@@ -53,7 +54,10 @@ class TinyData:
         from multiverse.registry.objects import register_object
 
         options = RegistrationOptions(
-            batch_key=BATCH if BATCH in data.obs else None, label_key=LABELS, replace=True
+            batch_key=BATCH if BATCH in data.obs else None,
+            label_key=LABELS,
+            mosaic=any(part.n_obs < data.n_obs for part in data.mod.values()),
+            replace=True,
         )
         dataset = register_object(data, slug=slug, options=options, home=self._home)
         dataset.data.chmod(0o644)  # a container of another user reads it
@@ -119,6 +123,18 @@ def with_odd_names(data: MuData) -> MuData:
     return _of(data.mod, data, obs)
 
 
+def with_lacking_cells(data: MuData) -> MuData:
+    """A mosaic: every modality lacks every tenth cell, others each time."""
+    import numpy as np
+
+    place = np.arange(data.n_obs) % 10
+    parts = {
+        name: part[place != position].copy()
+        for position, (name, part) in enumerate(data.mod.items())
+    }
+    return _of(parts, data)
+
+
 def add_labels(source: RegisteredDataset, target: Path) -> Path:
     """A copy of a dataset's file that does hold the labels, to find out who needs them."""
     import shutil
@@ -142,14 +158,15 @@ def _subset(data: MuData, n_cells: int) -> MuData:
     return _of(parts, data, data.obs.iloc[:n_cells])
 
 
-def _with_obs(data: MuData, obs: object) -> MuData:
+def _with_obs(data: MuData, obs: DataFrame) -> MuData:
     return _of(data.mod, data, obs)
 
 
-def _of(parts: object, data: MuData, obs: object = None) -> MuData:
+def _of(parts: object, data: MuData, obs: DataFrame | None = None) -> MuData:
     import mudata
 
+    table: DataFrame = data.obs if obs is None else obs
     with mudata.set_options(pull_on_update=False):
         made = mudata.MuData(dict(parts))  # type: ignore[call-overload]
-        made.obs = data.obs if obs is None else obs
+        made.obs = table.loc[made.obs_names]
     return made

@@ -105,7 +105,7 @@ class Laboratory:
     ) -> None:
         self._engine = engine
         self._runtime = runtime
-        self._device = device
+        self.device = device
         self.folder = folder
         resources = runtime.model.yaml.resources
         cpus = min(resources.cpus, engine.cpus())
@@ -130,7 +130,7 @@ class Laboratory:
             preprocessing=trial.preprocessing,
             modalities=trial.modalities,
             seed=trial.seed,
-            device=self._device if trial.device is None else "cpu",
+            device=self.device if trial.device is None else "cpu",
             limits=self.limits,
         )
         return PreparedJob(
@@ -140,7 +140,7 @@ class Laboratory:
             identity=job.identity(self._runtime.digest),
             experiment="conformance",
             tags={"check": trial.name},
-            device_inside=trial.device or self._engine.device_inside(self._device),
+            device_inside=trial.device or self._engine.device_inside(self.device),
         )
 
 

@@ -38,6 +38,16 @@ def only_seed_0():
     good()
 
 
+def signed_seed():
+    refuse(JOB["seed"] > 2**31 - 1, "no such integer")
+    good()
+
+
+def next_seed():
+    refuse(JOB["seed"] + 1 > 2**32 - 1, "no such unsigned integer")
+    good()
+
+
 def record(**settings):
     good()
     used = {"hyperparameters": JOB["hyperparameters"], "seed": JOB["seed"], **settings}
@@ -106,6 +116,26 @@ def ascii_only():
     write_embedding(np.random.default_rng(0).normal(size=(len(names), 3)), names)
 
 
+def needs_every_modality_in_every_cell():
+    for name in JOB["modalities"]:
+        if modality(name)[0][0] < len(cell_names()):
+            print("cells that lack something", flush=True)
+            sys.exit(99)
+    good()
+
+
+def drops_incomplete_cells():
+    """Leaves out the cells that some modality does not have."""
+    good()
+    with h5py.File(DATA, "r") as file:
+        names = file["obs"].attrs["_index"]
+        kept = set.intersection(
+            *(set(file[f"mod/{name}/obs/{names}"][...]) for name in JOB["modalities"])
+        )
+    complete = [name for name in cell_names() if name in kept]
+    write_embedding(latent((len(complete), 3)), complete)
+
+
 def sorts_cells():
     good()
     order = np.argsort(cell_names())
@@ -160,6 +190,8 @@ BEHAVIOURS |= {
     "needs_labels": needs_labels,
     "unseeded": unseeded,
     "only_seed_0": only_seed_0,
+    "signed_seed": signed_seed,
+    "next_seed": next_seed,
     "wrong_seed": lambda: record(seed=7),
     "wrong_record": lambda: record(hyperparameters={"amount": 8}),
     "right_record": lambda: record(),
@@ -174,6 +206,8 @@ BEHAVIOURS |= {
     "needs_ten_cells": needs_ten_cells,
     "ascii_only": ascii_only,
     "sorts_cells": sorts_cells,
+    "needs_every_modality_in_every_cell": needs_every_modality_in_every_cell,
+    "drops_incomplete_cells": drops_incomplete_cells,
     "needs_home": needs_home,
     "deaf": deaf,
     "one_amount": one_amount,

@@ -27,6 +27,8 @@ BROKEN = [
     ("labels", "needs_labels", "only when it is given labels"),
     ("determinism", "unseeded", "another embedding"),
     ("seed", "only_seed_0", "I like 0"),
+    ("seed", "signed_seed", "seed 2147483648: failed"),
+    ("seed", "next_seed", "no such unsigned integer"),
     ("seed", "wrong_seed", "records seed 7"),
     ("fewer modalities", "needs_all", "three or nothing"),
     ("extra modality", "greedy", "another embedding"),
@@ -38,6 +40,8 @@ BROKEN = [
     ("few cells", "needs_ten_cells", "too few cells"),
     ("odd names", "ascii_only", "no cells of the input"),
     ("odd names", "sorts_cells", "another embedding"),
+    ("mosaic", "needs_every_modality_in_every_cell", "cells that lack something"),
+    ("mosaic", "drops_incomplete_cells", "70 rows for 100 cells"),
     ("absent device", "good", "ran all the same"),
     ("absent device", "device_99", "not applicable"),
     ("no home", "needs_home", "No such file"),
@@ -63,6 +67,13 @@ def test_a_broken_promise_is_found(model: ModelSpec, name: str, behaviour: str, 
     assert words in f"{result.happened} {' '.join(result.log)}"
     assert result.to_do
     assert result.expected
+
+
+def test_a_model_for_complete_data_is_given_no_mosaic(tmp_path: Path) -> None:
+    model = careless_model(tmp_path, mosaic=False)
+    result = check(model, LocalEngine(), "good", "mosaic").result("mosaic")
+    assert result.status is Status.NOT_APPLICABLE
+    assert "mosaic: false" in result.happened
 
 
 def test_every_check_is_shown_to_fail() -> None:

@@ -90,6 +90,17 @@ def test_each_change_is_what_it_says(tmp_path: Path) -> None:
     assert data.changed("few", ALL, tiny_data.with_few_cells).record.n_obs == 5
 
 
+def test_a_mosaic_has_a_measurement_of_every_cell(tmp_path: Path) -> None:
+    dataset = TinyData(tmp_path).changed("mosaic", ALL, tiny_data.with_lacking_cells)
+    assert dataset.record.n_obs == 100
+    assert dataset.record.lacking == dict.fromkeys(ALL, 10)
+    file = read_h5mu(dataset.data)
+    lacking = [set(file.obs_names) - set(file[name].obs_names) for name in ALL]
+    assert len(set.union(*lacking)) == 30
+    batches = tiny_data.simulated(ALL).obs["batch"].astype(str)
+    assert file.obs["batch"].astype(str).equals(batches.loc[file.obs_names].rename("batch"))
+
+
 def test_odd_names_change_nothing_but_names(tmp_path: Path) -> None:
     data = TinyData(tmp_path)
     odd = data.changed("odd", ALL, tiny_data.with_odd_names)
