@@ -118,8 +118,8 @@ main <- function() {
   if (!"rna" %in% job$modalities) not_applicable("needs rna")
   cells <- read_cells()
   if (length(cells) < 3) not_applicable("needs at least 3 cells")
-  # R's seeds are signed 32-bit integers, the job's are unsigned.
-  set.seed(if (job$seed > .Machine$integer.max) job$seed - 2^32 else job$seed)
+  # R's seeds are signed 32-bit integers, the job's are unsigned; -2^31 is R's NA.
+  set.seed(job$seed %% .Machine$integer.max)
   values <- log_normalise(read_counts("rna"))
   values <- values[, most_variable(values, job$hyperparameters$n_top_genes), drop = FALSE]
   if (ncol(values) < 3) not_applicable("needs at least 3 genes that vary")
