@@ -12,6 +12,7 @@ import pytest
 from multiverse.cli.main import main
 from multiverse.conformance import Status
 from multiverse.engines.docker import DockerEngine
+from multiverse.scaffold import write_model_folder
 from multiverse.specs.model import ModelSpec
 from tests.conftest import docker_or_skip
 from tests.unit.conformance.careless import careless_model, check
@@ -36,6 +37,35 @@ def test_pca_passes_in_its_environment(capsys: pytest.CaptureFixture[str]) -> No
     printed = capsys.readouterr().out
     assert code == 0, printed
     assert "pca: nothing to do (5 passed, 0 to read, 0 skipped)" in printed
+
+
+@pytest.mark.docker
+def test_a_new_model_of_several_modules_passes_in_its_container(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its image holds every module, and nothing that ``.dockerignore`` names."""
+    docker_or_skip()
+    import docker
+    from docker.errors import ImageNotFound
+
+    folder = write_model_folder("test_several_modules", tmp_path)
+    (folder / "parts").mkdir()
+    (folder / "parts" / "least.py").write_text("LEAST_CELLS = 3\n")
+    (folder / ".secret").write_text("mine")
+    program = folder / "__main__.py"
+    imported = "from multiverse.models.test_several_modules.parts.least import LEAST_CELLS"
+    program.write_text(program.read_text().replace("LEAST_CELLS = 3", imported))
+    client, image = docker.from_env(), ModelSpec.load(folder).image_tag
+    try:
+        code = main(["check", str(folder), "--engine", "docker", "--only", "contract"])
+        assert code == 0, capsys.readouterr().out
+        words = ["-A", "/opt/multiverse/sdk/multiverse/models/test_several_modules"]
+        listed = client.containers.run(image, words, entrypoint="ls", remove=True).decode().split()
+    finally:
+        with suppress(ImageNotFound):
+            client.images.remove(image, force=True)
+    assert {"__main__.py", "parts"} <= set(listed)
+    assert not {".secret", "tests", "Dockerfile", "README.md", "requirements.in"} & set(listed)
 
 
 @pytest.fixture(scope="module")

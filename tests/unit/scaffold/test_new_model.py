@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 
 import pytest
 from ruamel.yaml import YAML
 
 from multiverse.cli.main import main
 from multiverse.errors import UsageError
+from multiverse.images.sdk import sdk_files
 from multiverse.scaffold import write_model_folder
 from multiverse.scaffold.folder import PLACEHOLDER, template_files
 from multiverse.specs.model import ModelSpec
@@ -45,6 +47,45 @@ def test_what_is_written_keeps_to_the_house_style(tmp_path: Path) -> None:
             [*ruff, *command, *settings, str(folder)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_an_image_is_given_what_an_environment_is(tmp_path: Path) -> None:
+    """All files but those that ``.dockerignore`` names, as the engine ``local`` copies them."""
+    folder = write_model_folder("my_model", tmp_path)
+    (folder / "parts").mkdir()
+    for extra in ("helper.py", "parts/more.py", "parts/.hidden", "parts/list.in", "old.pyc"):
+        (folder / extra).write_text("")
+    place = PurePosixPath("multiverse/models/my_model")
+    copied = {
+        name.relative_to(place)
+        for name in sdk_files(ModelSpec.load(folder))
+        if name.is_relative_to(place)
+    }
+    ignored = (folder / ".dockerignore").read_text().splitlines()
+    patterns = [line.removeprefix("**/") for line in ignored if not line.startswith("#")]
+    left = {
+        PurePosixPath(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not any(
+            fnmatch(part, pattern)
+            for part in path.relative_to(folder).parts
+            for pattern in patterns
+        )
+    }
+    assert left == copied
+    assert {PurePosixPath("helper.py"), PurePosixPath("parts/more.py")} <= copied
+    assert (
+        "COPY . /opt/multiverse/sdk/multiverse/models/my_model/"
+        in (folder / "Dockerfile").read_text().splitlines()
+    )
+
+
+def test_the_example_leaves_out_the_same_files() -> None:
+    text = template_files()[".dockerignore"]
+    docs = REPOSITORY / "docs"
+    assert (docs / "examples" / "nmf" / ".dockerignore").read_text() == text
+    assert text in (docs / "ADDING_A_MODEL.md").read_text()
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
