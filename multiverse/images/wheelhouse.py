@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from multiverse.images.pip_settings import PipSettings, local_path
 
@@ -49,9 +49,10 @@ class _Handler(SimpleHTTPRequestHandler):
 def served(settings: PipSettings) -> Iterator[PipSettings]:
     """The settings with every local folder replaced by an address on this machine's loopback.
 
-    The address holds a random token: other users of the machine can't guess it. An index is
-    served with its parent folder, because its pages name files relative to themselves. Folders
-    that don't exist are left out, as pip would only warn about them.
+    The address holds a random token: other users of the machine can't guess it. A folder of
+    wheels is served alone. An index, and a page of links, is served with the folder it lies in,
+    because pages name files relative to themselves. Places that don't exist are left out, as pip
+    would only warn about them.
     """
     places = [*settings.extra_index_urls, *settings.find_links, settings.index_url or ""]
     if not any(place and local_path(place) for place in places):
@@ -88,22 +89,29 @@ def _is_local(place: str | None) -> bool:
 
 
 def _with_addresses(settings: PipSettings, root: Path, address: str) -> PipSettings:
-    def moved(place: str) -> str | None:
+    def linked(folder: Path) -> str:
+        number = sum(1 for _ in root.iterdir())
+        (root / str(number)).symlink_to(folder)
+        return f"{address}/{number}/"
+
+    def with_parent(place: str) -> str | None:
         path = local_path(place)
         if path is None:
             return place
         if not path.exists():
             return None
-        number = sum(1 for _ in root.iterdir())
-        (root / str(number)).symlink_to(path.parent)
-        return f"{address}/{number}/{path.name}" + ("/" if path.is_dir() else "")
+        return linked(path.parent) + quote(path.name) + ("/" if path.is_dir() else "")
 
-    def all_moved(places: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new for new in map(moved, places) if new is not None)
+    def alone(place: str) -> str | None:
+        path = local_path(place)
+        return linked(path) if path is not None and path.is_dir() else with_parent(place)
+
+    def all_moved(move: Callable[[str], str | None], places: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new for new in map(move, places) if new is not None)
 
     return replace(
         settings,
-        index_url=moved(settings.index_url) if settings.index_url else None,
-        extra_index_urls=all_moved(settings.extra_index_urls),
-        find_links=all_moved(settings.find_links),
+        index_url=with_parent(settings.index_url) if settings.index_url else None,
+        extra_index_urls=all_moved(with_parent, settings.extra_index_urls),
+        find_links=all_moved(alone, settings.find_links),
     )

@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Path:
 def lock(project: Path) -> subprocess.CompletedProcess[str]:
     path = f"{Path(find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        ["scripts/lock", "--no-index", "--offline"],
+        [str(project / "scripts" / "lock"), "--no-index", "--offline"],
         cwd=project,
         env={**os.environ, "PATH": path},
         capture_output=True,

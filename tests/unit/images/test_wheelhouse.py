@@ -57,6 +57,28 @@ def test_nothing_else_is_handed_out(index: Path) -> None:
         assert status(f"{root}/../../../etc/passwd") == 404
 
 
+def test_what_lies_beside_a_folder_of_wheels_is_not_handed_out(index: Path) -> None:
+    (index.parent / "other-1-py3-none-any.whl").write_text("not for this build")
+    with served(PipSettings(find_links=(str(index.parent / "files"),))) as settings:
+        (url,) = settings.find_links
+        wheel, sibling = "thing-1-py3-none-any.whl", "other-1-py3-none-any.whl"
+
+        assert fetch(urljoin(url, wheel)) == "wheel"
+        for address in (urljoin(url, f"../{sibling}"), f"{url}../{sibling}", f"{url}{sibling}"):
+            assert status(address) == 404
+        assert status(urljoin(url, "../simple/thing/")) == 404
+
+
+def test_a_page_of_links_names_files_beside_itself(index: Path) -> None:
+    page = index.parent / "my links.html"
+    page.write_text('<a href="files/thing-1-py3-none-any.whl">thing</a>')
+    with served(PipSettings(find_links=(page.as_uri(),))) as settings:
+        (url,) = settings.find_links
+
+        assert "thing-1" in fetch(url)
+        assert fetch(urljoin(url, "files/thing-1-py3-none-any.whl")) == "wheel"
+
+
 def test_the_server_ends_with_the_block(index: Path) -> None:
     with served(PipSettings(find_links=(str(index.parent / "files"),))) as settings:
         (url,) = settings.find_links
