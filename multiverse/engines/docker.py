@@ -13,7 +13,7 @@ from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution, Running, Runtime, Say
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
 from multiverse.images.accelerator import accelerator_of
-from multiverse.images.sdk import SOURCES_LABEL, content_hash, sdk_files
+from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
@@ -61,7 +61,7 @@ class DockerEngine:
                 if model.dockerfile.is_file()
                 else f"Load or pull it: docker pull {model.image_tag}",
             )
-        if image is None or _is_outdated(image, model):
+        if image is None or is_outdated(image, model):
             image = self._build(model, say) if build else image
         if image is None:
             raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
@@ -171,9 +171,10 @@ def _build_command(model: ModelSpec) -> str:
     return f"multiverse build {model.name}{cuda}"
 
 
-def _is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:
+def is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:
+    """Whether an inspected image was built here from sources that have changed since."""
     built_from = (image["Config"].get("Labels") or {}).get(SOURCES_LABEL)
-    return built_from is not None and built_from != content_hash(sdk_files(model))
+    return built_from is not None and built_from != sources_hash(model)
 
 
 def _digest(image: Mapping[str, Any]) -> str:

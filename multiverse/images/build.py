@@ -21,7 +21,7 @@ from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
 from multiverse.images.docker_cli import DockerCli, find_docker
 from multiverse.images.pip_settings import PipSettings
-from multiverse.images.sdk import SOURCES_LABEL, content_hash, sdk_files
+from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.images.stacks import Stack, stack_for
 from multiverse.images.wheelhouse import served, without_local
 from multiverse.specs.model import ModelSpec
@@ -200,7 +200,7 @@ def labels(model: ModelSpec) -> dict[str, str]:
         "source": project_source(),
     }
     names = {f"org.opencontainers.image.{name}": text for name, text in described.items() if text}
-    return {**names, "multiverse.model": model.name, SOURCES_LABEL: content_hash(sdk_files(model))}
+    return {**names, "multiverse.model": model.name, SOURCES_LABEL: sources_hash(model)}
 
 
 def project_source() -> str:

@@ -132,13 +132,27 @@ def _put_aside(model: ModelSpec, target: Path, python: Path) -> None:
         made = Path(scratch, "sdk")
         copy_files(sdk_files(model), made)
         # Compiled by the Python that will run it, which may not be the one that runs this.
-        subprocess.run([str(python), settle.__file__, str(made)], check=True)
+        done = subprocess.run(
+            [str(python), settle.__file__, str(made)], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise _not_compiled(model, made, done.stdout or done.stderr)
         try:
             made.rename(target)
         except OSError:
             # Another runner was faster: the content is the same by its name.
             if not target.is_dir():
                 raise
+
+
+def _not_compiled(model: ModelSpec, made: Path, output: str) -> BuildError:
+    """What Python says of a file, with the name of the author's file for that of its copy."""
+    said = output.replace(str(made / "multiverse" / "models" / model.name), str(model.folder))
+    lines = "\n".join(f"  {line}" for line in said.splitlines() if line.strip())
+    return BuildError(
+        f"the sources of {model.name} can't be compiled; Python says:\n{lines}",
+        remedy="correct the file that is named above, then run again",
+    )
 
 
 def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:

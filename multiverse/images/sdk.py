@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import multiverse
+from multiverse.errors import BuildError
 from multiverse.images.settle import time_of
 from multiverse.specs.model import ModelSpec
 
@@ -35,6 +36,7 @@ def sdk_files(model: ModelSpec | None) -> Mapping[PurePosixPath, Path]:
 
     A model from anywhere lands in ``multiverse/models/<slug>/``, so that
     ``python -m multiverse.models.<slug>`` runs it. ``None``: the SDK without any model.
+    Raises :class:`BuildError` for a link to nothing, a socket and the like.
     """
     files: dict[PurePosixPath, Path] = {}
     root = PurePosixPath("multiverse")
@@ -47,6 +49,17 @@ def sdk_files(model: ModelSpec | None) -> Mapping[PurePosixPath, Path]:
         for relative in _files_below(model.folder):
             files[place / relative] = model.folder / relative
     return dict(sorted(files.items()))
+
+
+def sources_hash(model: ModelSpec) -> str:
+    """SHA-256 (hex) of what an image is made from: the files that run in it, and the Dockerfile.
+
+    A locked environment knows no Dockerfile, so that :func:`sdk_files` leaves it out.
+    """
+    files = dict(sdk_files(model))
+    if model.dockerfile.is_file():
+        files[PurePosixPath("multiverse/models", model.name, "Dockerfile")] = model.dockerfile
+    return content_hash(files)
 
 
 def content_hash(files: Mapping[PurePosixPath, Path]) -> str:
@@ -89,4 +102,9 @@ def _files_below(folder: Path) -> Iterator[PurePosixPath]:
                 or Path(name).suffix in _SKIPPED_SUFFIXES
             ):
                 continue
+            if not Path(path, name).is_file():
+                raise BuildError(
+                    f"{Path(path, name)} is no regular file (a link to nothing, or a device)",
+                    remedy="remove it, or put a file in its place",
+                )
             yield PurePosixPath(Path(path, name).relative_to(folder).as_posix())

@@ -47,3 +47,7 @@ def test_edited_sources_are_built_anew(model: ModelSpec) -> None:
     second = engine.prepare(model, build=True, say=said.append)
     assert second.digest != first.digest
     assert any("sources have changed" in line for line in said)
+    model.dockerfile.write_text(model.dockerfile.read_text() + "\nLABEL edited=yes\n")
+    assert engine.prepare(model, build=False, say=said.append).digest == second.digest
+    third = engine.prepare(model, build=True, say=said.append)
+    assert third.digest != second.digest

@@ -163,6 +163,26 @@ def test_a_model_without_lock_is_named(model: ModelSpec, tmp_path: Path) -> None
         prepare(model, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("import tiny\n\ndef (:\n", 3), ("if True:\nprint()\n", 2), ("a = 1\n\x00", None)],
+)
+def test_a_file_that_is_no_python_is_named_with_its_line(
+    model: ModelSpec, tmp_path: Path, text: str, line: int | None
+) -> None:
+    source = model.folder / "parts.py"
+    source.write_text(text)
+
+    with pytest.raises(BuildError, match="mine") as caught:
+        prepare(model, tmp_path)
+    assert str(source) in str(caught.value)
+    assert line is None or f"line {line}" in str(caught.value)
+    assert not list((tmp_path / "cache" / "sdk").iterdir())
+
+    source.write_text("")
+    assert run_model(prepare(model, tmp_path)) == "ran with 1.0\n"
+
+
 def test_a_machine_without_the_python_is_told_so(
     model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from multiverse.engines.docker import is_outdated
+from multiverse.errors import BuildError
+from multiverse.images.build import labels
 from multiverse.images.context import staged
-from multiverse.images.sdk import PACKAGE, content_hash, copy_files, sdk_files
+from multiverse.images.sdk import PACKAGE, content_hash, copy_files, sdk_files, sources_hash
 from multiverse.specs.model import ModelSpec
 
 MODEL_YAML = """\
@@ -79,6 +82,44 @@ def test_hash_follows_names_and_contents_only(outside: ModelSpec) -> None:
     changed = content_hash(sdk_files(outside))
     main.rename(main.with_name("other.py"))
     assert len({before, changed, content_hash(sdk_files(outside))}) == 3
+
+
+def test_an_image_follows_its_dockerfile_too(outside: ModelSpec) -> None:
+    before = sources_hash(outside)
+    image = {"Config": {"Labels": labels(outside)}}
+    assert not is_outdated(image, outside)
+
+    (outside.folder / "Dockerfile").write_text("FROM other\n")
+    assert sources_hash(outside) != before
+    assert is_outdated(image, outside)
+    assert not is_outdated({"Config": {"Labels": labels(outside)}}, outside)
+
+    (outside.folder / "README.md").write_text("# other\n")
+    assert not is_outdated({"Config": {"Labels": labels(outside)}}, outside)
+
+
+def test_a_link_to_nothing_is_named(outside: ModelSpec) -> None:
+    (outside.folder / "parts" / "weights.bin").symlink_to("/nowhere/weights.bin")
+
+    with pytest.raises(BuildError, match=r"mine/parts/weights\.bin"):
+        sdk_files(outside)
+
+
+def test_a_pipe_is_not_read(outside: ModelSpec) -> None:
+    os.mkfifo(outside.folder / "pipe")
+
+    with pytest.raises(BuildError, match="mine/pipe"):
+        sdk_files(outside)
+
+
+def test_a_link_to_a_file_is_that_file(outside: ModelSpec, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("linked")
+    (outside.folder / "text").symlink_to(tmp_path / "text")
+
+    copy_files(sdk_files(outside), tmp_path / "copy")
+    copied = tmp_path / "copy" / "multiverse" / "models" / "mine" / "text"
+    assert not copied.is_symlink()
+    assert copied.read_text() == "linked"
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int, bytes]]:
