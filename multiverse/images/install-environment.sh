@@ -40,6 +40,8 @@ if [ ! -x "$env/bin/python" ]; then
         rm "$conda"
     else
         python3 -m venv "$env"
+        # venv brings one that is in no lock. (Its pip stays: the layers above install with it.)
+        "$env/bin/python" -m pip uninstall --yes --quiet --root-user-action=ignore setuptools
     fi
 fi
 

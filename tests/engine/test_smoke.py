@@ -67,6 +67,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SEARCH = """
 cd /opt/multiverse/env/lib/python3.11/site-packages
 ls -d nvidia* cuda* cupy* triton* tensorboard* aiohttp* torch/include torch/test 2>/dev/null
+ls -d setuptools* pkg_resources* _distutils_hack* 2>/dev/null
 find . -type d -name tests ! -path './numpy/*'
 find / -xdev -name '*.a' ! -path '/proc/*' ! -path '/usr/lib/python3*'
 find /root/.cache /var/cache/apt /var/lib/apt/lists -type f 2>/dev/null
