@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -210,7 +210,8 @@ def _install(lock: Path, folder: Path, interpreter: _Interpreter, options: Seque
     except BuildError:
         if settings.no_index or not needs_pytorch_index(lock):
             raise
-        _uv([*arguments, "--index", PYTORCH_INDEX], settings, lock)
+        indexes = (*settings.extra_index_urls, PYTORCH_INDEX)
+        _uv(arguments, replace(settings, extra_index_urls=indexes), lock)
 
 
 def _uv(arguments: Sequence[str], settings: PipSettings, lock: Path) -> None:

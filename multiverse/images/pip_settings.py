@@ -93,17 +93,11 @@ class PipSettings:
         return stream.getvalue()
 
     def uv_arguments(self) -> list[str]:
-        """The same settings for uv, which doesn't read pip's.
+        """The same settings for uv, which doesn't read pip's; the rest is in its environment.
 
         Locks name each file by its hash, so that the best match over all indexes is safe.
         """
         arguments = ["--index-strategy", "unsafe-best-match"]
-        if self.index_url:
-            arguments += ["--default-index", self.index_url]
-        for url in self.extra_index_urls:
-            arguments += ["--index", url]
-        for place in self.find_links:
-            arguments += ["--find-links", place]
         for host in self.trusted_hosts:
             arguments += ["--allow-insecure-host", host]
         if self.no_index:
@@ -111,8 +105,17 @@ class PipSettings:
         return arguments
 
     def uv_environment(self) -> dict[str, str]:
-        """Variables for uv: certificates, proxy and patience."""
+        """Variables for uv: origins, certificates, proxy and patience.
+
+        An address may hold a password, and all users of a machine see the arguments of a process.
+        """
         variables: dict[str, str] = {}
+        if self.index_url:
+            variables["UV_DEFAULT_INDEX"] = self.index_url
+        if self.extra_index_urls:
+            variables["UV_INDEX"] = " ".join(self.extra_index_urls)
+        if self.find_links:
+            variables["UV_FIND_LINKS"] = ",".join(map(_without_comma, self.find_links))
         if self.ca_bundle is not None:
             variables["SSL_CERT_FILE"] = str(self.ca_bundle)
         if self.client_cert is not None:
@@ -148,6 +151,14 @@ def local_path(place: str) -> Path | None:
     return None if "://" in place else Path(place).expanduser().absolute()
 
 
+def _without_comma(place: str) -> str:
+    """The same place as one entry of a list that commas separate."""
+    path = local_path(place)
+    if "," in place and path is not None:
+        return path.as_uri().replace(",", "%2C")
+    return place.replace(",", "%2C")
+
+
 def _option(name: str) -> str:
     return name.lower().removeprefix("--").replace("_", "-")
 
@@ -178,4 +189,6 @@ def _ca_bundle(cert: str | None, environ: Mapping[str, str]) -> Path | None:
 if __name__ == "__main__":
     # For locking, see scripts/lock.
     settings = replace(PipSettings.of_host(), extra_index_urls=())
-    print(*settings.uv_arguments(), sep="\n")  # noqa: T201
+    variables = (f"{name}={text}" for name, text in settings.uv_environment().items())
+    lines = variables if sys.argv[1:] == ["variables"] else settings.uv_arguments()
+    print(*lines, sep="\n")  # noqa: T201

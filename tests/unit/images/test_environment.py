@@ -221,6 +221,27 @@ def test_the_cuda_variant_has_an_environment_of_its_own(model: ModelSpec, tmp_pa
     assert cpu.lock_hash != cuda.lock_hash
 
 
+def test_uv_finds_packages_in_every_place_of_pips_settings(
+    model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package is in the second of two folders, or of two indexes."""
+    second = tmp_path / "more,wheels"
+    (model.folder / "requirements.txt").write_text(make_wheel(second, "5.0"))
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{tmp_path / 'wheels'} {second}")
+    assert run_model(prepare(model, tmp_path)) == "ran with 5.0\n"
+
+    (model.folder / "requirements.txt").write_text(make_wheel(tmp_path / "c" / "tiny", "6.0"))
+    name = "tiny-6.0-py3-none-any.whl"
+    (tmp_path / "c" / "tiny" / "index.html").write_text(f'<a href="{name}">{name}</a>')
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    a, b, c = ((tmp_path / folder).as_uri() for folder in "abc")
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", a)
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{b} {c}")
+    assert run_model(prepare(model, tmp_path)) == "ran with 6.0\n"
+
+
 @pytest.mark.parametrize("on_the_host", [True, False])
 def test_a_cpu_build_comes_from_the_host_or_else_from_pytorchs_index(
     on_the_host: bool, model: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

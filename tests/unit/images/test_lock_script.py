@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from uv import find_uv_bin
 
 from tests.conftest import REPOSITORY
+from tests.unit.images.test_environment import make_wheel
 
 PROJECT = """\
 [project]
@@ -42,10 +44,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def lock(project: Path) -> subprocess.CompletedProcess[str]:
+def lock(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        [str(project / "scripts" / "lock"), "--no-index", "--offline"],
+        [str(project / "scripts" / "lock"), "--offline", *options],
         cwd=project,
         env={**os.environ, "PATH": path},
         capture_output=True,
@@ -55,7 +57,7 @@ def lock(project: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_lock_is_made(project: Path) -> None:
-    done = lock(project)
+    done = lock(project, "--no-index")
 
     assert done.returncode == 0, done.stderr
     models = project / "multiverse" / "models"
@@ -64,13 +66,35 @@ def test_every_lock_is_made(project: Path) -> None:
 
 
 def test_what_can_not_be_locked_is_a_failure_even_with_a_lock_from_before(project: Path) -> None:
-    assert lock(project).returncode == 0
+    assert lock(project, "--no-index").returncode == 0
     folder = project / "multiverse" / "models" / "mine"
     (folder / "requirements.txt").write_text("numpy==1.0\n")
     (folder / "requirements.in").write_text("nothing-of-that-name==1.0\n")
 
-    done = lock(project)
+    done = lock(project, "--no-index")
 
     assert done.returncode != 0
     assert "nothing-of-that-name" in done.stderr
     assert (folder / "requirements.txt").read_text() == "numpy==1.0\n"
+
+
+def test_packages_come_from_where_pips_settings_say(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the project's own Python there, which reads them; the lists it makes last are left."""
+    (project / ".venv").symlink_to(sys.prefix)
+    (project / "docs").mkdir()
+    (project / "docs" / "generate.py").touch()
+    licences = project / "scripts" / "licences"
+    licences.write_text("#!/bin/sh\n")
+    licences.chmod(0o755)
+    pin = make_wheel(tmp_path / "wheels", "1.0")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    mine = project / "multiverse" / "models" / "mine"
+    (mine / "requirements.in").write_text("tiny\n")
+
+    done = lock(project)
+
+    assert done.returncode == 0, done.stderr
+    assert (mine / "requirements.txt").read_text().replace(" \\\n   ", "") == pin

@@ -107,23 +107,26 @@ def test_config_file_variable_follows_pip(tmp_path: Path) -> None:
 
 def test_uv_is_told_the_same() -> None:
     settings = PipSettings(
-        index_url="http://a/simple",
-        extra_index_urls=("http://b/",),
-        find_links=("/wheels",),
+        index_url="http://me:secret@a/simple",
+        extra_index_urls=("http://b/", "http://me:secret@c/"),
+        find_links=("/wheels", "/more,wheels", "http://me:secret@d/x,y"),
         trusted_hosts=("a",),
+        no_index=True,
         ca_bundle=Path("/ca.pem"),
         timeout="70",
     )
     arguments = settings.uv_arguments()
 
-    for option, value in [
-        ("--default-index", "http://a/simple"),
-        ("--index", "http://b/"),
-        ("--find-links", "/wheels"),
-        ("--allow-insecure-host", "a"),
-    ]:
-        assert arguments[arguments.index(option) + 1] == value
-    assert settings.uv_environment() == {"SSL_CERT_FILE": "/ca.pem", "UV_HTTP_TIMEOUT": "70"}
+    assert arguments[arguments.index("--allow-insecure-host") + 1] == "a"
+    assert "--no-index" in arguments
+    assert "secret" not in " ".join(arguments)
+    assert settings.uv_environment() == {
+        "UV_DEFAULT_INDEX": "http://me:secret@a/simple",
+        "UV_INDEX": "http://b/ http://me:secret@c/",
+        "UV_FIND_LINKS": "/wheels,file:///more%2Cwheels,http://me:secret@d/x%2Cy",
+        "SSL_CERT_FILE": "/ca.pem",
+        "UV_HTTP_TIMEOUT": "70",
+    }
 
 
 @pytest.mark.parametrize(
