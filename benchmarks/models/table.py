@@ -62,7 +62,7 @@ def scaling_table() -> Iterator[str]:
 
 def _cost(cost: dict[str, Any]) -> str:
     epoch = cost["epoch_seconds"]
-    time = f"{cost['wall_seconds']:.0f} s in all" if epoch is None else f"{epoch:.2f} s"
+    time = f"{cost['cpu_seconds']:.0f} s in all" if epoch is None else f"{epoch:.2f} s"
     return f"{time}, {cost['peak_memory_mib']:,} MiB"
 
 
