@@ -3,7 +3,8 @@
 ``python -m benchmarks.models.scaling`` from the root of the repository. Simulated cells (2,000
 genes, 10,000 peaks, 30 proteins), the models' default preprocessing. Each model runs twice a size,
 with few and with some more epochs: the difference gives the CPU seconds of one epoch, free of
-start-up, reading and drawing. Slopes are least-squares fits of log(figure) on log(cells): 1 is linear.
+start-up, reading and drawing. Slopes are least-squares fits of log(figure) on log(cells): 1 is
+linear.
 """
 
 from __future__ import annotations
