@@ -104,7 +104,7 @@ def test_data_without_anything_to_see_are_not_applicable(tmp_path: Path) -> None
     data.write_h5mu(tmp_path / "empty.h5mu")
     done = run_here("pca", tmp_path / "empty.h5mu", tmp_path / "out")
     assert done.code == 99
-    assert "no modality has a feature that varies" in done.files.reason.read_text()
+    assert "no modality can be used (rna: no feature is seen" in done.files.reason.read_text()
 
 
 @pytest.mark.data

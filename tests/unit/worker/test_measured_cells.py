@@ -187,7 +187,7 @@ def test_a_modality_of_a_single_cell_is_left_out(mosaic: Path, tmp_path: Path) -
         make_job(tmp_path / "job", min_cells=1, n_top_genes=5, n_top_peaks=5), measured=alone
     )
     assert [view.name for view in count_views(job, given.data)] == ["rna", "atac"]
-    assert job.notes.warnings == ["adt is left out: no feature varies between cells"]
+    assert job.notes.warnings == ["adt is left out: it was measured in fewer than 2 cells"]
 
 
 def depth(job: Job, data: MuData) -> NDArray[np.float64]:

@@ -128,7 +128,7 @@ def multivi_settings(**changes: Any) -> multivi.Settings:
 def test_a_modality_without_variation_is_not_applicable(tmp_path: Path) -> None:
     data = simulate(30)
     data["atac"].X = csr_matrix(data["atac"].X.shape, dtype=np.float32)
-    with pytest.raises(NotApplicable, match="nothing varies between cells in atac"):
+    with pytest.raises(NotApplicable, match="there is no usable feature in atac"):
         multivi.views_of(make_job(tmp_path, ("rna", "atac")), data, multivi_settings())
 
 
