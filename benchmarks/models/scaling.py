@@ -100,7 +100,8 @@ def _measure(model: str, n_cells: int, options: argparse.Namespace) -> Cost:
         model=model,
         n_cells=n_cells,
         cpu_seconds=round(min(map(_cpu, runs)), 2),
-        epoch_seconds=None if seconds is None else round(seconds, 3),
+        # A difference that drowns in the noise of two runs says nothing.
+        epoch_seconds=round(seconds, 3) if seconds is not None and seconds > 0 else None,
         peak_memory_mib=round(max(run.record.usage.peak_memory_bytes or 0 for run in runs) / 2**20),
     )
     print(cost, flush=True)
