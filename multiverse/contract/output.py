@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiverse.contract.apart import check_apart
 from multiverse.contract.files import check_regular, read_regular
+from multiverse.contract.finding import MAX_MESSAGE, Finding, FindingKind
 from multiverse.contract.paths import OutputFiles
 
 if TYPE_CHECKING:
-    import h5py
-
     from multiverse.contract.cells import CellNames
 
 MIB, GIB = 1024**2, 1024**3
@@ -30,42 +29,17 @@ MAX_BYTES = {
     "run.log": 1 * GIB,
     "job_spec.json": 4 * MIB,
 }
-MAX_DIMENSIONS = 10_000
-#: Values are read in blocks of about this many bytes, however many are declared.
-BLOCK_BYTES = 32 * MIB
-#: Bytes of one fixed-length cell name.
-MAX_NAME_BYTES = 4096
+#: Commas and brackets of ``metrics.json``: each may become an object of Python of a hundred bytes.
+MAX_VALUES = 2_000_000
+#: Names in ``model_metrics``, and in ``history``: every one becomes a column of a table.
+MAX_METRICS = 1000
+MAX_METRIC_NAME = 200
+#: Pixels a side that a picture may declare: whoever shows it allocates them all.
+MAX_PIXELS = 20_000
 #: More findings than this in one file say nothing new.
 MAX_FINDINGS = 10
-MAX_MESSAGE = 500
 #: Warnings of a model beyond these are not passed on.
 MAX_WARNINGS = 20
-
-
-class FindingKind(StrEnum):
-    """What can be wrong with an output."""
-
-    MISSING = "missing"
-    NOT_A_FILE = "not_a_file"
-    UNREADABLE = "unreadable"
-    WRONG_SHAPE = "wrong_shape"
-    WRONG_TYPE = "wrong_type"
-    NOT_FINITE = "not_finite"
-    CONSTANT = "constant"
-    WRONG_CELLS = "wrong_cells"
-    WRONG_ORDER = "wrong_order"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong with one file of an output."""
-
-    kind: FindingKind
-    file: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.message}"
 
 
 def check_output(folder: Path, cells: CellNames) -> list[Finding]:
@@ -115,8 +89,17 @@ def _check_picture(path: Path) -> list[Finding]:
     if findings:
         return findings
     content = read_regular(path, max_bytes=MAX_BYTES[path.name])
-    if not content.startswith(PNG_SIGNATURE) or b"IEND" not in content[-16:]:
+    header = content[8:24]
+    if (
+        not content.startswith(PNG_SIGNATURE)
+        or header[4:8] != b"IHDR"
+        or b"IEND" not in content[-16:]
+    ):
         return [Finding(FindingKind.UNREADABLE, path.name, "is not a complete PNG picture")]
+    width, height = struct.unpack(">II", header[8:16])
+    if not (0 < width <= MAX_PIXELS and 0 < height <= MAX_PIXELS):
+        message = f"declares {width:,} × {height:,} pixels (1 to {MAX_PIXELS:,} a side)"
+        return [Finding(FindingKind.WRONG_SHAPE, path.name, message)]
     return []
 
 
@@ -125,15 +108,38 @@ def _check_metrics(path: Path) -> list[Finding]:
     if findings:
         return findings
     try:
-        content = json.loads(read_regular(path, max_bytes=MAX_BYTES[path.name]))
+        content = _read_metrics(path)
     except (ValueError, RecursionError) as error:
-        return [Finding(FindingKind.UNREADABLE, path.name, f"is not JSON: {error}")]
+        message = f"is not JSON: {error}"[:MAX_MESSAGE]
+        return [Finding(FindingKind.UNREADABLE, path.name, message)]
     found = _judge_metrics(content)
     findings = [Finding(kind, path.name, message) for kind, message in found[:MAX_FINDINGS]]
     if len(found) > MAX_FINDINGS:
         message = f"has {len(found) - MAX_FINDINGS:,} problems more"
         findings.append(Finding(found[MAX_FINDINGS][0], path.name, message))
     return findings
+
+
+def _read_metrics(path: Path) -> Any:
+    """The content of ``metrics.json``; ValueError where it is not JSON that means one thing.
+
+    What it will take in memory is judged before it is parsed.
+    """
+    text = read_regular(path, max_bytes=MAX_BYTES[path.name])
+    values = text.count(b",") + text.count(b"[") + text.count(b"{")
+    if values > MAX_VALUES:
+        raise ValueError(f"it holds about {values:,} values (at most {MAX_VALUES:,})")
+    return json.loads(text, object_pairs_hook=_without_repeats)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, whose names are each there once: readers differ on which of two would count."""
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise ValueError(f"{name!r:.60} is there more than once")
+        made[name] = value
+    return made
 
 
 def read_warnings(folder: Path) -> tuple[str, ...]:
@@ -143,12 +149,17 @@ def read_warnings(folder: Path) -> tuple[str, ...]:
     """
     path = OutputFiles(folder).metrics
     try:
-        content = json.loads(read_regular(path, max_bytes=MAX_BYTES[path.name]))
+        content = _read_metrics(path)
     except (OSError, ValueError, RecursionError):
         return ()
     found = content.get("warnings") if isinstance(content, dict) else None
     lines = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
-    return tuple(" ".join(text[:MAX_MESSAGE].split()) for text in lines[:MAX_WARNINGS])
+    return tuple(_one_line(text[:MAX_MESSAGE]) for text in lines[:MAX_WARNINGS])
+
+
+def _one_line(text: str) -> str:
+    """Text without control characters, and without halves of characters, which no file takes."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _judge_metrics(content: Any) -> list[tuple[FindingKind, str]]:
@@ -160,7 +171,15 @@ def _judge_metrics(content: Any) -> list[tuple[FindingKind, str]]:
         if not isinstance(values, dict):
             found.append((FindingKind.WRONG_TYPE, f"'{part}' is missing or is not an object"))
             continue
+        if len(values) > MAX_METRICS:
+            message = f"'{part}' has {len(values):,} names (at most {MAX_METRICS:,})"
+            found.append((FindingKind.WRONG_SHAPE, message))
+            continue
         for name, value in values.items():
+            if len(name) > MAX_METRIC_NAME:
+                message = f"{part}[{name!r:.60}] has a name of {len(name):,} characters"
+                found.append((FindingKind.WRONG_TYPE, f"{message} (at most {MAX_METRIC_NAME})"))
+                continue
             numbers = value if part == "history" else [value]
             if not isinstance(numbers, list) or not all(map(_is_number, numbers)):
                 found.append((FindingKind.WRONG_TYPE, f"{part}[{name!r:.60}] is not numeric"))
@@ -183,128 +202,4 @@ def is_finite(value: Any) -> bool:
 
 def _check_embeddings(path: Path, cells: CellNames) -> list[Finding]:
     findings = _check_present(path)
-    if findings:
-        return findings
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            found = [*_judge_latent(file, len(cells)), *_judge_names(file, cells)]
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        found = [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}"[:MAX_MESSAGE])]
-    return [Finding(kind, path.name, message) for kind, message in found]
-
-
-def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset | str:
-    """The dataset of that name stored inside this very file, or why there is none."""
-    import h5py
-
-    link = file.get(name, getlink=True)
-    if link is None:
-        return f"has no dataset '{name}'"
-    if not isinstance(link, h5py.HardLink):
-        return f"'{name}' is a link, not a dataset of this file"
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset):
-        return f"'{name}' is not a dataset"
-    if dataset.is_virtual or dataset.external:
-        return f"'{name}' keeps its values in another file"
-    return dataset
-
-
-def _judge_latent(file: h5py.File, n_cells: int) -> list[tuple[FindingKind, str]]:
-    dataset = _own_dataset(file, "latent")
-    if isinstance(dataset, str):
-        return [(FindingKind.MISSING, dataset)]
-    if dataset.ndim != 2:
-        return [(FindingKind.WRONG_SHAPE, f"'latent' has {dataset.ndim} dimensions, not 2")]
-    found: list[tuple[FindingKind, str]] = []
-    if dataset.dtype.kind != "f":
-        found.append((FindingKind.WRONG_TYPE, f"'latent' is {dataset.dtype}, not a float type"))
-    rows, columns = dataset.shape
-    if rows != n_cells:
-        found.append((FindingKind.WRONG_SHAPE, f"'latent' has {rows:,} rows for {n_cells:,} cells"))
-    if not 1 <= columns <= MAX_DIMENSIONS:
-        found.append(
-            (FindingKind.WRONG_SHAPE, f"'latent' has {columns:,} columns (1 to {MAX_DIMENSIONS:,})")
-        )
-    if found:
-        return found
-    return _judge_values(dataset)
-
-
-def _judge_values(dataset: h5py.Dataset) -> list[tuple[FindingKind, str]]:
-    """Finite, and not the same everywhere; read in blocks of rows."""
-    import numpy as np
-
-    rows, columns = dataset.shape
-    step = max(1, BLOCK_BYTES // (columns * dataset.dtype.itemsize))
-    bad, first_bad, constant = 0, 0, True
-    first = dataset[0]
-    for start in range(0, rows, step):
-        block = dataset[start : start + step]
-        bad_rows = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        if len(bad_rows) and not bad:
-            first_bad = start + int(bad_rows[0])
-        bad += len(bad_rows)
-        constant = constant and bool(np.all(block == first))
-    if bad:
-        message = f"'latent' has NaN or infinite values in {bad:,} of {rows:,} cells"
-        return [(FindingKind.NOT_FINITE, f"{message}, first in row {first_bad}")]
-    if rows > 1 and constant:
-        return [(FindingKind.CONSTANT, "'latent' is the same for every cell")]
-    return []
-
-
-def _judge_names(file: h5py.File, cells: CellNames) -> list[tuple[FindingKind, str]]:
-    import h5py
-
-    dataset = _own_dataset(file, "obs_names")
-    if isinstance(dataset, str):
-        return [(FindingKind.MISSING, dataset)]
-    is_text = h5py.check_string_dtype(dataset.dtype) is not None
-    if dataset.ndim != 1 or not is_text or dataset.dtype.itemsize > MAX_NAME_BYTES:
-        return [(FindingKind.WRONG_TYPE, "'obs_names' is not a list of strings")]
-    if len(dataset) != len(cells):
-        return [
-            (
-                FindingKind.WRONG_CELLS,
-                f"'obs_names' has {len(dataset):,} names for {len(cells):,} cells",
-            )
-        ]
-    return _compare_names(_names(dataset), cells.names)
-
-
-def _names(dataset: h5py.Dataset) -> list[str]:
-    """The names that were written, each cut to a length that no honest name has."""
-    step = max(1, BLOCK_BYTES // MAX_NAME_BYTES)
-    return [
-        (name.decode(errors="replace") if isinstance(name, bytes) else str(name))[:MAX_NAME_BYTES]
-        for start in range(0, len(dataset), step)
-        for name in dataset[start : start + step]
-    ]
-
-
-def _compare_names(
-    written: Sequence[str], expected: Sequence[str]
-) -> list[tuple[FindingKind, str]]:
-    if list(written) == list(expected):
-        return []
-    unknown = set(written) - set(expected)
-    if unknown:
-        return [
-            (
-                FindingKind.WRONG_CELLS,
-                f"'obs_names' has {len(unknown):,} names that are no cells of the input, "
-                f"such as {min(unknown)!r:.60}",
-            )
-        ]
-    if len(set(written)) != len(written):
-        return [(FindingKind.WRONG_CELLS, "'obs_names' names some cells more than once")]
-    row = next(i for i, (a, b) in enumerate(zip(written, expected, strict=True)) if a != b)
-    return [
-        (
-            FindingKind.WRONG_ORDER,
-            f"'obs_names' has the right cells in another order than the input, from row {row} on",
-        )
-    ]
+    return findings or check_apart(path, cells)

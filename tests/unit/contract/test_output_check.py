@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
 
 import h5py
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from multiverse.contract import CellNames, FindingKind, check_output, read_warnings
+from multiverse.contract.embeddings import check_embeddings
 from multiverse.contract.output import PNG_SIGNATURE
 
 CELLS = CellNames(("a", "b", "c", "d"))
@@ -22,9 +24,15 @@ def folder(tmp_path: Path) -> Path:
     """A complete output."""
     write_embeddings(tmp_path, LATENT, CELLS.names)
     (tmp_path / "metrics.json").write_text('{"model_metrics": {"x": 1}, "history": {"l": [1, 2]}}')
-    (tmp_path / "umap.png").write_bytes(PNG_SIGNATURE + b"body" + b"IEND\xaeB`\x82")
+    (tmp_path / "umap.png").write_bytes(picture(1, 1))
     (tmp_path / "run.log").write_text("done\n")
     return tmp_path
+
+
+def picture(width: int, height: int) -> bytes:
+    """The frame of a PNG picture that declares so many pixels."""
+    header = struct.pack(">I4sIIBBBBBI", 13, b"IHDR", width, height, 8, 0, 0, 0, 0, 0)
+    return PNG_SIGNATURE + header + b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def write_embeddings(folder: Path, latent: object, names: object) -> None:
@@ -158,6 +166,94 @@ def test_further_keys_of_metrics_are_allowed(folder: Path) -> None:
     assert check_output(folder, CELLS) == []
 
 
+def test_metrics_that_mean_two_things(folder: Path) -> None:
+    text = '{"model_metrics": {"x": 1, "x": 2}, "history": {}}'
+    (folder / "metrics.json").write_text(text)
+    (finding,) = check_output(folder, CELLS)
+    assert finding.kind is FindingKind.UNREADABLE
+    assert "'x' is there more than once" in finding.message
+
+
+def test_a_small_file_that_becomes_gigabytes_is_not_parsed(folder: Path) -> None:
+    (folder / "metrics.json").write_text("[" + "[]," * 2_000_000 + "[]]")
+    (finding,) = check_output(folder, CELLS)
+    assert "holds about 4,000,002 values" in finding.message
+    assert read_warnings(folder) == ()
+
+
+@pytest.mark.parametrize("part", ["model_metrics", "history"])
+def test_a_million_names_and_long_ones(folder: Path, part: str) -> None:
+    whole: dict[str, dict[str, object]] = {"model_metrics": {}, "history": {}}
+    whole[part] = {f"m{number}": [1] for number in range(100_000)}
+    (folder / "metrics.json").write_text(json.dumps(whole))
+    (finding,) = check_output(folder, CELLS)
+    assert finding.message == f"'{part}' has 100,000 names (at most 1,000)"
+    whole[part] = {"n" * 1_000_000: [1]}
+    (folder / "metrics.json").write_text(json.dumps(whole))
+    (finding,) = check_output(folder, CELLS)
+    assert "a name of 1,000,000 characters" in finding.message
+
+
+@pytest.mark.parametrize(("width", "height"), [(2**31 - 1, 2**31 - 1), (0, 1), (30_000, 1)])
+def test_pictures_that_declare_absurd_sizes(folder: Path, width: int, height: int) -> None:
+    (folder / "umap.png").write_bytes(picture(width, height))
+    (finding,) = check_output(folder, CELLS)
+    assert finding.message == f"declares {width:,} × {height:,} pixels (1 to 20,000 a side)"
+
+
+def test_a_chunk_that_unpacks_to_gigabytes_is_not_read(folder: Path) -> None:
+    with h5py.File(folder / "embeddings.h5", "r+") as file:
+        del file["latent"]
+        made = file.create_dataset(
+            "latent", (4, 2), "f4", chunks=(2**15, 2**14), maxshape=(None, None),
+            compression="gzip",
+        )  # fmt: skip
+        assert made.chunks == (2**15, 2**14)
+    (finding,) = check_output(folder, CELLS)
+    assert "'latent' is stored in chunks of 2,147,483,648 bytes" in finding.message
+
+
+def test_a_file_that_needs_too_much_memory_ends_only_its_own_check(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every cell has the same long name, which is stored once."""
+    monkeypatch.setattr("multiverse.contract.apart.MEMORY_BYTES", 2**30)
+    names = CellNames(tuple(f"cell{number}" for number in range(2000)))
+    path = folder / "embeddings.h5"
+    write_embeddings(folder, np.random.default_rng(0).normal(size=(2000, 2)), names.names)
+    with h5py.File(path, "r+") as file:
+        del file["obs_names"]
+        made = file.create_dataset("obs_names", (2000,), h5py.string_dtype())
+        made[0] = "x" * 4_000_000
+        place = made.id.get_offset()
+    with path.open("r+b") as stream:
+        stream.seek(place)
+        first = stream.read(16)
+        stream.seek(place)
+        stream.write(first * 2000)
+    (finding,) = check_output(folder, names)
+    assert finding.kind is FindingKind.UNREADABLE
+    assert "memory" in finding.message
+
+
+def test_a_file_that_crashes_the_library_ends_only_its_own_check(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter that ends as a crash of the HDF5 library ends it."""
+    crashing = folder.parent / "crashing"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(crashing))
+    (finding,) = check_output(folder, CELLS)
+    assert finding.message == "can't be read: it crashes the HDF5 library (SIGSEGV)"
+
+
+def test_a_file_that_takes_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiverse.contract.apart.MAX_SECONDS", 0.01)
+    (finding,) = check_output(folder, CELLS)
+    assert "could not be read within" in finding.message
+
+
 @pytest.mark.parametrize("content", [b"hello", PNG_SIGNATURE + b"cut off in the middle"])
 def test_bad_picture(folder: Path, content: bytes) -> None:
     (folder / "umap.png").write_bytes(content)
@@ -177,7 +273,7 @@ def test_numbers_beyond_a_double_are_a_finding(folder: Path) -> None:
 
 
 def test_a_million_problems_are_a_few_findings(folder: Path) -> None:
-    content = {f"{'n' * 1000}{number}": "x" for number in range(1000)}
+    content = {f"{'n' * 150}{number}": "x" for number in range(1000)}
     (folder / "metrics.json").write_text(json.dumps({"model_metrics": content, "history": {}}))
     findings = check_output(folder, CELLS)
     assert 2 < len(findings) < 20
@@ -201,13 +297,14 @@ def test_a_type_that_numpy_does_not_know_is_a_finding(folder: Path) -> None:
 
 
 def test_blocks_are_all_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiverse.contract.output.BLOCK_BYTES", 8)
-    assert check_output(folder, CELLS) == []
+    monkeypatch.setattr("multiverse.contract.embeddings.BLOCK_BYTES", 8)
+    path = folder / "embeddings.h5"
+    assert check_embeddings(path, CELLS.names) == []
     spoilt = LATENT.copy()
     spoilt[3, 1] = np.nan
     write_embeddings(folder, spoilt, CELLS.names)
-    (finding,) = check_output(folder, CELLS)
-    assert "1 of 4 cells, first in row 3" in finding.message
+    ((_, message),) = check_embeddings(path, CELLS.names)
+    assert "1 of 4 cells, first in row 3" in message
 
 
 @pytest.mark.parametrize(
@@ -218,6 +315,7 @@ def test_blocks_are_all_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch)
         ('{"warnings": "no list"}', ()),
         ("[]", ()),
         ("{", ()),
+        ('{"warnings": ["a\\u001b[31mb\\u202ec\\ud800d"]}', ("a [31mb c d",)),
     ],
 )
 def test_warnings_of_a_model(tmp_path: Path, content: str, expected: tuple[str, ...]) -> None:
