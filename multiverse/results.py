@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import UsageError
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, all_runs
+from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.record import RunRecord, RunState
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Results:
     folder: Path
     runs: Sequence[Run]
     not_applicable: Sequence[str] = ()
+    #: A sentence for each record of the folder that can't be read.
+    damaged: Sequence[str] = ()
 
     @classmethod
     def of(cls, folder: Path, runs: Sequence[FoundRun], not_applicable: Sequence[str]) -> Results:
@@ -139,4 +141,6 @@ class Results:
 def open_results(folder: str | Path) -> Results:
     """The runs of an existing results folder."""
     path = Path(folder)
-    return Results.of(path, all_runs(ResultsFolder(path)), ())
+    listing = read_runs(ResultsFolder(path))
+    runs = [Run(run.record, run.folder) for run in listing.runs]
+    return Results(path, runs, damaged=listing.damaged)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
-from multiverse.cli.summary import print_runs
-from multiverse.cli.terminal import print_json, say
-from multiverse.results import open_results
+from multiverse.cli.summary import print_notes, print_runs
+from multiverse.cli.terminal import console, safe, say
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import Listing, read_runs
 
 
 def main(arguments: Namespace) -> int:
-    results = open_results(arguments.results)
+    listing = read_runs(ResultsFolder(arguments.results))
     if arguments.json:
-        print_json([run.record.model_dump(mode="json") for run in results])
-    elif not len(results):
+        _print_json(listing)
+        return 0
+    if not listing.runs:
         say(f"{arguments.results} has no runs yet")
     else:
-        print_runs(list(results))
+        print_runs(listing.runs)
+    print_notes(listing.damaged)
     return 0
+
+
+def _print_json(listing: Listing) -> None:
+    """One array. Written run by run: the whole of it, made at once, is slow and large."""
+    separator = "["
+    for run in listing.runs:
+        sys.stdout.write(f"{separator}\n{run.record.model_dump_json(indent=2)}")
+        separator = ","
+    sys.stdout.write("\n]\n" if listing.runs else "[]\n")
+    for line in listing.damaged:
+        console(stderr=True).print(safe(f"note: {line}"))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
+from multiverse.cli.columns import print_columns
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_table, safe
 from multiverse.results import Results, Run
+from multiverse.runs.listing import FoundRun
+from multiverse.runs.record import RunRecord
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 COLUMNS = (
@@ -14,7 +19,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def print_runs(runs: list[Run]) -> None:
+RIGHT = ("seed", "time", "memory")
+FOLDED = ("dataset", "model", "parameters")
+#: More rows than this are not laid out by rich.
+LONG = 500
+
+
+def print_runs(runs: Sequence[Run | FoundRun]) -> None:
     """Model, status, wall time, peak memory and shape of the embedding of each run.
 
     Fits a terminal of 80 columns: what is the same for all runs has no column, and the first
@@ -25,33 +36,53 @@ def print_runs(runs: list[Run]) -> None:
         "seed": len({run.record.seed for run in runs}) > 1,
     }
     columns = [name for name in COLUMNS if shown.get(name, True)]
-    table = plain_table(
-        *columns, right=("seed", "time", "memory"), folded=("dataset", "model", "parameters")
-    )
+    rows = []
     previous = ""
-    for run in sorted(runs, key=lambda run: run.record.dataset):
-        cells = _cells(run)
-        if run.record.dataset == previous:
-            cells["dataset"] = Text()
-        previous = run.record.dataset
-        table.add_row(*(cells[name] for name in columns))
+    for record in sorted((run.record for run in runs), key=lambda record: record.dataset):
+        cells = _cells(record)
+        if record.dataset == previous:
+            cells["dataset"] = ""
+        previous = record.dataset
+        rows.append((record, cells))
+    if len(rows) > LONG:
+        lines = [[cells[name] for name in columns] for _, cells in rows]
+        print_columns(columns, lines, right=RIGHT, cut=FOLDED)
+        return
+    table = plain_table(*columns, right=RIGHT, folded=FOLDED)
+    for record, cells in rows:
+        table.add_row(*(_styled(name, cells[name], record) for name in columns))
     print_table(table)
 
 
-def _cells(run: Run) -> dict[str, Text]:
-    record, memory = run.record, run.record.usage.peak_memory_bytes
-    changed = [safe(f"{name}={value}") for name, value in record.changed.items()]
+def _styled(column: str, cell: str, record: RunRecord) -> Text:
+    if column == "parameters":
+        return Text("\n").join(safe(f"{name}={value}") for name, value in record.changed.items())
+    styles = {"model": "bold", "status": STYLES[record.state]}
+    return safe(cell, styles.get(column, ""))
+
+
+def _cells(record: RunRecord) -> dict[str, str]:
+    memory = record.usage.peak_memory_bytes
     return {
-        "dataset": safe(record.dataset),
-        "model": safe(record.model, "bold"),
-        "parameters": Text("\n").join(changed),
-        "seed": safe(record.seed),
-        "status": safe(record.state.replace("_", " "), STYLES[record.state]),
-        "time": safe(format_seconds(record.usage.wall_seconds)),
-        "memory": safe("—" if memory is None else format_bytes(memory)),
-        "embedding": safe(f"{record.n_obs:,} × {record.n_dims}" if record.n_dims else "—"),
-        "run": safe(record.run_id[:8]),
+        "dataset": record.dataset,
+        "model": record.model,
+        "parameters": ", ".join(f"{name}={value}" for name, value in record.changed.items()),
+        "seed": str(record.seed),
+        "status": record.state.replace("_", " "),
+        "time": format_seconds(record.usage.wall_seconds),
+        "memory": "—" if memory is None else format_bytes(memory),
+        "embedding": f"{record.n_obs:,} × {record.n_dims}" if record.n_dims else "—",
+        "run": record.run_id[:8],
     }
+
+
+def print_notes(lines: Sequence[str], most: int = 20) -> None:
+    """What could not be read, at the end; never more of it than anybody reads."""
+    out = console()
+    for line in lines[:most]:
+        out.print(safe(f"note: {line}", "yellow"))
+    if len(lines) > most:
+        out.print(safe(f"note: and {len(lines) - most:,} more", "yellow"))
 
 
 def print_summary(results: Results) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
+import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,36 +30,107 @@ class FoundRun:
         return self.record.state is RunState.COMPLETE
 
 
-def published_runs(results: ResultsFolder) -> Iterator[FoundRun]:
-    """Every complete run, by dataset, model and run id."""
-    for path in sorted(results.folder.glob("*/*/*/run.json")):
-        if path.parents[2].name != results.attempts.name:
-            yield FoundRun(RunRecord.read(path), path.parent)
+@dataclass(frozen=True)
+class Listing:
+    """The runs of a folder; ``damaged`` has a sentence for each record that can't be read."""
+
+    runs: tuple[FoundRun, ...]
+    damaged: tuple[str, ...] = ()
 
 
-def kept_attempts(results: ResultsFolder) -> Iterator[FoundRun]:
-    """Every attempt that failed, was cancelled or was not applicable."""
-    for path in sorted(results.attempts.glob("*/*/run.json")):
-        yield FoundRun(RunRecord.read(path), path.parent)
+def published_records(results: ResultsFolder) -> Iterator[Path]:
+    """Where the record of each published run should be, by dataset, model and run id."""
+    for dataset in _folders(results.folder):
+        if dataset != results.attempts:
+            for model in _folders(dataset):
+                yield from (run / "run.json" for run in _folders(model))
 
 
-def all_runs(results: ResultsFolder) -> list[FoundRun]:
-    """Complete runs, then the last attempt of every run that has not completed."""
+def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
+    """Every attempt that left a folder, by run id and number."""
+    for run in _folders(results.attempts):
+        names = [entry.name for entry in _folders(run)]
+        numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit())
+        yield from (AttemptFolder(run / str(number)) for number in numbers)
+
+
+def _folders(parent: Path) -> list[Path]:
+    """The folders in a folder, sorted; none if it is gone.
+
+    Hidden ones are nobody's runs.
+    """
+    try:
+        with os.scandir(parent) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
+    except OSError:
+        return []
+    return [parent / name for name in sorted(names)]
+
+
+def read_runs(results: ResultsFolder) -> Listing:
+    """Complete runs, then the last attempt of every run that has not completed.
+
+    Attempts that still run are left out. Raises :class:`ResultsError` if there is no such folder;
+    a damaged record hides only itself.
+    """
     if not results.folder.is_dir():
         raise ResultsError(
             f"{results.folder} is not a results folder",
             remedy="Name the folder given to `multiverse run --output`.",
         )
-    complete = list(published_runs(results))
+    with without_collection():
+        return _read_runs(results)
+
+
+def _read_runs(results: ResultsFolder) -> Listing:
+    damaged: list[str] = []
+    complete = list(_read(published_records(results), damaged))
     done = {run.record.run_id for run in complete}
     last: dict[str, FoundRun] = {}
-    for attempt in kept_attempts(results):
-        seen = last.get(attempt.record.run_id)
-        if attempt.record.run_id not in done and (
-            seen is None or attempt.record.attempt > seen.record.attempt
-        ):
-            last[attempt.record.run_id] = attempt
-    return [*complete, *last.values()]
+    kept = (attempt.record for attempt in attempt_folders(results))
+    for found in _read(kept, damaged):
+        if found.record.run_id not in done and found.record.state is not RunState.RUNNING:
+            last[found.record.run_id] = found  # attempts come by number
+    return Listing((*complete, *last.values()), tuple(damaged))
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Records hold no cycles, and looking for some in thousands of them takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(paths: Iterator[Path], damaged: list[str]) -> Iterator[FoundRun]:
+    for path in paths:
+        try:
+            yield FoundRun(RunRecord.read(path), path.parent)
+        except ResultsError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                damaged.append(first_line(error))
+
+
+def first_line(error: Exception) -> str:
+    """What is wrong, without the details that a validation adds."""
+    return re.sub(r": \d+ validation errors? for \w+$", "", str(error).splitlines()[0])
+
+
+def all_runs(results: ResultsFolder) -> list[FoundRun]:
+    """The runs of :func:`read_runs`, without those whose record is damaged."""
+    return list(read_runs(results).runs)
+
+
+def attempts_of_run(run: FoundRun) -> list[FoundRun]:
+    """The kept attempts at a run other than ``run`` itself, oldest first."""
+    results = ResultsFolder(run.folder.absolute().parents[2])
+    kept = (attempt.record for attempt in results.attempts_of(run.record.run_id))
+    found = _read(kept, [])
+    return [item for item in found if item.folder != run.folder.absolute()]
 
 
 def find_run(results: ResultsFolder, run_id: str) -> FoundRun:
@@ -106,7 +181,7 @@ def write_table(results: ResultsFolder) -> None:
 def _row(run: FoundRun, base: Path) -> dict[str, object]:
     record = run.record
     values = {
-        **record.model_dump(mode="json"),
+        **record.model_dump(mode="json", include=set(COLUMNS)),
         **record.usage.model_dump(),
         "engine": record.engine.name,
         "image_tag": record.image and record.image.tag,

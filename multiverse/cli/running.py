@@ -1,0 +1,137 @@
+"""Running jobs as people see them: a row each, a line each, and how long it all takes yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from multiverse.cli.terminal import plain_table, safe
+from multiverse.runs.remaining import Remaining
+from multiverse.specs.quantity import format_bytes, format_seconds
+
+#: More running jobs than this are counted, not shown.
+MAX_LIVE_ROWS = 20
+#: Above this part of its memory, a job is likely to be ended for it.
+HIGH_MEMORY = 0.9
+BAR_WIDTH = 8
+#: What the columns beside the job's name need; on a wide terminal the values of the epoch too.
+OTHER_COLUMNS = 56
+VALUES_FROM_WIDTH = 130
+MIN_NAME = 20
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    """One running job. Memory is in bytes; ``remaining`` in seconds, None if it is not known."""
+
+    name: str
+    elapsed: float
+    memory: int | None
+    memory_limit: int
+    gpu: str | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    remaining: float | None = None
+
+    @property
+    def memory_is_high(self) -> bool:
+        return self.memory is not None and self.memory > HIGH_MEMORY * self.memory_limit
+
+    @property
+    def memory_words(self) -> str:
+        """``1.2 of 8.0 GiB``."""
+        if self.memory is None:
+            return ""
+        used, limit = format_bytes(self.memory), format_bytes(self.memory_limit)
+        number, _, unit = used.partition(" ")
+        return f"{number if limit.endswith(f' {unit}') else used} of {limit}"
+
+    @property
+    def epoch_words(self) -> str:
+        if self.epoch is None:
+            return ""
+        return f"{self.epoch}/{self.epochs}" if self.epochs else str(self.epoch)
+
+    @property
+    def value_words(self) -> str:
+        return ", ".join(f"{name} {value:.6g}" for name, value in list(self.values.items())[:3])
+
+    @property
+    def remaining_words(self) -> str:
+        return "" if self.remaining is None else f"~{format_seconds(self.remaining)}"
+
+    def line(self) -> str:
+        """For where there is no terminal."""
+        high = " (nearly all)" if self.memory_is_high else ""
+        parts = (
+            format_seconds(self.elapsed),
+            self.memory_words and self.memory_words + high,
+            self.gpu and f"GPU {self.gpu}",
+            self.epoch_words and f"epoch {self.epoch_words}",
+            self.value_words,
+            self.remaining_words and f"about {self.remaining_words[1:]} left",
+        )
+        return f"{self.name}: {' · '.join(filter(None, parts))}"
+
+
+def counts_line(counts: Mapping[str, int], remaining: Remaining | None) -> str:
+    """``2 running · 3 queued · about 5m 10s left``; what is zero has no word."""
+    parts = [f"{count:,} {word}" for word, count in counts.items() if count]
+    return " · ".join([*parts, *filter(None, [remaining_line(remaining)])]) or "nothing to do"
+
+
+def remaining_line(remaining: Remaining | None) -> str:
+    if remaining is None:
+        return ""
+    return (
+        f"{'at least' if remaining.at_least else 'about'} {format_seconds(remaining.seconds)} left"
+    )
+
+
+def running_table(rows: Sequence[RunningRow], width: int, height: int) -> Table:
+    """The first jobs of ``rows`` that have room, in ``width`` cells; columns only if used."""
+    shown = rows[: max(1, min(MAX_LIVE_ROWS, height))]
+    cells = [_cells(row, width) for row in shown]
+    wanted = [name for name in _COLUMNS if any(row[name] for row in cells)]
+    if width < VALUES_FROM_WIDTH and "values" in wanted:
+        wanted.remove("values")
+    heads = ["" if name == "bar" else name for name in wanted]
+    table = plain_table(*heads, right=("epoch", "elapsed", "memory", "left"))
+    for row in cells:
+        table.add_row(*(row[name] or "" for name in wanted))
+    if len(rows) > len(shown):
+        table.add_row(Text(f"and {len(rows) - len(shown):,} more running", style="dim"))
+    return table
+
+
+_COLUMNS = ("job", "bar", "epoch", "elapsed", "memory", "GPU", "left", "values")
+
+
+def _cells(row: RunningRow, width: int) -> dict[str, RenderableType | None]:
+    bar = None
+    if row.epoch is not None and row.epochs:
+        bar = ProgressBar(total=row.epochs, completed=max(row.epoch, 0), width=BAR_WIDTH)
+    return {
+        "job": safe(_short(row.name, max(MIN_NAME, width - OTHER_COLUMNS)), "bold"),
+        "bar": bar,
+        "epoch": safe(row.epoch_words) or None,
+        "elapsed": safe(format_seconds(row.elapsed)),
+        "memory": safe(row.memory_words, "bold red" if row.memory_is_high else "") or None,
+        "GPU": safe(row.gpu or "") or None,
+        "left": safe(row.remaining_words) or None,
+        "values": safe(row.value_words, "dim") or None,
+    }
+
+
+def _short(name: str, width: int) -> str:
+    """Dataset and model begin a name, the seed ends it: what is cut out is in the middle."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 3
+    return f"{name[: width - 1 - end]}…{name[-end:]}"

@@ -1,0 +1,185 @@
+"""``multiverse status``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from multiverse.cli.progress import reason
+from multiverse.cli.running import RunningRow, counts_line, running_table
+from multiverse.cli.terminal import console, print_json, safe
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import RunState
+from multiverse.runs.remaining import Remaining, total_remaining
+from multiverse.runs.status import JobStatus, Standing, Status, StatusReader
+
+WATCH_SECONDS = 2.0
+#: Of jobs that failed or were interrupted, and of notes, no more are listed.
+MOST_LISTED = 20
+WORDS = {
+    Standing.COMPLETE: "done",
+    Standing.WAITING: "not started",
+    Standing.NOT_APPLICABLE: "not applicable",
+}
+EXIT_FAILED = 1
+
+
+def main(arguments: Namespace) -> int:
+    reader = StatusReader(ResultsFolder(arguments.results))
+    status = reader.look()
+    if arguments.watch:
+        status = _watch(reader, status, as_json=arguments.json)
+    elif arguments.json:
+        print_json(as_plain(status))
+    else:
+        console().print(_view(status))
+    return EXIT_FAILED if status.of(Standing.FAILED) else 0
+
+
+def _watch(reader: StatusReader, status: Status, *, as_json: bool) -> Status:
+    """Look again and again until nothing runs: a live view, lines in a pipe, or lines of JSON."""
+    out = console()
+    if as_json or not out.is_terminal:
+        return _watch_lines(reader, status, as_json=as_json)
+    with Live(_view(status), console=out, auto_refresh=False, transient=True) as live:
+        while not status.over:
+            time.sleep(WATCH_SECONDS)
+            status = reader.look()
+            live.update(_view(status), refresh=True)
+    out.print(_view(status))
+    return status
+
+
+def _watch_lines(reader: StatusReader, status: Status, *, as_json: bool) -> Status:
+    said = ""
+    while True:
+        line = json.dumps(as_plain(status)) if as_json else _counts(status)
+        if line != said:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+            said = line
+        if status.over:
+            break
+        time.sleep(WATCH_SECONDS)
+        status = reader.look()
+    if not as_json:
+        console().print(_view(status))
+    return status
+
+
+def _view(status: Status) -> RenderableType:
+    """All that people are told, in 80 columns."""
+    size = console().size
+    parts: list[RenderableType] = [safe(_counts(status), "bold"), safe(_command(status), "dim")]
+    rows = [_row(job) for job in status.of(Standing.RUNNING)]
+    if rows:
+        parts.append(running_table(rows, size.width, size.height - 4))
+    parts += _listed(status.of(Standing.INTERRUPTED), _interrupted)
+    parts += _listed(status.of(Standing.FAILED), _failed)
+    notes = [safe(f"note: {note}", "yellow") for note in status.notes]
+    parts += _cut(notes)
+    return Group(*parts)
+
+
+def _listed(jobs: list[JobStatus], line: Any) -> list[RenderableType]:
+    return _cut([line(job) for job in jobs])
+
+
+def _cut(lines: list[Text]) -> list[RenderableType]:
+    more = len(lines) - MOST_LISTED
+    return [*lines[:MOST_LISTED], *([safe(f"and {more:,} more", "dim")] if more > 0 else [])]
+
+
+def _counts(status: Status) -> str:
+    found = Counter(job.standing for job in status.jobs)
+    counts = {WORDS.get(standing, standing.value): found[standing] for standing in Standing}
+    return counts_line(counts, _remaining(status))
+
+
+def _remaining(status: Status) -> Remaining | None:
+    return total_remaining(
+        [job.expected for job in status.of(Standing.QUEUED)],
+        [job.remaining for job in status.of(Standing.RUNNING)],
+    )
+
+
+def _command(status: Status) -> str:
+    plan = status.plan
+    if plan is None:
+        return f"{status.folder}: no command has left a plan here"
+    who = f"process {plan.pid} on {plan.host}, {len(plan.jobs):,} jobs since {plan.started_at}"
+    if status.working is None:
+        return f"{status.folder}: {who}; whether it lives can be seen there only"
+    return (
+        f"{status.folder}: {who}" if status.working else f"{status.folder}: no command is at work"
+    )
+
+
+def _row(job: JobStatus) -> RunningRow:
+    live, record = job.live, job.record
+    epoch = live.epoch if live else None
+    limit = live.memory if live else (record.limits.get("memory") if record else None)
+    return RunningRow(
+        name=job.name,
+        elapsed=job.elapsed or 0.0,
+        memory=live.usage.peak_memory_bytes if live else None,
+        memory_limit=int(limit or 0),
+        gpu=live.gpu if live else None,
+        epoch=epoch.number if epoch else None,
+        epochs=epoch.total if epoch else None,
+        values=epoch.values if epoch else {},
+        remaining=job.remaining,
+    )
+
+
+def _interrupted(job: JobStatus) -> Text:
+    return safe(f"{job.name}: interrupted: the next run takes it over ({job.run_id})", "yellow")
+
+
+def _failed(job: JobStatus) -> Text:
+    text = safe(f"{job.name}: ") + Text("failed", style="bold red")
+    if job.record is not None:
+        text += safe(f" — {reason(job.record)}")
+    return text + safe(f"\n  attempt: {job.folder}", "dim")
+
+
+def as_plain(status: Status) -> dict[str, Any]:
+    """For machines: every job, and what is known of it."""
+    remaining = _remaining(status)
+    return {
+        "folder": str(status.folder),
+        "working": status.working,
+        "runner": status.plan and status.plan.model_dump(mode="json", exclude={"jobs"}),
+        "counts": dict(Counter(job.standing.value for job in status.jobs)),
+        "remaining_seconds": remaining and remaining.seconds,
+        "remaining_is_a_minimum": bool(remaining and remaining.at_least),
+        "jobs": [_plain_job(job) for job in status.jobs],
+        "notes": list(status.notes),
+    }
+
+
+def _plain_job(job: JobStatus) -> dict[str, Any]:
+    record, live = job.record, job.live
+    ended = record is not None and record.state is not RunState.RUNNING
+    return {
+        "run_id": job.run_id,
+        "name": job.name,
+        "state": job.standing.value,
+        "attempt": record and record.attempt,
+        "cause": record and record.cause,
+        "message": record.message if record else "",
+        "folder": job.folder and str(job.folder),
+        "elapsed_seconds": job.elapsed,
+        "remaining_seconds": job.remaining,
+        "expected_seconds": job.expected,
+        "usage": record.usage.model_dump() if record and ended else None,
+        "live": live and live.model_dump(mode="json"),
+    }

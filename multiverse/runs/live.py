@@ -1,0 +1,79 @@
+"""What a running command leaves for other terminals: ``plan.json`` and ``live.json``.
+
+A convenience beside the record: nothing is decided by it, and nobody misses it when it is gone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from multiverse.errors import ResultsError
+from multiverse.runs.record import Usage
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def to_json(self) -> str:
+        return self.model_dump_json() + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises FileNotFoundError if it is absent, :class:`ResultsError` if it is damaged."""
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise ResultsError(f"{path} is too large to be read")
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise
+        except (OSError, ValidationError) as error:
+            raise ResultsError(f"{path} is damaged: {error}") from error
+
+
+class PlannedJob(BaseModel):
+    """A job as ``plan.json`` has it; ``expected_seconds`` from past runs, if there are any."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    run_id: str
+    name: str
+    dataset: str
+    model: str
+    seed: int
+    expected_seconds: float | None = None
+
+
+class PlanFile(_File):
+    """``plan.json``: the jobs of the newest command, and which process works on them."""
+
+    pid: int
+    host: str
+    started_at: str
+    jobs: tuple[PlannedJob, ...]
+
+
+class LiveEpoch(BaseModel):
+    """The newest line of ``metrics.jsonl``."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    number: int
+    total: int | None
+    values: dict[str, float]
+
+
+class LiveFile(_File):
+    """``live.json`` of a running attempt. ``memory`` is its limit in bytes."""
+
+    started_at: str
+    updated_at: str
+    cpus: float
+    memory: int
+    gpu: str | None = None
+    usage: Usage = Usage()
+    epoch: LiveEpoch | None = None
