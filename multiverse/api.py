@@ -6,31 +6,45 @@ May import every room but ``cli``. Each command of the CLI calls one function of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiverse.engines.choice import AUTO, choose_engine
-from multiverse.engines.protocol import Say
+from multiverse.engines.protocol import Engine, Say
 from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
 from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
+from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
 from multiverse.results import Results, open_results
+from multiverse.runner.capacity import Machine
 from multiverse.runner.events import Listener, SilentListener
 from multiverse.runner.execute import RunOptions, execute
+from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import make_slug
+from multiverse.specs.quantity import parse_bytes
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-__all__ = ["Request", "Results", "open_results", "register", "run", "run_benchmark"]
+__all__ = [
+    "Request",
+    "Results",
+    "open_results",
+    "preview_benchmark",
+    "register",
+    "run",
+    "run_benchmark",
+]
+#: What past runs took, in the user's cache.
+HISTORY = "history.jsonl"
 
 
 def _silent(_line: str) -> None:
@@ -58,22 +72,15 @@ def run_benchmark(
     :class:`ResultsError` before anything is started; :class:`JobsFailed` is *not* raised here:
     ask the results. :class:`Cancelled` after an orderly stop.
     """
-    benchmark = request.source.benchmark
-    request.options.check()
-    models = _models(request)
-    engine = choose_engine(request.engine, say)
-    datasets = list(request.registered) or _datasets(benchmark, say)
-    plan = expand(request.source, [item.record for item in datasets], models)
-    for pair in plan.not_applicable:
-        say(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}")
+    work = _planned(request, say)
     results = ResultsFolder(request.output)
     outcome = execute(
-        plan,
-        {item.record.slug: item.data for item in datasets},
-        engine,
+        work.plan,
+        {item.record.slug: item.data for item in work.datasets},
+        work.engine,
         results,
-        resolved=resolved_yaml(benchmark, datasets),
-        options=request.options,
+        resolved=resolved_yaml(request.source.benchmark, work.datasets),
+        options=_with_history(request.options),
         listener=listener or SilentListener(),
         say=say,
     )
@@ -81,13 +88,47 @@ def run_benchmark(
         raise outcome.error
     if outcome.cancelled:
         raise Cancelled(
-            f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(plan.jobs)} jobs are "
+            f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(work.plan.jobs)} jobs are "
             f"complete, {outcome.count(RunState.CANCELLED)} were stopped while they ran",
             remedy="Run the same command again: complete runs are not repeated.",
         )
     if outcome.not_started:
-        raise ResultsError(f"{outcome.not_started} of {len(plan.jobs)} jobs were never started")
-    return Results.of(results.folder, outcome.runs, _reasons(plan))
+        raise ResultsError(f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started")
+    return Results.of(results.folder, outcome.runs, _reasons(work.plan))
+
+
+def preview_benchmark(request: Request, *, say: Say = _silent) -> list[Preview]:
+    """What :func:`run_benchmark` would do with each job, and why. Nothing is built or started.
+
+    A dataset that is given as a file is registered, because only its content tells what is done.
+    """
+    work = _planned(request, say)
+    options = _with_history(request.options)
+    return preview(work.plan, work.engine, ResultsFolder(request.output), options, say)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A request after all that can be settled before anything is started."""
+
+    engine: Engine
+    datasets: Sequence[RegisteredDataset]
+    plan: Plan
+
+
+def _planned(request: Request, say: Say) -> _Work:
+    request.options.check()
+    models = _models(request)
+    engine = choose_engine(request.engine, say)
+    datasets = list(request.registered) or _datasets(request.source.benchmark, say)
+    plan = expand(request.source, [item.record for item in datasets], models)
+    for pair in plan.not_applicable:
+        say(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}")
+    return _Work(engine, datasets, plan)
+
+
+def _with_history(options: RunOptions) -> RunOptions:
+    return options if options.history else replace(options, history=cache() / HISTORY)
 
 
 def _reasons(plan: Plan) -> list[str]:
@@ -210,7 +251,9 @@ def run(
     seeds: Sequence[int] = (0,),
     device: str = "cpu",
     engine: str = AUTO,
-    jobs: int = 1,
+    jobs: int | None = None,
+    cpus: float | None = None,
+    memory: str | int | None = None,
     resources: Mapping[str, Any] | None = None,
     batch_key: str | None = None,
     label_key: str | None = None,
@@ -232,8 +275,12 @@ def run(
         A file, an object in memory, or the slug of a registered dataset.
     parameters
         Model name → parameters that differ from the defaults.
+    jobs, cpus, memory
+        Of all jobs together: how many at a time, CPU cores, memory (``"16GiB"``); None is as many
+        as there is room for, and what the machine has.
     resources
-        ``cpus``, ``memory`` (``"8GiB"``), ``time_limit`` (``"2h"``) of one job.
+        ``cpus``, ``memory`` (``"8GiB"``), ``time_limit`` (``"2h"``), ``disk``, ``retries``,
+        ``memory_growth``, ``max_memory`` of one job.
     raise_on_failure
         Raise :class:`JobsFailed` if a job failed. The others are complete all the same.
 
@@ -263,7 +310,12 @@ def run(
         source=source,
         output=Path(output),
         engine=engine,
-        options=RunOptions(parallel=jobs, build=build, rerun=rerun),
+        options=RunOptions(
+            parallel=jobs,
+            machine=Machine(cpus=cpus, memory=None if memory is None else parse_bytes(memory)),
+            build=build,
+            rerun=rerun,
+        ),
         models_dirs=[Path(folder) for folder in models_dirs],
         registered=[registered],
     )

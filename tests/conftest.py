@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import attempt_folders, published_records
+from multiverse.runs.record import RunRecord
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 TEST_MODELS = Path(__file__).resolve().parent / "models"
@@ -50,6 +54,17 @@ def shared_dataset(slug: str) -> Path:
     if not path.is_file():
         pytest.skip(f"the real dataset {slug} is not beside this repository")
     return path
+
+
+def published_runs(folder: Path) -> list[RunRecord]:
+    """The records of every published run of a results folder."""
+    return [RunRecord.read(path) for path in published_records(ResultsFolder(folder))]
+
+
+def kept_attempts(folder: Path) -> list[RunRecord]:
+    """The records of every attempt that was kept, by run and number."""
+    attempts = attempt_folders(ResultsFolder(folder))
+    return [RunRecord.read(attempt.record) for attempt in attempts if attempt.record.is_file()]
 
 
 def docker_or_skip() -> None:

@@ -7,13 +7,18 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from multiverse.api import Request, raise_failures, run_benchmark
+from multiverse.api import Request, preview_benchmark, raise_failures, run_benchmark
+from multiverse.cli.json_events import JsonEvents
+from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
 from multiverse.cli.summary import print_summary
-from multiverse.cli.terminal import say
+from multiverse.cli.terminal import console, safe, say
+from multiverse.engines.protocol import Say
 from multiverse.errors import JobsFailed, UsageError
+from multiverse.runner.capacity import Machine
 from multiverse.runner.execute import RunOptions
 from multiverse.specs.benchmark import BenchmarkSource
+from multiverse.specs.quantity import parse_bytes
 
 DEFAULT_OUTPUT = Path("results")
 
@@ -29,23 +34,67 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
         source=source,
         output=output,
         engine=arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto",
-        options=RunOptions(
-            parallel=arguments.jobs,
-            build=not arguments.no_build,
-            rerun=arguments.rerun,
-            verbose=arguments.verbose,
-            tags={**source.benchmark.tags, **pairs(arguments.tag, "--tag")},
-        ),
+        options=_options(source, arguments),
         models_dirs=arguments.models_dir,
     )
-    with Progress() as progress:
-        results = run_benchmark(request, listener=progress, say=say)
-    print_summary(results)
+    if arguments.dry_run:
+        return print_preview(preview_benchmark(request, say=_teller(arguments)), arguments.json)
+    if arguments.json:
+        events = JsonEvents()
+        results = run_benchmark(request, listener=events, say=events.noted)
+        events.summary(results)
+    else:
+        with Progress() as progress:
+            results = run_benchmark(request, listener=progress, say=say)
+        print_summary(results)
     try:
         raise_failures(results)
     except JobsFailed as failure:
         return failure.exit_code
     return 0
+
+
+def _teller(arguments: Namespace) -> Say:
+    """Where lines go that are not the result: a machine reads nothing but JSON."""
+    return _to_stderr if arguments.json else say
+
+
+def _to_stderr(line: str) -> None:
+    console(stderr=True).print(safe(line))
+
+
+def _options(source: BenchmarkSource, arguments: Namespace) -> RunOptions:
+    return RunOptions(
+        parallel=arguments.jobs,
+        machine=Machine(
+            cpus=arguments.cpus,
+            memory=amount(arguments.memory, "--memory"),
+            gpus=_gpus(arguments.gpus),
+            jobs_per_gpu=arguments.jobs_per_gpu,
+        ),
+        build=not arguments.no_build,
+        rerun=arguments.rerun,
+        only_failed=arguments.only_failed,
+        verbose=arguments.verbose,
+        min_free=amount(arguments.min_free, "--min-free") or 0,
+        tags={**source.benchmark.tags, **pairs(arguments.tag, "--tag")},
+    )
+
+
+def amount(text: str | None, option: str) -> int | None:
+    """Bytes of an option such as ``--memory 64GiB``."""
+    if text is None or text == "0":
+        return None
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {error}") from error
+
+
+def _gpus(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return () if text == "none" else tuple(filter(None, text.split(",")))
 
 
 def read_source(arguments: Namespace) -> BenchmarkSource:
@@ -84,9 +133,10 @@ def _short_form(arguments: Namespace) -> dict[str, Any]:
 
 def _overrides(arguments: Namespace) -> dict[str, Any]:
     resources = {
-        "cpus": arguments.cpus,
-        "memory": arguments.memory,
+        "cpus": arguments.job_cpus,
+        "memory": arguments.job_memory,
         "time_limit": arguments.time_limit,
+        "retries": arguments.retries,
     }
     given = {"seeds": arguments.seeds, "device": arguments.device}
     return {

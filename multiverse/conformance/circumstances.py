@@ -8,11 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from multiverse.engines.docker import DockerEngine, container_options, daemon_errors
 from multiverse.engines.docker_container import DockerContainer
-from multiverse.engines.protocol import Engine, Execution, Running, Runtime, Say
+from multiverse.engines.protocol import (
+    Capacity,
+    Echo,
+    Engine,
+    Execution,
+    Orphan,
+    Running,
+    Runtime,
+    Say,
+)
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
@@ -84,8 +94,14 @@ class ChangedEngine:
     def device_inside(self, device: str) -> str:
         return self._engine.device_inside(device)
 
-    def cpus(self) -> float:
-        return self._engine.cpus()
+    def capacity(self) -> Capacity:
+        return self._engine.capacity()
+
+    def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
+        return self._engine.orphans(labels)
+
+    def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
+        return self._engine.adopt(orphan, log, echo)
 
     def sweep(self, labels: Mapping[str, str]) -> int:
         return self._engine.sweep(labels)

@@ -12,7 +12,7 @@ from pathlib import Path
 from multiverse.conformance.bench import Answer, Bench, failed, passed, skipped
 from multiverse.conformance.circumstances import STRANGER, Circumstances
 from multiverse.conformance.tiny_data import add_labels
-from multiverse.runner.attempt import GRACE_SECONDS
+from multiverse.runner.watch import GRACE_SECONDS
 from multiverse.runs.record import RunState
 
 KILLED = 137

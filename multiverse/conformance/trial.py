@@ -17,8 +17,9 @@ from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Engine, Runtime
 from multiverse.plan.job import Job, Limits
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runner.attempt import Attempts, PreparedJob
-from multiverse.runner.events import Epoch, SilentListener, Task
+from multiverse.runner.attempt import Attempts
+from multiverse.runner.events import Epoch, SilentListener, Start, Task
+from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord, RunState, Usage
@@ -108,7 +109,7 @@ class Laboratory:
         self.device = device
         self.folder = folder
         resources = runtime.model.yaml.resources
-        cpus = min(resources.cpus, engine.cpus())
+        cpus = min(resources.cpus, engine.capacity().cpus)
         self.limits = Limits(cpus=cpus, memory=resources.memory, time_limit=time_limit)
 
     def make(self, trial: Trial) -> Outcome:
@@ -153,7 +154,7 @@ class _Stopper(SilentListener):
         self._began = 0.0
         self.asked: float | None = None
 
-    def started(self, _task: Task, _attempt: int, _memory_limit: int) -> None:
+    def started(self, _task: Task, _start: Start) -> None:
         self._began = time.monotonic()
 
     def progress(self, _task: Task, _usage: Usage, _epoch: Epoch | None) -> None:

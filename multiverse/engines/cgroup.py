@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,35 @@ class ControlGroup:
             peak_bytes=int(peak.read_text()) if peak.exists() else None,
             oom_kills=_table(self._memory / "memory.events").get("oom_kill", 0),
         )
+
+
+def own_memory_limit() -> int | None:
+    """Bytes that this process's own control group allows; None without a limit."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    limits = [_limit(*line.split(":", 2)[1:]) for line in lines if line.count(":") >= 2]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _limit(controllers: str, path: str) -> int | None:
+    """The least of what the group and those around it allow."""
+    if controllers not in ("", "memory"):
+        return None
+    base, name = (
+        (CGROUP_ROOT / "memory", "memory.limit_in_bytes")
+        if controllers
+        else (CGROUP_ROOT, "memory.max")
+    )
+    group = base / path.lstrip("/")
+    found: list[int] = []
+    for folder in [group, *group.parents]:
+        if not folder.is_relative_to(base):
+            break
+        with suppress(OSError, ValueError):  # "max", or a group that is not seen from in here
+            found.append(int((folder / name).read_text()))
+    return min(found, default=None)
 
 
 def _table(path: Path) -> dict[str, int]:

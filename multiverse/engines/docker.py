@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.engines.docker_container import DockerContainer
-from multiverse.engines.protocol import Execution, Running, Runtime, Say
+from multiverse.engines.gpus import nvidia_gpus
+from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime, Say
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
 from multiverse.images.accelerator import accelerator_of
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
@@ -25,7 +27,17 @@ ISOLATION = (
 DAEMON_TIMEOUT = 120
 LABEL = "multiverse"
 TMPFS_SIZE = "1g"
+TMPFS_FILES = 200_000
+SHM_BYTES = 1024**3
+#: Where an image's volume is ignored: something else is mounted there.
+NO_VOLUMES = {"/", "/tmp", "/input", "/input/data.h5mu", "/output", "/proc", "/sys", "/dev"}  # noqa: S108
 PIDS_LIMIT = 512
+#: Files that one process may have open: four times what a shell gives. Some daemons give a
+#: thousand million, and a program that closes them all one by one then hangs. Not more, because a
+#: daemon without privileges of its own refuses what is beyond its own limit.
+OPEN_FILES = 4096
+#: Of -1000 to 1000, where 0 is what the runner and the user's other programs have.
+OOM_SCORE = 500
 
 
 class DockerEngine:
@@ -62,7 +74,10 @@ class DockerEngine:
                 else f"Load or pull it: docker pull {model.image_tag}",
             )
         if image is None or is_outdated(image, model):
-            image = self._build(model, say) if build else image
+            if build:
+                image = self._build(model, say)
+            else:
+                say(f"the image {model.image_tag} is older than its sources")
         if image is None:
             raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
         reference = ImageReference(tag=model.image_tag, digest=_digest(image))
@@ -83,22 +98,44 @@ class DockerEngine:
         """A container is given one GPU, which is the first one there."""
         return "cpu" if device == "cpu" else "cuda"
 
-    def cpus(self) -> float:
+    def capacity(self) -> Capacity:
+        """What the daemon's machine has; GPUs where the daemon is on this one."""
         with daemon_errors():
-            return float(self._client().info()["NCPU"])
+            info = self._client().info()
+        return Capacity(float(info["NCPU"]), int(info["MemTotal"]), nvidia_gpus())
 
     def start(self, execution: Execution) -> Running:
         with daemon_errors():
             return DockerContainer.start(self._client(), container_options(execution), execution)
 
-    def sweep(self, labels: Mapping[str, str]) -> int:
-        wanted = [f"{key}={value}" for key, value in labels.items()]
+    def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
         with daemon_errors():
-            client = self._client()
-            found = client.containers(all=True, filters={"label": wanted})
+            found = self._labelled(labels)
+        return [
+            Orphan(
+                labels=container.get("Labels") or {},
+                running=container["State"] in ("running", "paused", "restarting"),
+                adoptable=container["State"] not in ("created", "removing", "dead"),
+                handle=container["Id"],
+            )
+            for container in found
+        ]
+
+    def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
+        with daemon_errors():
+            return DockerContainer.adopt(self._client(), orphan.handle, log, echo)
+
+    def sweep(self, labels: Mapping[str, str]) -> int:
+        with daemon_errors():
+            found = self._labelled(labels)
             for container in found:
-                _remove(client, container["Id"])
+                _remove(self._client(), container["Id"])
         return len(found)
+
+    def _labelled(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        wanted = [LABEL, *(f"{key}={value}" for key, value in labels.items())]
+        found: list[dict[str, Any]] = self._client().containers(all=True, filters={"label": wanted})
+        return found
 
     def _build(self, model: ModelSpec, say: Say) -> dict[str, Any] | None:
         from multiverse.images.build import build_model
@@ -131,9 +168,17 @@ class DockerEngine:
         return self._clients.client
 
 
-def container_options(execution: Execution) -> dict[str, Any]:
-    """What the daemon is asked to create; the whole sandbox is in this one place."""
-    from docker.types import DeviceRequest, LogConfig, Mount
+def container_options(execution: Execution, volumes: Iterable[str] = ()) -> dict[str, Any]:
+    """What the daemon is asked to create; the whole sandbox is in this one place.
+
+    ``volumes`` are the folders that the image declares as volumes (``VOLUME`` in its Dockerfile).
+
+    What is not here is left at the daemon's default on purpose: its seccomp filter (no ``mount``,
+    ``unshare``, ``bpf``, kernel modules, …), its AppArmor or SELinux profile, its masked and
+    read-only paths of /proc and /sys, no devices of the host, process numbers of the container's
+    own. Nothing here needs more rights than a rootless daemon has: limits are only lowered.
+    """
+    from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
     devices = []
     if execution.device != "cpu":
@@ -143,27 +188,56 @@ def container_options(execution: Execution) -> dict[str, Any]:
     mounts = [Mount("/output", str(execution.output), type="bind", read_only=False)]
     if execution.data.is_file():
         mounts.append(Mount("/input/data.h5mu", str(execution.data), type="bind", read_only=True))
+    limits = {
+        "fsize": execution.max_file_bytes,  # a runaway or sparse file ends here, with EFBIG
+        "core": 0,  # a crash leaves no image of its memory in /output
+        "nofile": OPEN_FILES,
+    }
     return {
         "image": execution.runtime.handle,
         "user": f"{os.getuid()}:{os.getgid()}",
+        # The same for every job: neither the container's id nor anything of the host to learn.
+        "hostname": "multiverse",
         "labels": {LABEL: "job", **execution.labels},
         "environment": {"HOME": "/tmp", "TMPDIR": "/tmp", **execution.environment},  # noqa: S108
+        # The client's settings may hold a proxy with a password; without a network it is no use.
+        "use_config_proxy": False,
         "host_config": {
-            "network_mode": "none",
+            "network_mode": "none",  # also hides the host's abstract unix sockets
+            "ipc_mode": "private",  # a daemon's default may be to share /dev/shm and semaphores
             "read_only": True,
             "init": True,  # passes TERM on: a first process without a handler never sees it
-            "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={TMPFS_SIZE}"},  # noqa: S108
+            "tmpfs": _memory_folders(volumes),
+            "shm_size": SHM_BYTES,  # data loaders of PyTorch need more than the 64 MiB of default
             "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
+            "security_opt": ["no-new-privileges:true"],  # setuid programs of the image are no use
+            # Pages of /tmp and /dev/shm count as memory of the container, and there is no swap:
+            # the limit holds whatever way memory is filled.
             "mem_limit": execution.memory,
             "memswap_limit": execution.memory,
+            "oom_score_adj": OOM_SCORE,  # the host is short of memory: a model ends, not the runner
             "nano_cpus": round(execution.cpus * 1e9),
             "pids_limit": PIDS_LIMIT,
+            "ulimits": [
+                Ulimit(name=name, soft=limit, hard=limit) for name, limit in limits.items()
+            ],
             "mounts": mounts,
             "device_requests": devices,
             "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"}),
         },
     }
+
+
+def _memory_folders(volumes: Iterable[str]) -> dict[str, str]:
+    """What may be written besides /output: /tmp and the image's volumes, all in memory.
+
+    A volume would otherwise be a folder on the host's disk that no limit knows of; what the image
+    keeps in it is hidden. Inodes are bounded too: not every kernel charges its memory for them
+    to the container.
+    """
+    options = f"rw,nosuid,nodev,mode=1777,size={TMPFS_SIZE},nr_inodes={TMPFS_FILES}"
+    folders = {os.path.normpath(f"/{volume.lstrip('/')}") for volume in volumes}
+    return dict.fromkeys(["/tmp", *sorted(folders - NO_VOLUMES)], options)  # noqa: S108
 
 
 def _build_command(model: ModelSpec) -> str:

@@ -6,30 +6,40 @@ import threading
 import time
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from multiverse.engines.cgroup import ControlGroup, Reading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
-from multiverse.engines.protocol import Ending, Execution
+from multiverse.engines.protocol import Echo, Ending, Execution
 from multiverse.runs.record import Cause
 
 SAMPLE_SECONDS = 0.1
 #: The daemon answers at once when a container ends; this bounds one question, not the wait.
 WAIT_SECONDS = 30
+#: A daemon that is being restarted or upgraded is waited for this long.
+DAEMON_PATIENCE = 120.0
+DAEMON_PAUSE = 0.5
+#: What a container ends with that was ended from outside: by KILL, by TERM, or by a daemon that
+#: found it dead when it was started (after a reboot).
+ENDED_FROM_OUTSIDE = (137, 143, 255)
 
 
 class DockerContainer:
     """A started container (:class:`multiverse.engines.protocol.Running`)."""
 
-    def __init__(self, client: Any, container_id: str, execution: Execution) -> None:
+    def __init__(self, client: Any, container_id: str, log: Path, echo: Echo | None) -> None:
         self._client = client
         self._id = container_id
-        self._sink = LogSink(execution.log, execution.echo)
+        self._log = log
+        self._echo = echo
         self._meter = Meter()
         self._ended = threading.Event()
         self._lost: Exception | None = None
+        #: For some time nobody watched: the daemon was away, or another runner had it.
+        self._unwatched = False
         self._threads: list[threading.Thread] = []
 
     @classmethod
@@ -37,12 +47,21 @@ class DockerContainer:
         """Create and start; what was created is removed again if it can't be started."""
         host = client.create_host_config(**options.pop("host_config"))
         created = client.create_container(**options, host_config=host)
-        container = cls(client, created["Id"], execution)
+        container = cls(client, created["Id"], execution.log, execution.echo)
         try:
             container._run()
         except BaseException:
             container._remove()
             raise
+        return container
+
+    @classmethod
+    def adopt(cls, client: Any, container_id: str, log: Path, echo: Echo | None) -> DockerContainer:
+        """Follow a container that another process started; it may have ended since."""
+        container = cls(client, container_id, log, echo)
+        container._unwatched = True
+        container._follow()
+        container._spawn(container._await_end)
         return container
 
     def _run(self) -> None:
@@ -51,6 +70,12 @@ class DockerContainer:
         self._client.start(self._id)
         self._spawn(self._copy_log, output)
         self._spawn(self._await_end)
+        self._spawn(self._sample)
+
+    def _follow(self) -> None:
+        """The whole log from its beginning and what comes, and the figures from now on."""
+        output = self._client.logs(self._id, stdout=True, stderr=True, stream=True, follow=True)
+        self._spawn(self._copy_log, output)
         self._spawn(self._sample)
 
     def _spawn(self, target: Any, *arguments: Any) -> None:
@@ -68,7 +93,7 @@ class DockerContainer:
     def _copy_log(self, output: Any) -> None:
         """The SDK keeps its socket open after the last line: a thousand jobs would use up all."""
         try:
-            self._sink.copy(output)
+            LogSink(self._log, self._echo).copy(output)
         finally:
             output._response.close()  # the stream's own close() leaves the descriptor open
 
@@ -86,8 +111,27 @@ class DockerContainer:
         except Exception as error:
             if _is_timeout(error):
                 return False
-            raise
+            if not _is_broken(error):
+                raise
+            return self._reconnect(error)
         return "StatusCode" in result
+
+    def _reconnect(self, reason: Exception) -> bool:
+        """Wait for a daemon that went away; True if the container has ended meanwhile."""
+        self._unwatched = True
+        deadline = time.monotonic() + DAEMON_PATIENCE
+        while time.monotonic() < deadline and not self._ended.wait(DAEMON_PAUSE):
+            try:
+                state = self._client.inspect_container(self._id)["State"]
+                if state["Running"]:
+                    self._follow()
+                    return False
+            except Exception as error:
+                if _is_broken(error) or _is_timeout(error):
+                    continue
+                raise
+            return True
+        raise reason
 
     def _sample(self) -> None:
         """Measure until the container has ended."""
@@ -150,6 +194,8 @@ class DockerContainer:
             return None
         if state.get("OOMKilled") or self._meter.oom_kills:
             return Cause.OUT_OF_MEMORY
+        if self._unwatched and state["ExitCode"] in ENDED_FROM_OUTSIDE:
+            return Cause.ENGINE_LOST
         if state["ExitCode"] in (137, 143):  # nobody but a person or the daemon sends these
             return Cause.KILLED
         return None
@@ -188,6 +234,17 @@ def _is_timeout(error: Exception) -> bool:
     from requests.exceptions import Timeout
 
     return isinstance(error, Timeout) or (isinstance(error, Broken) and "timed out" in str(error))
+
+
+def _is_broken(error: Exception) -> bool:
+    """Whether the daemon went away in the middle of an answer, or is not there to be asked."""
+    from docker.errors import APIError
+    from requests.exceptions import ChunkedEncodingError
+    from requests.exceptions import ConnectionError as Broken
+
+    if isinstance(error, APIError):  # a daemon that is shutting down or starting up
+        return bool(error.is_server_error())
+    return isinstance(error, Broken | ChunkedEncodingError | OSError)
 
 
 def _wall_seconds(state: dict[str, Any]) -> float | None:

@@ -6,9 +6,11 @@ and the terminal say so.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +18,16 @@ from pathlib import Path
 import psutil
 
 from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
+from multiverse.engines.cgroup import own_memory_limit
+from multiverse.engines.gpus import nvidia_gpus
 from multiverse.engines.local_process import (
     LABELS_VARIABLE,
     LocalProcess,
     kill_labelled,
     label_lines,
+    labelled,
 )
-from multiverse.engines.protocol import Execution, Running, Runtime, Say
+from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime, Say
 from multiverse.errors import EngineError, ImageMissing
 from multiverse.images.environment import LockedEnvironment, is_prepared, prepare_environment
 from multiverse.registry.home import cache
@@ -63,13 +68,17 @@ class LocalEngine:
             )
 
     def device_inside(self, device: str) -> str:
-        return device
+        """A process sees the one GPU that it is given, which is the first one there."""
+        return "cpu" if device == "cpu" else "cuda"
 
-    def cpus(self) -> float:
-        return float(len(psutil.Process().cpu_affinity() or [0]))
+    def capacity(self) -> Capacity:
+        """What this process may use: a batch system or a container may have given it less."""
+        cpus = float(len(psutil.Process().cpu_affinity() or [0]))
+        memory = min(psutil.virtual_memory().total, own_memory_limit() or sys.maxsize)
+        return Capacity(cpus, memory, nvidia_gpus())
 
     def start(self, execution: Execution) -> Running:
-        scratch = Path(tempfile.mkdtemp(prefix="multiverse-"))
+        scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(execution.labels)))
         try:
             environment: LockedEnvironment = execution.runtime.handle
             return LocalProcess.start(
@@ -82,9 +91,29 @@ class LocalEngine:
             shutil.rmtree(scratch, ignore_errors=True)
             raise
 
+    def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
+        """Processes that carry these labels. Only their parent could learn how they end."""
+        found = {tuple(sorted(seen.items())) for seen in labelled(labels)}
+        return [
+            Orphan(labels=dict(seen), running=True, adoptable=False, handle=None) for seen in found
+        ]
+
+    def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:  # noqa: ARG002
+        raise EngineError("a process whose runner was killed can't be taken over")
+
     def sweep(self, labels: Mapping[str, str]) -> int:
-        """End processes of earlier runners that carry these labels."""
-        return kill_labelled(labels)
+        """End processes that carry these labels, and remove their scratch folders."""
+        ended = kill_labelled(labels)
+        for folder in Path(tempfile.gettempdir()).glob(scratch_prefix(labels) + "*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        return ended
+
+
+def scratch_prefix(labels: Mapping[str, str]) -> str:
+    """How the scratch folders of jobs with these labels begin: of one folder, of one run."""
+    owner = hashlib.sha256(labels.get("multiverse.results", "").encode()).hexdigest()[:12]
+    run = labels.get("multiverse.run")
+    return f"multiverse-{owner}-" + (f"{run}-" if run else "")
 
 
 def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
@@ -111,6 +140,9 @@ def variables(
         OUTPUT_VARIABLE: str(execution.output),
         LABELS_VARIABLE: "\n".join(label_lines(execution.labels)),
     }
-    if execution.device != "cpu" and "CUDA_VISIBLE_DEVICES" in os.environ:
+    _, _, gpu = execution.device.partition(":")
+    if gpu:
+        clean["CUDA_VISIBLE_DEVICES"] = gpu
+    elif execution.device != "cpu" and "CUDA_VISIBLE_DEVICES" in os.environ:
         clean["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
     return {**clean, **execution.environment}

@@ -182,12 +182,25 @@ def label_lines(labels: Mapping[str, str]) -> list[str]:
 
 def kill_labelled(labels: Mapping[str, str]) -> int:
     """Kill every process that carries all these labels, and see them gone; how many there were."""
-    wanted = set(label_lines(labels))
     killed: list[psutil.Process] = []
-    for process in psutil.process_iter():
+    for process, _ in _processes(labels):
         with suppress(psutil.Error, OSError):
-            if wanted <= set(process.environ().get(LABELS_VARIABLE, "").splitlines()):
-                process.kill()
-                killed.append(process)
+            process.kill()
+            killed.append(process)
     psutil.wait_procs(killed, timeout=5)
     return len(killed)
+
+
+def labelled(labels: Mapping[str, str]) -> list[dict[str, str]]:
+    """The labels of every process that carries all of ``labels``."""
+    return [found for _, found in _processes(labels)]
+
+
+def _processes(labels: Mapping[str, str]) -> Iterator[tuple[psutil.Process, dict[str, str]]]:
+    wanted = set(label_lines(labels))
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            lines = process.environ().get(LABELS_VARIABLE, "").splitlines()
+            if wanted <= set(lines):
+                pairs = (line.partition("=") for line in lines)
+                yield process, {key: value for key, _, value in pairs}

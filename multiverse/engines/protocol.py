@@ -14,6 +14,9 @@ from multiverse.runs.record import Cause, EngineFacts, Usage
 from multiverse.specs.model import ModelSpec
 
 Say = Callable[[str], None]
+Echo = Callable[[bytes], None]
+#: No file of an output may be larger; the contract allows the largest one less.
+MAX_FILE_BYTES = 16 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,38 @@ class Runtime:
         return self.environment_lock
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU: what the engine calls it, its name, its memory in bytes."""
+
+    id: str
+    name: str
+    memory: int
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What there is for jobs: CPU cores, bytes of memory, GPUs."""
+
+    cpus: float
+    memory: int
+    gpus: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A job that a runner started and did not live to see the end of.
+
+    ``handle`` is the engine's own; nobody else looks inside. Where it is not ``adoptable``, the
+    engine can't tell how it ended or will end, and it can only be removed.
+    """
+
+    labels: Mapping[str, str]
+    running: bool
+    adoptable: bool
+    handle: Any
+
+
 def model_for(model: ModelSpec, device: str) -> ModelSpec:
     """What an engine prepares for jobs on ``device``: the CUDA variant for a GPU, if there is one.
 
@@ -48,8 +83,9 @@ def model_for(model: ModelSpec, device: str) -> ModelSpec:
 class Execution:
     """One attempt, as an engine is asked to execute it.
 
-    ``output`` is the only folder the model may write to. ``memory`` is in bytes; ``labels``
-    mark whatever the engine starts, so that it can be found again.
+    ``output`` is the only folder the model may write to, and ``max_file_bytes`` the size of a file
+    there. ``memory`` is in bytes; ``labels`` mark whatever the engine starts, so that it can be
+    found again. ``device`` names one GPU (``cuda:1``) where the job has one.
     """
 
     runtime: Runtime
@@ -60,8 +96,9 @@ class Execution:
     memory: int
     device: str
     labels: Mapping[str, str]
+    max_file_bytes: int = MAX_FILE_BYTES
     environment: Mapping[str, str] = field(default_factory=dict)
-    echo: Callable[[bytes], None] | None = None
+    echo: Echo | None = None
 
 
 @dataclass(frozen=True)
@@ -128,12 +165,20 @@ class Engine(Protocol):
         """What the model has to call that device."""
         ...
 
-    def cpus(self) -> float:
-        """How many CPU cores there are for jobs."""
+    def capacity(self) -> Capacity:
+        """What there is for jobs."""
         ...
 
     def start(self, execution: Execution) -> Running:
         """Start a job."""
+        ...
+
+    def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
+        """Whatever carries all these labels, running or ended."""
+        ...
+
+    def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
+        """Take over what another runner started, as if it had been started by this one."""
         ...
 
     def sweep(self, labels: Mapping[str, str]) -> int:

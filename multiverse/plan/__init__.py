@@ -4,6 +4,6 @@ May import specs and registry.
 """
 
 from multiverse.plan.expand import check, expand
-from multiverse.plan.job import Identity, Job, Limits, NotPlanned, Plan
+from multiverse.plan.job import Identity, Job, Limits, NotPlanned, Plan, RetryPolicy
 
-__all__ = ["Identity", "Job", "Limits", "NotPlanned", "Plan", "check", "expand"]
+__all__ = ["Identity", "Job", "Limits", "NotPlanned", "Plan", "RetryPolicy", "check", "expand"]

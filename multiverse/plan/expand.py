@@ -9,7 +9,7 @@ from typing import Any
 
 from multiverse.errors import Problem, UsageError
 from multiverse.plan.applicable import obstacle
-from multiverse.plan.job import Job, Limits, NotPlanned, Plan
+from multiverse.plan.job import Job, Limits, NotPlanned, Plan, RetryPolicy
 from multiverse.plan.settings import resolve
 from multiverse.registry.models import unknown_model
 from multiverse.specs.benchmark import BenchmarkSource, ModelEntry, ResourceLimits
@@ -27,6 +27,7 @@ class _Variant:
     device: str
     seeds: Sequence[int]
     limits: Limits
+    retry: RetryPolicy
     place: tuple[str | int, ...]
 
 
@@ -116,6 +117,7 @@ def _jobs(dataset: DatasetRecord, variant: _Variant) -> Iterator[Job]:
             seed=seed,
             device=variant.device,
             limits=variant.limits,
+            retry=variant.retry,
         )
 
 
@@ -142,6 +144,7 @@ def _variants(expansion: _Expansion) -> Iterator[_Variant]:
                 device=device,
                 seeds=entry.seeds or benchmark.seeds,
                 limits=_limits(model, benchmark.resources, entry.resources),
+                retry=_retry(benchmark.resources, entry.resources),
                 place=place,
             )
 
@@ -165,12 +168,23 @@ def _device(
 def _limits(model: ModelSpec, *asked: ResourceLimits) -> Limits:
     """Model defaults, then the benchmark's, then the entry's: the most particular wins."""
     resources = model.yaml.resources
-    cpus, memory, time_limit = resources.cpus, resources.memory, None
-    for limits in asked:
-        cpus = limits.cpus or cpus
-        memory = limits.memory or memory
-        time_limit = limits.time_limit or time_limit
-    return Limits(cpus=cpus, memory=memory, time_limit=time_limit)
+    given = _most_particular(("cpus", "memory", "time_limit", "disk"), asked)
+    defaults = {"cpus": resources.cpus, "memory": resources.memory}
+    return Limits(**{**defaults, **given}, asked=frozenset(given))
+
+
+def _retry(*asked: ResourceLimits) -> RetryPolicy:
+    return RetryPolicy(**_most_particular(("retries", "memory_growth", "max_memory"), asked))
+
+
+def _most_particular(names: Sequence[str], asked: Sequence[ResourceLimits]) -> dict[str, Any]:
+    """Of each name the value that was given last."""
+    return {
+        name: value
+        for limits in asked
+        for name in names
+        if (value := getattr(limits, name)) is not None
+    }
 
 
 def _check_duplicates(expansion: _Expansion, variants: Sequence[_Variant]) -> None:

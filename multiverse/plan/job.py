@@ -15,11 +15,35 @@ from multiverse.specs.model import ModelSpec
 
 @dataclass(frozen=True)
 class Limits:
-    """What a job may use: CPU cores, bytes of memory, seconds of wall time."""
+    """What a job may use: CPU cores, bytes of memory, seconds of wall time, bytes of disk.
+
+    ``asked`` names those that the user asked for. The others are the model's own, and give way
+    where a machine has less.
+    """
 
     cpus: float
     memory: int
     time_limit: int | None = None
+    disk: int = 20 * 1024**3
+    asked: frozenset[str] = frozenset()
+
+    def plain(self) -> dict[str, float | int | None]:
+        """As the record has them."""
+        return {name: value for name, value in vars(self).items() if name != "asked"}
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """What is done after a failure that is not the model's own.
+
+    An attempt that ended for want of memory is repeated with ``memory_growth`` times as much, up
+    to ``max_memory`` bytes (None: what the machine has); one whose engine was lost as it was.
+    ``retries`` counts both.
+    """
+
+    retries: int = 2
+    memory_growth: float = 2.0
+    max_memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +119,7 @@ class Job:
     seed: int
     device: str
     limits: Limits
+    retry: RetryPolicy = RetryPolicy()
 
     @property
     def name(self) -> str:
@@ -107,6 +132,11 @@ class Job:
         """The parameters that differ from the model's defaults."""
         defaults = self.model.defaults("parameters")
         return {name: value for name, value in self.parameters.items() if value != defaults[name]}
+
+    @property
+    def n_values(self) -> int:
+        """Stored counts of the dataset in the modalities that the model uses."""
+        return sum(self.dataset.modalities[name].n_values for name in self.modalities)
 
     def identity(self, runtime: str) -> Identity:
         """The job's identity when it is run by that image or environment."""

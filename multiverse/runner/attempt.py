@@ -1,91 +1,38 @@
-"""One attempt at one job: start it, watch it, judge it, publish it."""
+"""One attempt at one job: start it or take it over, watch it, judge it, publish it."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from multiverse.contract.cells import CellNames
-from multiverse.contract.job_spec import JobSpec, RunSettings
 from multiverse.contract.output import read_warnings
-from multiverse.contract.paths import MEMORY_VARIABLE
-from multiverse.engines.protocol import Ending, Engine, Execution, Running, Runtime
-from multiverse.errors import EngineError
-from multiverse.plan.job import Identity, Job
-from multiverse.runner.epochs import EpochFollower
-from multiverse.runner.events import Listener, Task
+from multiverse.engines.protocol import (
+    MAX_FILE_BYTES,
+    Ending,
+    Engine,
+    Execution,
+    Orphan,
+    Running,
+)
+from multiverse.errors import EngineError, EngineUnavailable
+from multiverse.plan.job import Limits
+from multiverse.runner.events import Listener, Start, Task
 from multiverse.runner.host import host_facts, versions
-from multiverse.runner.verdict import Verdict, cancelled_verdict, judge, time_limit_verdict
+from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
+from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
+from multiverse.runner.watch import Watch
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.publish import publish
+from multiverse.runs.publish import publish, take_back
 from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
+from multiverse.runs.started import Started
 from multiverse.runs.writing import disk_errors, write_atomic
-
-POLL_SECONDS = 0.25
-GRACE_SECONDS = 10.0
-#: Libraries that start threads of their own read one of these.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
-)  # fmt: skip
-
-
-#: A thread of OpenMP that waits gives its core away. By default it spins, and two jobs on the
-#: same cores, or one with a share of a core, then train ten times slower.
-WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
-
-
-@dataclass(frozen=True)
-class PreparedJob:
-    """A job that can start: with its dataset's file, its runtime and its identity."""
-
-    job: Job
-    data: Path
-    runtime: Runtime
-    identity: Identity
-    experiment: str
-    tags: Mapping[str, str]
-    #: What the device is called where the job runs: a container sees only the GPU it is given.
-    device_inside: str
-
-    @property
-    def run_id(self) -> str:
-        return self.identity.run_id
-
-    @property
-    def task(self) -> Task:
-        job = self.job
-        return Task(self.run_id, job.name, job.dataset.slug, job.model.name, job.seed)
-
-    @property
-    def threads(self) -> int:
-        """Threads inside the container: its share of CPUs."""
-        return max(1, int(self.job.limits.cpus))
-
-    def spec(self) -> JobSpec:
-        """What the model is told."""
-        job = self.job
-        return JobSpec(
-            seed=job.seed,
-            dataset_id=job.dataset.fingerprint,
-            dataset_name=job.dataset.slug,
-            model_name=job.model.name,
-            model_version=job.model.version,
-            image=self.runtime.image,
-            hyperparameters=dict(job.parameters),
-            preprocessing=dict(job.preprocessing),
-            modalities=job.modalities,
-            batch_key=job.dataset.batch_key,
-            device=self.device_inside,
-            run_settings=RunSettings(experiment_name=self.experiment, tags=dict(self.tags)),
-        )
 
 
 class Attempts:
@@ -109,43 +56,106 @@ class Attempts:
         self._cells_lock = threading.Lock()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="cell-names")
 
-    def make(self, prepared: PreparedJob) -> FoundRun:
+    def make(
+        self, prepared: PreparedJob, limits: Limits | None = None, gpu: str | None = None
+    ) -> FoundRun:
         """One attempt, from an empty folder to a published run or a kept failure.
 
-        Only what concerns the whole results folder is raised (:class:`DiskFull`, …); what
-        concerns the job is in the record.
+        ``limits`` and the id of a ``gpu`` are those of this attempt. Only what concerns the
+        whole results folder is raised (:class:`DiskFull`, …); what concerns the job is in the
+        record.
         """
+        limits = limits or prepared.job.limits
+        device = prepared.job.device if gpu is None else f"cuda:{gpu}"
         with disk_errors(self._results.folder):
             attempt = self._results.new_attempt(prepared.run_id)
-            text = prepared.spec().to_json()
-            write_atomic(attempt.output.job_spec, text)
-        self._listener.started(prepared.task, attempt.number, prepared.job.limits.memory)
-        started = datetime.now(UTC)
-        verdict, ending = self._execute(prepared, attempt)
-        record = self._record(prepared, attempt, verdict, ending, started)
-        if record.state is not RunState.COMPLETE:
-            write_atomic(attempt.record, record.to_json())
-            return FoundRun(record, attempt.folder)
-        job = prepared.job
-        target = self._results.run(job.dataset.slug, job.model.name, prepared.run_id)
-        return FoundRun(publish(attempt, target, record, text), target.folder)
-
-    def _execute(self, prepared: PreparedJob, attempt: AttemptFolder) -> tuple[Verdict, Ending]:
-        cells = self._cell_names(prepared.data)
+            started = self._started(prepared, attempt, limits)
+            write_atomic(attempt.started, started.to_json())
+            write_atomic(attempt.output.job_spec, started.job_spec)
+        task = prepared.task
+        self._listener.started(task, Start(attempt.number, limits.cpus, limits.memory, gpu))
+        execution = self._execution(prepared, attempt, limits, device)
+        self._cell_names(started.data)
         try:
-            with self._engine.start(self._execution(prepared, attempt)) as running:
-                stopped = self._watch(running, prepared, attempt)
-                ending = running.ending()
+            with self._engine.start(execution) as running:
+                return self._end(running, task, attempt, started, limits)
         except EngineError as error:
-            cause = Cause.ENGINE_ERROR
-            return Verdict(RunState.FAILED, cause, str(error)), Ending(None, cause, Usage())
-        if stopped is not None:
-            return stopped(), ending
-        return judge(ending, attempt, cells.result(), prepared.job.limits), ending
+            return self._lost(attempt, started, error)
 
-    def _execution(self, prepared: PreparedJob, attempt: AttemptFolder) -> Execution:
-        limits = prepared.job.limits
-        echo = partial(self._listener.output, prepared.task) if self._verbose else None
+    def adopt(self, attempt: AttemptFolder, task: Task, orphan: Orphan) -> FoundRun:
+        """End an attempt that another runner began and did not live to end.
+
+        Raises :class:`ResultsError` if what it left is damaged, and what :meth:`make` raises.
+        """
+        started = Started.read(attempt.started)
+        limits = limits_of(started.record)
+        take_back(attempt)
+        self._listener.started(
+            task, Start(attempt.number, limits.cpus, limits.memory, adopted=True)
+        )
+        elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
+        seconds = elapsed.total_seconds()
+        try:
+            with self._engine.adopt(orphan, attempt.container_log, self._echo(task)) as running:
+                return self._end(running, task, attempt, started, limits, seconds)
+        except EngineError as error:
+            return self._lost(attempt, started, error)
+
+    def give_up(self, attempt: AttemptFolder, reason: str) -> FoundRun:
+        """Record that nobody knows how an attempt ended; it was interrupted."""
+        started = Started.read(attempt.started)
+        verdict = Verdict(RunState.CANCELLED, Cause.INTERRUPTED, reason)
+        return self._keep(attempt, started, verdict, Ending(None, None, Usage()))
+
+    def _end(
+        self,
+        running: Running,
+        task: Task,
+        attempt: AttemptFolder,
+        started: Started,
+        limits: Limits,
+        elapsed: float = 0.0,
+    ) -> FoundRun:
+        """Watch a job to its end, and publish or keep what it left.
+
+        The job is removed from its engine after that, so that a runner that is killed in
+        between leaves what it takes to do it again.
+        """
+        watch = Watch(running, task, attempt, limits, elapsed)
+        stopped = watch.until_end(self._listener, self._cancelled)
+        ending = running.ending()
+        if stopped is not None:
+            return self._keep(attempt, started, stopped(), ending)
+        verdict = judge(ending, attempt, self._cell_names(started.data).result(), limits)
+        if verdict.state is RunState.COMPLETE:
+            gpu = gpu_usage(attempt.output.folder)
+            verdict = device_verdict(started.record.device, gpu) or verdict
+        if verdict.state is not RunState.COMPLETE:
+            return self._keep(attempt, started, verdict, ending)
+        record = self._record(attempt, started, verdict, ending)
+        target = self._results.run(record.dataset, record.model, record.run_id)
+        published = publish(attempt, target, record, started.job_spec)
+        return FoundRun(published, target.folder)
+
+    def _lost(self, attempt: AttemptFolder, started: Started, error: EngineError) -> FoundRun:
+        gone = isinstance(error, EngineUnavailable)
+        cause = Cause.ENGINE_LOST if gone else Cause.ENGINE_ERROR
+        verdict = Verdict(RunState.FAILED, cause, str(error))
+        return self._keep(attempt, started, verdict, Ending(None, cause, Usage()))
+
+    def _keep(
+        self, attempt: AttemptFolder, started: Started, verdict: Verdict, ending: Ending
+    ) -> FoundRun:
+        record = self._record(attempt, started, verdict, ending)
+        write_atomic(attempt.record, record.to_json())
+        for path in (attempt.started, attempt.live):
+            path.unlink(missing_ok=True)
+        return FoundRun(record, attempt.folder)
+
+    def _execution(
+        self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits, device: str
+    ) -> Execution:
+        job = prepared.job
         return Execution(
             runtime=prepared.runtime,
             data=prepared.data,
@@ -153,39 +163,20 @@ class Attempts:
             log=attempt.container_log,
             cpus=limits.cpus,
             memory=limits.memory,
-            device=prepared.job.device,
+            max_file_bytes=min(limits.disk, MAX_FILE_BYTES),
+            device=device,
             labels={
-                **owner_labels(self._results),
-                "multiverse.run": prepared.run_id,
+                **owner_labels(self._results, prepared.run_id),
                 "multiverse.attempt": str(attempt.number),
-                "multiverse.model": prepared.job.model.name,
-                "multiverse.dataset": prepared.job.dataset.slug,
+                "multiverse.model": job.model.name,
+                "multiverse.dataset": job.dataset.slug,
             },
-            environment={
-                **dict.fromkeys(THREAD_VARIABLES, str(prepared.threads)),
-                **WAITING,
-                MEMORY_VARIABLE: str(limits.memory),
-            },
-            echo=echo,
+            environment=environment(limits),
+            echo=self._echo(prepared.task),
         )
 
-    def _watch(
-        self, running: Running, prepared: PreparedJob, attempt: AttemptFolder
-    ) -> Callable[[], Verdict] | None:
-        """Wait for the end; what stopped the job, if the runner did."""
-        limits = prepared.job.limits
-        epochs = EpochFollower(attempt.output.epochs)
-        deadline = time.monotonic() + (limits.time_limit or float("inf"))
-        while not running.wait(POLL_SECONDS):
-            self._listener.progress(prepared.task, running.usage(), epochs.look())
-            if self._cancelled.is_set():
-                running.stop(GRACE_SECONDS)
-                return cancelled_verdict
-            if time.monotonic() > deadline:
-                running.stop(GRACE_SECONDS)
-                return partial(time_limit_verdict, limits, attempt)
-        self._listener.progress(prepared.task, running.usage(), epochs.look())
-        return None
+    def _echo(self, task: Task) -> Callable[[bytes], None] | None:
+        return partial(self._listener.output, task) if self._verbose else None
 
     def _cell_names(self, data: Path) -> Future[CellNames]:
         """Read once a dataset, while the container is being started."""
@@ -194,24 +185,13 @@ class Attempts:
                 self._cells[data] = self._reader.submit(CellNames.read, data)
             return self._cells[data]
 
-    def _record(
-        self,
-        prepared: PreparedJob,
-        attempt: AttemptFolder,
-        verdict: Verdict,
-        ending: Ending,
-        started: datetime,
-    ) -> RunRecord:
+    def _started(self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits) -> Started:
+        """Everything about the attempt that is known before it begins."""
         job = prepared.job
-        return RunRecord(
+        record = RunRecord(
             run_id=prepared.run_id,
             attempt=attempt.number,
-            state=verdict.state,
-            cause=verdict.cause,
-            message=verdict.message,
-            findings=verdict.findings,
-            warnings=read_warnings(attempt.output.folder),
-            exit_code=ending.exit_code,
+            state=RunState.RUNNING,
             dataset=job.dataset.slug,
             dataset_fingerprint=job.dataset.fingerprint,
             n_obs=job.dataset.n_obs,
@@ -227,22 +207,46 @@ class Attempts:
             image=prepared.runtime.image,
             environment_lock=prepared.runtime.environment_lock,
             engine=self._facts,
-            limits=asdict(job.limits),
-            threads=prepared.threads,
-            usage=ending.usage,
-            n_dims=_dimensions(attempt) if verdict.state is RunState.COMPLETE else None,
-            started_at=started.isoformat(timespec="seconds"),
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            limits=limits.plain(),
+            threads=threads(limits),
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             experiment=prepared.experiment,
             tags=dict(prepared.tags),
             host=host_facts(),
             versions=versions(),
         )
+        return Started(
+            record=record, data=prepared.data.resolve(), job_spec=prepared.spec().to_json()
+        )
+
+    def _record(
+        self, attempt: AttemptFolder, started: Started, verdict: Verdict, ending: Ending
+    ) -> RunRecord:
+        complete = verdict.state is RunState.COMPLETE
+        return started.record.model_copy(
+            update={
+                "state": verdict.state,
+                "cause": verdict.cause,
+                "message": verdict.message,
+                "findings": verdict.findings,
+                "warnings": read_warnings(attempt.output.folder),
+                "exit_code": ending.exit_code,
+                "usage": ending.usage,
+                "gpu": gpu_usage(attempt.output.folder),
+                "n_dims": _dimensions(attempt) if complete else None,
+                "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            }
+        )
 
 
-def owner_labels(results: ResultsFolder) -> dict[str, str]:
-    """What marks everything that was started for one results folder."""
-    return {"multiverse.results": str(results.folder.resolve())}
+def limits_of(record: RunRecord) -> Limits:
+    """The limits that an attempt was started with."""
+    memory, cpus, time_limit = (
+        record.limits.get(name) for name in ("memory", "cpus", "time_limit")
+    )
+    usual = Limits(cpus=cpus or 1, memory=int(memory or 0))
+    disk = int(record.limits.get("disk") or usual.disk)
+    return replace(usual, disk=disk, time_limit=None if time_limit is None else int(time_limit))
 
 
 def _dimensions(attempt: AttemptFolder) -> int:

@@ -4,40 +4,64 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiverse.engines.protocol import Engine, Say, model_for
-from multiverse.errors import UsageError
-from multiverse.plan.job import Job, Plan
-from multiverse.runner.attempt import Attempts, PreparedJob, owner_labels
-from multiverse.runner.events import GuardedListener, Listener
+from multiverse.engines.protocol import Capacity, Engine, Say
+from multiverse.errors import EngineError, UsageError
+from multiverse.plan.job import Plan
+from multiverse.runner.attempt import Attempts
+from multiverse.runner.capacity import Machine, fit, usable
+from multiverse.runner.events import Broadcast, GuardedListener, Listener
+from multiverse.runner.expectation import Expectations
+from multiverse.runner.journal import Journal
+from multiverse.runner.prepare import prepare
+from multiverse.runner.prepared import PreparedJob, owner_labels
+from multiverse.runner.recovery import Recovery
+from multiverse.runner.resume import Resume
 from multiverse.runner.schedule import Outcome, Schedule
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.history import History
 from multiverse.runs.listing import write_table
-from multiverse.runs.lock import locked
+from multiverse.runs.lock import RunLocks, folder_lock, prepare_folder
 from multiverse.runs.publish import remove_empty
 from multiverse.runs.writing import write_atomic
+from multiverse.specs.quantity import parse_bytes
 
 #: After a second Ctrl-C, jobs that are just being started get that long to be stopped.
 UNWIND_SECONDS = 15.0
+#: Nothing new is started when the disk of the results folder has less free.
+MIN_FREE = parse_bytes("1GiB")
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, as opposed to what."""
+    """How to run, as opposed to what.
 
-    parallel: int = 1
+    ``parallel``: at most that many jobs at a time (None: as many as the machine has room for).
+    ``min_free``: bytes of disk below which nothing new is started. ``history``: the file with
+    what past runs took, if there is one.
+    """
+
+    parallel: int | None = None
+    machine: Machine = field(default_factory=Machine)
     build: bool = True
     rerun: bool = False
+    only_failed: bool = False
     verbose: bool = False
+    min_free: int = MIN_FREE
     tags: Mapping[str, str] = field(default_factory=dict)
+    history: Path | None = None
 
     def check(self) -> None:
         """Raise :class:`UsageError` for what makes no sense."""
-        if self.parallel < 1:
+        if self.parallel is not None and self.parallel < 1:
             raise UsageError(f"--jobs must be at least 1, not {self.parallel}")
+        if self.rerun and self.only_failed:
+            raise UsageError("--rerun runs everything again, --only-failed only what failed")
+        self.machine.check()
 
 
 def execute(
@@ -64,72 +88,106 @@ def execute(
 
     Raises
     ------
-    ResultsError, EngineError
+    UsageError, ResultsError, EngineError
         Before anything was started.
     """
     for device in {job.device for job in plan.jobs}:
         engine.check_device(device)
-    with locked(results):
-        left = engine.sweep(owner_labels(results))
-        if left:
-            say(f"removed {left} job(s) that an earlier, killed run had left running")
-        jobs = _prepare(plan, data, engine, options, say)
+    capacity = usable(engine.capacity(), options.machine)
+    jobs = fit(plan.jobs, capacity, say)
+    prepare_folder(results)
+    expectations = Expectations(History(options.history).read() if options.history else ())
+    prepared = prepare(plan.name, jobs, data, engine, options, expectations, say)
+    for warning in dict.fromkeys(map(expectations.warning, jobs)):
+        if warning is not None:
+            say(f"warning: {warning}")
+    with folder_lock(results):
         write_atomic(results.benchmark, resolved)
-        outcome = _run(jobs, engine, results, options, listener)
+    outcome = _Session(engine, results, options, listener, say).run(prepared, capacity)
+    with folder_lock(results):
         remove_empty([results.attempts])
         write_table(results)
-        return outcome
+    return outcome
 
 
-def _run(
-    jobs: Sequence[PreparedJob],
-    engine: Engine,
-    results: ResultsFolder,
-    options: RunOptions,
-    listener: Listener,
-) -> Outcome:
-    cancelled = threading.Event()
-    guarded = GuardedListener(listener)
-    attempts = Attempts(engine, results, guarded, cancelled, options.verbose)
-    schedule = Schedule(attempts, results, guarded, cancelled)
-    with cancellation(cancelled):
-        try:
-            return schedule.run(jobs, options.parallel, rerun=options.rerun)
-        except BaseException:
-            cancelled.set()
-            engine.sweep(owner_labels(results))
-            schedule.wait(UNWIND_SECONDS)
-            engine.sweep(owner_labels(results))  # what was being started in between
-            raise
+class _Session:
+    """One command at work on a results folder: with its locks, and a way out of everything."""
 
+    def __init__(
+        self,
+        engine: Engine,
+        results: ResultsFolder,
+        options: RunOptions,
+        listener: Listener,
+        say: Say,
+    ) -> None:
+        self._engine = engine
+        self._results = results
+        self._options = options
+        self._say = say
+        self._cancelled = threading.Event()
+        self._listener = Broadcast(GuardedListener(listener), Journal(results))
+        self._locks = RunLocks(results)
+        self._attempts = Attempts(engine, results, self._listener, self._cancelled, options.verbose)
 
-def _prepare(
-    plan: Plan, data: Mapping[str, Path], engine: Engine, options: RunOptions, say: Say
-) -> list[PreparedJob]:
-    wanted = {(job.model.name, job.device): model_for(job.model, job.device) for job in plan.jobs}
-    runtimes = {
-        key: engine.prepare(model, build=options.build, say=say) for key, model in wanted.items()
-    }
-    fitted = _fit(plan.jobs, engine.cpus(), say)
-    return [
-        PreparedJob(
-            job=job,
-            device_inside=engine.device_inside(job.device),
-            data=data[job.dataset.slug],
-            runtime=runtimes[job.model.name, job.device],
-            identity=job.identity(runtimes[job.model.name, job.device].digest),
-            experiment=plan.name,
-            tags=options.tags,
+        self._recovery = Recovery(
+            engine, self._attempts, results, self._locks, self._cancelled, say
         )
-        for job in fitted
-    ]
 
+    def run(self, jobs: Sequence[PreparedJob], capacity: Capacity) -> Outcome:
+        schedule = self._schedule(capacity)
+        with cancellation(self._cancelled):
+            try:
+                return self._run(jobs, schedule)
+            except BaseException:
+                self._cancelled.set()
+                self._stop_all()
+                schedule.wait(UNWIND_SECONDS)
+                self._stop_all()  # what was being started in between
+                raise
+            finally:
+                self._locks.release_all()
 
-def _fit(jobs: Sequence[Job], cpus: float, say: Say) -> list[Job]:
-    """No job is given more CPU cores than there are; it runs with fewer, and that is said."""
-    most = max(job.limits.cpus for job in jobs)
-    if most > cpus:
-        say(f"jobs that want {most:g} CPU cores get {cpus:g}: the engine has no more")
-    return [
-        replace(job, limits=replace(job.limits, cpus=min(job.limits.cpus, cpus))) for job in jobs
-    ]
+    def _run(self, jobs: Sequence[PreparedJob], schedule: Schedule) -> Outcome:
+        self._listener.planned([job.task for job in jobs])
+        survivors = self._recovery.recover({job.run_id for job in jobs})
+        wanted = self._wanted(jobs, survivors)
+        return schedule.run(wanted, rerun=self._options.rerun, survivors=survivors)
+
+    def _wanted(
+        self, jobs: Sequence[PreparedJob], survivors: Mapping[str, object]
+    ) -> Sequence[PreparedJob]:
+        """Every job, or with ``only_failed`` those whose last attempt failed, and what is done."""
+        if not self._options.only_failed:
+            return jobs
+        resume = Resume(self._results)
+        wanted = [
+            job
+            for job in jobs
+            if job.run_id in survivors or resume.done(job) is not None or resume.failed(job)
+        ]
+        if len(wanted) < len(jobs):
+            self._say(f"{len(jobs) - len(wanted)} jobs that have not failed are left out")
+        return wanted
+
+    def _schedule(self, capacity: Capacity) -> Schedule:
+        return Schedule(
+            self._engine,
+            self._attempts,
+            self._recovery,
+            self._results,
+            self._locks,
+            self._listener,
+            self._cancelled,
+            capacity=capacity,
+            jobs_per_gpu=self._options.machine.jobs_per_gpu,
+            parallel=self._options.parallel,
+            reserve_bytes=self._options.min_free,
+            history=None if self._options.history is None else History(self._options.history),
+        )
+
+    def _stop_all(self) -> None:
+        """End whatever is ours, at once; what can't be reached is found by the next command."""
+        for run_id in self._locks.held():
+            with suppress(EngineError):
+                self._engine.sweep(owner_labels(self._results, run_id))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from multiverse.contract.cells import CellNames
 from multiverse.contract.files import make_accessible, read_regular
-from multiverse.contract.output import check_output
+from multiverse.contract.output import MAX_BYTES, check_output, is_finite
 from multiverse.contract.paths import EXIT_NOT_APPLICABLE, OutputFiles
 from multiverse.engines.log_sink import last_lines, printable
 from multiverse.engines.protocol import Ending
 from multiverse.plan.job import Limits
 from multiverse.runs.folder import AttemptFolder
-from multiverse.runs.record import Cause, RunState
+from multiverse.runs.record import Cause, GpuUsage, RunState
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 #: How a line of the worker's log begins; in a message its words are enough.
 _STAMP = re.compile(r"^[0-9T:.-]+Z? [A-Z]+ ")
+#: What no GPU has: a name so long, so many bytes.
+MAX_GPU_NAME, MAX_GPU_BYTES = 200, 1024**5
 
 
 @dataclass(frozen=True)
@@ -62,16 +66,61 @@ def time_limit_verdict(limits: Limits, attempt: AttemptFolder) -> Verdict:
     return Verdict(RunState.FAILED, Cause.TIME_LIMIT, _with_log(message, attempt))
 
 
+def disk_limit_verdict(reason: str) -> Verdict:
+    """The verdict on a job that wrote more than it may."""
+    message = f"stopped because its output {reason}: allow more with `resources: disk:`"
+    return Verdict(RunState.FAILED, Cause.DISK_LIMIT, message)
+
+
 def cancelled_verdict() -> Verdict:
     """The verdict on a job that was running when the user stopped everything."""
     return Verdict(RunState.CANCELLED, Cause.CANCELLED, "stopped on request")
+
+
+def device_verdict(device: str, gpu: GpuUsage | None) -> Verdict | None:
+    """The verdict on a job that asked for a GPU and does not show that one computed.
+
+    None for a job on the CPU, and where ``gpu`` has memory that tensors were in.
+    """
+    if device == "cpu" or (gpu is not None and gpu.peak_memory_bytes > 0):
+        return None
+    if gpu is None:
+        shown = "its metrics.json names no GPU that it used"
+    else:
+        shown = f"it used no memory of its GPU ({gpu.name})"
+    message = (
+        f"was to compute on {device}, but {shown}: run it with --device cpu, build its CUDA "
+        "variant, or let the model write `gpu` as the container contract says"
+    )
+    return Verdict(RunState.FAILED, Cause.DEVICE_UNUSED, message)
+
+
+def gpu_usage(output_folder: Path) -> GpuUsage | None:
+    """The GPU that a model says it computed on (``gpu`` in ``metrics.json``).
+
+    None where it names none, or where nothing sensible is said of it.
+    """
+    path = OutputFiles(output_folder).metrics
+    try:
+        content = json.loads(read_regular(path, max_bytes=MAX_BYTES[path.name]))
+    except (OSError, ValueError, RecursionError):
+        return None
+    gpu = content.get("gpu") if isinstance(content, dict) else None
+    if not isinstance(gpu, dict):
+        return None
+    name: Any = gpu.get("name")
+    peak: Any = gpu.get("peak_memory_bytes")
+    if not isinstance(name, str) or not is_finite(peak) or not 0 <= peak < MAX_GPU_BYTES:
+        return None
+    words = " ".join(printable(name[:MAX_GPU_NAME]).split())
+    return GpuUsage(name=words, peak_memory_bytes=int(peak)) if words else None
 
 
 def _engine_message(ending: Ending, limits: Limits) -> str:
     messages = {
         Cause.OUT_OF_MEMORY: (
             f"needed more than its {format_bytes(limits.memory)} of memory: "
-            "allow more with --memory"
+            "allow more with --job-memory"
         ),
         Cause.KILLED: f"was killed from outside (exit code {ending.exit_code})",
         Cause.ENGINE_LOST: "the engine was lost while it ran: run the same command again",

@@ -48,6 +48,16 @@ class AttemptFolder:
         return self.folder / "run.json"
 
     @property
+    def started(self) -> Path:
+        """What is known of the attempt before it begins: enough to end it in another process."""
+        return self.folder / "started.json"
+
+    @property
+    def live(self) -> Path:
+        """What the attempt has used up to now, for whoever watches from another terminal."""
+        return self.folder / "live.json"
+
+    @property
     def container_log(self) -> Path:
         return self.folder / "container.log"
 
@@ -76,8 +86,17 @@ class ResultsFolder:
         return self.folder / ".multiverse.lock"
 
     @property
+    def plan(self) -> Path:
+        """The jobs of the newest command, for whoever watches from another terminal."""
+        return self.folder / "plan.json"
+
+    @property
     def attempts(self) -> Path:
         return self.folder / "attempts"
+
+    def run_lock(self, run_id: str) -> Path:
+        """Held by the runner that works on a run."""
+        return self.attempts / f"{run_id}.lock"
 
     def run(self, dataset: str, model: str, run_id: str) -> RunFolder:
         return RunFolder(self.folder / dataset / model / run_id)

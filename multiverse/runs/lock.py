@@ -1,9 +1,14 @@
-"""One runner at a time on a results folder, by a lock that a dead process cannot keep."""
+"""Who works on what: locks of a results folder and of single runs that no dead process can keep.
+
+All are the kernel's (flock): they end with the process that holds them, however it ends.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,38 +16,12 @@ from multiverse.errors import ResultsError, ResultsLocked
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.writing import disk_errors
 
-
-@contextmanager
-def locked(results: ResultsFolder) -> Iterator[None]:
-    """Hold the results folder, making it if need be.
-
-    Raises :class:`ResultsLocked`, naming the process that holds it, or :class:`ResultsError`
-    if the folder can't be written. The lock is the kernel's (flock): it ends with its process.
-    """
-    from filelock import FileLock, Timeout
-
-    _make(results)
-    holder = results.lock.with_suffix(".holder")
-    lock = FileLock(results.lock, timeout=0)
-    try:
-        with disk_errors(results.folder):
-            lock.acquire()
-    except Timeout as error:
-        raise ResultsLocked(
-            f"another run is working on {results.folder} ({_who(holder)})",
-            remedy="Wait for it to end, stop it, or choose another --output.",
-        ) from error
-    try:
-        with disk_errors(results.folder):
-            holder.write_text(f"process {os.getpid()} on {platform.node()}\n")
-        yield
-    finally:
-        # The lock's own file stays: removing it would let two runners lock different files.
-        holder.unlink(missing_ok=True)
-        lock.release()
+#: The folder's own lock is held for single steps only: longer waiting means something hangs.
+STEP_SECONDS = 60
 
 
-def _make(results: ResultsFolder) -> None:
+def prepare_folder(results: ResultsFolder) -> None:
+    """Make the results folder if need be; :class:`ResultsError` if that can't be."""
     if results.folder.exists() and not results.folder.is_dir():
         raise ResultsError(
             f"{results.folder} is a file, not a folder", remedy="Choose another --output."
@@ -57,9 +36,91 @@ def _make(results: ResultsFolder) -> None:
         ) from error
 
 
-def _who(holder: os.PathLike[str]) -> str:
+@contextmanager
+def folder_lock(results: ResultsFolder) -> Iterator[None]:
+    """Keep every other runner from one short step: from changing locks, or files of the folder.
+
+    Raises :class:`ResultsLocked` if it is not free within a minute, :class:`ResultsError` if the
+    folder can't be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(results.lock, timeout=STEP_SECONDS)
     try:
-        with open(holder) as stream:  # noqa: PTH123 - a PathLike, read once
-            return stream.read(200).strip() or "starting"
-    except OSError:
-        return "starting"
+        with disk_errors(results.folder):
+            lock.acquire()
+    except Timeout as error:
+        raise ResultsLocked(
+            f"another process has kept {results.lock} for {STEP_SECONDS} seconds",
+            remedy="See which one: `fuser` or `lsof` on that file; on a network file system, "
+            "whether its locks work.",
+        ) from error
+    try:
+        yield
+    finally:
+        # The lock's own file stays: removing it would let two runners lock different files.
+        lock.release()
+
+
+class RunLocks:
+    """The runs that this process works on, each held against every other process."""
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self._results = results
+        self._guard = threading.Lock()
+        self._held: dict[str, int] = {}
+
+    def acquire(self, run_id: str) -> bool:
+        """Take a run, if nobody else has it; True as well if it is ours already."""
+        with self._guard:
+            if run_id in self._held:
+                return True
+            with folder_lock(self._results), disk_errors(self._results.folder):
+                descriptor = self._open(run_id)
+            if descriptor is None:
+                return False
+            self._held[run_id] = descriptor
+            return True
+
+    def _open(self, run_id: str) -> int | None:
+        path = self._results.run_lock(run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        text = f"process {os.getpid()} on {platform.node()}\n".encode()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text, 0)
+        return descriptor
+
+    def holder(self, run_id: str) -> str:
+        """Who has a run, in words."""
+        try:
+            with self._results.run_lock(run_id).open() as stream:
+                return stream.read(200).strip() or "another process"
+        except OSError:
+            return "another process"
+
+    def release(self, run_id: str) -> None:
+        """Give a run back. Its lock's file goes: everybody opens it under the folder's lock."""
+        with self._guard:
+            descriptor = self._held.pop(run_id, None)
+            if descriptor is None:
+                return
+            try:
+                with folder_lock(self._results):
+                    self._results.run_lock(run_id).unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
+
+    def held(self) -> list[str]:
+        """The runs that are ours at this moment."""
+        with self._guard:
+            return list(self._held)
+
+    def release_all(self) -> None:
+        for run_id in self.held():
+            self.release(run_id)

@@ -49,6 +49,18 @@ def publish(
     return final
 
 
+def take_back(attempt: AttemptFolder) -> None:
+    """Undo a publication that was cut off before its rename: all files are where they were."""
+    staged = attempt.staged
+    with disk_errors(attempt.folder):
+        for name in PUBLISHED:
+            if (staged.folder / name).is_file() and not (attempt.output.folder / name).exists():
+                (staged.folder / name).replace(attempt.output.folder / name)
+        if staged.container_log.is_file() and not attempt.container_log.exists():
+            staged.container_log.replace(attempt.container_log)
+        shutil.rmtree(staged.folder, ignore_errors=True)
+
+
 def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
     ignored = []
     for path in sorted(attempt.output.folder.iterdir()):

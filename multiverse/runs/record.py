@@ -21,8 +21,9 @@ class _Frozen(BaseModel):
 
 
 class RunState(StrEnum):
-    """How an attempt ended."""
+    """How an attempt ended, or that it has not."""
 
+    RUNNING = "running"
     COMPLETE = "complete"
     FAILED = "failed"
     NOT_APPLICABLE = "not_applicable"
@@ -38,6 +39,9 @@ class Cause(StrEnum):
     BAD_OUTPUT = "bad_output"
     ENGINE_LOST = "engine_lost"
     ENGINE_ERROR = "engine_error"
+    DISK_LIMIT = "disk_limit"
+    DEVICE_UNUSED = "device_unused"
+    INTERRUPTED = "interrupted"
     KILLED = "killed"
     CANCELLED = "cancelled"
     NOT_APPLICABLE = "not_applicable"
@@ -56,6 +60,13 @@ class Usage(_Frozen):
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
     high_water_bytes: int | None = None
+
+
+class GpuUsage(_Frozen):
+    """The GPU that a model computed on: as the model's own library names and measures it."""
+
+    name: str
+    peak_memory_bytes: int
 
 
 class EngineFacts(_Frozen):
@@ -98,10 +109,11 @@ class RunRecord(_Frozen):
     engine: EngineFacts
     limits: dict[str, float | int | None]
     threads: int
-    usage: Usage
+    usage: Usage = Usage()
+    gpu: GpuUsage | None = Field(default=None, description="which GPU computed, if one did")
     n_dims: int | None = None
     started_at: str
-    finished_at: str
+    finished_at: str = ""
     experiment: str = ""
     tags: dict[str, str] = Field(default_factory=dict)
     host: dict[str, Any] = Field(default_factory=dict)

@@ -92,11 +92,28 @@ class DatasetEntry(_Frozen):
 
 
 class ResourceLimits(_Frozen):
-    """What one job may use; what is left out comes from ``model.yaml``."""
+    """What one job may use, and what is done when that was too little.
+
+    What is left out comes from ``model.yaml``, then from the defaults of the runner.
+    """
 
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     memory: MemoryAmount | None = None
     time_limit: Duration | None = None
+    disk: MemoryAmount | None = Field(default=None, description="bytes that it may write")
+    retries: Annotated[int, Field(strict=True, ge=0, le=20)] | None = Field(
+        default=None,
+        description="how often an attempt is repeated that ran out of memory, was killed from "
+        "outside, or whose engine was lost (default: 2)",
+    )
+    memory_growth: Annotated[float, Field(ge=1, le=16, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="out of memory: the next attempt has this many times as much (default: 2); "
+        "1 means no further attempt",
+    )
+    max_memory: MemoryAmount | None = Field(
+        default=None, description="no attempt has more (default: what the machine has)"
+    )
 
 
 class ModelEntry(_Frozen):

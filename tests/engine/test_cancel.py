@@ -15,7 +15,7 @@ import pytest
 
 from multiverse.api import Request
 from multiverse.engines.protocol import Engine
-from multiverse.runner.attempt import owner_labels
+from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import all_runs
 from multiverse.runs.record import RunState
@@ -78,15 +78,3 @@ def test_a_signal_at_any_moment_leaves_nothing(
     assert runner.returncode in (130, -signal.SIGTERM), printed
     assert "Traceback" not in printed
     assert engine.sweep(owner_labels(ResultsFolder(request.output))) == 0
-
-
-def test_two_runners_on_one_folder(request_for: Callable[..., Request]) -> None:
-    request = request_for("sleep")
-    first = start_runner(request)
-    wait_for_start(first, request.output)
-    second = start_runner(request)
-    printed, _ = second.communicate(timeout=60)
-    first.send_signal(signal.SIGINT)
-    first.communicate(timeout=60)
-    assert second.returncode == 5, printed
-    assert f"process {first.pid} on" in printed

@@ -17,11 +17,12 @@ from multiverse.api import Request, run_benchmark
 from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
 from multiverse.results import Results, Run
-from multiverse.runner.attempt import owner_labels
-from multiverse.runner.events import Epoch, SilentListener, Task
+from multiverse.runner.events import Epoch, SilentListener, Start, Task
+from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState, Usage
+from tests.conftest import kept_attempts
 
 RunNaughty = Callable[..., Results]
 
@@ -101,7 +102,7 @@ def test_one_failed_job_does_not_stop_the_others(run_naughty: RunNaughty) -> Non
 
 
 def test_memory_is_limited(run_naughty: RunNaughty) -> None:
-    run = only(run_naughty("memory", amount=50e6, memory="300MiB", time_limit="60s"))
+    run = only(run_naughty("memory", amount=50e6, memory="300MiB", retries=0))
     assert run.record.cause is Cause.OUT_OF_MEMORY
     assert "300.0 MiB" in run.record.message
 
@@ -148,7 +149,7 @@ def test_nothing_that_a_model_starts_outlives_it(
 class Broken(SilentListener):
     """Fails in every way that a listener can."""
 
-    def started(self, task: Task, attempt: int, memory_limit: int) -> None:
+    def started(self, task: Task, start: Start) -> None:
         raise ValueError("a mistake")
 
     def finished(self, task: Task, run: FoundRun) -> None:
@@ -208,7 +209,7 @@ def kill_from_outside(engine: Engine, labels: dict[str, str]) -> None:
 def test_a_kill_from_outside_is_told_apart(
     request_for: Callable[..., Request], engine: Engine
 ) -> None:
-    request = request_for("sleep", amount=60)
+    request = request_for("sleep", amount=60, retries=0)
     recorder = Recorder()
     results: list[Results] = []
     thread = threading.Thread(
@@ -242,7 +243,7 @@ class Teller(SilentListener):
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
 
-    def started(self, task: Task, attempt: int, memory_limit: int) -> None:
+    def started(self, task: Task, start: Start) -> None:
         os.write(self._pipe, b"1")
 
 
@@ -267,3 +268,22 @@ def test_sweep_removes_what_a_killed_runner_left(
     os.waitpid(child, 0)
     assert engine.sweep(labels) == 1
     assert engine.sweep(labels) == 0
+
+
+def test_out_of_memory_is_tried_again_with_more(run_naughty: RunNaughty, tmp_path: Path) -> None:
+    run = only(run_naughty("hungry", amount=300e6, memory="200MiB", time_limit="120s"))
+    assert run.record.state is RunState.COMPLETE
+    assert run.record.attempt >= 2
+    kept = kept_attempts(tmp_path / "results")
+    assert {record.cause for record in kept} == {Cause.OUT_OF_MEMORY}
+    memory = [record.limits["memory"] or 0 for record in [*kept, run.record]]
+    assert memory[1] == 2 * memory[0]
+
+
+def test_retries_are_counted_and_bounded(run_naughty: RunNaughty, tmp_path: Path) -> None:
+    settings = {"memory": "100MiB", "retries": 3, "max_memory": "150MiB"}
+    run = only(run_naughty("memory", amount=50e6, **settings))
+    assert run.record.cause is Cause.OUT_OF_MEMORY
+    assert "150.0 MiB" in run.record.message
+    kept = kept_attempts(tmp_path / "results")
+    assert [record.limits["memory"] for record in kept] == [100 * 2**20, 150 * 2**20]

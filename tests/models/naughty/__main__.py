@@ -142,6 +142,14 @@ def memory() -> None:
         time.sleep(0.05)
 
 
+def hungry() -> None:
+    """Needs that many bytes, no more."""
+    block = np.ones(int(AMOUNT) // 8)
+    time.sleep(1)
+    good()
+    print(block.sum())
+
+
 def report_sandbox() -> None:
     """What a model can do; written as metrics, judged by the test."""
     metrics = {
@@ -183,6 +191,12 @@ def not_applicable() -> None:
 def fail() -> None:
     print("ValueError: \x1b[31mno such thing\x1b[0m as a free lunch", file=sys.stderr)
     sys.exit(1)
+
+
+def sleep_and_fail() -> None:
+    (OUTPUT / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    time.sleep(AMOUNT)
+    fail()
 
 
 def locked_up() -> None:
@@ -236,11 +250,13 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "external_link": external_link,
     "nothing": lambda: None,
     "fail": fail,
+    "sleep_and_fail": sleep_and_fail,
     "not_applicable": not_applicable,
     "flood": flood,
     "sleep": sleep,
     "stubborn": stubborn,
     "memory": memory,
+    "hungry": hungry,
     "sandbox": report_sandbox,
     "extra": extra,
     "locked_up": locked_up,

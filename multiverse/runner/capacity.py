@@ -1,0 +1,163 @@
+"""How much of the machine jobs may use together, and what of it is free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from multiverse.engines.protocol import Capacity, Say
+from multiverse.errors import UsageError
+from multiverse.plan.job import Job, Limits
+from multiverse.specs.quantity import format_bytes
+
+GIB = 1024**3
+#: What is left to the system and to the runner itself: a tenth of the memory, within bounds.
+LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the user lets jobs have together; None: what the engine has.
+
+    ``gpus`` are ids as the engine has them, ``jobs_per_gpu`` how many share one.
+    """
+
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: tuple[str, ...] | None = None
+    jobs_per_gpu: int = 1
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for what makes no sense."""
+        if self.cpus is not None and not self.cpus > 0:
+            raise UsageError(f"--cpus must be more than 0, not {self.cpus:g}")
+        if self.jobs_per_gpu < 1:
+            raise UsageError(f"--jobs-per-gpu must be at least 1, not {self.jobs_per_gpu}")
+
+
+def usable(there: Capacity, machine: Machine) -> Capacity:
+    """What jobs may use of ``there``.
+
+    Raises :class:`UsageError` for GPUs that are not there. More CPU cores or memory than there
+    are is the user's own decision: limits are upper bounds, which few jobs reach together.
+    """
+    reserve = min(max(there.memory // 10, LEAST_RESERVE), MOST_RESERVE, there.memory // 2)
+    known = {gpu.id: gpu for gpu in there.gpus}
+    wanted = tuple(known) if machine.gpus is None else machine.gpus
+    absent = [name for name in wanted if name not in known]
+    if absent:
+        raise UsageError(
+            f"--gpus {','.join(absent)}: there is no such GPU",
+            remedy=f"This machine has: {', '.join(known) or 'none'}.",
+        )
+    return Capacity(
+        cpus=machine.cpus or there.cpus,
+        memory=machine.memory or there.memory - reserve,
+        gpus=tuple(known[name] for name in wanted),
+    )
+
+
+def fit(jobs: Sequence[Job], capacity: Capacity, say: Say) -> list[Job]:
+    """The jobs, each within the capacity.
+
+    What a model's own defaults ask for beyond it is cut, and that is said; what the user asked
+    for is not: :class:`UsageError` names each job that can never run, with the numbers.
+    """
+    refused = dict.fromkeys(line for job in jobs for line in _too_much(job, capacity))
+    if refused:
+        raise UsageError(
+            "\n".join(refused),
+            remedy="Ask for less (resources in the benchmark file, --job-cpus, --job-memory), or "
+            "allow jobs more of the machine (--cpus, --memory, --gpus).",
+        )
+    cut = {}
+    for job in jobs:
+        if job.limits.cpus > capacity.cpus:
+            cut[job.model.name, "CPU cores"] = f"{job.limits.cpus:g}", f"{capacity.cpus:g}"
+        if job.limits.memory > capacity.memory:
+            wanted, most = format_bytes(job.limits.memory), format_bytes(capacity.memory)
+            cut[job.model.name, "of memory"] = wanted, most
+    for (model, what), (wanted, most) in cut.items():
+        say(f"{model} would like {wanted} {what} and gets {most}: there is no more for jobs")
+    return [replace(job, limits=_cut(job.limits, capacity)) for job in jobs]
+
+
+def _cut(limits: Limits, capacity: Capacity) -> Limits:
+    return replace(
+        limits,
+        cpus=min(limits.cpus, capacity.cpus),
+        memory=min(limits.memory, capacity.memory),
+    )
+
+
+def _too_much(job: Job, capacity: Capacity) -> list[str]:
+    """What keeps a job from ever running, with the numbers."""
+    limits, found = job.limits, []
+    name = f"{job.dataset.slug}/{job.model.name}"
+    if "cpus" in limits.asked and limits.cpus > capacity.cpus:
+        found.append(
+            f"{name} can never run: it is to have {limits.cpus:g} CPU cores, and jobs may use "
+            f"{capacity.cpus:g}"
+        )
+    if "memory" in limits.asked and limits.memory > capacity.memory:
+        found.append(
+            f"{name} can never run: it is to have {format_bytes(limits.memory)} of memory, and "
+            f"jobs may use {format_bytes(capacity.memory)}"
+        )
+    _, _, gpu = job.device.partition(":")
+    ids = [item.id for item in capacity.gpus]
+    if gpu and ids and gpu not in ids:
+        found.append(f"{name} can never run: it is to have GPU {gpu}, and jobs may use {ids}")
+    return found
+
+
+class Room:
+    """What is free of a capacity at this moment. Not made for several threads at once."""
+
+    def __init__(self, capacity: Capacity, jobs_per_gpu: int = 1) -> None:
+        self._cpus = capacity.cpus
+        self._memory = capacity.memory
+        self._slots = {gpu.id: jobs_per_gpu for gpu in capacity.gpus}
+
+    def take(self, limits: Limits, device: str) -> Share | None:
+        """What a job needs, or None if that is not free now."""
+        if limits.cpus > self._cpus + 1e-9 or limits.memory > self._memory:
+            return None
+        gpu = None
+        if device != "cpu" and self._slots:
+            gpu = self._free_gpu(device)
+            if gpu is None:
+                return None
+            self._slots[gpu] -= 1
+        self._cpus -= limits.cpus
+        self._memory -= limits.memory
+        return Share(limits.cpus, limits.memory, gpu)
+
+    def _free_gpu(self, device: str) -> str | None:
+        """The GPU that is asked for, or the one with the fewest jobs."""
+        _, _, wanted = device.partition(":")
+        free = {name: slots for name, slots in self._slots.items() if slots > 0}
+        if wanted:
+            return wanted if wanted in free else None
+        return max(free, key=lambda name: free[name], default=None)
+
+    def force(self, limits: Limits) -> Share:
+        """For a job that runs already, whether there is room for it or not."""
+        self._cpus -= limits.cpus
+        self._memory -= limits.memory
+        return Share(limits.cpus, limits.memory, None)
+
+    def give_back(self, share: Share) -> None:
+        self._cpus += share.cpus
+        self._memory += share.memory
+        if share.gpu is not None:
+            self._slots[share.gpu] += 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one running job holds of the machine."""
+
+    cpus: float
+    memory: int
+    gpu: str | None

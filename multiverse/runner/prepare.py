@@ -1,0 +1,47 @@
+"""From the jobs of a plan to jobs that can start: images or environments, identities, order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiverse.engines.protocol import Engine, Say, model_for
+from multiverse.plan.job import Job
+from multiverse.runner.expectation import Expectations
+from multiverse.runner.prepared import PreparedJob
+
+if TYPE_CHECKING:
+    from multiverse.runner.execute import RunOptions
+
+
+def prepare(
+    experiment: str,
+    jobs: Sequence[Job],
+    data: Mapping[str, Path],
+    engine: Engine,
+    options: RunOptions,
+    expectations: Expectations,
+    say: Say,
+) -> list[PreparedJob]:
+    """Every job with its dataset's file, its runtime and its identity, longest expected first.
+
+    Raises :class:`EngineError` where an image is neither there nor can be made.
+    """
+    wanted = {(job.model.name, job.device): model_for(job.model, job.device) for job in jobs}
+    runtimes = {
+        key: engine.prepare(model, build=options.build, say=say) for key, model in wanted.items()
+    }
+    return [
+        PreparedJob(
+            job=job,
+            data=data[job.dataset.slug],
+            runtime=runtimes[job.model.name, job.device],
+            identity=job.identity(runtimes[job.model.name, job.device].digest),
+            experiment=experiment,
+            tags=options.tags,
+            device_inside=engine.device_inside(job.device),
+            expected_seconds=expectations.seconds(job),
+        )
+        for job in expectations.order(jobs)
+    ]

@@ -1,0 +1,180 @@
+"""What a runner that was killed left behind: ended in its place, taken over, or removed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from multiverse.engines.protocol import Engine, Orphan, Say
+from multiverse.errors import DiskFull, MultiverseError
+from multiverse.runner.attempt import Attempts
+from multiverse.runner.events import Task
+from multiverse.runner.prepared import owner_labels
+from multiverse.runs.folder import AttemptFolder, ResultsFolder
+from multiverse.runs.listing import FoundRun
+from multiverse.runs.lock import RunLocks, folder_lock
+from multiverse.runs.publish import discard, remove_empty
+from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.started import Started
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A job that still runs although its runner was killed. Its run's lock is ours now."""
+
+    attempt: AttemptFolder
+    started: Started
+    orphan: Orphan
+
+
+class Recovery:
+    """Puts a results folder in order, without touching what a living runner works on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        attempts: Attempts,
+        results: ResultsFolder,
+        locks: RunLocks,
+        cancelled: threading.Event,
+        say: Say,
+    ) -> None:
+        self._engine = engine
+        self._attempts = attempts
+        self._results = results
+        self._locks = locks
+        self._cancelled = cancelled
+        self._say = say
+
+    def recover(self, wanted: Collection[str]) -> dict[str, Survivor]:
+        """End what ended meanwhile, remove what nobody wants; what runs and is ``wanted``.
+
+        ``wanted`` are run ids of the plan. The locks of the survivors stay with us.
+        """
+        with folder_lock(self._results):
+            _remove_temporary(self._results)
+        survivors: dict[str, Survivor] = {}
+        orphans = self._orphans(owner_labels(self._results))
+        for run_id in self._interrupted() | set(orphans):
+            if self._cancelled.is_set():
+                break
+            if not self._locks.acquire(run_id):
+                continue
+            survivor = self._settle(run_id, orphans.get(run_id, {}), run_id in wanted)
+            if survivor is not None:
+                survivors[run_id] = survivor
+            else:
+                self._locks.release(run_id)
+                remove_empty([self._results.attempts / run_id])
+        return survivors
+
+    def survivor(self, run_id: str) -> Survivor | None:
+        """Put one run in order, whose lock has just become ours: its runner may have died since.
+
+        Returns what still runs of it. Costs nothing for a run that nobody has begun.
+        """
+        if all(attempt.record.is_file() for attempt in self._results.attempts_of(run_id)):
+            return None
+        found = self._orphans(owner_labels(self._results, run_id))
+        return self._settle(run_id, found.get(run_id, {}), wanted=True)
+
+    def _interrupted(self) -> set[str]:
+        """Runs with an attempt that began and did not end, or with a lock that was left."""
+        attempts = self._results.attempts
+        ids = {path.stem for path in attempts.glob("*.lock")}
+        for path in attempts.glob("*/*"):
+            if path.name.isdigit() and not (path / "run.json").exists():
+                ids.add(path.parent.name)
+        return ids
+
+    def _orphans(self, labels: Mapping[str, str]) -> dict[str, dict[int, Orphan]]:
+        """What the engine has with these labels: run id → number of the attempt → orphan."""
+        found: dict[str, dict[int, Orphan]] = {}
+        for orphan in self._engine.orphans(labels):
+            number = orphan.labels.get("multiverse.attempt", "")
+            run_id = orphan.labels.get("multiverse.run", "")
+            if number.isdigit() and run_id:
+                found.setdefault(run_id, {})[int(number)] = orphan
+        return found
+
+    def _settle(self, run_id: str, orphans: dict[int, Orphan], wanted: bool) -> Survivor | None:
+        """Put one run in order. Its lock is ours; the survivor, if it still runs."""
+        survivor: Survivor | None = None
+        for attempt in self._unended(run_id):
+            orphan = orphans.get(attempt.number)
+            survivor = self._settle_attempt(attempt, orphan, wanted) or survivor
+        for number, orphan in orphans.items():
+            if survivor is None or number != survivor.attempt.number:
+                self._engine.sweep(orphan.labels)
+        if survivor is None:
+            self._engine.sweep(owner_labels(self._results, run_id))
+        return survivor
+
+    def _unended(self, run_id: str) -> Iterator[AttemptFolder]:
+        for attempt in self._results.attempts_of(run_id):
+            if attempt.record.is_file():
+                attempt.started.unlink(missing_ok=True)
+                attempt.live.unlink(missing_ok=True)
+            elif attempt.started.is_file():
+                yield attempt
+            else:  # killed before it had said what it would do
+                discard(attempt)
+
+    def _settle_attempt(
+        self, attempt: AttemptFolder, orphan: Orphan | None, wanted: bool
+    ) -> Survivor | None:
+        try:
+            started = Started.read(attempt.started)
+            record = started.record
+            target = self._results.run(record.dataset, record.model, record.run_id)
+            if target.record.is_file() and RunRecord.read(target.record).attempt == attempt.number:
+                discard(attempt)  # killed between publication and tidying up
+                return None
+            if not target.folder.exists() and (attempt.folder / "replaced").is_dir():
+                (attempt.folder / "replaced").rename(target.folder)
+            if orphan is not None and orphan.adoptable and started.data.is_file():
+                if orphan.running and wanted:
+                    return Survivor(attempt, started, orphan)
+                if not orphan.running:
+                    self._finish(attempt, started, orphan)
+                    return None
+            self._give_up(attempt, started, orphan)
+        except DiskFull:
+            raise
+        except (MultiverseError, OSError) as error:
+            self._say(f"{attempt.folder}: left as it is: {error}")
+        return None
+
+    def _finish(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> None:
+        """The job ended while nobody watched: judge and publish it, whether planned or not."""
+        task = task_of(started)
+        run = self._attempts.adopt(attempt, task, orphan)
+        self._tell(task, run)
+
+    def _give_up(self, attempt: AttemptFolder, started: Started, orphan: Orphan | None) -> None:
+        if orphan is not None and orphan.running:
+            reason = "its runner was killed, and it was stopped"
+            self._engine.sweep(orphan.labels)
+        else:
+            reason = "its runner was killed"
+        self._tell(task_of(started), self._attempts.give_up(attempt, reason))
+
+    def _tell(self, task: Task, run: FoundRun) -> None:
+        word = "complete" if run.record.state is RunState.COMPLETE else run.record.message
+        self._say(f"left by a runner that was killed: {task.name} ({task.run_id}): {word}")
+
+
+def task_of(started: Started) -> Task:
+    """What an interrupted attempt is called, made from its own record."""
+    record = started.record
+    changed = [f"{name}={value}" for name, value in record.changed.items()]
+    name = " ".join([f"{record.dataset}/{record.model}", *changed, f"seed {record.seed}"])
+    return Task(record.run_id, name, record.dataset, record.model, record.seed)
+
+
+def _remove_temporary(results: ResultsFolder) -> None:
+    """Files that a killed process was writing aside; a living one holds the folder's lock."""
+    for name in (results.benchmark.name, results.runs_table.name, results.plan.name):
+        for path in results.folder.glob(f".{name}.*"):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""What of a job is done already, and why the rest has to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multiverse.runner.prepared import PreparedJob
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun, earlier_runs, last_attempt
+from multiverse.runs.publish import is_intact
+from multiverse.runs.record import RunRecord, RunState
+
+
+class Resume:
+    """Compares prepared jobs with what a results folder holds. The run id decides."""
+
+    def __init__(self, results: ResultsFolder) -> None:
+        self._results = results
+        self._identities: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+
+    def done(self, prepared: PreparedJob) -> FoundRun | None:
+        """The run, if nothing has to be done: complete, or known to be not applicable."""
+        job = prepared.job
+        run = self._results.run(job.dataset.slug, job.model.name, prepared.run_id)
+        if is_intact(run):
+            return FoundRun(RunRecord.read(run.record), run.folder)
+        found = self._last(prepared)
+        if found is not None and found.record.state is RunState.NOT_APPLICABLE:
+            return found
+        return None
+
+    def settled(self, prepared: PreparedJob) -> FoundRun | None:
+        """The run, if another runner has just brought it to an end: done, or failed for good."""
+        found = self.done(prepared) or self._last(prepared)
+        if found is None or found.record.state is RunState.CANCELLED:
+            return None
+        return found
+
+    def failed(self, prepared: PreparedJob) -> bool:
+        """Whether its last attempt failed."""
+        found = self._last(prepared)
+        return found is not None and found.record.state is RunState.FAILED
+
+    def reason(self, prepared: PreparedJob) -> str:
+        """Why a job has to run: how its last attempt ended, or what changed."""
+        found = self._last(prepared)
+        if found is not None:
+            record = found.record
+            cause = (record.cause or "unknown cause").replace("_", " ")
+            return f"attempt {record.attempt} {record.state.replace('_', ' ')}: {cause}"
+        earlier = self._earlier(prepared.job.dataset.slug, prepared.job.model.name)
+        changes = [prepared.identity.differences(identity) for identity in earlier]
+        nearest = min(changes, key=lambda found: len(found), default=[])
+        if not nearest and prepared.run_id in {run.run_id for run in self._runs(prepared)}:
+            return "its files are not all there"
+        return "; ".join(nearest) or "new"
+
+    def _last(self, prepared: PreparedJob) -> FoundRun | None:
+        attempt = last_attempt(self._results, prepared.run_id)
+        if attempt is None:
+            return None
+        return FoundRun(RunRecord.read(attempt.record), attempt.folder)
+
+    def _runs(self, prepared: PreparedJob) -> Any:
+        return earlier_runs(self._results, prepared.job.dataset.slug, prepared.job.model.name)
+
+    def _earlier(self, dataset: str, model: str) -> list[Mapping[str, Any]]:
+        """Identities of the model's published runs; read once, there may be thousands."""
+        key = (dataset, model)
+        if key not in self._identities:
+            runs = earlier_runs(self._results, dataset, model)
+            self._identities[key] = [RunRecord.read_identity(run.record) for run in runs]
+        return self._identities[key]

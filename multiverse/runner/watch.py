@@ -1,0 +1,75 @@
+"""Watches one running job, and stops it when it must not go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from multiverse.engines.protocol import Running
+from multiverse.plan.job import Limits
+from multiverse.runner.epochs import EpochFollower
+from multiverse.runner.events import Listener, Task
+from multiverse.runner.guard import OutputGuard
+from multiverse.runner.verdict import (
+    Verdict,
+    cancelled_verdict,
+    disk_limit_verdict,
+    time_limit_verdict,
+)
+from multiverse.runs.folder import AttemptFolder
+
+POLL_SECONDS = 0.25
+GRACE_SECONDS = 10.0
+#: How often the output of a running job is measured.
+GUARD_SECONDS = 1.0
+
+
+class Watch:
+    """One job under watch. ``elapsed``: the seconds that it had run when the watch began."""
+
+    def __init__(
+        self,
+        running: Running,
+        task: Task,
+        attempt: AttemptFolder,
+        limits: Limits,
+        elapsed: float = 0.0,
+    ) -> None:
+        self._running = running
+        self._task = task
+        self._attempt = attempt
+        self._limits = limits
+        self._epochs = EpochFollower(attempt.output.epochs)
+        self._guard = OutputGuard(attempt.output.folder, limits.disk)
+        self._guarded = 0.0
+        self._deadline = time.monotonic() + (limits.time_limit or float("inf")) - elapsed
+
+    def until_end(
+        self, listener: Listener, cancelled: threading.Event
+    ) -> Callable[[], Verdict] | None:
+        """Wait for the end; what stopped the job, if the runner did."""
+        while not self._running.wait(POLL_SECONDS):
+            listener.progress(self._task, self._running.usage(), self._epochs.look())
+            stopped = self._must_stop(cancelled)
+            if stopped is not None:
+                self._running.stop(GRACE_SECONDS)
+                return stopped
+        listener.progress(self._task, self._running.usage(), self._epochs.look())
+        return None
+
+    def _must_stop(self, cancelled: threading.Event) -> Callable[[], Verdict] | None:
+        if cancelled.is_set():
+            return cancelled_verdict
+        if time.monotonic() > self._deadline:
+            return partial(time_limit_verdict, self._limits, self._attempt)
+        reason = self._too_much()
+        return None if reason is None else partial(disk_limit_verdict, reason)
+
+    def _too_much(self) -> str | None:
+        now = time.monotonic()
+        if now - self._guarded < GUARD_SECONDS:
+            return None
+        self._guarded = now
+        return self._guard.look()

@@ -1,0 +1,176 @@
+"""Runners as processes of their own, so that they can be killed; and a Docker daemon likewise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import multiverse
+from tests.conftest import TEST_MODELS, docker_or_skip, write_small
+from tests.engine.conftest import _naughty_environment, _naughty_image
+
+__all__ = ["_naughty_environment", "_naughty_image"]
+#: Long enough for a loaded machine; nothing is asserted about how long a thing takes.
+PATIENCE_SECONDS = 120
+
+
+@dataclass
+class Bench:
+    """A dataset, a results folder, and runners that work on it with the misbehaving model."""
+
+    folder: Path
+    engine: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def command(self, *behaviours: str, amount: float = 0, more: tuple[str, ...] = ()) -> list[str]:
+        """``multiverse run`` of a benchmark file: a job for each behaviour."""
+        path = self.folder / f"{'-'.join(behaviours)}-{amount:g}.yaml"
+        sets = "".join(f"      - {{behaviour: {name}, amount: {amount}}}\n" for name in behaviours)
+        path.write_text(f"datasets: [small]\nmodels:\n  - model: naughty\n    parameters:\n{sets}")
+        return [
+            sys.executable, "-m", "multiverse.runner.cli", str(path),
+            "--output", str(self.results), "--models-dir", str(TEST_MODELS),
+            "--engine", self.engine, *more,
+        ]  # fmt: skip
+
+    def start(self, command: list[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+            # A shell ignores Ctrl-C for what it starts in the background, as would the runner.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        )
+
+    def run(self, command: list[str]) -> tuple[int, str]:
+        """Run to the end: exit code and everything that was printed."""
+        runner = self.start(command)
+        printed, _ = runner.communicate(timeout=PATIENCE_SECONDS)
+        return runner.returncode, printed
+
+    def begun(self, runner: subprocess.Popen[str], jobs: int = 1) -> None:
+        """Wait until so many models have reported their first epoch."""
+        self.until(
+            lambda: len(list(self.results.glob("attempts/*/*/output/metrics.jsonl"))) >= jobs,
+            runner,
+        )
+
+    def until(self, true: Callable[[], bool], runner: subprocess.Popen[str] | None = None) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            if true():
+                return
+            if runner is not None and runner.poll() is not None:
+                pytest.fail(f"the runner ended: {runner.communicate()[0]}")
+            time.sleep(0.1)
+        pytest.fail("it never happened")
+
+    def kill(self, runner: subprocess.Popen[str], number: int = signal.SIGKILL) -> str:
+        runner.send_signal(number)
+        printed, _ = runner.communicate(timeout=PATIENCE_SECONDS)
+        return printed
+
+
+@pytest.fixture
+def bench(tmp_path: Path, _naughty_image: None) -> Bench:
+    """On the machine's Docker daemon."""
+    write_small(tmp_path / "small.h5ad")
+    multiverse.register(tmp_path / "small.h5ad", slug="small")
+    return Bench(tmp_path, "docker")
+
+
+@pytest.fixture
+def local_bench(tmp_path: Path, _naughty_environment: None) -> Bench:
+    """On the embedded engine."""
+    write_small(tmp_path / "small.h5ad")
+    multiverse.register(tmp_path / "small.h5ad", slug="small")
+    return Bench(tmp_path, "local")
+
+
+class Daemon:
+    """A Docker daemon of its own, which may be stopped, killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = f"unix://{folder}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [
+            "dockerd", "--data-root", str(self.folder / "data"),
+            "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "pid"),
+            "--host", self.host, "--bridge", "none", "--iptables=false", "--ip6tables=false",
+        ]  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.docker("info").returncode != 0:
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                pytest.fail((self.folder / "log").read_text()[-3000:])
+            time.sleep(0.2)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(PATIENCE_SECONDS)
+        (self.folder / "pid").unlink(missing_ok=True)
+
+    def docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["docker", "--host", self.host, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def containers(self) -> list[str]:
+        return self.docker("ps", "--all", "--quiet").stdout.split()
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory, _naughty_image: None) -> Iterator[Daemon]:
+    """A daemon with the misbehaving model's image."""
+    docker_or_skip()
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        pytest.skip("a Docker daemon of its own needs dockerd and root")
+    # A socket's path may be 107 bytes long, and pytest's folders are long.
+    folder = Path("/tmp") / f"mv-daemon-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    running = Daemon(folder)
+    running.start()
+    try:
+        archive = tmp_path_factory.mktemp("image") / "image.tar"
+        image = "multiverse-test-naughty:1.0.0"
+        save = ["docker", "save", "--output", str(archive), image]
+        subprocess.run(save, check=True)
+        loaded = running.docker("load", "--input", str(archive))
+        assert loaded.returncode == 0, loaded.stderr
+        archive.unlink()
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_daemon(daemon: Daemon, bench: Bench) -> Iterator[Daemon]:
+    """The daemon, answering, and the bench's runners use it."""
+    bench.environment["DOCKER_HOST"] = daemon.host
+    yield daemon
+    if daemon.docker("info").returncode != 0:
+        daemon.start()
+    for container in daemon.containers():
+        daemon.docker("rm", "--force", container)
