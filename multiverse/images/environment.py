@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
                 _make(model, folder, interpreter, say)
     files = sdk_files(model)
     sdk_identity = content_hash(files)
-    sdk = cache / "sdk" / sdk_identity[:16]
+    sdk = _sdk_folder(sdk_identity, cache)
     if not sdk.is_dir():
         _put_aside(model, sdk, _python_of(folder))
     lock_hash = hashlib.sha256(f"{lock}\n{sdk_identity}\n".encode()).hexdigest()
@@ -93,6 +93,19 @@ def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
     )
 
 
+def used_folders(models: Iterable[ModelSpec], *, cache: Path) -> frozenset[Path]:
+    """Where the environments of ``models``, and their copies of the SDK, are or would be.
+
+    Raises :class:`BuildError` without Python 3.11: none is fetched for this.
+    """
+    interpreter = _find_python(_unsaid, fetch=False)
+    folders: set[Path] = set()
+    for model in models:
+        folders.add(_folder(model, interpreter, cache))
+        folders.add(_sdk_folder(content_hash(sdk_files(model)), cache))
+    return frozenset(folders)
+
+
 def _unsaid(_line: str) -> None:
     """Looking for something is no news."""
 
@@ -100,6 +113,10 @@ def _unsaid(_line: str) -> None:
 def _folder(model: ModelSpec, interpreter: _Interpreter, cache: Path) -> Path:
     lock = _lock_identity(model.requirements, interpreter)
     return cache / "environments" / lock[:16]
+
+
+def _sdk_folder(identity: str, cache: Path) -> Path:
+    return cache / "sdk" / identity[:16]
 
 
 def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -> None:
@@ -161,11 +178,11 @@ def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _find_python(say: Say) -> _Interpreter:
+def _find_python(say: Say, *, fetch: bool = True) -> _Interpreter:
     """Python 3.11 as uv finds it (``UV_PYTHON_DOWNLOADS`` says whether it may fetch one)."""
     settings = PipSettings.of_host()
     done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
-    if done.returncode != 0:
+    if done.returncode != 0 and fetch:
         say(f"There is no Python {PYTHON_VERSION} here: asking uv to fetch it.")
         _run(["python", "install", PYTHON_VERSION], settings)
         done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)

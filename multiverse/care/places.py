@@ -1,0 +1,146 @@
+"""Where runs lie in a results folder, whatever else is there: nothing is followed out of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from multiverse.contract.files import NotARegularFile, describe_kind
+from multiverse.errors import ResultsError
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
+
+RECORD = "run.json"
+#: ``<dataset>/<model>/<run-id>``, and one more for a folder that was copied into another one.
+DEEPEST = 4
+_RUN_ID = re.compile(r"[0-9a-f]{16}")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class Place:
+    """Something in a results folder, by the names that lead to it from there."""
+
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "/".join(self.names)
+
+    def below(self, name: str) -> Place:
+        return Place((*self.names, name))
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a name has the form of a run's id: 16 hexadecimal digits."""
+    return _RUN_ID.fullmatch(name) is not None
+
+
+def check_results(results: ResultsFolder) -> None:
+    """:class:`ResultsError` where there is no folder."""
+    if not results.folder.is_dir():
+        raise ResultsError(
+            f"{results.folder} is not a results folder",
+            remedy="Name the folder given to `multiverse run --output`.",
+        )
+
+
+def find_runs(results: ResultsFolder) -> tuple[list[Place], list[Place]]:
+    """Folders that are, or were, published runs; and links to folders, which are not followed.
+
+    A run is known by its record or by its name. Hidden folders and the attempts are left out.
+    """
+    runs: list[Place] = []
+    links: list[Place] = []
+
+    def look(place: Place, folder: Path) -> None:
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            below = place.below(entry.name)
+            if entry.name.startswith(".") or below.names == (results.attempts.name,):
+                continue
+            if entry.is_symlink() and entry.is_dir():
+                links.append(below)
+            elif not entry.is_dir(follow_symlinks=False):
+                continue
+            elif is_run_id(entry.name) or os.path.lexists(Path(entry.path, RECORD)):
+                runs.append(below)
+            elif len(below.names) < DEEPEST:
+                look(below, Path(entry.path))
+
+    look(Place(()), results.folder)
+    return runs, links
+
+
+@contextmanager
+def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> Iterator[int]:
+    """A descriptor of the folder that ``names`` lead to from ``root``, following no link.
+
+    With ``make``, folders that lack are made. Raises OSError for anything on the way that is not
+    a folder, ValueError for a name that leads elsewhere.
+    """
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in names:
+            check_name(name)
+            if make:
+                _make(name, descriptor)
+            inner = os.open(name, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def check_name(name: str) -> None:
+    """ValueError unless it is the name of one thing in one folder."""
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r:.60} is not the name of a file")
+
+
+def open_file(folder: int, name: str) -> int:
+    """A descriptor of a regular file in an opened folder.
+
+    Raises :class:`NotARegularFile` for anything else, OSError, ValueError for a name that leads
+    elsewhere.
+    """
+    check_name(name)
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotARegularFile(f"{describe_kind(status.st_mode)}, not a file")
+    return os.open(name, _FILE, dir_fd=folder)
+
+
+def read_record(folder: int) -> RunRecord:
+    """The record in an opened folder.
+
+    Raises FileNotFoundError where there is none, :class:`ResultsError` where it can't be read.
+    """
+    try:
+        with os.fdopen(open_file(folder, RECORD), "rb") as stream:
+            content = stream.read(RECORD_MAX_BYTES + 1)
+        if len(content) > RECORD_MAX_BYTES:
+            raise ResultsError("too large to be a run's record")
+        return RunRecord.model_validate_json(content)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ResultsError(error.strerror or str(error)) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ResultsError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
+
+
+def _make(name: str, folder: int) -> None:
+    try:
+        os.mkdir(name, dir_fd=folder)
+    except FileExistsError:
+        return

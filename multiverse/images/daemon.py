@@ -1,0 +1,17 @@
+"""A client of the Docker daemon that the Docker SDK for Python would use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def connect(seconds: int) -> Any:
+    """A low-level client that waits at most that long for an answer.
+
+    Raises what the SDK raises (``docker.errors.DockerException``) where no daemon answers. One
+    client a thread: its sessions are not made to be shared.
+    """
+    from docker import APIClient
+    from docker.utils import kwargs_from_env
+
+    return APIClient(version="auto", timeout=seconds, **kwargs_from_env())
