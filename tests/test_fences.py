@@ -29,10 +29,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runner": {"plan", "runs", "engines", "contract", "specs"},
     "conformance": {"contract", "specs", "registry", "plan", "runs", "engines", "runner", "demo"},
     "scaffold": {"specs"},
+    "care": {"contract", "specs", "registry", "plan", "images", "runs", "engines", "runner"},
+    "doctor": {"specs", "registry", "images", "engines"},
     "results": {"runs", "contract"},
     "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results"},
     "cli": {"api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
-            "demo", "contract", "conformance", "scaffold"},
+            "demo", "contract", "conformance", "scaffold", "care", "doctor"},
 }  # fmt: skip
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.
 EXCEPTIONS = {("runner/cli.py", "cli")}

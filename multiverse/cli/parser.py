@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     _new_model(commands)
     _check(commands)
     _lists(commands)
+    _care(commands)
     return parser
 
 
@@ -73,17 +74,51 @@ def _running(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--engine", help="auto (default, or MULTIVERSE_ENGINE), docker, local or a registered one"
     )
-    group.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="jobs at a time")
-    group.add_argument("--cpus", type=float, metavar="N", help="CPU cores of one job")
-    group.add_argument("--memory", metavar="AMOUNT", help="memory of one job, such as 8GiB")
+    group.add_argument("--job-cpus", type=float, metavar="N", help="CPU cores of one job")
+    group.add_argument("--job-memory", metavar="AMOUNT", help="memory of one job, such as 8GiB")
     group.add_argument("--time-limit", metavar="TIME", help="of one job, such as 2h")
+    group.add_argument(
+        "--retries",
+        type=int,
+        metavar="N",
+        help="repeat a job that ran out of memory, was killed or lost its engine (default: 2)",
+    )
     group.add_argument(
         "--tag", action="append", default=[], metavar="NAME=VALUE", help="recorded with every run"
     )
-    group.add_argument("--rerun", action="store_true", help="run again what is complete")
+    group.add_argument(
+        "--dry-run", action="store_true", help="say what would be run and why, and run nothing"
+    )
+    again = group.add_mutually_exclusive_group()
+    again.add_argument("--rerun", action="store_true", help="run again what is complete")
+    again.add_argument(
+        "--only-failed", action="store_true", help="run only jobs whose last attempt failed"
+    )
     group.add_argument("--no-build", action="store_true", help="never build a missing image")
     _models_dir(group)
-    group.add_argument("-v", "--verbose", action="store_true", help="show the models' own logs")
+    show = group.add_mutually_exclusive_group()
+    show.add_argument("-v", "--verbose", action="store_true", help="show the models' own logs")
+    show.add_argument("--json", action="store_true", help="one JSON object a line, for machines")
+    _machine(parser)
+
+
+def _machine(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how much of the machine all jobs may use together")
+    group.add_argument(
+        "-j", "--jobs", type=int, metavar="N", help="at a time (default: as many as have room)"
+    )
+    group.add_argument("--cpus", type=float, metavar="N", help="CPU cores (default: all)")
+    group.add_argument("--memory", metavar="AMOUNT", help="such as 64GiB (default: 90 %% or more)")
+    group.add_argument("--gpus", metavar="IDS", help="such as 0,1, or none (default: all)")
+    group.add_argument(
+        "--jobs-per-gpu", type=int, default=1, metavar="N", help="that share one (default: 1)"
+    )
+    group.add_argument(
+        "--min-free",
+        default="1GiB",
+        metavar="AMOUNT",
+        help="start nothing when the disk of the results has less (default: 1GiB)",
+    )
 
 
 def _models_dir(parser: Any) -> None:
@@ -216,12 +251,55 @@ def _lists(commands: Any) -> None:
     runs = _command(commands, "runs", "list the runs of a results folder")
     runs.add_argument("results", type=Path, nargs="?", default=Path("results"))
     _json(runs)
+    status = _command(
+        commands,
+        "status",
+        "say how far the jobs of a results folder are",
+        epilog="exit codes: 0 · 1 if a job has failed · 5 if there is no such folder",
+    )
+    status.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    status.add_argument("--watch", action="store_true", help="go on until nothing runs any more")
+    _json(status)
     show = _command(commands, "show", "explain one run")
     show.add_argument("run", help="its id (the first digits will do) or its folder")
     show.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
     _json(show)
     schema = _command(commands, "schema", "print the JSON Schema of a file")
-    schema.add_argument("file", choices=["benchmark", "job_spec", "model"])
+    schema.add_argument("file", choices=["benchmark", "events", "job_spec", "model"])
+
+
+def _care(commands: Any) -> None:
+    verify = _command(commands, "verify", "recompute the checksums of published runs")
+    verify.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    _json(verify)
+    clean = _command(commands, "clean", "list what can go, and remove it with --yes")
+    clean.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    clean.add_argument("--yes", action="store_true", help="remove what is listed")
+    which = clean.add_argument_group("only these (default: all four)")
+    which.add_argument(
+        "--attempts", action="store_true", help="that did not complete, and what they left"
+    )
+    which.add_argument("--images", action="store_true", help="of other versions or earlier builds")
+    which.add_argument(
+        "--environments", action="store_true", help="of the engine local that no model uses"
+    )
+    which.add_argument("--datasets", action="store_true", help="replaced versions that no run used")
+    clean.add_argument(
+        "--all-attempts",
+        action="store_true",
+        help="also those that spare a re-run, because the model is not applicable",
+    )
+    clean.add_argument(
+        "--runs", nargs="+", default=[], metavar="RUN_ID", help="only what belongs to these runs"
+    )
+    clean.add_argument(
+        "--published", action="store_true", help="the published runs of --runs as well"
+    )
+    _models_dir(clean)
+    _json(clean)
+    doctor = _command(commands, "doctor", "check this machine: engines, disk, memory, GPU, clock")
+    doctor.add_argument("--results", type=Path, default=Path("results"), metavar="FOLDER")
+    _json(doctor)
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
