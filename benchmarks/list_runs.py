@@ -21,8 +21,8 @@ MODELS = ("pca", "mofa", "multivi", "totalvi", "mowgli")
 #: The same files, read and parsed by a program of one line: what no listing can be faster than.
 PLAIN = (
     "import json, pathlib, sys\n"
-    "found = [json.loads(path.read_bytes()) for path in pathlib.Path(sys.argv[1]).rglob('run.json')]"
-    "\nprint(len(found))"
+    "paths = pathlib.Path(sys.argv[1]).rglob('run.json')\n"
+    "print(len([json.loads(path.read_bytes()) for path in paths]))"
 )
 
 

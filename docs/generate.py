@@ -21,7 +21,7 @@ DOCS = Path(__file__).resolve().parent
 MODELS = DOCS.parent / "multiverse" / "models"
 #: From simple to complex; the folders of multiverse/models.
 MODEL_ORDER = ("pca", "mofa", "multivi", "totalvi", "mowgli", "cobolt")
-SCHEMAS = ("benchmark", "job_spec", "model")
+SCHEMAS = ("benchmark", "events", "job_spec", "model")
 
 HEADER = """\
 # Command line

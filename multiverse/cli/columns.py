@@ -23,29 +23,38 @@ def print_columns(
     cut: Sequence[str] = (),
 ) -> None:
     """Print aligned columns; on a terminal, ``cut`` columns are cut until a row fits."""
-    lines = [list(names), *([_clean(cell) for cell in row] for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    columns = [_Column(cells) for cells in zip(names, *rows, strict=True)]
+    widths = [column.width for column in columns]
     if console().is_terminal:
         _fit(widths, [names.index(name) for name in cut], console().width)
-    at_right = [name in right for name in names]
-    for line in lines:
-        cells = map(_cell, line, widths, at_right)
-        sys.stdout.write(GAP.join(cells).rstrip() + "\n")
+    laid = [
+        column.laid_out(width, at_right=name in right)
+        for name, column, width in zip(names, columns, widths, strict=True)
+    ]
+    sys.stdout.writelines(GAP.join(cells).rstrip() + "\n" for cells in zip(*laid, strict=True))
 
 
-def _clean(text: str) -> str:
-    return text if text.isprintable() else printable(text)
+class _Column:
+    """The cells of a column. What is plain, as most are, is found out for all of them at once."""
 
+    def __init__(self, cells: Sequence[str]) -> None:
+        whole = "".join(cells)
+        self._cells = cells if whole.isprintable() else [printable(cell) for cell in cells]
+        self._length = len if whole.isascii() else cell_len
+        self.width = max(map(self._length, self._cells))
 
-def _width(text: str) -> int:
-    return len(text) if text.isascii() else cell_len(text)
+    def laid_out(self, width: int, *, at_right: bool) -> list[str]:
+        if width < self.width:
+            return [self._fitted(cell, width, at_right) for cell in self._cells]
+        if self._length is len:
+            return [cell.rjust(width) if at_right else cell.ljust(width) for cell in self._cells]
+        return [self._fitted(cell, width, at_right) for cell in self._cells]
 
-
-def _cell(text: str, width: int, at_right: bool) -> str:
-    missing = width - _width(text)
-    if missing < 0:
-        return set_cell_size(text, width - 1) + "…"
-    return " " * missing + text if at_right else text + " " * missing
+    def _fitted(self, cell: str, width: int, at_right: bool) -> str:
+        missing = width - self._length(cell)
+        if missing < 0:
+            return set_cell_size(cell, width - 1) + "…"
+        return " " * missing + cell if at_right else cell + " " * missing
 
 
 def _fit(widths: list[int], cut: Sequence[int], available: int) -> None:

@@ -20,7 +20,7 @@ MAX_LIVE_ROWS = 20
 HIGH_MEMORY = 0.9
 BAR_WIDTH = 8
 #: What the columns beside the job's name need; on a wide terminal the values of the epoch too.
-OTHER_COLUMNS = 56
+OTHER_COLUMNS = 60
 VALUES_FROM_WIDTH = 130
 MIN_NAME = 20
 
@@ -103,6 +103,7 @@ def running_table(rows: Sequence[RunningRow], width: int, height: int) -> Table:
         wanted.remove("values")
     heads = ["" if name == "bar" else name for name in wanted]
     table = plain_table(*heads, right=("epoch", "elapsed", "memory", "left"))
+    table.collapse_padding = width < VALUES_FROM_WIDTH
     for row in cells:
         table.add_row(*(row[name] or "" for name in wanted))
     if len(rows) > len(shown):

@@ -8,10 +8,15 @@ from argparse import Namespace
 from multiverse.cli.summary import print_notes, print_runs
 from multiverse.cli.terminal import console, safe, say
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import Listing, read_runs
+from multiverse.runs.listing import Listing, read_runs, without_collection
 
 
 def main(arguments: Namespace) -> int:
+    with without_collection():
+        return _list(arguments)
+
+
+def _list(arguments: Namespace) -> int:
     listing = read_runs(ResultsFolder(arguments.results))
     if arguments.json:
         _print_json(listing)

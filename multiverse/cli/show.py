@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
 from multiverse.engines.log_sink import last_lines
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, find_run
+from multiverse.runs.listing import FoundRun, attempts_of_run, find_run
 from multiverse.runs.record import RunRecord
 from multiverse.specs.quantity import format_bytes, format_seconds
 
@@ -17,10 +18,15 @@ from multiverse.specs.quantity import format_bytes, format_seconds
 def main(arguments: Namespace) -> int:
     run = _find(arguments.run, arguments.results)
     if arguments.json:
-        print_json({**run.record.model_dump(mode="json"), "folder": str(run.folder)})
+        earlier = [_plain(item) for item in attempts_of_run(run)]
+        print_json({**_plain(run), "attempts": earlier})
     else:
         _explain(run)
     return 0
+
+
+def _plain(run: FoundRun) -> dict[str, Any]:
+    return {**run.record.model_dump(mode="json"), "folder": str(run.folder)}
 
 
 def _find(text: str, results: Path) -> FoundRun:
@@ -40,10 +46,31 @@ def _explain(run: FoundRun) -> None:
         style = STYLES[record.state] if name == "status" else ""
         table.add_row(safe(name, "dim"), safe(value, style))
     print_table(table)
+    _list_attempts(attempts_of_run(run))
     if not run.published:
         out.print(safe("last lines of its log:", "dim"))
         for line in last_lines(run.folder / "container.log", 10):
             out.print(safe(f"  {line}"))
+
+
+def _list_attempts(attempts: list[FoundRun]) -> None:
+    """The other attempts that were kept: how each ended, and with how much memory."""
+    if not attempts:
+        return
+    console().print(safe("other attempts:", "dim"))
+    table = plain_table("attempt", "ended", "time", "memory", "folder", folded=("ended", "folder"))
+    for item in attempts:
+        record, peak = item.record, item.record.usage.peak_memory_bytes
+        limit = record.limits.get("memory")
+        used = "?" if peak is None else format_bytes(peak)
+        table.add_row(
+            safe(record.attempt),
+            safe((record.cause or record.state).replace("_", " "), STYLES[record.state]),
+            safe(format_seconds(record.usage.wall_seconds)),
+            safe(f"{used} of {format_bytes(limit)}" if limit else used),
+            safe(item.folder),
+        )
+    print_table(table)
 
 
 def _facts(run: FoundRun) -> list[tuple[str, str]]:

@@ -148,7 +148,7 @@ def _failed(job: JobStatus) -> Text:
     text = safe(f"{job.name}: ") + Text("failed", style="bold red")
     if job.record is not None:
         text += safe(f" — {reason(job.record)}")
-    return text + safe(f"\n  attempt: {job.folder}", "dim")
+    return text + Text("\n  attempt: ", style="dim") + safe(job.folder, "dim")
 
 
 def as_plain(status: Status) -> dict[str, Any]:

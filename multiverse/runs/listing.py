@@ -126,11 +126,14 @@ def all_runs(results: ResultsFolder) -> list[FoundRun]:
 
 
 def attempts_of_run(run: FoundRun) -> list[FoundRun]:
-    """The kept attempts at a run other than ``run`` itself, oldest first."""
-    results = ResultsFolder(run.folder.absolute().parents[2])
+    """The kept attempts at a run other than ``run`` itself, oldest first.
+
+    A run lies three folders deep, published or not.
+    """
+    folder = run.folder.absolute()
+    results = ResultsFolder(folder.parents[2])
     kept = (attempt.record for attempt in results.attempts_of(run.record.run_id))
-    found = _read(kept, [])
-    return [item for item in found if item.folder != run.folder.absolute()]
+    return [item for item in _read(kept, []) if item.folder != folder]
 
 
 def find_run(results: ResultsFolder, run_id: str) -> FoundRun:

@@ -12,7 +12,7 @@ import pytest
 
 from multiverse.errors import ResultsError, UsageError
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import all_runs, find_run, write_table
+from multiverse.runs.listing import all_runs, attempts_of_run, find_run, read_runs, write_table
 from multiverse.runs.publish import is_intact, publish
 from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
 from multiverse.runs.writing import write_atomic
@@ -130,14 +130,57 @@ def test_a_run_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
         find_run(results, "../../etc")
 
 
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"run_id": 3}', "\0"])
+def test_a_damaged_record_is_named_and_hides_no_other(tmp_path: Path, damage: str) -> None:
     results = ResultsFolder(tmp_path)
-    published(results, record())
+    for run_id in ("a" * 16, "b" * 16):
+        published(results, record(run_id))
+    kept(results, record("c" * 16, state=RunState.FAILED))
+    kept(results, record("d" * 16, state=RunState.FAILED))
     path = results.run("pbmc", "pca", "a" * 16).record
     path.chmod(0o644)
-    path.write_text("{")
-    with pytest.raises(ResultsError, match=r"run\.json"):
-        all_runs(results)
+    path.write_text(damage)
+    (results.attempts / ("c" * 16) / "1" / "run.json").write_text(damage)
+    listing = read_runs(results)
+    assert [run.record.run_id[0] for run in listing.runs] == ["b", "d"]
+    assert [message.partition(" is not a run's record")[0] for message in listing.damaged] == [
+        str(path),
+        str(results.attempts / ("c" * 16) / "1" / "run.json"),
+    ]
+    assert [run.record.run_id[0] for run in all_runs(results)] == ["b", "d"]
+
+
+def test_what_runs_or_is_no_run_is_not_listed(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record())
+    kept(results, record("b" * 16, state=RunState.RUNNING))
+    results.new_attempt("c" * 16)
+    for name in ("pbmc/pca/half-copied", ".trash/pca/x", "attempts/e/²", "attempts/f/1"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / ".trash/pca/x/run.json").write_text("{")
+    (tmp_path / "attempts/notes.txt").write_text("mine")
+    listing = read_runs(results)
+    assert [run.record.run_id[0] for run in listing.runs] == ["a"]
+    assert listing.damaged == ()
+
+
+def test_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="not a results folder"):
+        read_runs(ResultsFolder(tmp_path / "absent"))
+
+
+def test_the_other_attempts_at_a_run_are_found_from_each_of_its_places(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    for cause in (Cause.OUT_OF_MEMORY, Cause.ENGINE_LOST):
+        kept(results, record(state=RunState.FAILED, cause=cause))
+    last = find_run(results, "a")
+    assert last.record.cause is Cause.ENGINE_LOST
+    assert [run.record.cause for run in attempts_of_run(last)] == [Cause.OUT_OF_MEMORY]
+    published(results, record(attempt=3))
+    done = find_run(results, "a")
+    assert done.published
+    causes = [run.record.cause for run in attempts_of_run(done)]
+    assert causes == [Cause.OUT_OF_MEMORY, Cause.ENGINE_LOST]
 
 
 def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:
