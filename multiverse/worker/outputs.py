@@ -51,8 +51,12 @@ def write_metrics(
     settings: Mapping[str, Any],
     warnings: Sequence[str],
     log: Logger,
+    gpu: Mapping[str, Any] | None = None,
 ) -> None:
-    """``metrics.json``: finite numbers only, the settings that were used, and warnings."""
+    """``metrics.json``: finite numbers only, the settings that were used, and warnings.
+
+    ``gpu`` is the proof that one computed: its ``name`` and ``peak_memory_bytes``.
+    """
     content = {
         "model_metrics": finite_numbers(metrics, log, "metric"),
         "history": {
@@ -64,4 +68,6 @@ def write_metrics(
         "settings": dict(settings),
         "warnings": list(warnings),
     }
+    if gpu is not None:
+        content["gpu"] = dict(gpu)
     write_text(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from logging import Logger
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from multiverse.worker.job import Job, available_threads, memory_limit
 from multiverse.worker.log import readable, run_log
 from multiverse.worker.outputs import write_embedding, write_metrics, write_text
 from multiverse.worker.picture import Caption, write_picture
+from multiverse.worker.torch_device import torch_gpu
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -108,6 +109,7 @@ def _guarded(model: _Model, paths: ContainerPaths, log: Logger) -> int:
 class _Result:
     embedding: Embedding
     seconds: float
+    gpu: Mapping[str, Any] | None = None
 
 
 def _run(model: _Model, paths: ContainerPaths, log: Logger) -> None:
@@ -138,6 +140,7 @@ def _run(model: _Model, paths: ContainerPaths, log: Logger) -> None:
         _settings(job, len(cells)),
         job.notes.warnings,
         log,
+        gpu=result.gpu,
     )
     log.info("Embedding of %s cells in %d dimensions", f"{len(latent):,}", latent.shape[1])
     caption = Caption(spec.model_name, spec.dataset_name, len(cells))
@@ -175,8 +178,15 @@ def _embed(embed: EmbedFunction, job: Job, given: Input) -> _Result:
     job.seed_everything()
     started = time.monotonic()
     returned = embed(job, given.data)
+    seconds = time.monotonic() - started
     embedding = returned if isinstance(returned, Embedding) else Embedding(returned)
-    return _Result(embedding, time.monotonic() - started)
+    return _Result(embedding, seconds, None if job.device == "cpu" else _gpu(job))
+
+
+def _gpu(job: Job) -> Mapping[str, Any] | None:
+    """What shows that a GPU computed: as the model has recorded it, otherwise as PyTorch counts."""
+    recorded = job.notes.used.get("gpu")
+    return recorded if isinstance(recorded, Mapping) else torch_gpu()
 
 
 def _settings(job: Job, n_cells: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from multiverse.errors import MultiverseError
@@ -52,6 +53,23 @@ def _check_cuda(torch: Any, job: Job) -> None:
             f"the device {job.device} was asked for, but there are only {present} GPUs",
             remedy=f"Use cuda:0 to cuda:{present - 1}.",
         )
+
+
+def torch_gpu() -> dict[str, Any] | None:
+    """The GPU that PyTorch has computed on: its name, and the most bytes that tensors held there.
+
+    Of several, the one with the most. None where PyTorch has not been imported, or has not
+    started CUDA; nothing is imported or started to find that out.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    peaks = {
+        number: int(torch.cuda.max_memory_allocated(number))
+        for number in range(torch.cuda.device_count())
+    }
+    used = max(peaks, key=lambda number: peaks[number])
+    return {"name": torch.cuda.get_device_name(used), "peak_memory_bytes": peaks[used]}
 
 
 def require_memory(job: Job, device: Any, n_bytes: float, what: str) -> None:

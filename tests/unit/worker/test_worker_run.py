@@ -240,3 +240,47 @@ def test_sigterm_ends_a_run_at_once(model: str, data: Path, tmp_path: Path) -> N
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 143
     assert "SIGTERM" in (tmp_path / "run.log").read_text().splitlines()[-1]
+
+
+#: A model that may use a GPU, and notes of it what the job says.
+GPU_MODEL = """
+import sys
+from multiverse.worker import run_model
+
+def embed(job, data):
+    import numpy as np
+    noted = job.parameters["noted"]
+    if noted is not None:
+        job.record(gpu=noted)
+    assert "torch" not in sys.modules
+    return np.random.normal(size=(data.n_obs, 4))
+
+if __name__ == "__main__":
+    sys.exit(run_model(embed, devices=("cpu", "cuda")))
+"""
+H200 = {"name": "NVIDIA H200", "peak_memory_bytes": 2**31}
+
+
+@pytest.mark.parametrize(
+    ("device", "noted", "shown"),
+    [
+        ("cpu", None, None),
+        ("cpu", H200, None),
+        ("cuda", None, None),
+        ("cuda", "NVIDIA H200", None),
+        ("cuda", H200, H200),
+        ("cuda:1", H200, H200),
+    ],
+)
+def test_only_a_job_on_a_gpu_shows_one(
+    data: Path, tmp_path: Path, device: str, noted: Any, shown: Any
+) -> None:
+    """Without PyTorch there is what the model notes, and nothing is made up."""
+    model = tmp_path / "model.py"
+    model.write_text(GPU_MODEL)
+    write_job(tmp_path / "out", hyperparameters={"noted": noted}, device=device)
+    done = run_process([str(model)], data, tmp_path / "out")
+    assert (done.code, done.findings()) == (0, []), done.output
+    assert done.metrics.get("gpu") == shown
+    assert ("gpu" in done.metrics) == (shown is not None)
+    assert done.metrics["settings"]["device"] == device
