@@ -19,8 +19,7 @@ MAX_LIVE_ROWS = 20
 #: Above this part of its memory, a job is likely to be ended for it.
 HIGH_MEMORY = 0.9
 BAR_WIDTH = 8
-#: What the columns beside the job's name need; on a wide terminal the values of the epoch too.
-OTHER_COLUMNS = 60
+#: On a terminal of this width there is room for the values of the epoch.
 VALUES_FROM_WIDTH = 130
 MIN_NAME = 20
 
@@ -97,15 +96,17 @@ def remaining_line(remaining: Remaining | None) -> str:
 def running_table(rows: Sequence[RunningRow], width: int, height: int) -> Table:
     """The first jobs of ``rows`` that have room, in ``width`` cells; columns only if used."""
     shown = rows[: max(1, min(MAX_LIVE_ROWS, height))]
-    cells = [_cells(row, width) for row in shown]
+    cells = [_cells(row) for row in shown]
     wanted = [name for name in _COLUMNS if any(row[name] for row in cells)]
     if width < VALUES_FROM_WIDTH and "values" in wanted:
         wanted.remove("values")
     heads = ["" if name == "bar" else name for name in wanted]
+    room = max(MIN_NAME, width - sum(_width(name, cells) for name in wanted[1:]))
     table = plain_table(*heads, right=("epoch", "elapsed", "memory", "left"))
     table.collapse_padding = width < VALUES_FROM_WIDTH
-    for row in cells:
-        table.add_row(*(row[name] or "" for name in wanted))
+    for row, found in zip(shown, cells, strict=True):
+        name = safe(_short(row.name, room), "bold")
+        table.add_row(name, *(found[column] or "" for column in wanted[1:]))
     if len(rows) > len(shown):
         table.add_row(Text(f"and {len(rows) - len(shown):,} more running", style="dim"))
     return table
@@ -114,12 +115,19 @@ def running_table(rows: Sequence[RunningRow], width: int, height: int) -> Table:
 _COLUMNS = ("job", "bar", "epoch", "elapsed", "memory", "GPU", "left", "values")
 
 
-def _cells(row: RunningRow, width: int) -> dict[str, RenderableType | None]:
+def _width(column: str, rows: Sequence[Mapping[str, RenderableType | None]]) -> int:
+    """The cells that a column takes, with what parts it from the one before."""
+    found = [row[column] for row in rows]
+    widths = [cell.cell_len if isinstance(cell, Text) else BAR_WIDTH for cell in found if cell]
+    return max([len(column), *widths]) + 1
+
+
+def _cells(row: RunningRow) -> dict[str, RenderableType | None]:
     bar = None
     if row.epoch is not None and row.epochs:
         bar = ProgressBar(total=row.epochs, completed=max(row.epoch, 0), width=BAR_WIDTH)
     return {
-        "job": safe(_short(row.name, max(MIN_NAME, width - OTHER_COLUMNS)), "bold"),
+        "job": safe(row.name),
         "bar": bar,
         "epoch": safe(row.epoch_words) or None,
         "elapsed": safe(format_seconds(row.elapsed)),
