@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from multiverse.plan.job import Job
 from multiverse.runner.growth import Known, Point, at_size
-from multiverse.runner.likeness import Subject, preferred, stored_values
+from multiverse.runner.likeness import Subject, preferred
 from multiverse.runner.memory_estimate import MemoryEstimate, estimate_memory
 from multiverse.runs.history import PastRun
 from multiverse.specs.quantity import format_bytes
@@ -96,7 +96,7 @@ def least_memory(job: Job) -> int:
     what it makes of the counts, its parameters.
     """
     pointers = 4 * (job.dataset.n_obs + 1) * len(job.modalities)
-    return VALUE_BYTES * stored_values(job.dataset, job.modalities) + pointers
+    return VALUE_BYTES * job.n_values + pointers
 
 
 def _likelihood(estimate: MemoryEstimate, limit: int) -> str | None:

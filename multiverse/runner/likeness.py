@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multiverse.plan.job import Job
 from multiverse.runs.history import PastRun, settings_hash
-from multiverse.specs.dataset import DatasetRecord
 
 #: Only so many of the newest runs count, so that what was changed since is forgotten.
 RECENT = 200
-
-
-def stored_values(dataset: DatasetRecord, modalities: Iterable[str]) -> int:
-    """The stored counts of a dataset in some of its modalities."""
-    return sum(dataset.modalities[name].n_values for name in modalities)
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class Subject:
             parameters=settings_hash(job.changed, job.preprocessing),
             cpus=job.limits.cpus,
             n_obs=job.dataset.n_obs,
-            n_values=stored_values(job.dataset, job.modalities),
+            n_values=job.n_values,
         )
 
 

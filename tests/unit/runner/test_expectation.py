@@ -17,7 +17,6 @@ from multiverse.plan.job import Job, Limits
 from multiverse.registry.models import find_models
 from multiverse.runner.expectation import REMEDY, Expectations, least_memory
 from multiverse.runner.growth import Known, Point, at_size
-from multiverse.runner.likeness import stored_values
 from multiverse.runs.history import PastRun, settings_hash
 from multiverse.specs.benchmark import BenchmarkSource
 from multiverse.specs.dataset import DatasetRecord, ModalitySummary
@@ -72,7 +71,7 @@ def past(like: Job, peak: float | None = None, seconds: float = 60, **changes: A
         "device": like.device.partition(":")[0],
         "engine": "docker",
         "n_obs": like.dataset.n_obs,
-        "n_values": stored_values(like.dataset, like.modalities),
+        "n_values": like.n_values,
         "cpus": like.limits.cpus,
         "wall_seconds": seconds,
         "peak_memory_bytes": None if peak is None else round(peak * GIB),
