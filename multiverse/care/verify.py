@@ -8,59 +8,20 @@ went (times, memory, host), which nothing can be compared with.
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
-from multiverse.care.places import (
-    RECORD,
-    Place,
-    check_name,
-    check_results,
-    find_runs,
-    open_file,
-    opened_folder,
-    read_record,
-)
-from multiverse.contract.files import NotARegularFile
-from multiverse.errors import ResultsError
-from multiverse.plan.job import Identity
+from multiverse.care.comparison import Difference, Kind, compare
+from multiverse.care.places import Place, check_results, find_runs, opened_folder
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunState
 
-#: Bytes that are read at a time; hashing releases Python's lock for blocks of this size.
-BLOCK = 1024 * 1024
 #: A second thread reads while the first one hashes; more would only compete for the disk.
 THREADS = 2
-_ALGORITHM = "sha256:"
-
-
-class Kind(StrEnum):
-    """How a run differs from its record, or from its place."""
-
-    CHANGED = "changed"
-    MISSING = "missing"
-    UNEXPECTED = "unexpected"
-    DAMAGED = "damaged"
-    WRONG_NAME = "wrong name"
-    WRONG_IDENTITY = "wrong identity"
-    WRONG_PLACE = "wrong place"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One finding. ``place`` is the file or folder, from the results folder on."""
-
-    kind: Kind
-    place: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -122,6 +83,8 @@ class _Count:
         progress(total, 0)
 
     def add(self, files: int, number: int) -> None:
+        if self.stopped.is_set():
+            raise InterruptedError("stopped on request")
         with self._lock:
             self.files += files
             self.bytes += number
@@ -141,7 +104,7 @@ def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[Differe
     while True:
         try:
             with opened_folder(results.folder, place.names) as folder:
-                found = list(_differences(folder, place, count))
+                found = list(compare(folder, place, count))
                 if not found or _is_there(results, place, folder):
                     return found
         except OSError as error:
@@ -152,109 +115,6 @@ def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[Differe
 def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
     seen, now = os.fstat(folder), results.folder.joinpath(*place.names).lstat()
     return (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
-
-
-def _differences(folder: int, place: Place, count: _Count) -> Iterator[Difference]:
-    here = set(os.listdir(folder))
-    record_place = str(place.below(RECORD))
-    try:
-        record = read_record(folder)
-    except FileNotFoundError:
-        yield Difference(Kind.MISSING, record_place, "the run has no record")
-        return
-    except ResultsError as error:
-        yield Difference(Kind.DAMAGED, record_place, f"the record can't be read: {error}")
-        return
-    count.add(1, os.stat(RECORD, dir_fd=folder).st_size)
-    yield from _of_record(record, place)
-    yield from _of_files(folder, place, record.checksums, count)
-    for name in sorted(here - {RECORD, *record.checksums}):
-        kind = "a folder" if _is_folder(folder, name) else "a file"
-        message = f"{kind} that the record does not name"
-        yield Difference(Kind.UNEXPECTED, str(place.below(name)), message)
-
-
-def _of_record(record: RunRecord, place: Place) -> Iterator[Difference]:
-    """Name, place and identity of a run."""
-    where = str(place)
-    if record.state is not RunState.COMPLETE or not record.checksums:
-        what = f"is {record.state.value}" if record.checksums else "names no file"
-        message = f"the record of a published run {what}"
-        yield Difference(Kind.DAMAGED, str(place.below(RECORD)), message)
-    if place.names[-1] != record.run_id:
-        message = f"the record is that of run {record.run_id}"
-        yield Difference(Kind.WRONG_NAME, where, message)
-    expected = Place((record.dataset, record.model, place.names[-1]))
-    if place != expected:
-        message = f"the record says {record.dataset}/{record.model}"
-        yield Difference(Kind.WRONG_PLACE, where, message)
-    for message in _of_identity(record):
-        yield Difference(Kind.WRONG_IDENTITY, str(place.below(RECORD)), message)
-
-
-def _of_identity(record: RunRecord) -> Iterator[str]:
-    try:
-        identity = Identity(**record.identity)
-        run_id = identity.run_id
-    except (TypeError, ValueError):
-        yield "the recorded identity is not that of a run"
-        return
-    if run_id != record.run_id:
-        yield f"the recorded identity is that of run {run_id}, not of {record.run_id}"
-    software = record.image.digest if record.image else record.environment_lock
-    said: Mapping[str, Any] = {
-        "dataset": record.dataset_fingerprint,
-        "model": record.model,
-        "model_version": record.model_version,
-        "runtime": software,
-        "parameters": record.parameters,
-        "preprocessing": record.preprocessing,
-        "seed": record.seed,
-    }
-    for name, value in said.items():
-        if value != getattr(identity, name):
-            yield f"{name} is not the same in the record and in its identity"
-
-
-def _of_files(
-    folder: int, place: Place, checksums: Mapping[str, str], count: _Count
-) -> Iterator[Difference]:
-    for name, expected in sorted(checksums.items()):
-        where = str(place.below(name))
-        try:
-            found = _checksum(folder, name, count)
-        except FileNotFoundError:
-            yield Difference(Kind.MISSING, where, "the file is not there")
-        except ValueError:
-            message = f"the record names a file outside its folder: {name!r:.80}"
-            yield Difference(Kind.DAMAGED, str(place.below(RECORD)), message)
-        except NotARegularFile as error:
-            yield Difference(Kind.CHANGED, where, f"it is {error}")
-        except OSError as error:
-            yield Difference(Kind.CHANGED, where, f"it can't be read: {error.strerror or error}")
-        else:
-            if found != expected:
-                yield Difference(Kind.CHANGED, where, f"its checksum is {found}, not {expected}")
-
-
-def _checksum(folder: int, name: str, count: _Count) -> str:
-    check_name(name)
-    total = hashlib.sha256()
-    count.add(1, 0)
-    with os.fdopen(open_file(folder, name), "rb", buffering=0) as stream:
-        while block := stream.read(BLOCK):
-            if count.stopped.is_set():
-                raise InterruptedError("stopped on request")
-            total.update(block)
-            count.add(0, len(block))
-    return _ALGORITHM + total.hexdigest()
-
-
-def _is_folder(folder: int, name: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _lost(results: ResultsFolder, places: list[Place]) -> Iterator[Difference]:
