@@ -9,7 +9,7 @@ from multiverse.plan.job import Job
 from multiverse.runner.growth import Known, Point, at_size
 from multiverse.runner.likeness import Subject, preferred
 from multiverse.runner.memory_estimate import MemoryEstimate, estimate_memory
-from multiverse.runs.history import PastRun
+from multiverse.runs.history import PastRun, settings_hash
 from multiverse.specs.quantity import format_bytes
 
 #: The seconds of starting a job and importing its libraries.
@@ -33,6 +33,7 @@ class Expectations:
             self._past[run.model, run.device].append(run)
         self._seconds: dict[Subject, float | None] = {}
         self._memory: dict[Subject, MemoryEstimate | None] = {}
+        self._settings: dict[tuple[str, int, int], tuple[Job, str]] = {}
 
     def seconds(self, job: Job) -> float | None:
         """Expected wall seconds; None without a completed run of the model on that device.
@@ -40,7 +41,7 @@ class Expectations:
         They grow with cells: a model trains on cells, of features that were selected to a fixed
         number. Runs with as many CPUs come first.
         """
-        subject = Subject.of(job)
+        subject = self._subject(job)
         if subject not in self._seconds:
             runs = [run for run in self._of(subject) if not run.out_of_memory]
             runs = preferred(runs, subject, lambda run: run.cpus == subject.cpus)
@@ -56,7 +57,7 @@ class Expectations:
         counts are held sparse and whole, a cell of two modalities takes more than a cell of one,
         and what is dense (selected features × cells) grows with them in the same proportion.
         """
-        subject = Subject.of(job)
+        subject = self._subject(job)
         if subject not in self._memory:
             self._memory[subject] = estimate_memory(self._of(subject), subject, least_memory(job))
         return self._memory[subject]
@@ -84,6 +85,16 @@ class Expectations:
         of a model to end tells how long the others will take.
         """
         return sorted(jobs, key=lambda job: -_or_forever(self.seconds(job)))
+
+    def _subject(self, job: Job) -> Subject:
+        """Jobs that differ in their seed share the objects that hold their settings.
+
+        A job of them is kept, so that the identity of an object remains its own.
+        """
+        key = (job.model.name, id(job.parameters), id(job.preprocessing))
+        if key not in self._settings:
+            self._settings[key] = job, settings_hash(job.changed, job.preprocessing)
+        return Subject.of(job, self._settings[key][1])
 
     def _of(self, subject: Subject) -> list[PastRun]:
         return self._past.get((subject.model, subject.device), [])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from multiverse.plan.job import Job
-from multiverse.runs.history import PastRun, settings_hash
+from multiverse.runs.history import PastRun
 
 #: Only so many of the newest runs count, so that what was changed since is forgotten.
 RECENT = 200
@@ -25,12 +25,13 @@ class Subject:
     n_values: int
 
     @classmethod
-    def of(cls, job: Job) -> Subject:
+    def of(cls, job: Job, settings: str) -> Subject:
+        """``settings``: their hash, as past runs have it."""
         return cls(
             model=job.model.name,
             version=job.model.version,
             device=job.device.partition(":")[0],
-            parameters=settings_hash(job.changed, job.preprocessing),
+            parameters=settings,
             cpus=job.limits.cpus,
             n_obs=job.dataset.n_obs,
             n_values=job.n_values,
