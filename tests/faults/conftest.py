@@ -18,6 +18,7 @@ import pytest
 import multiverse
 from tests.conftest import TEST_MODELS, docker_or_skip, write_small
 from tests.engine.conftest import _naughty_environment, _naughty_image
+from tests.faults.daemon import Daemon
 
 __all__ = ["_naughty_environment", "_naughty_image"]
 #: Long enough for a loaded machine; nothing is asserted about how long a thing takes.
@@ -103,43 +104,6 @@ def local_bench(tmp_path: Path, _naughty_environment: None) -> Bench:
     return Bench(tmp_path, "local")
 
 
-class Daemon:
-    """A Docker daemon of its own, which may be stopped, killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.host = f"unix://{folder}/docker.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        command = [
-            "dockerd", "--data-root", str(self.folder / "data"),
-            "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "pid"),
-            "--host", self.host, "--bridge", "none", "--iptables=false", "--ip6tables=false",
-        ]  # fmt: skip
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.docker("info").returncode != 0:
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                pytest.fail((self.folder / "log").read_text()[-3000:])
-            time.sleep(0.2)
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-        self._process.wait(PATIENCE_SECONDS)
-        (self.folder / "pid").unlink(missing_ok=True)
-
-    def docker(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["docker", "--host", self.host, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def containers(self) -> list[str]:
-        return self.docker("ps", "--all", "--quiet").stdout.split()
-
-
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory, _naughty_image: None) -> Iterator[Daemon]:
     """A daemon with the misbehaving model's image."""
@@ -161,8 +125,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, _naughty_image: None) -> It
         archive.unlink()
         yield running
     finally:
-        running.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        running.remove()
 
 
 @pytest.fixture
@@ -170,7 +133,7 @@ def own_daemon(daemon: Daemon, bench: Bench) -> Iterator[Daemon]:
     """The daemon, answering, and the bench's runners use it."""
     bench.environment["DOCKER_HOST"] = daemon.host
     yield daemon
-    if daemon.docker("info").returncode != 0:
+    if not daemon.answers():
         daemon.start()
     for container in daemon.containers():
         daemon.docker("rm", "--force", container)

@@ -39,7 +39,7 @@ def test_runner_and_daemon_are_killed_as_by_a_power_cut(bench: Bench, own_daemon
     runner = bench.start(command)
     bench.begun(runner)
     bench.kill(runner)
-    own_daemon.stop(signal.SIGKILL)
+    own_daemon.cut_power()
     own_daemon.start()
     code, printed = bench.run(command)
     assert code == 0, printed
