@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_replaced_version_that_no_run_used_goes_and_the_slug_stays(
 
 @pytest.mark.parametrize("make", [publish_run, keep_attempt])
 def test_a_version_that_a_run_refers_to_stays(
-    results: ResultsFolder, tmp_path: Path, make: type[publish_run] | type[keep_attempt]
+    results: ResultsFolder, tmp_path: Path, make: Callable[..., object]
 ) -> None:
     folder, old, _ = two_versions(tmp_path)
     make(results, dataset_fingerprint=folder.read(old).record.fingerprint)
@@ -134,20 +135,20 @@ def models() -> list[ModelSpec]:
     return list(find_models(["naughty", "pca"], [TEST_MODELS]).values())
 
 
-def make(folder: Path, marker: str = '{"model": "old"}') -> Path:
+def made(folder: Path, marker: str = '{"model": "old"}') -> Path:
     (folder / "bin").mkdir(parents=True)
     (folder / MARKER).write_text(marker)
     return folder
 
 
 def test_environments_that_a_lock_makes_stay_and_others_go(results: ResultsFolder) -> None:
-    used = [make(folder) for folder in used_folders(models(), cache=cache())]
-    old = make(cache() / "environments" / ("0" * 16))
+    used = [made(folder) for folder in used_folders(models(), cache=cache())]
+    old = made(cache() / "environments" / ("0" * 16))
     cut = cache() / "environments" / ("1" * 16)
     cut.mkdir()
-    sdk = make(cache() / "sdk" / ("2" * 16))
+    sdk = made(cache() / "sdk" / ("2" * 16))
     (cache() / "sdk" / ".making-abcd").mkdir()
-    mine = make(cache() / "environments" / "mine")
+    mine = made(cache() / "environments" / "mine")
     found = find(results.folder, ENVIRONMENTS, models())
     assert {Path(item.name).name: item.why for item in found.items} == {
         "0" * 16: "made for old; no model known here has that lock",
@@ -161,27 +162,27 @@ def test_environments_that_a_lock_makes_stay_and_others_go(results: ResultsFolde
 
 
 def test_an_environment_that_is_being_made_or_runs_stays(results: ResultsFolder) -> None:
-    made = make(cache() / "environments" / ("0" * 16))
-    runs = make(cache() / "environments" / ("1" * 16))
+    being_made = made(cache() / "environments" / ("0" * 16))
+    runs = made(cache() / "environments" / ("1" * 16))
     python = runs / "bin" / "python"
     python.symlink_to("/bin/sleep")
-    sdk = make(cache() / "sdk" / ("2" * 16))
+    sdk = made(cache() / "sdk" / ("2" * 16))
     found = find(results.folder, ENVIRONMENTS, models())
     sleeper = subprocess.Popen([python, "60"], env={**os.environ, "PYTHONPATH": str(sdk)})
     try:
-        with FileLock(made.with_name(f".{made.name}.lock")):
+        with FileLock(being_made.with_name(f".{being_made.name}.lock")):
             outcome = go(results, found)
     finally:
         sleeper.send_signal(signal.SIGKILL)
         sleeper.wait()
     assert {Path(item.name).name: why for item, why in outcome.failed} == {
-        made.name: "another process is making it",
+        being_made.name: "another process is making it",
         runs.name: "a process runs in it",
         sdk.name: "a process runs in it",
     }
 
 
 def test_a_marker_of_anything_is_no_problem(results: ResultsFolder) -> None:
-    make(cache() / "environments" / ("0" * 16), marker='["\x1b[2J"]')
+    made(cache() / "environments" / ("0" * 16), marker='["\x1b[2J"]')
     (item,) = find(results.folder, ENVIRONMENTS, models()).items
     assert item.why == "never finished"

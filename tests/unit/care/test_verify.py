@@ -75,6 +75,11 @@ def test_a_missing_file_and_an_unexpected_one(results: ResultsFolder) -> None:
     ]
 
 
+def make_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -83,7 +88,7 @@ def test_a_missing_file_and_an_unexpected_one(results: ResultsFolder) -> None:
         lambda path: path.write_bytes(b"\xff\xfe"),
         lambda path: (path.unlink(), path.mkdir()),
         lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
-        lambda path: (path.unlink(), os.mkfifo(path)),
+        make_fifo,
         lambda path: os.truncate(path, 17 * 1024**2),
     ],
     ids=["cut", "other", "bytes", "folder", "link", "fifo", "huge"],
@@ -185,7 +190,7 @@ def test_a_half_copied_folder_names_what_did_not_arrive(
     copy = ResultsFolder(tmp_path / "copy")
     shutil.copytree(results.folder, copy.folder)
     cut, short, absent = (copy.run("pbmc", "pca", run.run_id) for run in runs[1:])
-    os.chmod(cut.embeddings, 0o644)
+    cut.embeddings.chmod(0o644)
     os.truncate(cut.embeddings, 4)
     for path in (short.umap, short.record, short.log):
         path.unlink()
