@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from multiverse.cli.terminal import console, print_json, safe
 from multiverse.runner.preview import Preview, Prospect
+from multiverse.runner.resume import NEW
 from multiverse.specs.quantity import format_seconds
 
 STYLES = {
@@ -27,9 +28,7 @@ def print_preview(jobs: Sequence[Preview], as_json: bool) -> int:
     for job in jobs:
         line = safe(f"{job.name}: ")
         line.append_text(safe(job.prospect, STYLES[job.prospect]))
-        if job.why:
-            because = "because " if job.prospect is Prospect.TO_RUN else ""
-            line.append_text(safe(f" {because}{_quoted(job)}"))
+        line.append_text(safe(_why(job)))
         if job.expected_seconds is not None and job.prospect is Prospect.TO_RUN:
             line.append_text(safe(f" (about {format_seconds(job.expected_seconds)})", "dim"))
         out.print(line)
@@ -41,5 +40,7 @@ def print_preview(jobs: Sequence[Preview], as_json: bool) -> int:
     return 0
 
 
-def _quoted(job: Preview) -> str:
-    return f"«{job.why}»" if job.prospect is Prospect.TO_RUN else f"— {job.why}"
+def _why(job: Preview) -> str:
+    if job.prospect is not Prospect.TO_RUN:
+        return f" — {job.why}" if job.why else ""
+    return ", new" if job.why == NEW else f" because «{job.why}»"

@@ -69,7 +69,7 @@ class Attempts:
         device = prepared.job.device if gpu is None else f"cuda:{gpu}"
         with disk_errors(self._results.folder):
             attempt = self._results.new_attempt(prepared.run_id)
-            started = self._started(prepared, attempt, limits)
+            started = self._started(prepared, attempt, limits, gpu)
             write_atomic(attempt.started, started.to_json())
             write_atomic(attempt.output.job_spec, started.job_spec)
         task = prepared.task
@@ -91,7 +91,7 @@ class Attempts:
         limits = limits_of(started.record)
         take_back(attempt)
         self._listener.started(
-            task, Start(attempt.number, limits.cpus, limits.memory, adopted=True)
+            task, Start(attempt.number, limits.cpus, limits.memory, started.gpu, adopted=True)
         )
         elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
         seconds = elapsed.total_seconds()
@@ -185,7 +185,9 @@ class Attempts:
                 self._cells[data] = self._reader.submit(CellNames.read, data)
             return self._cells[data]
 
-    def _started(self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits) -> Started:
+    def _started(
+        self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits, gpu: str | None
+    ) -> Started:
         """Everything about the attempt that is known before it begins."""
         job = prepared.job
         record = RunRecord(
@@ -216,7 +218,10 @@ class Attempts:
             versions=versions(),
         )
         return Started(
-            record=record, data=prepared.data.resolve(), job_spec=prepared.spec().to_json()
+            record=record,
+            data=prepared.data.resolve(),
+            job_spec=prepared.spec().to_json(),
+            gpu=gpu,
         )
 
     def _record(

@@ -141,11 +141,14 @@ class Room:
             return wanted if wanted in free else None
         return max(free, key=lambda name: free[name], default=None)
 
-    def force(self, limits: Limits) -> Share:
+    def force(self, limits: Limits, gpu: str | None) -> Share:
         """For a job that runs already, whether there is room for it or not."""
+        known = gpu if gpu in self._slots else None
+        if known is not None:
+            self._slots[known] -= 1
         self._cpus -= limits.cpus
         self._memory -= limits.memory
-        return Share(limits.cpus, limits.memory, None)
+        return Share(limits.cpus, limits.memory, known)
 
     def give_back(self, share: Share) -> None:
         self._cpus += share.cpus

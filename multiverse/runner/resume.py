@@ -11,6 +11,9 @@ from multiverse.runs.listing import FoundRun, earlier_runs, last_attempt
 from multiverse.runs.publish import is_intact
 from multiverse.runs.record import RunRecord, RunState
 
+#: The reason of a job that nothing is known of.
+NEW = "new"
+
 
 class Resume:
     """Compares prepared jobs with what a results folder holds. The run id decides."""
@@ -54,7 +57,7 @@ class Resume:
         nearest = min(changes, key=lambda found: len(found), default=[])
         if not nearest and prepared.run_id in {run.run_id for run in self._runs(prepared)}:
             return "its files are not all there"
-        return "; ".join(nearest) or "new"
+        return "; ".join(nearest) or NEW
 
     def _last(self, prepared: PreparedJob) -> FoundRun | None:
         attempt = last_attempt(self._results, prepared.run_id)

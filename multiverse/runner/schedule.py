@@ -183,7 +183,8 @@ class Schedule:
 
     def _share(self, waiting: _Waiting) -> Share | None:
         if waiting.survivor is not None:
-            return self._room.force(limits_of(waiting.survivor.started.record))
+            started = waiting.survivor.started
+            return self._room.force(limits_of(started.record), started.gpu)
         return self._room.take(waiting.limits, waiting.prepared.job.device)
 
     def _begin(self, waiting: _Waiting, share: Share) -> bool:

@@ -15,13 +15,17 @@ from multiverse.runs.record import RunRecord
 
 
 class Started(BaseModel):
-    """``record`` is that of the attempt, in the state ``running``; ``job_spec`` the exact text."""
+    """``record`` is that of the attempt, in the state ``running``; ``job_spec`` the exact text.
+
+    ``gpu`` is the engine's id of the GPU that it was given.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     record: RunRecord
     data: Path
     job_spec: str
+    gpu: str | None = None
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"

@@ -193,6 +193,13 @@ def fail() -> None:
     sys.exit(1)
 
 
+def litter() -> None:
+    """Files of 1 MiB each, as many as it is told to, and then patience."""
+    for number in range(int(AMOUNT)):
+        (OUTPUT / f"litter-{number}").write_bytes(os.urandom(2**20))
+    time.sleep(60)
+
+
 def sleep_and_fail() -> None:
     (OUTPUT / "metrics.jsonl").write_text('{"epoch": 1}\n')
     time.sleep(AMOUNT)
@@ -251,6 +258,7 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "nothing": lambda: None,
     "fail": fail,
     "sleep_and_fail": sleep_and_fail,
+    "litter": litter,
     "not_applicable": not_applicable,
     "flood": flood,
     "sleep": sleep,

@@ -96,3 +96,14 @@ def test_options_that_make_no_sense(tmp_path: Path) -> None:
     for machine in (Machine(cpus=0), Machine(cpus=-1), Machine(jobs_per_gpu=0)):
         with pytest.raises(UsageError):
             machine.check()
+
+
+def test_what_runs_already_takes_its_room_and_its_gpu() -> None:
+    few = Limits(cpus=1, memory=GIB)
+    room = Room(Capacity(1, GIB, MACHINE.gpus))
+    share = room.force(Limits(cpus=4, memory=8 * GIB), "0")
+    assert room.take(few, "cpu") is None
+    room.give_back(share)
+    held = room.force(Limits(cpus=0, memory=0), "0")
+    taken = room.take(few, "cuda")
+    assert (held.gpu, taken and taken.gpu) == ("0", "1")
