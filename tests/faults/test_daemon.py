@@ -9,7 +9,8 @@ import pytest
 
 from multiverse.runs.record import Cause
 from tests.conftest import kept_attempts, published_runs
-from tests.faults.conftest import Bench, Daemon
+from tests.faults.conftest import Bench
+from tests.faults.daemon import Daemon
 
 pytestmark = pytest.mark.docker
 

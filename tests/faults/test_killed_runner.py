@@ -26,7 +26,7 @@ pytestmark = pytest.mark.docker
 def containers(bench: Bench) -> list[str]:
     label = f"multiverse.results={bench.results.resolve()}"
     found = docker.from_env().containers.list(all=True, filters={"label": label})
-    return [container.id for container in found]
+    return [str(container.id) for container in found]
 
 
 def assert_nothing_is_left(bench: Bench, engine: Engine | None = None) -> None:
