@@ -18,7 +18,7 @@ import pytest
 import multiverse
 from tests.conftest import TEST_MODELS, docker_or_skip, write_small
 from tests.engine.conftest import _naughty_environment, _naughty_image
-from tests.faults.daemon import Daemon
+from tests.faults.daemon import PATH, Daemon
 
 __all__ = ["_naughty_environment", "_naughty_image"]
 #: Long enough for a loaded machine; nothing is asserted about how long a thing takes.
@@ -108,7 +108,7 @@ def local_bench(tmp_path: Path, _naughty_environment: None) -> Bench:
 def daemon(tmp_path_factory: pytest.TempPathFactory, _naughty_image: None) -> Iterator[Daemon]:
     """A daemon with the misbehaving model's image."""
     docker_or_skip()
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
+    if shutil.which("dockerd", path=PATH) is None or os.geteuid() != 0:
         pytest.skip("a Docker daemon of its own needs dockerd and root")
     # A socket's path may be 107 bytes long, and pytest's folders are long.
     folder = Path("/tmp") / f"mv-daemon-{os.getpid()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import psutil
 
 PATIENCE_SECONDS = 120
+#: Where daemons are, which not every user's PATH has.
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 class DaemonFailed(Exception):
@@ -52,7 +55,8 @@ class Daemon:
 
     def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log)
+            environment = {**os.environ, "PATH": PATH}
+            return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     def answers(self) -> bool:
         return self.docker("info").returncode == 0
