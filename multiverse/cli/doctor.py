@@ -60,6 +60,8 @@ def _print(findings: Sequence[Finding]) -> None:
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    words = {Status.ERROR: "errors", Status.WARNING: "warnings", Status.NOTE: "notes"}
-    counts = {status: sum(finding.status is status for finding in findings) for status in words}
-    return ", ".join(f"{counts[status]} {words[status]}" for status in words)
+    counts = [
+        (sum(finding.status is status for finding in findings), status.value)
+        for status in (Status.ERROR, Status.WARNING, Status.NOTE)
+    ]
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)

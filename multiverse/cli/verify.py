@@ -45,19 +45,22 @@ def _shown(*, quiet: bool) -> Iterator[Progress]:
 
 def _print(verification: Verification, results: ResultsFolder) -> None:
     looked = (
-        f"{verification.runs:,} runs, {verification.files:,} files, "
+        f"{_count(verification.runs, 'run')}, {_count(verification.files, 'file')}, "
         f"{format_bytes(verification.bytes)} in {format_seconds(verification.seconds)}"
     )
-    count = len(verification.differences)
-    if not count:
+    if not verification.differences:
         say(f"{results.folder}: all is as it was published ({looked})")
         return
     out = console()
     for difference in verification.differences:
         kind = safe(f"{difference.kind}: ", "bold red")
         out.print(kind + safe(f"{difference.place}: {difference.message}"))
-    say(f"{results.folder}: {count:,} {'difference' if count == 1 else 'differences'} ({looked})")
+    say(f"{results.folder}: {_count(len(verification.differences), 'difference')} ({looked})")
     say(
         "  next: Copy the runs anew from where they came from, or move those folders away: "
         "the next `multiverse run` makes them again."
     )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

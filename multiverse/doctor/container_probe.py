@@ -27,6 +27,8 @@ LABELS = {LABEL: "doctor"}
 _SECONDS = 20
 _MEMORY = 64 * 1024**2
 _SCRIPT = "cat /probe/asked; echo; date +%s.%N; echo answer > /probe/answer"
+#: How a daemon refuses to mount what it does not see.
+_NOT_SEEN = "bind source path does not exist"
 #: A probe that is older than this (seconds) belongs to a doctor that was killed.
 _OLD = 600
 
@@ -71,9 +73,16 @@ def _folder(parent: Path) -> Iterator[Path]:
 
 
 def _run(client: Any, image: str, folder: Path) -> Probe:
+    from docker.errors import APIError
+
     asked = uuid.uuid4().hex
     (folder / "asked").write_text(asked)
-    container = client.create_container(**_options(client, image, folder))["Id"]
+    try:
+        container = client.create_container(**_options(client, image, folder))["Id"]
+    except APIError as problem:
+        if _NOT_SEEN not in str(problem.explanation):
+            raise
+        return Probe(image, seen=False, owner=None, skew=0.0, detail=str(problem.explanation))
     try:
         before = time.time()
         client.start(container)

@@ -33,6 +33,11 @@ def check_engine(scene: Scene) -> Iterator[Finding]:
     except EngineError as problem:
         yield _absent(problem)
         return
+    yield from judge_daemon(info, version)
+
+
+def judge_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Iterator[Finding]:
+    """What the daemon's own ``info`` and ``version`` tell."""
     yield _of_daemon(info, version)
     yield from _of_limits(info)
     options = [str(option) for option in info.get("SecurityOptions") or []]
