@@ -40,7 +40,8 @@ def test_a_job_that_can_never_fit_is_refused_with_the_numbers(bench: Bench) -> N
 def test_what_is_written_beyond_the_limit_ends_the_job_alone(bench: Bench) -> None:
     path = bench.folder / "both.yaml"
     path.write_text(
-        "datasets: [small]\nresources: {disk: 20MiB}\nmodels:\n  - model: naughty\n    parameters:\n"
+        "datasets: [small]\nresources: {disk: 20MiB}\n"
+        "models:\n  - model: naughty\n    parameters:\n"
         "      - {behaviour: litter, amount: 300}\n      - {behaviour: good}\n"
     )
     code, printed = bench.run([*bench.command("good")[:3], str(path), *bench.command("good")[4:]])
