@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -63,6 +66,51 @@ def make_accessible(folder: Path) -> None:
         status = path.lstat()
         if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
             path.chmod(0o600)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all that a model has made in it, as far as its owner may.
+
+    Nothing is followed. Of any depth: folders within folders are first moved up to the top, so
+    that neither the length of a path, nor the stack, nor the open files bound it. Modes that a
+    model has taken away are given back. Whoever wrote it must have ended. A folder that is not
+    there is no error; what can't be removed raises OSError.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        folder.chmod(0o700)
+        top = os.open(folder, flags)
+    except FileNotFoundError:
+        return
+    try:
+        moved = itertools.count()
+        waiting = _empty(top, top, moved)
+        while waiting:
+            name = waiting.pop()
+            os.chmod(name, 0o700, dir_fd=top)
+            descriptor = os.open(name, flags, dir_fd=top)
+            try:
+                waiting += _empty(descriptor, top, moved)
+            finally:
+                os.close(descriptor)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    folder.rmdir()
+
+
+def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:
+    """Remove the files of a folder, and move its folders up to the top; their new names."""
+    found = []
+    for name in os.listdir(folder):
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+            os.unlink(name, dir_fd=folder)
+            continue
+        new = f".removed-{secrets.token_hex(8)}-{next(moved)}"  # no name that a model has taken
+        os.chmod(name, 0o700, dir_fd=folder)  # a folder that is moved is written to: its ".."
+        os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
+        found.append(new)
+    return found
 
 
 def _judge(path: Path, status: os.stat_result, max_bytes: int) -> os.stat_result:

@@ -108,7 +108,7 @@ def _check_metrics(path: Path) -> list[Finding]:
     if findings:
         return findings
     try:
-        content = _read_metrics(path)
+        content = read_metrics(path)
     except (ValueError, RecursionError) as error:
         message = f"is not JSON: {error}"[:MAX_MESSAGE]
         return [Finding(FindingKind.UNREADABLE, path.name, message)]
@@ -120,10 +120,11 @@ def _check_metrics(path: Path) -> list[Finding]:
     return findings
 
 
-def _read_metrics(path: Path) -> Any:
-    """The content of ``metrics.json``; ValueError where it is not JSON that means one thing.
+def read_metrics(path: Path) -> Any:
+    """The content of ``metrics.json``; what it will take in memory is judged before it is parsed.
 
-    What it will take in memory is judged before it is parsed.
+    Raises OSError for what is not a file, ValueError or RecursionError for what is not JSON that
+    means one thing.
     """
     text = read_regular(path, max_bytes=MAX_BYTES[path.name])
     values = text.count(b",") + text.count(b"[") + text.count(b"{")
@@ -149,7 +150,7 @@ def read_warnings(folder: Path) -> tuple[str, ...]:
     """
     path = OutputFiles(folder).metrics
     try:
-        content = _read_metrics(path)
+        content = read_metrics(path)
     except (OSError, ValueError, RecursionError):
         return ()
     found = content.get("warnings") if isinstance(content, dict) else None

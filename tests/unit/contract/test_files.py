@@ -1,0 +1,76 @@
+"""Whatever a model leaves in its folder can be removed, and nothing beside it is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from multiverse.contract.files import remove_tree
+
+MAKE = """
+import os, sys
+os.chdir(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    os.mkdir("deep")
+    open("file", "w").close()
+    os.chdir("deep")
+"""
+
+
+def test_folders_deeper_than_a_path_and_the_stack(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    subprocess.run([sys.executable, "-c", MAKE, str(made), "1500"], check=True)
+    remove_tree(made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_are_removed_not_followed(tmp_path: Path) -> None:
+    made, other = tmp_path / "made", tmp_path / "other"
+    (made / "inner").mkdir(parents=True)
+    other.mkdir()
+    (other / "kept").write_text("kept")
+    (made / "link").symlink_to(other)
+    (made / "inner" / "file").symlink_to(other / "kept")
+    os.link(other / "kept", made / "inner" / "again")
+    os.mkfifo(made / "fifo")
+    mode = (other / "kept").stat().st_mode
+    remove_tree(made)
+    assert not made.exists()
+    assert (other / "kept").read_text() == "kept"
+    assert (other / "kept").stat().st_mode == mode
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    remove_tree(tmp_path / "nothing")
+
+
+CLOSED = """
+import os, sys
+from pathlib import Path
+from multiverse.contract.files import remove_tree
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+made = Path(sys.argv[1], "made")
+for name in ("a/b/c", "d"):
+    (made / name).mkdir(parents=True)
+    (made / name / os.fsdecode(b"odd\\xff")).touch()
+for name in ("a/b/c", "a/b", "a", "d", "."):
+    (made / name).chmod(0)
+remove_tree(made)
+print(made.exists())
+"""
+
+
+def test_what_is_closed_to_its_owner(tmp_path: Path) -> None:
+    """As an ordinary user, for whom modes mean something."""
+    for path in (tmp_path, *list(tmp_path.parents)[:2]):
+        path.chmod(0o777)
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "False\n"
