@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from multiverse.plan.job import Job
 from multiverse.runner.growth import Known, Point, at_size
-from multiverse.runner.likeness import Subject, preferred
+from multiverse.runner.likeness import PastRuns, Subject
 from multiverse.runner.memory_estimate import MemoryEstimate, estimate_memory
-from multiverse.runs.history import PastRun, settings_hash
+from multiverse.runs.history import PastRun
 from multiverse.specs.quantity import format_bytes
 
 #: The seconds of starting a job and importing its libraries.
@@ -27,13 +26,15 @@ class Expectations:
     all. Answers are kept: jobs that differ in their seed only are asked once.
     """
 
-    def __init__(self, past: Sequence[PastRun]) -> None:
-        self._past: dict[tuple[str, str], list[PastRun]] = defaultdict(list)
-        for run in past:
-            self._past[run.model, run.device].append(run)
+    def __init__(self, past: Iterable[PastRun]) -> None:
+        past = list(past)
+        self._with_seconds = PastRuns(run for run in past if not run.out_of_memory)
+        self._with_memory = PastRuns(
+            run for run in past if run.out_of_memory or run.peak_memory_bytes
+        )
+        self._subjects: dict[tuple[object, ...], tuple[Job, Subject]] = {}
         self._seconds: dict[Subject, float | None] = {}
         self._memory: dict[Subject, MemoryEstimate | None] = {}
-        self._settings: dict[tuple[str, int, int], tuple[Job, str]] = {}
 
     def seconds(self, job: Job) -> float | None:
         """Expected wall seconds; None without a completed run of the model on that device.
@@ -43,8 +44,7 @@ class Expectations:
         """
         subject = self._subject(job)
         if subject not in self._seconds:
-            runs = [run for run in self._of(subject) if not run.out_of_memory]
-            runs = preferred(runs, subject, lambda run: run.cpus == subject.cpus)
+            runs = self._with_seconds.alike(subject, lambda run: run.cpus == subject.cpus)
             points = [Point(run.n_obs, run.wall_seconds) for run in runs]
             expected = at_size(points, subject.n_obs, BASE_SECONDS) if points else None
             self._seconds[subject] = None if expected is None else expected.value
@@ -59,7 +59,7 @@ class Expectations:
         """
         subject = self._subject(job)
         if subject not in self._memory:
-            self._memory[subject] = estimate_memory(self._of(subject), subject, least_memory(job))
+            self._memory[subject] = estimate_memory(self._with_memory, subject, least_memory(job))
         return self._memory[subject]
 
     def warning(self, job: Job) -> str | None:
@@ -91,13 +91,11 @@ class Expectations:
 
         A job of them is kept, so that the identity of an object remains its own.
         """
-        key = (job.model.name, id(job.parameters), id(job.preprocessing))
-        if key not in self._settings:
-            self._settings[key] = job, settings_hash(job.changed, job.preprocessing)
-        return Subject.of(job, self._settings[key][1])
-
-    def _of(self, subject: Subject) -> list[PastRun]:
-        return self._past.get((subject.model, subject.device), [])
+        objects = (job.model, job.dataset, job.parameters, job.preprocessing)
+        key = (*map(id, objects), job.modalities, job.device, job.limits.cpus)
+        if key not in self._subjects:
+            self._subjects[key] = job, Subject.of(job)
+        return self._subjects[key][1]
 
 
 def least_memory(job: Job) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from multiverse.runner.growth import FARTHEST, Expected, Known, Point, at_size
-from multiverse.runner.likeness import Subject, preferred
+from multiverse.runner.likeness import PastRuns, Subject
 from multiverse.runs.history import PastRun
 from multiverse.specs.quantity import format_bytes
 
@@ -33,16 +33,15 @@ class MemoryEstimate:
     words: str
 
 
-def estimate_memory(past: Sequence[PastRun], subject: Subject, least: int) -> MemoryEstimate | None:
-    """From the past runs of the same model on the same kind of device.
+def estimate_memory(past: PastRuns, subject: Subject, least: int) -> MemoryEstimate | None:
+    """From the past runs that tell of memory; None if there is none of the model.
 
-    ``least`` is what the counts alone need, in bytes. None if no run tells anything.
+    ``least`` is what the counts alone need, in bytes.
     """
-    told = [run for run in past if run.out_of_memory or run.peak_memory_bytes]
-    runs = preferred(told, subject)
+    runs = past.alike(subject)
     if not runs:
         return None
-    base = _base(told, runs)
+    base = _base(past.of_model(subject), runs)
     completed = [run for run in runs if not run.out_of_memory]
     enough = _from_completed(completed, subject, base, least) if completed else None
     short = max(
@@ -55,7 +54,7 @@ def estimate_memory(past: Sequence[PastRun], subject: Subject, least: int) -> Me
     return short
 
 
-def _base(told: Iterable[PastRun], runs: Sequence[PastRun]) -> float:
+def _base(all_runs: Iterable[PastRun], runs: Sequence[PastRun]) -> float:
     """What of a model's memory is there without data.
 
     The least that it ever took on far less data than in ``runs``, with whatever settings: a
@@ -64,7 +63,7 @@ def _base(told: Iterable[PastRun], runs: Sequence[PastRun]) -> float:
     smallest = min(run.n_values for run in runs)
     peaks = [
         run.peak_memory_bytes
-        for run in told
+        for run in all_runs
         if run.peak_memory_bytes and not run.out_of_memory and FARTHEST * run.n_values <= smallest
     ]
     return max(BASE_BYTES, min(peaks, default=0))
