@@ -16,7 +16,7 @@ from multiverse.care.removable import Entry, Group, Item, Kept, NotRemoved
 from multiverse.care.stale_images import layer_bytes, stale_images
 from multiverse.care.unused_datasets import unused_datasets
 from multiverse.care.unused_environments import unused_environments
-from multiverse.errors import EngineError, ResultsError, UsageError
+from multiverse.errors import EngineError, MultiverseError, ResultsError, UsageError
 from multiverse.registry.home import cache, home
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import write_table
@@ -125,31 +125,37 @@ def remove(folder: Path, found: Found, tell: Callable[[Item], None]) -> Outcome:
     ``tell`` hears of each that is gone.
     """
     outcome = Outcome()
+    before = _layers(found.items)
     for item in found.items:
         try:
-            _remove(item, outcome)
-        except (NotRemoved, OSError, ResultsError) as error:
+            item.remove()
+        except FileNotFoundError:  # somebody else was faster
+            continue
+        except (NotRemoved, OSError, MultiverseError) as error:
             outcome.failed.append((item, _reason(error)))
             continue
         outcome.removed.append(item)
+        outcome.freed += 0 if item.group is Group.IMAGES else item.size
         tell(item)
+    after = _layers(outcome.removed)
+    if before is not None and after is not None:
+        outcome.freed += max(0, before - after)
     if any(item.group in (Group.ATTEMPTS, Group.PUBLISHED) for item in outcome.removed):
         _rewrite_table(ResultsFolder(folder))
     return outcome
 
 
-def _remove(item: Item, outcome: Outcome) -> None:
-    """An image gives back what its layers took: others may share them."""
-    before = layer_bytes() if item.group is Group.IMAGES else 0
+def _layers(items: Sequence[Item]) -> int | None:
+    """Bytes of all images, where there are images among the items and the daemon tells.
+
+    Images share layers: what removing some of them gives back is the difference.
+    """
+    if not any(item.group is Group.IMAGES for item in items):
+        return None
     try:
-        item.remove()
-    except FileNotFoundError:
-        return
-    if item.group is Group.IMAGES:
-        with suppress(EngineError):
-            outcome.freed += max(0, before - layer_bytes())
-    else:
-        outcome.freed += item.size
+        return layer_bytes()
+    except EngineError:
+        return None
 
 
 def _rewrite_table(results: ResultsFolder) -> None:
