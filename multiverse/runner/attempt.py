@@ -148,7 +148,7 @@ class Attempts:
     ) -> FoundRun:
         record = self._record(attempt, started, verdict, ending)
         write_atomic(attempt.record, record.to_json())
-        for path in (attempt.started, attempt.live):
+        for path in (attempt.started, attempt.live, *attempt.folder.glob(".*")):
             path.unlink(missing_ok=True)
         return FoundRun(record, attempt.folder)
 

@@ -20,7 +20,7 @@ from multiverse.runner.prepare import prepare
 from multiverse.runner.prepared import PreparedJob, owner_labels
 from multiverse.runner.recovery import Recovery
 from multiverse.runner.resume import Resume
-from multiverse.runner.schedule import Outcome, Schedule
+from multiverse.runner.schedule import Bounds, Outcome, Schedule, Site
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.history import History
@@ -171,20 +171,19 @@ class _Session:
         return wanted
 
     def _schedule(self, capacity: Capacity) -> Schedule:
-        return Schedule(
-            self._engine,
-            self._attempts,
-            self._recovery,
-            self._results,
-            self._locks,
-            self._listener,
-            self._cancelled,
-            capacity=capacity,
-            jobs_per_gpu=self._options.machine.jobs_per_gpu,
-            parallel=self._options.parallel,
-            reserve_bytes=self._options.min_free,
-            history=None if self._options.history is None else History(self._options.history),
+        site = Site(
+            engine=self._engine,
+            attempts=self._attempts,
+            recovery=self._recovery,
+            results=self._results,
+            locks=self._locks,
+            listener=self._listener,
+            cancelled=self._cancelled,
         )
+        options = self._options
+        bounds = Bounds(capacity, options.machine.jobs_per_gpu, options.parallel, options.min_free)
+        history = None if options.history is None else History(options.history)
+        return Schedule(site, bounds, history)
 
     def _stop_all(self) -> None:
         """End whatever is ours, at once; what can't be reached is found by the next command."""
