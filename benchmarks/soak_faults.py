@@ -20,6 +20,8 @@ from tests.faults.daemon import Daemon
 
 #: After the last fault, and for a runner that was asked to stop.
 PATIENCE_SECONDS = 600
+#: For some container to run.
+CONTAINER_SECONDS = 20
 
 
 @dataclass
@@ -162,10 +164,14 @@ class Storm:
         return True
 
     def _container(self, *words: str) -> bool:
-        found = self.daemon.docker("ps", "--quiet").stdout.split()
-        if not found:
-            return False
-        return self.daemon.docker(*words, self.random.choice(found)).returncode == 0
+        """Strike any container that runs, as soon as one does."""
+        deadline = time.monotonic() + CONTAINER_SECONDS
+        while time.monotonic() < deadline and self._running():
+            found = self.daemon.docker("ps", "--quiet").stdout.split()
+            if found and self.daemon.docker(*words, self.random.choice(found)).returncode == 0:
+                return True
+            time.sleep(0.1)
+        return False
 
     def _restart(self, number: int) -> bool:
         self.daemon.stop(number)
