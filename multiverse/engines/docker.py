@@ -27,7 +27,7 @@ ISOLATION = (
 DAEMON_TIMEOUT = 120
 LABEL = "multiverse"
 TMPFS_SIZE = "1g"
-TMPFS_FILES = 200_000
+TMPFS_FILES = 100_000
 SHM_BYTES = 1024**3
 #: Where an image's volume is ignored: something else is mounted there.
 NO_VOLUMES = {"/", "/tmp", "/input", "/input/data.h5mu", "/output", "/proc", "/sys", "/dev"}  # noqa: S108
@@ -99,10 +99,12 @@ class DockerEngine:
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:
-        """What the daemon's machine has; GPUs where the daemon is on this one."""
+        """What the daemon's machine has; its GPUs are known where it is this one."""
         with daemon_errors():
             info = self._client().info()
-        return Capacity(float(info["NCPU"]), int(info["MemTotal"]), nvidia_gpus())
+        here = os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
+        gpus = nvidia_gpus() if here else ()
+        return Capacity(float(info["NCPU"]), int(info["MemTotal"]), gpus)
 
     def start(self, execution: Execution) -> Running:
         with daemon_errors():

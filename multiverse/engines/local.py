@@ -141,6 +141,7 @@ def variables(
         LABELS_VARIABLE: "\n".join(label_lines(execution.labels)),
     }
     _, _, gpu = execution.device.partition(":")
+    clean["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # so that CUDA numbers GPUs as nvidia-smi does
     if gpu:
         clean["CUDA_VISIBLE_DEVICES"] = gpu
     elif execution.device != "cpu" and "CUDA_VISIBLE_DEVICES" in os.environ:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from multiverse.contract.paths import CONTRACT_VERSION
@@ -65,7 +66,7 @@ class Identity:
     contract_version: str
     labels: str | None = None
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         """16 hexadecimal digits of the SHA-256 of the canonical JSON form."""
         text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -73,9 +74,10 @@ class Identity:
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it, for the record."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: dict(value) if isinstance(value, Mapping) else value
-            for name, value in vars(self).items()
+            for name, value in values.items()
         }
 
     def differences(self, earlier: Mapping[str, Any]) -> list[str]:

@@ -98,9 +98,6 @@ def execute(
     prepare_folder(results)
     expectations = Expectations(History(options.history).read() if options.history else ())
     prepared = prepare(plan.name, jobs, data, engine, options, expectations, say)
-    for warning in dict.fromkeys(map(expectations.warning, jobs)):
-        if warning is not None:
-            say(f"warning: {warning}")
     with folder_lock(results):
         write_atomic(results.benchmark, resolved)
     outcome = _Session(engine, results, options, listener, say).run(prepared, capacity)

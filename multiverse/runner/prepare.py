@@ -42,6 +42,7 @@ def prepare(
             tags=options.tags,
             device_inside=engine.device_inside(job.device),
             expected_seconds=expectations.seconds(job),
+            warning=expectations.warning(job),
         )
         for job in expectations.order(jobs)
     ]

@@ -37,6 +37,8 @@ class PreparedJob:
     device_inside: str
     #: From past runs of the model; None where there are none.
     expected_seconds: float | None = None
+    #: What will probably go wrong, from past runs and the size of the data.
+    warning: str | None = None
 
     @property
     def run_id(self) -> str:

@@ -118,10 +118,14 @@ class Schedule:
         """
         taken = survivors or {}
         self._rerun = rerun
+        warned: set[str | None] = {None}
         for job in jobs:
             survivor = taken.get(job.run_id)
             if survivor is None and not rerun and self._reuse(job):
                 continue
+            if job.warning not in warned:
+                warned.add(job.warning)
+                self._listener.noted(f"{job.warning}")
             self._listener.queued(job.task, self._resume.reason(job))
             self._line.add(Waiting(job, job.job.limits, survivor=survivor))
         while self._tick():

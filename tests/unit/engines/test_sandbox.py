@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from multiverse.engines.protocol import Execution, Runtime
 from multiverse.registry.models import find_models
 
 
-def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
+def options(tmp_path: Path, volumes: Iterable[str] = (), **changes: Any) -> dict[str, Any]:
     (tmp_path / "data.h5mu").touch()
     content: dict[str, Any] = {
         "runtime": Runtime(
@@ -30,7 +31,7 @@ def options(tmp_path: Path, **changes: Any) -> dict[str, Any]:
         "device": "cpu",
         "labels": {"multiverse.run": "x"},
     }
-    return container_options(Execution(**{**content, **changes}))
+    return container_options(Execution(**{**content, **changes}), volumes)
 
 
 def test_everything_is_closed(tmp_path: Path) -> None:
@@ -47,6 +48,51 @@ def test_everything_is_closed(tmp_path: Path) -> None:
         ("/input/data.h5mu", True),
     ]
     assert not host["device_requests"]
+
+
+def test_limits_of_the_kernel(tmp_path: Path) -> None:
+    asked = options(tmp_path, max_file_bytes=12345)
+    limits = {limit["Name"]: limit for limit in asked["host_config"]["ulimits"]}
+    assert (limits["fsize"]["Soft"], limits["fsize"]["Hard"]) == (12345, 12345)
+    assert limits["core"]["Hard"] == 0
+    assert limits["nofile"]["Hard"] == 4096
+
+
+def test_memory_is_bounded_however_it_is_filled(tmp_path: Path) -> None:
+    host = options(tmp_path)["host_config"]
+    assert host["shm_size"] == 1024**3
+    assert "size=1g" in host["tmpfs"]["/tmp"]
+    assert "nr_inodes=" in host["tmpfs"]["/tmp"]
+    assert host["oom_score_adj"] > 0, "where the host is short, the model goes before the runner"
+
+
+def test_volumes_of_an_image_are_memory_not_disk(tmp_path: Path) -> None:
+    volumes = ["/data", "cache/", "/output", "/tmp", "/", "/input", "/a/../proc"]
+    host = options(tmp_path, volumes)["host_config"]
+    assert sorted(host["tmpfs"]) == ["/cache", "/data", "/tmp"]
+    assert len(set(host["tmpfs"].values())) == 1
+
+
+def test_nothing_of_the_host_and_its_user_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not its name, not its environment, not the proxy that Docker's client is set to."""
+    monkeypatch.setenv("HTTP_PROXY", "http://user:PASSWORD@proxy")
+    asked = options(tmp_path)
+    assert asked["hostname"] == "multiverse"
+    assert asked["use_config_proxy"] is False
+    assert "PASSWORD" not in str(asked)
+    assert asked["host_config"]["ipc_mode"] == "private"
+
+
+def test_the_defaults_of_the_daemon_stay(tmp_path: Path) -> None:
+    """Its seccomp filter, its profile, masked paths, namespaces: nothing of that is loosened."""
+    host = options(tmp_path)["host_config"]
+    assert not host.keys() & {
+        "privileged", "cap_add", "devices", "device_cgroup_rules", "pid_mode", "userns_mode",
+        "uts_mode", "sysctls", "oom_kill_disable", "group_add", "volumes_from", "runtime",
+    }  # fmt: skip
+    assert not any("unconfined" in option for option in host["security_opt"])
 
 
 def test_the_input_is_mounted_only_if_it_exists(tmp_path: Path) -> None:
