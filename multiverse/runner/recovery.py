@@ -65,8 +65,9 @@ class Recovery:
             if survivor is not None:
                 survivors[run_id] = survivor
             else:
-                self._locks.release(run_id)
+                # While the run is ours: another runner may begin an attempt there the moment after.
                 remove_empty([self._results.attempts / run_id])
+                self._locks.release(run_id)
         return survivors
 
     def survivor(self, run_id: str) -> Survivor | None:
@@ -113,6 +114,7 @@ class Recovery:
 
     def _unended(self, run_id: str) -> Iterator[AttemptFolder]:
         for attempt in self._results.attempts_of(run_id):
+            _remove_aside(attempt)
             if attempt.record.is_file():
                 attempt.started.unlink(missing_ok=True)
                 attempt.live.unlink(missing_ok=True)
@@ -128,7 +130,7 @@ class Recovery:
             started = Started.read(attempt.started)
             record = started.record
             target = self._results.run(record.dataset, record.model, record.run_id)
-            if target.record.is_file() and RunRecord.read(target.record).attempt == attempt.number:
+            if target.record.is_file() and _is_same(RunRecord.read(target.record), record):
                 discard(attempt)  # killed between publication and tidying up
                 return None
             if not target.folder.exists() and (attempt.folder / "replaced").is_dir():
@@ -178,3 +180,17 @@ def _remove_temporary(results: ResultsFolder) -> None:
     for name in (results.benchmark.name, results.runs_table.name, results.plan.name):
         for path in results.folder.glob(f".{name}.*"):
             path.unlink(missing_ok=True)
+
+
+def _remove_aside(attempt: AttemptFolder) -> None:
+    """Files of an attempt that its killed runner was writing aside; its run is ours now."""
+    spec = attempt.output.job_spec
+    found = [*attempt.folder.glob(".*.json*"), *spec.parent.glob(f".{spec.name}.*")]
+    for path in found:
+        if path.is_symlink() or path.is_file():  # a model may name a folder like that
+            path.unlink(missing_ok=True)
+
+
+def _is_same(published: RunRecord, begun: RunRecord) -> bool:
+    """Whether a run was published by this attempt; one that is run again begins at 1 again."""
+    return (published.attempt, published.started_at) == (begun.attempt, begun.started_at)
