@@ -11,7 +11,7 @@ from pathlib import Path
 import multiverse
 from multiverse.images.environment import LockedEnvironment, prepare_environment
 from multiverse.registry.home import cache
-from multiverse.runner.attempt import WAITING
+from multiverse.runner.prepared import WAITING
 from multiverse.specs.model import ModelSpec
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
