@@ -90,9 +90,9 @@ class Attempts:
         started = Started.read(attempt.started)
         limits = limits_of(started.record)
         take_back(attempt)
-        self._listener.started(
-            task, Start(attempt.number, limits.cpus, limits.memory, started.gpu, adopted=True)
-        )
+        if orphan.running:  # of one that has ended meanwhile there is nothing to watch
+            start = Start(attempt.number, limits.cpus, limits.memory, started.gpu, adopted=True)
+            self._listener.started(task, start)
         elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
         seconds = elapsed.total_seconds()
         try:

@@ -41,7 +41,7 @@ class Start:
     cpus: float
     memory: int
     gpu: str | None = None
-    #: Left by a runner that was killed, and taken over while it ran or after it had ended.
+    #: Left by a runner that was killed, and taken over while it runs.
     adopted: bool = False
 
 

@@ -69,6 +69,7 @@ def test_a_job_that_ended_meanwhile_is_published(bench: Bench) -> None:
     code, printed = bench.run(bench.command("sleep", amount=3))
     assert code == 0, printed
     assert "left by a runner that was killed" in printed
+    assert "taken over" not in printed, "nothing of it runs any more"
     assert "already complete" in printed
     (run,) = published_runs(bench.results)
     assert run.attempt == 1
