@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
 from multiverse.conformance.trial import Outcome
+from multiverse.runs.record import Cause
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 #: More CPU time per second than that many times the share of threads is too much.
@@ -25,6 +26,11 @@ def contract(bench: Bench) -> Answer:
         to_do = (
             f"These data have {', '.join(bench.usable)} and 100 cells in two batches: the model "
             "must be able to embed them, or model.yaml must say what it needs."
+        )
+    elif outcome.record.cause is Cause.DEVICE_UNUSED:
+        to_do = (
+            "Compute on the device of the job, and write which GPU it was to metrics.json: the "
+            "worker does so for models on PyTorch, others by job.record(gpu=…)."
         )
     else:
         to_do = "Read the log below; the model must end with exit code 0."

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from multiverse.engines.protocol import Capacity, Engine
-from multiverse.errors import DiskFull, EngineUnavailable
+from multiverse.errors import DiskFull, EngineError, EngineUnavailable
 from multiverse.runner.attempt import Attempts, limits_of
 from multiverse.runner.capacity import Room, Share
 from multiverse.runner.engine_doubt import EngineDoubt
@@ -163,7 +163,7 @@ class Schedule:
     def _admit(self) -> None:
         """Start what there is room for."""
         most = self._bounds.parallel
-        while most is None or len(self._threads) < most:
+        while (most is None or len(self._threads) < most) and self._doubt.may_start():
             following = self._line.next()
             if following is None:
                 return
@@ -177,8 +177,10 @@ class Schedule:
             self._elsewhere[run_id] = waiting
             self._listener.held(waiting.prepared.task, self._site.locks.holder(run_id))
             return
-        if not (waiting.made or waiting.survivor):
-            waiting.survivor = self._site.recovery.survivor(run_id)
+        if not (waiting.made or waiting.survivor or self._find_survivor(waiting)):
+            self._room.give_back(share)
+            self._line.add_first(waiting)
+            return
         first = not (waiting.made or waiting.survivor or self._rerun)
         if first and self._reuse(waiting.prepared):
             self._room.give_back(share)
@@ -202,8 +204,9 @@ class Schedule:
         if waiting.survivor is not None:
             survivor = waiting.survivor
             return self._site.attempts.adopt(survivor.attempt, prepared.task, survivor.orphan)
-        if waiting.made:  # what a lost engine could not remove
-            self._site.engine.sweep(owner_labels(self._site.results, prepared.run_id))
+        if self._site.results.attempts_of(prepared.run_id):  # what a lost engine could not remove
+            with suppress(EngineError):  # away again: the attempt will say so
+                self._site.engine.sweep(owner_labels(self._site.results, prepared.run_id))
         return self._site.attempts.make(prepared, waiting.limits, share.gpu)
 
     def _end(self, ended: _Ended) -> None:
@@ -262,7 +265,9 @@ class Schedule:
     def _after_another(self, waiting: Waiting) -> None:
         """Another runner has let go of a run: take what it made of it, or make it ourselves."""
         prepared = waiting.prepared
-        waiting.survivor = self._site.recovery.survivor(prepared.run_id)
+        if not self._find_survivor(waiting):
+            self._elsewhere[prepared.run_id] = waiting
+            return
         found = None if waiting.survivor else self._resume.settled(prepared)
         if found is None:
             self._line.add_first(waiting)
@@ -270,6 +275,18 @@ class Schedule:
         self._site.locks.release(prepared.run_id)
         self._outcome.runs.append(found)
         self._listener.finished(prepared.task, found)
+
+    def _find_survivor(self, waiting: Waiting) -> bool:
+        """See what an earlier runner left of a run that has just become ours.
+
+        False if the engine is away; the run remains ours.
+        """
+        try:
+            waiting.survivor = self._site.recovery.survivor(waiting.run_id)
+        except EngineError:
+            self._doubt.raise_()
+            return False
+        return True
 
     def _reuse(self, prepared: PreparedJob) -> bool:
         """Whether nothing has to be done: complete, or known to be not applicable."""

@@ -35,6 +35,32 @@ def test_a_restart_of_the_daemon_costs_no_job(
     assert not list(bench.results.glob("attempts/*.lock"))
 
 
+def test_a_daemon_that_is_away_when_a_run_becomes_free_is_waited_for(
+    bench: Bench, own_daemon: Daemon
+) -> None:
+    """The second runner takes over from the first, which was killed together with the daemon."""
+    command = bench.command("sleep", amount=5)
+    first = bench.start(command)
+    bench.begun(first)
+    second = bench.start(command)
+    assert second.stdout is not None
+    lines: list[str] = []
+    for line in second.stdout:
+        lines.append(line)
+        if f"process {first.pid} on" in line:
+            break
+    own_daemon.stop(signal.SIGKILL)
+    bench.kill(first)
+    time.sleep(5)
+    own_daemon.start()
+    printed, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, (lines, printed)
+    assert "no Docker daemon answers: it is waited for" in printed
+    assert len(published_runs(bench.results)) == 1
+    assert own_daemon.containers() == []
+    assert not list(bench.results.glob("attempts/*.lock"))
+
+
 def test_runner_and_daemon_are_killed_as_by_a_power_cut(bench: Bench, own_daemon: Daemon) -> None:
     command = bench.command("sleep", "good", amount=5, more=("-j", "1"))
     runner = bench.start(command)

@@ -35,7 +35,10 @@ def write_embedding(latent: np.ndarray, names: list[bytes]) -> None:
 
 
 def write_rest() -> None:
-    (OUTPUT / "metrics.json").write_text('{"model_metrics": {"score": 1.5}, "history": {}}')
+    metrics: dict[str, object] = {"model_metrics": {"score": 1.5}, "history": {}}
+    if JOB["device"] != "cpu":  # tests of what is made of it; nothing here computes on one
+        metrics["gpu"] = {"name": "none at all", "peak_memory_bytes": 1}
+    (OUTPUT / "metrics.json").write_text(json.dumps(metrics))
     (OUTPUT / "run.log").write_text("done\n")
     (OUTPUT / "umap.png").write_bytes(one_pixel())
 
@@ -193,6 +196,12 @@ def fail() -> None:
     sys.exit(1)
 
 
+def idle_gpu() -> None:
+    """Asked for a GPU, and computes elsewhere."""
+    good()
+    (OUTPUT / "metrics.json").write_text('{"model_metrics": {}, "history": {}}')
+
+
 def litter() -> None:
     """Files of 1 MiB each, as many as it is told to, and then patience."""
     for number in range(int(AMOUNT)):
@@ -259,6 +268,7 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "fail": fail,
     "sleep_and_fail": sleep_and_fail,
     "litter": litter,
+    "idle_gpu": idle_gpu,
     "not_applicable": not_applicable,
     "flood": flood,
     "sleep": sleep,

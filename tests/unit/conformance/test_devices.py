@@ -60,3 +60,9 @@ def test_other_bits_are_a_note_on_a_gpu(model: ModelSpec, name: str, behaviour: 
     assert result.status is Status.NOTE, result
     assert result.happened == "another embedding, on a GPU"
     assert "differ by more" in result.to_do
+
+
+def test_a_model_that_shows_no_gpu_fails_and_is_told_what_to_do(model: ModelSpec) -> None:
+    result = check(model, WithGpu(), "idle_gpu", "contract", device="cuda").result("contract")
+    assert result.status is Status.FAILED
+    assert "which GPU it was" in result.to_do
