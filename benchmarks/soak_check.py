@@ -86,14 +86,16 @@ class Aftermath:
         )
         if not attempts or attempts[-1].cause is not Cause.MODEL_ERROR:
             yield f"seed {seed}: its last attempt is no failure of the model"
-        failures = [record for record in attempts if record.cause is Cause.MODEL_ERROR]
-        said = {(record.state, record.exit_code, record.message) for record in failures}
-        words = f"seed {seed} fails, always"
-        if len(said) > 1 or not all(
-            state is RunState.FAILED and code == EXIT_CODE and words in message
-            for state, code, message in said
-        ):
-            yield f"seed {seed}: failed in other ways: {said}"
+            return
+        for record in attempts:
+            # What a container prints while its daemon is dead is lost with it, also by Docker.
+            short = "seed" not in record.message and record is not attempts[-1]
+            if record.cause is Cause.MODEL_ERROR and (
+                record.state is not RunState.FAILED
+                or record.exit_code != EXIT_CODE
+                or not (short or f"seed {seed} fails, always" in record.message)
+            ):
+                yield f"{_name(record)}: failed in another way: {record.message}"
 
     def _had_more(self, record: RunRecord) -> bool:
         earlier = any(
