@@ -2,8 +2,8 @@
 
 The jobs count to a number, which is calibrated to seconds on this machine. The ideal is computed
 from what each takes by ``docker run`` in the same sandbox, two at a time: longest first, without a
-gap. ``multiverse run`` meets the jobs in an order that helps nobody: once without a history of past
-runs, once with the history that this first command has left.
+gap. ``multiverse run`` is given the jobs with the longest one last: once without a history of past
+runs, where no schedule can know that, once with the history that this first command has left.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ cp /prepared/* /output/
 PARAMETERS = "{type: object, properties: {work: {type: integer, default: 0}}}"
 CORES = 2
 #: Seconds of each job on an idle machine, in the order in which the benchmark file has them.
-LENGTHS = (5, 13, 3, 9, 4, 11, 7, 6)
+LENGTHS = (5, 3, 9, 4, 11, 7, 6, 13)
 CALIBRATION = 50_000_000
 CELLS = 60
 
@@ -189,11 +189,12 @@ def _take_turns(setting: Setting, repetitions: int) -> dict[str, list[float]]:
 def _conclude(setting: Setting, rounds: dict[str, list[float]], others: tuple[float, float]) -> int:
     taken = {name: Timings(tuple(seconds)) for name, seconds in rounds.items()}
     without = taken["without history"].over(taken["ideal"])
+    blind = taken["without history"].over(Timings(tuple(map(makespan, setting.bare_jobs))))
     informed = taken["with history"].over(taken["ideal"])
     as_given = Timings(tuple(map(makespan, setting.bare_jobs))).over(taken["ideal"])
     targets = [
         Target("8 jobs on 2 cores, with history: multiverse run / ideal", informed.median, 1.1),
-        Target("without history: multiverse run / ideal", without.median, 1.1),
+        Target("without history: multiverse run / that order at no cost", blind.median, 1.1),
     ]
     details = {
         "lengths_s": LENGTHS,
@@ -201,8 +202,9 @@ def _conclude(setting: Setting, rounds: dict[str, list[float]], others: tuple[fl
         "ratios": {
             "with history": [round(ratio, 3) for ratio in informed.seconds],
             "without history": [round(ratio, 3) for ratio in without.seconds],
+            "without history, to that order": [round(ratio, 3) for ratio in blind.seconds],
         },
-        "in the order of the file, no cost / ideal": round(as_given.median, 3),
+        "order of the file, at no cost / ideal": round(as_given.median, 3),
         "bare_jobs_s": [[round(second, 2) for second in jobs] for jobs in setting.bare_jobs],
         "cores_used_by_other_work": {
             "before": round(others[0], 2), "after": round(others[1], 2)
