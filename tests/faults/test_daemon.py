@@ -35,11 +35,15 @@ def test_a_restart_of_the_daemon_costs_no_job(
     assert not list(bench.results.glob("attempts/*.lock"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_daemon_that_is_away_when_a_run_becomes_free_is_waited_for(
-    bench: Bench, own_daemon: Daemon
+    bench: Bench, own_daemon: Daemon, number: signal.Signals
 ) -> None:
-    """The second runner takes over from the first, which was killed together with the daemon."""
-    command = bench.command("sleep", amount=5)
+    """The second runner takes over from the first, which was killed together with the daemon.
+
+    The job was lost with them, or has ended meanwhile: it is run again, or published.
+    """
+    command = bench.command("sleep", amount=20)
     first = bench.start(command)
     bench.begun(first)
     second = bench.start(command)
@@ -49,8 +53,8 @@ def test_a_daemon_that_is_away_when_a_run_becomes_free_is_waited_for(
         lines.append(line)
         if f"process {first.pid} on" in line:
             break
-    own_daemon.stop(signal.SIGKILL)
     bench.kill(first)
+    own_daemon.stop(number)
     time.sleep(5)
     own_daemon.start()
     printed, _ = second.communicate(timeout=120)
