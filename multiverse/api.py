@@ -88,12 +88,14 @@ def run_benchmark(
         raise outcome.error
     if outcome.cancelled:
         raise Cancelled(
-            f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(work.plan.jobs)} jobs are "
-            f"complete, {outcome.count(RunState.CANCELLED)} were stopped while they ran",
+            f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(work.plan.jobs)} jobs "
+            f"are complete, {outcome.count(RunState.CANCELLED)} were stopped while they ran",
             remedy="Run the same command again: complete runs are not repeated.",
         )
     if outcome.not_started:
-        raise ResultsError(f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started")
+        raise ResultsError(
+            f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started"
+        )
     return Results.of(results.folder, outcome.runs, _reasons(work.plan))
 
 
@@ -254,12 +256,15 @@ def run(
     jobs: int | None = None,
     cpus: float | None = None,
     memory: str | int | None = None,
+    gpus: Sequence[str] | None = None,
     resources: Mapping[str, Any] | None = None,
     batch_key: str | None = None,
     label_key: str | None = None,
     slug: str | None = None,
     build: bool = True,
     rerun: bool = False,
+    only_failed: bool = False,
+    tags: Mapping[str, str] | None = None,
     models_dirs: Sequence[str | Path] = (),
     raise_on_failure: bool = True,
     listener: Listener | None = None,
@@ -275,9 +280,9 @@ def run(
         A file, an object in memory, or the slug of a registered dataset.
     parameters
         Model name → parameters that differ from the defaults.
-    jobs, cpus, memory
-        Of all jobs together: how many at a time, CPU cores, memory (``"16GiB"``); None is as many
-        as there is room for, and what the machine has.
+    jobs, cpus, memory, gpus
+        Of all jobs together: how many at a time, CPU cores, memory (``"16GiB"``), ids of GPUs;
+        None is as many as there is room for, and what the machine has.
     resources
         ``cpus``, ``memory`` (``"8GiB"``), ``time_limit`` (``"2h"``), ``disk``, ``retries``,
         ``memory_growth``, ``max_memory`` of one job.
@@ -293,6 +298,7 @@ def run(
     """
     names = [models] if isinstance(models, str) else list(models)
     settings = parameters or {}
+    machine = _machine(cpus, memory, gpus)
     registered = _given_dataset(dataset, slug, batch_key, label_key, say)
     source = BenchmarkSource.of(
         {
@@ -312,9 +318,11 @@ def run(
         engine=engine,
         options=RunOptions(
             parallel=jobs,
-            machine=Machine(cpus=cpus, memory=None if memory is None else parse_bytes(memory)),
+            machine=machine,
             build=build,
             rerun=rerun,
+            only_failed=only_failed,
+            tags=dict(tags or {}),
         ),
         models_dirs=[Path(folder) for folder in models_dirs],
         registered=[registered],
@@ -323,6 +331,16 @@ def run(
     if raise_on_failure:
         raise_failures(results)
     return results
+
+
+def _machine(cpus: float | None, memory: str | int | None, gpus: Sequence[str] | None) -> Machine:
+    try:
+        n_bytes = None if memory is None else parse_bytes(memory)
+    except ValueError as error:
+        raise UsageError(f"memory: {error}") from error
+    machine = Machine(cpus, n_bytes, None if gpus is None else tuple(gpus))
+    machine.check()
+    return machine
 
 
 def _check_names(settings: Mapping[str, Any], names: Sequence[str]) -> None:

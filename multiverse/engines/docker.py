@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ PIDS_LIMIT = 512
 OPEN_FILES = 4096
 #: Of -1000 to 1000, where 0 is what the runner and the user's other programs have.
 OOM_SCORE = 500
+
+
+@dataclass(frozen=True)
+class DockerImage:
+    """An image by its id, and the folders that it declares as volumes (``VOLUME``)."""
+
+    id: str
+    volumes: tuple[str, ...] = ()
 
 
 class DockerEngine:
@@ -73,15 +82,16 @@ class DockerEngine:
                 if model.dockerfile.is_file()
                 else f"Load or pull it: docker pull {model.image_tag}",
             )
-        if image is None or is_outdated(image, model):
-            if build:
-                image = self._build(model, say)
-            else:
-                say(f"the image {model.image_tag} is older than its sources")
+        outdated = image is not None and is_outdated(image, model)
+        if build and (image is None or outdated):
+            image, outdated = self._build(model, say), False
+        elif outdated:
+            say(f"the image {model.image_tag} is older than its sources")
         if image is None:
             raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
         reference = ImageReference(tag=model.image_tag, digest=_digest(image))
-        return Runtime(model=model, image=reference, handle=image["Id"])
+        handle = DockerImage(image["Id"], tuple(image["Config"].get("Volumes") or ()))
+        return Runtime(model=model, image=reference, handle=handle, outdated=outdated)
 
     def check_device(self, device: str) -> None:
         if device == "cpu":
@@ -170,10 +180,8 @@ class DockerEngine:
         return self._clients.client
 
 
-def container_options(execution: Execution, volumes: Iterable[str] = ()) -> dict[str, Any]:
+def container_options(execution: Execution) -> dict[str, Any]:
     """What the daemon is asked to create; the whole sandbox is in this one place.
-
-    ``volumes`` are the folders that the image declares as volumes (``VOLUME`` in its Dockerfile).
 
     What is not here is left at the daemon's default on purpose: its seccomp filter (no ``mount``,
     ``unshare``, ``bpf``, kernel modules, …), its AppArmor or SELinux profile, its masked and
@@ -182,6 +190,7 @@ def container_options(execution: Execution, volumes: Iterable[str] = ()) -> dict
     """
     from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+    image: DockerImage = execution.runtime.handle
     devices = []
     if execution.device != "cpu":
         _, _, number = execution.device.partition(":")
@@ -196,7 +205,7 @@ def container_options(execution: Execution, volumes: Iterable[str] = ()) -> dict
         "nofile": OPEN_FILES,
     }
     return {
-        "image": execution.runtime.handle,
+        "image": image.id,
         "user": f"{os.getuid()}:{os.getgid()}",
         # The same for every job: neither the container's id nor anything of the host to learn.
         "hostname": "multiverse",
@@ -209,7 +218,7 @@ def container_options(execution: Execution, volumes: Iterable[str] = ()) -> dict
             "ipc_mode": "private",  # a daemon's default may be to share /dev/shm and semaphores
             "read_only": True,
             "init": True,  # passes TERM on: a first process without a handler never sees it
-            "tmpfs": _memory_folders(volumes),
+            "tmpfs": _memory_folders(image.volumes),
             "shm_size": SHM_BYTES,  # data loaders of PyTorch need more than the 64 MiB of default
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],  # setuid programs of the image are no use

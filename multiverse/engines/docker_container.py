@@ -14,6 +14,7 @@ from multiverse.engines.cgroup import ControlGroup, Reading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.protocol import Echo, Ending, Execution
+from multiverse.errors import DiskFull
 from multiverse.runs.record import Cause
 
 SAMPLE_SECONDS = 0.1
@@ -40,6 +41,7 @@ class DockerContainer:
         self._lost: Exception | None = None
         #: For some time nobody watched: the daemon was away, or another runner had it.
         self._unwatched = False
+        self._adopted = False
         self._threads: list[threading.Thread] = []
 
     @classmethod
@@ -59,7 +61,7 @@ class DockerContainer:
     def adopt(cls, client: Any, container_id: str, log: Path, echo: Echo | None) -> DockerContainer:
         """Follow a container that another process started; it may have ended since."""
         container = cls(client, container_id, log, echo)
-        container._unwatched = True
+        container._unwatched = container._adopted = True
         container._follow()
         container._spawn(container._await_end)
         return container
@@ -180,10 +182,13 @@ class DockerContainer:
             detail = str(self._lost or error)
             return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), detail)
         self._meter.end(_wall_seconds(state))
+        usage = self._meter.usage()
+        if self._adopted:  # its highest memory may have been before anybody here looked
+            usage = usage.model_copy(update={"peak_memory_bytes": None})
         return Ending(
             exit_code=state["ExitCode"],
             cause=self._cause(state),
-            usage=self._meter.usage(),
+            usage=usage,
             detail=state.get("Error", ""),
         )
 
@@ -209,7 +214,8 @@ class DockerContainer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._remove()
+        if not (kind is not None and issubclass(kind, DiskFull) and self._ended.is_set()):
+            self._remove()  # otherwise the next command publishes it, when there is room
         self._ended.set()
         for thread in self._threads:
             thread.join(10)

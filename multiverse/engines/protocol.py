@@ -28,6 +28,8 @@ class Runtime:
     environment_lock: str | None = None
     #: What the engine itself needs to start it; nobody else looks inside.
     handle: Any = None
+    #: Made from sources that have changed since, and to be made anew unless that is forbidden.
+    outdated: bool = False
 
     @property
     def digest(self) -> str:

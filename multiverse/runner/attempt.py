@@ -94,7 +94,8 @@ class Attempts:
             start = Start(attempt.number, limits.cpus, limits.memory, started.gpu, adopted=True)
             self._listener.started(task, start)
         elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
-        seconds = elapsed.total_seconds()
+        # One that has ended is not over its time, however late that is seen.
+        seconds = elapsed.total_seconds() if orphan.running else float("-inf")
         try:
             with self._engine.adopt(orphan, attempt.container_log, self._echo(task)) as running:
                 return self._end(running, task, attempt, started, limits, seconds)
@@ -126,7 +127,7 @@ class Attempts:
         ending = running.ending()
         if stopped is not None:
             return self._keep(attempt, started, stopped(), ending)
-        verdict = judge(ending, attempt, self._cell_names(started.data).result(), limits)
+        verdict = judge(ending, attempt, partial(self._read_cells, started.data), limits)
         if verdict.state is RunState.COMPLETE:
             gpu = gpu_usage(attempt.output.folder)
             verdict = device_verdict(started.record.device, gpu) or verdict
@@ -184,6 +185,14 @@ class Attempts:
             if data not in self._cells:
                 self._cells[data] = self._reader.submit(CellNames.read, data)
             return self._cells[data]
+
+    def _read_cells(self, data: Path) -> CellNames:
+        try:
+            return self._cell_names(data).result()
+        except Exception:
+            with self._cells_lock:
+                self._cells.pop(data, None)  # another job may find it there again
+            raise
 
     def _started(
         self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits, gpu: str | None

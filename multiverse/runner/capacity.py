@@ -13,6 +13,8 @@ from multiverse.specs.quantity import format_bytes
 GIB = 1024**3
 #: What is left to the system and to the runner itself: a tenth of the memory, within bounds.
 LEAST_RESERVE, MOST_RESERVE = GIB // 2, 2 * GIB
+#: The GPU of an engine that offers one and names none (a daemon on another machine).
+UNKNOWN = ""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,13 @@ def usable(there: Capacity, machine: Machine) -> Capacity:
     )
 
 
-def fit(jobs: Sequence[Job], capacity: Capacity, say: Say) -> list[Job]:
-    """The jobs, each within the capacity.
+def fit(jobs: Sequence[Job], capacity: Capacity, say: Say, *, no_gpu: bool = False) -> list[Job]:
+    """The jobs, each within the capacity. ``no_gpu``: the user keeps jobs from GPUs.
 
     What a model's own defaults ask for beyond it is cut, and that is said; what the user asked
     for is not: :class:`UsageError` names each job that can never run, with the numbers.
     """
-    refused = dict.fromkeys(line for job in jobs for line in _too_much(job, capacity))
+    refused = dict.fromkeys(line for job in jobs for line in _too_much(job, capacity, no_gpu))
     if refused:
         raise UsageError(
             "\n".join(refused),
@@ -79,10 +81,11 @@ def fit(jobs: Sequence[Job], capacity: Capacity, say: Say) -> list[Job]:
             cut[job.model.name, "of memory"] = wanted, most
     for (model, what), (wanted, most) in cut.items():
         say(f"{model} would like {wanted} {what} and gets {most}: there is no more for jobs")
-    return [replace(job, limits=_cut(job.limits, capacity)) for job in jobs]
+    return [replace(job, limits=within(job.limits, capacity)) for job in jobs]
 
 
-def _cut(limits: Limits, capacity: Capacity) -> Limits:
+def within(limits: Limits, capacity: Capacity) -> Limits:
+    """The limits, or what there is where that is less."""
     return replace(
         limits,
         cpus=min(limits.cpus, capacity.cpus),
@@ -90,7 +93,7 @@ def _cut(limits: Limits, capacity: Capacity) -> Limits:
     )
 
 
-def _too_much(job: Job, capacity: Capacity) -> list[str]:
+def _too_much(job: Job, capacity: Capacity, no_gpu: bool) -> list[str]:
     """What keeps a job from ever running, with the numbers."""
     limits, found = job.limits, []
     name = f"{job.dataset.slug}/{job.model.name}"
@@ -107,7 +110,10 @@ def _too_much(job: Job, capacity: Capacity) -> list[str]:
     _, _, gpu = job.device.partition(":")
     ids = [item.id for item in capacity.gpus]
     if gpu and ids and gpu not in ids:
-        found.append(f"{name} can never run: it is to have GPU {gpu}, and jobs may use {ids}")
+        few = ", ".join(ids)
+        found.append(f"{name} can never run: it is to have GPU {gpu}, and jobs may use {few}")
+    if job.device != "cpu" and no_gpu:
+        found.append(f"{name} can never run: it is to have a GPU, and jobs may use none")
     return found
 
 
@@ -117,27 +123,29 @@ class Room:
     def __init__(self, capacity: Capacity, jobs_per_gpu: int = 1) -> None:
         self._cpus = capacity.cpus
         self._memory = capacity.memory
-        self._slots = {gpu.id: jobs_per_gpu for gpu in capacity.gpus}
+        self._slots = {gpu.id: jobs_per_gpu for gpu in capacity.gpus} or {UNKNOWN: jobs_per_gpu}
 
     def take(self, limits: Limits, device: str) -> Share | None:
         """What a job needs, or None if that is not free now."""
         if limits.cpus > self._cpus + 1e-9 or limits.memory > self._memory:
             return None
-        gpu = None
-        if device != "cpu" and self._slots:
-            gpu = self._free_gpu(device)
-            if gpu is None:
+        slot = None
+        if device != "cpu":
+            slot = self._free_gpu(device)
+            if slot is None:
                 return None
-            self._slots[gpu] -= 1
+            self._slots[slot] -= 1
         self._cpus -= limits.cpus
         self._memory -= limits.memory
-        return Share(limits.cpus, limits.memory, gpu)
+        return Share(limits.cpus, limits.memory, slot)
 
     def _free_gpu(self, device: str) -> str | None:
         """The GPU that is asked for, or the one with the fewest jobs."""
         _, _, wanted = device.partition(":")
+        if UNKNOWN in self._slots:
+            wanted = UNKNOWN
         free = {name: slots for name, slots in self._slots.items() if slots > 0}
-        if wanted:
+        if wanted or UNKNOWN in self._slots:
             return wanted if wanted in free else None
         return max(free, key=lambda name: free[name], default=None)
 
@@ -153,14 +161,19 @@ class Room:
     def give_back(self, share: Share) -> None:
         self._cpus += share.cpus
         self._memory += share.memory
-        if share.gpu is not None:
-            self._slots[share.gpu] += 1
+        if share.slot is not None:
+            self._slots[share.slot] += 1
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one running job holds of the machine."""
+    """What one running job holds of the machine. ``slot``: its place on a GPU."""
 
     cpus: float
     memory: int
-    gpu: str | None
+    slot: str | None
+
+    @property
+    def gpu(self) -> str | None:
+        """The id of its GPU, where ids are known."""
+        return self.slot or None

@@ -94,7 +94,7 @@ def execute(
     for device in {job.device for job in plan.jobs}:
         engine.check_device(device)
     capacity = usable(engine.capacity(), options.machine)
-    jobs = fit(plan.jobs, capacity, say)
+    jobs = fit(plan.jobs, capacity, say, no_gpu=options.machine.gpus == ())
     prepare_folder(results)
     expectations = Expectations(History(options.history).read() if options.history else ())
     prepared = prepare(plan.name, jobs, data, engine, options, expectations, say)

@@ -49,9 +49,14 @@ def preview(
 ) -> list[Preview]:
     """Every job of a plan, in the order of starting. Builds, writes and starts nothing.
 
-    Raises :class:`UsageError` for jobs that can never run, as the run itself would.
+    Raises :class:`UsageError` for jobs that can never run, and :class:`EngineError` for a device
+    that is not there, as the run itself would.
     """
-    jobs = fit(plan.jobs, usable(engine.capacity(), options.machine), say)
+    for device in {job.device for job in plan.jobs}:
+        engine.check_device(device)
+    machine = options.machine
+    capacity = usable(engine.capacity(), machine)
+    jobs = fit(plan.jobs, capacity, say, no_gpu=machine.gpus == ())
     expectations = Expectations(History(options.history).read() if options.history else ())
     runtimes = _runtimes(jobs, engine, say)
     resume = Resume(results)
@@ -108,6 +113,8 @@ def _prospect(
 ) -> tuple[Prospect, str]:
     if prepared is None:
         return Prospect.TO_RUN, "its image or environment is not made yet"
+    if prepared.runtime.outdated and options.build:
+        return Prospect.TO_RUN, "its image is older than its sources and will be built anew"
     done = resume.done(prepared)
     if done is not None and options.rerun:
         return Prospect.TO_RUN, "it is to be run again"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from multiverse.engines.protocol import Engine, Orphan, Say
-from multiverse.errors import DiskFull, MultiverseError
+from multiverse.errors import DiskFull, MultiverseError, ResultsError
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.events import Task
 from multiverse.runner.prepared import owner_labels
@@ -17,6 +18,7 @@ from multiverse.runs.lock import RunLocks, folder_lock
 from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord, RunState
 from multiverse.runs.started import Started
+from multiverse.specs.names import check_slug
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Recovery:
                 break
             if not self._locks.acquire(run_id):
                 continue
-            survivor = self._settle(run_id, orphans.get(run_id, {}), run_id in wanted)
+            # Again, now that nobody else works on it: it may have been started since.
+            found = self._orphans(owner_labels(self._results, run_id))
+            survivor = self._settle(run_id, found.get(run_id, {}), run_id in wanted)
             if survivor is not None:
                 survivors[run_id] = survivor
             else:
@@ -129,6 +133,7 @@ class Recovery:
         try:
             started = Started.read(attempt.started)
             record = started.record
+            _check_belongs(attempt, record)
             target = self._results.run(record.dataset, record.model, record.run_id)
             if target.record.is_file() and _is_same(RunRecord.read(target.record), record):
                 discard(attempt)  # killed between publication and tidying up
@@ -175,6 +180,20 @@ def task_of(started: Started) -> Task:
     return Task(record.run_id, name, record.dataset, record.model, record.seed)
 
 
+def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
+    """A results folder may come from a stranger: names in it must not lead out of it.
+
+    Raises :class:`ResultsError`.
+    """
+    try:
+        check_slug(record.dataset)
+        check_slug(record.model)
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    if (record.run_id, record.attempt) != (attempt.folder.parent.name, attempt.number):
+        raise ResultsError("what it says of itself is of another attempt")
+
+
 def _remove_temporary(results: ResultsFolder) -> None:
     """Files that a killed process was writing aside; a living one holds the folder's lock."""
     for name in (results.benchmark.name, results.runs_table.name, results.plan.name):
@@ -187,8 +206,8 @@ def _remove_aside(attempt: AttemptFolder) -> None:
     spec = attempt.output.job_spec
     found = [*attempt.folder.glob(".*.json*"), *spec.parent.glob(f".{spec.name}.*")]
     for path in found:
-        if path.is_symlink() or path.is_file():  # a model may name a folder like that
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # a model may name a folder like that, or lock its own away
+            path.unlink()
 
 
 def _is_same(published: RunRecord, begun: RunRecord) -> bool:

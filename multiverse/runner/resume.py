@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from multiverse.runs.listing import FoundRun, earlier_runs, last_attempt
 from multiverse.runs.publish import is_intact
 from multiverse.runs.record import RunRecord, RunState
 
+#: A job is compared with at most so many earlier runs to say what changed.
+MOST_COMPARED = 50
 #: The reason of a job that nothing is known of.
 NEW = "new"
 
@@ -33,12 +36,20 @@ class Resume:
             return found
         return None
 
-    def settled(self, prepared: PreparedJob) -> FoundRun | None:
-        """The run, if another runner has just brought it to an end: done, or failed for good."""
+    def newest(self, prepared: PreparedJob) -> str | None:
+        """What tells the newest record of a run from one that comes later."""
+        found = self.done(prepared) or self._last(prepared)
+        return None if found is None else f"{found.record.started_at} {found.record.attempt}"
+
+    def settled(self, prepared: PreparedJob, seen: str | None) -> FoundRun | None:
+        """The run, if another runner has brought it to an end since :meth:`newest` was ``seen``.
+
+        That is: done, or failed for good.
+        """
         found = self.done(prepared) or self._last(prepared)
         if found is None or found.record.state is RunState.CANCELLED:
             return None
-        return found
+        return None if self.newest(prepared) == seen else found
 
     def failed(self, prepared: PreparedJob) -> bool:
         """Whether its last attempt failed."""
@@ -52,12 +63,21 @@ class Resume:
             record = found.record
             cause = (record.cause or "unknown cause").replace("_", " ")
             return f"attempt {record.attempt} {record.state.replace('_', ' ')}: {cause}"
-        earlier = self._earlier(prepared.job.dataset.slug, prepared.job.model.name)
-        changes = [prepared.identity.differences(identity) for identity in earlier]
-        nearest = min(changes, key=lambda found: len(found), default=[])
+        nearest = self._nearest(prepared)
         if not nearest and prepared.run_id in {run.run_id for run in self._runs(prepared)}:
             return "its files are not all there"
         return "; ".join(nearest) or NEW
+
+    def _nearest(self, prepared: PreparedJob) -> list[str]:
+        """What changed since the published run that is most like this job."""
+        nearest: list[str] | None = None
+        for identity in self._earlier(prepared.job.dataset.slug, prepared.job.model.name):
+            changes = prepared.identity.differences(identity)
+            if nearest is None or len(changes) < len(nearest):
+                nearest = changes
+            if len(nearest) <= 1:
+                break
+        return nearest or []
 
     def _last(self, prepared: PreparedJob) -> FoundRun | None:
         attempt = last_attempt(self._results, prepared.run_id)
@@ -69,9 +89,18 @@ class Resume:
         return earlier_runs(self._results, prepared.job.dataset.slug, prepared.job.model.name)
 
     def _earlier(self, dataset: str, model: str) -> list[Mapping[str, Any]]:
-        """Identities of the model's published runs; read once, there may be thousands."""
+        """Identities of the model's published runs, one of those that differ in the seed only.
+
+        Read once: there may be thousands, and thousands of jobs to compare with them. A few are
+        enough to say what changed.
+        """
         key = (dataset, model)
         if key not in self._identities:
-            runs = earlier_runs(self._results, dataset, model)
-            self._identities[key] = [RunRecord.read_identity(run.record) for run in runs]
+            found: dict[str, Mapping[str, Any]] = {}
+            for run in earlier_runs(self._results, dataset, model):
+                identity = RunRecord.read_identity(run.record)
+                found.setdefault(json.dumps({**identity, "seed": None}, sort_keys=True), identity)
+                if len(found) == MOST_COMPARED:
+                    break
+            self._identities[key] = list(found.values())
         return self._identities[key]

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from multiverse.engines.protocol import Capacity, Engine
-from multiverse.errors import DiskFull, EngineError, EngineUnavailable
+from multiverse.errors import DiskFull, EngineError, EngineUnavailable, MultiverseError
 from multiverse.runner.attempt import Attempts, limits_of
-from multiverse.runner.capacity import Room, Share
+from multiverse.runner.capacity import Room, Share, within
 from multiverse.runner.engine_doubt import EngineDoubt
 from multiverse.runner.events import Listener
 from multiverse.runner.guard import FreeSpace
@@ -127,8 +127,11 @@ class Schedule:
                 warned.add(job.warning)
                 self._listener.noted(f"{job.warning}")
             self._listener.queued(job.task, self._resume.reason(job))
-            self._line.add(Waiting(job, job.job.limits, survivor=survivor))
-        while self._tick():
+            if survivor is not None:
+                self._take_over(Waiting(job, job.job.limits, survivor=survivor), survivor)
+            else:
+                self._line.add(Waiting(job, job.job.limits))
+        while self._look_after():
             with suppress(queue.Empty):
                 self._end(self._ended.get(timeout=TICK_SECONDS))
         self._outcome.not_started = self._left()
@@ -140,6 +143,14 @@ class Schedule:
         deadline = time.monotonic() + seconds
         for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _look_after(self) -> bool:
+        """One tick. What goes wrong in it stops the queue, and leaves alone what runs."""
+        try:
+            return self._tick()
+        except (MultiverseError, OSError) as error:
+            self._fail(error)
+            return True
 
     def _tick(self) -> bool:
         """One look at everything; False when nothing is left to wait for."""
@@ -174,6 +185,7 @@ class Schedule:
         run_id = waiting.run_id
         if not self._site.locks.acquire(run_id):
             self._room.give_back(share)
+            waiting.seen = self._resume.newest(waiting.prepared)
             self._elsewhere[run_id] = waiting
             self._listener.held(waiting.prepared.task, self._site.locks.holder(run_id))
             return
@@ -181,11 +193,26 @@ class Schedule:
             self._room.give_back(share)
             self._line.add_first(waiting)
             return
-        first = not (waiting.made or waiting.survivor or self._rerun)
-        if first and self._reuse(waiting.prepared):
+        if waiting.survivor is not None:
+            self._room.give_back(share)
+            self._take_over(waiting, waiting.survivor)
+            return
+        if not (waiting.made or self._rerun) and self._reuse(waiting.prepared):
             self._room.give_back(share)
             self._site.locks.release(run_id)
             return
+        self._start(waiting, share)
+
+    def _take_over(self, waiting: Waiting, survivor: Survivor) -> None:
+        """Watch what runs already: at once, whether there is room for it or not.
+
+        After a signal too, so that it is stopped as the others are.
+        """
+        started = survivor.started
+        self._start(waiting, self._room.force(limits_of(started.record), started.gpu))
+
+    def _start(self, waiting: Waiting, share: Share) -> None:
+        run_id = waiting.run_id
         thread = threading.Thread(
             target=self._work, args=(waiting, share), name=f"run-{run_id}", daemon=True
         )
@@ -218,7 +245,10 @@ class Schedule:
             self._remember(prepared, ended.run)
             if self._repeat(waiting, ended.run):
                 return
-        self._site.locks.release(prepared.run_id)
+        try:
+            self._site.locks.release(prepared.run_id)
+        except (MultiverseError, OSError) as error:
+            self._fail(error)
         if ended.run is not None:
             self._outcome.runs.append(ended.run)
             self._listener.finished(prepared.task, ended.run)
@@ -235,11 +265,17 @@ class Schedule:
         """Queue another attempt after a failure that allows it."""
         if run.record.cause in (Cause.ENGINE_LOST, Cause.ENGINE_ERROR):
             self._doubt.raise_()
+        return self._queue_again(waiting, run)
+
+    def _queue_again(self, waiting: Waiting, run: FoundRun) -> bool:
+        """Put a job back in the line if ``run``, its last attempt, is one to be repeated."""
         waiting.made += 1
         waiting.survivor = None
-        limits = limits_of(run.record)
-        most = max(self._bounds.capacity.memory, limits.memory)
-        following = again(run.record, limits, waiting.prepared.job.retry, waiting.made, most)
+        # An earlier command may have allowed more of the machine than this one has.
+        capacity = self._bounds.capacity
+        limits = within(limits_of(run.record), capacity)
+        policy = waiting.prepared.job.retry
+        following = again(run.record, limits, policy, waiting.made, capacity.memory)
         if following is None or self._site.cancelled.is_set() or self._outcome.error is not None:
             return False
         waiting.limits = following.limits
@@ -268,9 +304,14 @@ class Schedule:
         if not self._find_survivor(waiting):
             self._elsewhere[prepared.run_id] = waiting
             return
-        found = None if waiting.survivor else self._resume.settled(prepared)
+        if waiting.survivor is not None:
+            self._take_over(waiting, waiting.survivor)
+            return
+        found = self._resume.settled(prepared, waiting.seen)
         if found is None:
             self._line.add_first(waiting)
+            return
+        if self._queue_again(waiting, found):  # it was stopped before it could repeat it
             return
         self._site.locks.release(prepared.run_id)
         self._outcome.runs.append(found)

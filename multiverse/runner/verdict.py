@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from multiverse.contract.cells import CellNames
 from multiverse.contract.files import make_accessible, read_regular
-from multiverse.contract.output import MAX_BYTES, check_output, is_finite
+from multiverse.contract.output import check_output, is_finite, read_metrics
 from multiverse.contract.paths import EXIT_NOT_APPLICABLE, OutputFiles
 from multiverse.engines.log_sink import last_lines, printable
 from multiverse.engines.protocol import Ending
+from multiverse.errors import MultiverseError
 from multiverse.plan.job import Limits
 from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import Cause, GpuUsage, RunState
@@ -35,8 +36,14 @@ class Verdict:
     findings: tuple[str, ...] = ()
 
 
-def judge(ending: Ending, attempt: AttemptFolder, cells: CellNames, limits: Limits) -> Verdict:
-    """The verdict on a process that ended by itself or was ended by its engine."""
+def judge(
+    ending: Ending, attempt: AttemptFolder, read_cells: Callable[[], CellNames], limits: Limits
+) -> Verdict:
+    """The verdict on a process that ended by itself or was ended by its engine.
+
+    ``read_cells`` gives the names of the input's cells; it is asked only if there is an output to
+    compare with them.
+    """
     make_accessible(attempt.output.folder)
     if ending.cause is not None:
         message = _engine_message(ending, limits)
@@ -47,6 +54,11 @@ def judge(ending: Ending, attempt: AttemptFolder, cells: CellNames, limits: Limi
     if ending.exit_code != 0:
         message = f"the model ended with exit code {ending.exit_code}"
         return Verdict(RunState.FAILED, Cause.MODEL_ERROR, _with_log(message, attempt))
+    try:
+        cells = read_cells()
+    except (OSError, KeyError, ValueError, MultiverseError) as error:
+        message = f"its dataset can't be read any more: {printable(str(error))[:300]}"
+        return Verdict(RunState.FAILED, Cause.DATASET_LOST, message)
     findings = tuple(
         printable(str(finding)) for finding in check_output(attempt.output.folder, cells)
     )
@@ -102,7 +114,7 @@ def gpu_usage(output_folder: Path) -> GpuUsage | None:
     """
     path = OutputFiles(output_folder).metrics
     try:
-        content = json.loads(read_regular(path, max_bytes=MAX_BYTES[path.name]))
+        content = read_metrics(path)
     except (OSError, ValueError, RecursionError):
         return None
     gpu = content.get("gpu") if isinstance(content, dict) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multiverse.plan.job import Limits
-from multiverse.runner.attempt import limits_of
 from multiverse.runner.capacity import Room, Share
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.recovery import Survivor
@@ -23,6 +22,8 @@ class Waiting:
     made: int = 0
     overtaken: int = 0
     survivor: Survivor | None = None
+    #: The newest record there was when another runner was found at work on it.
+    seen: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -44,8 +45,8 @@ class WaitingLine:
         return len(self._jobs)
 
     def add(self, waiting: Waiting) -> None:
-        """At the end; what runs already, at the front."""
-        self._jobs.insert(0 if waiting.survivor else len(self._jobs), waiting)
+        """At the end."""
+        self._jobs.append(waiting)
 
     def add_first(self, waiting: Waiting) -> None:
         """At the front: a job that has been waited for, or that is repeated."""
@@ -58,7 +59,8 @@ class WaitingLine:
         no_room: set[tuple[float, int, str]] = set()  # thousands of jobs may need the same
         for place, waiting in enumerate(self._jobs):
             need = (waiting.limits.cpus, waiting.limits.memory, waiting.prepared.job.device)
-            share = None if need in no_room else self._share(waiting)
+            device = waiting.prepared.job.device
+            share = None if need in no_room else self._room.take(waiting.limits, device)
             if share is not None:
                 for item in passed:
                     item.overtaken += 1
@@ -69,9 +71,3 @@ class WaitingLine:
             no_room.add(need)
             passed.append(waiting)
         return None
-
-    def _share(self, waiting: Waiting) -> Share | None:
-        if waiting.survivor is not None:
-            started = waiting.survivor.started
-            return self._room.force(limits_of(started.record), started.gpu)
-        return self._room.take(waiting.limits, waiting.prepared.job.device)

@@ -53,7 +53,7 @@ class Watch:
         while not self._running.wait(POLL_SECONDS):
             listener.progress(self._task, self._running.usage(), self._epochs.look())
             stopped = self._must_stop(cancelled)
-            if stopped is not None:
+            if stopped is not None and not self._running.wait(0):
                 self._running.stop(GRACE_SECONDS)
                 return stopped
         listener.progress(self._task, self._running.usage(), self._epochs.look())

@@ -114,5 +114,8 @@ class ResultsFolder:
         earlier = self.attempts_of(run_id)
         number = earlier[-1].number + 1 if earlier else 1
         attempt = AttemptFolder(self.attempts / run_id / str(number))
-        attempt.output.folder.mkdir(parents=True)
+        attempt.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Closed: a model may leave programs that run with its user's rights, for all to start.
+        attempt.folder.mkdir(mode=0o700)
+        attempt.output.folder.mkdir()
         return attempt

@@ -88,12 +88,15 @@ class RunLocks:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            text = f"process {os.getpid()} on {platform.node()}\n".encode()
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text, 0)
         except BlockingIOError:
             os.close(descriptor)
             return None
-        text = f"process {os.getpid()} on {platform.node()}\n".encode()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text, 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
     def holder(self, run_id: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from multiverse.contract.files import check_regular
+from multiverse.contract.files import check_regular, remove_tree
 from multiverse.contract.output import MAX_BYTES
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.record import RunRecord
@@ -68,8 +69,14 @@ def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
             check_regular(path, max_bytes=MAX_BYTES[path.name])
             path.replace(staged.folder / path.name)
         elif path.name != "job_spec.json":
-            ignored.append(path.name.encode(errors="replace").decode()[:200])
+            ignored.append(_shown(path.name))
     return ignored[:100]
+
+
+def _shown(name: str) -> str:
+    """A name that a model has chosen, without what a terminal or a reader would obey."""
+    text = name.encode(errors="replace").decode()[:200]
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def checksums(folder: Path) -> dict[str, str]:
@@ -78,7 +85,12 @@ def checksums(folder: Path) -> dict[str, str]:
 
 
 def discard(attempt: AttemptFolder) -> None:
-    """Remove an attempt's folder, and the folders above it that it leaves empty."""
+    """Remove an attempt's folder, and the folders above it that it leaves empty.
+
+    What a model has made in it may be of any depth and of any mode.
+    """
+    with suppress(OSError):
+        remove_tree(attempt.output.folder)
     shutil.rmtree(attempt.folder, ignore_errors=True)
     remove_empty([attempt.folder.parent])  # not the one above: other attempts begin there
 

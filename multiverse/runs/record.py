@@ -42,6 +42,7 @@ class Cause(StrEnum):
     DISK_LIMIT = "disk_limit"
     DEVICE_UNUSED = "device_unused"
     INTERRUPTED = "interrupted"
+    DATASET_LOST = "dataset_lost"
     KILLED = "killed"
     CANCELLED = "cancelled"
     NOT_APPLICABLE = "not_applicable"

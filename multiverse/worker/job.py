@@ -102,7 +102,7 @@ class Job:
             raise MemoryTooSmall(
                 f"{what} needs about {n_bytes / GIB:.1f} GiB of memory, and the job was given "
                 f"{self.memory_limit / GIB:.1f} GiB",
-                remedy="Give it more (--job-memory), select fewer features, or take a smaller model.",
+                remedy="Give it more (--job-memory), select fewer features, or a smaller model.",
             )
 
     def seed_everything(self) -> None:

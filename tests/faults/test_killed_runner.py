@@ -42,18 +42,18 @@ def assert_nothing_is_left(bench: Bench, engine: Engine | None = None) -> None:
 
 
 def test_a_job_that_still_runs_is_waited_for(bench: Bench) -> None:
-    command = bench.command("sleep", amount=8)
+    command = bench.command("sleep", amount=15)
     runner = bench.start(command)
     bench.begun(runner)
     (container,) = containers(bench)
     bench.kill(runner)
-    next_runner = bench.start(command)
-    bench.until(lambda: containers(bench) == [], next_runner)
-    printed, _ = next_runner.communicate(timeout=60)
-    assert next_runner.returncode == 0, printed
+    code, printed = bench.run(command)
+    assert code == 0, printed
+    assert "taken over" in printed
     (run,) = published_runs(bench.results)
     assert run.attempt == 1
-    assert run.usage.wall_seconds > 7
+    assert run.usage.wall_seconds > 14
+    assert run.usage.peak_memory_bytes is None, "nobody saw all of it"
     log = bench.results / run.dataset / run.model / run.run_id / "container.log"
     assert log.read_text().startswith("epoch 1\n"), "the whole log"
     assert container not in containers(bench)
@@ -101,10 +101,11 @@ def test_a_model_error_meanwhile_is_a_model_error(bench: Bench) -> None:
     assert_nothing_is_left(bench)
 
 
-@pytest.mark.parametrize("delay", [0.6, 1.0, 1.4, 1.8, 2.2])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 1.2])
 def test_killed_at_any_moment(bench: Bench, delay: float) -> None:
     command = bench.command("good", "extra", "locked_up", "sleep", amount=1, more=("-j", "2"))
     runner = bench.start(command)
+    bench.until(lambda: list(bench.results.glob("attempts/*/*/started.json")) != [], runner)
     time.sleep(delay)
     bench.kill(runner)
     code, printed = bench.run(command)

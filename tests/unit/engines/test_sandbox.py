@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from multiverse.contract import ImageReference
-from multiverse.engines.docker import container_options
+from multiverse.engines.docker import DockerImage, container_options
 from multiverse.engines.protocol import Execution, Runtime
 from multiverse.registry.models import find_models
 
@@ -21,7 +21,7 @@ def options(tmp_path: Path, volumes: Iterable[str] = (), **changes: Any) -> dict
         "runtime": Runtime(
             model=find_models(["pca"])["pca"],
             image=ImageReference(tag="t", digest="d"),
-            handle="sha256:image",
+            handle=DockerImage("sha256:image", tuple(volumes)),
         ),
         "data": tmp_path / "data.h5mu",
         "output": tmp_path,
@@ -31,7 +31,7 @@ def options(tmp_path: Path, volumes: Iterable[str] = (), **changes: Any) -> dict
         "device": "cpu",
         "labels": {"multiverse.run": "x"},
     }
-    return container_options(Execution(**{**content, **changes}), volumes)
+    return container_options(Execution(**{**content, **changes}))
 
 
 def test_everything_is_closed(tmp_path: Path) -> None:

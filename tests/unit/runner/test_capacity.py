@@ -107,3 +107,19 @@ def test_what_runs_already_takes_its_room_and_its_gpu() -> None:
     held = room.force(Limits(cpus=0, memory=0), "0")
     taken = room.take(few, "cuda")
     assert (held.gpu, taken and taken.gpu) == ("0", "1")
+
+
+def test_a_gpu_that_nobody_names_has_one_job_too() -> None:
+    """A daemon elsewhere has one, and its machine can't be asked which."""
+    few = Limits(cpus=0.5, memory=GIB)
+    room = Room(Capacity(8, 8 * GIB))
+    first = room.take(few, "cuda")
+    assert first is not None
+    assert (first.gpu, room.take(few, "cuda:1")) == (None, None)
+    room.give_back(first)
+    assert room.take(few, "cuda:1") is not None
+
+
+def test_without_gpus_a_job_that_wants_one_is_refused() -> None:
+    with pytest.raises(UsageError, match="jobs may use none"):
+        fit([job(Limits(cpus=1, memory=GIB), "cuda")], MACHINE, silent, no_gpu=True)

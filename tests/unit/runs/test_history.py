@@ -114,7 +114,8 @@ def test_no_content_of_the_file_is_an_error(content: bytes) -> None:
         file = History(path)
         assert file.read() == []
         file.append(past())
-        assert file.read() == ([past()] if content.endswith(b"\n") or not content else [])
+        unfinished = content.rpartition(b"\n")[2].strip(b" \t\r")  # what JSON takes for nothing
+        assert file.read() == ([] if unfinished else [past()])
 
 
 def test_unknown_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
