@@ -26,6 +26,9 @@ DAEMON_PAUSE = 0.5
 #: What a container ends with that was ended from outside: by KILL, by TERM, or by a daemon that
 #: found it dead when it was started (after a reboot).
 ENDED_FROM_OUTSIDE = (137, 143, 255)
+#: And what it ends with if TERM comes before the model's process is there: what starts it is a
+#: program in Go, which as process 1 can't end by a signal, and then ends itself with this.
+STARTER_ENDED = 2
 
 
 class DockerContainer:
@@ -199,11 +202,16 @@ class DockerContainer:
             return None
         if state.get("OOMKilled") or self._meter.oom_kills:
             return Cause.OUT_OF_MEMORY
-        if self._unwatched and state["ExitCode"] in ENDED_FROM_OUTSIDE:
+        if self._unwatched and self._ended_from_outside(state["ExitCode"]):
             return Cause.ENGINE_LOST
         if state["ExitCode"] in (137, 143):  # nobody but a person or the daemon sends these
             return Cause.KILLED
         return None
+
+    def _ended_from_outside(self, exit_code: int) -> bool:
+        if exit_code == STARTER_ENDED:  # a model that ends with it says why
+            return not (self._log.is_file() and self._log.stat().st_size)
+        return exit_code in ENDED_FROM_OUTSIDE
 
     def __enter__(self) -> Self:
         return self
