@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from multiverse.care.places import opened_folder
+from multiverse.contract.files import remove_tree
 
 #: Where things are put aside before they are removed. Two folders deep, so that nothing that
 #: looks for attempts or runs comes upon what a model has written.
@@ -134,8 +134,7 @@ def _finish(root: Path, base: Sequence[str], name: str) -> None:
 
 def _delete(parent: int, name: str) -> None:
     """Delete a folder in an opened one, also what its owner may not read or enter any more."""
-    _give_access(parent, name)
-    shutil.rmtree(name, dir_fd=parent)
+    remove_tree(name, dir_fd=parent)
 
 
 def _remove_aside(root: Path, base: Sequence[str]) -> None:
@@ -147,16 +146,4 @@ def _remove_aside(root: Path, base: Sequence[str]) -> None:
         with opened_folder(root, base) as parent:
             os.rmdir(outer, dir_fd=parent)
     except OSError:
-        return
-
-
-def _give_access(parent: int, name: str) -> None:
-    """Folders become their owner's again: what a model made unreadable could not be emptied."""
-    try:
-        os.chmod(name, 0o700, dir_fd=parent)
-        for _, folders, _, inside in os.fwalk(name, dir_fd=parent):
-            for folder in folders:
-                if stat.S_ISDIR(os.stat(folder, dir_fd=inside, follow_symlinks=False).st_mode):
-                    os.chmod(folder, 0o700, dir_fd=inside)
-    except PermissionError:  # somebody else's; deleting says which
         return

@@ -68,18 +68,19 @@ def make_accessible(folder: Path) -> None:
             path.chmod(0o600)
 
 
-def remove_tree(folder: Path) -> None:
+def remove_tree(folder: Path | str, *, dir_fd: int | None = None) -> None:
     """Remove a folder and all that a model has made in it, as far as its owner may.
 
     Nothing is followed. Of any depth: folders within folders are first moved up to the top, so
     that neither the length of a path, nor the stack, nor the open files bound it. Modes that a
     model has taken away are given back. Whoever wrote it must have ended. A folder that is not
-    there is no error; what can't be removed raises OSError.
+    there is no error; what can't be removed raises OSError. With ``dir_fd`` the folder is one in
+    that opened folder.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        folder.chmod(0o700)
-        top = os.open(folder, flags)
+        os.chmod(folder, 0o700, dir_fd=dir_fd)
+        top = os.open(folder, flags, dir_fd=dir_fd)
     except FileNotFoundError:
         return
     try:
@@ -96,7 +97,7 @@ def remove_tree(folder: Path) -> None:
             os.rmdir(name, dir_fd=top)
     finally:
         os.close(top)
-    folder.rmdir()
+    os.rmdir(folder, dir_fd=dir_fd)
 
 
 def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:

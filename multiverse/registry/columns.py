@@ -13,6 +13,9 @@ from multiverse.registry.frames import as_text
 from multiverse.registry.options import RegistrationOptions
 from multiverse.specs.yaml_file import suggestion
 
+#: So many columns are named to whoever asked for one that is not there.
+MOST_COLUMNS = 50
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -99,9 +102,10 @@ def _find(
         return table.rename(columns={key: name}), name
     found = [f"{name}:{key}" for name in modalities if f"{name}:{key}" in table]
     if not found:
+        shown = [f"{column!s:.60}" for column in table.columns[:MOST_COLUMNS]]
         raise DatasetError(
-            f"There is no {what} column {key!r} in obs{suggestion(key, map(str, table.columns))}",
-            remedy=f"The columns are: {', '.join(map(str, table.columns)) or 'none at all'}",
+            f"There is no {what} column {key!r} in obs{suggestion(key, shown)}",
+            remedy=f"The columns are: {', '.join(shown) or 'none at all'}",
         )
     values = as_text(table[found[0]])
     for other in (as_text(table[name]) for name in found[1:]):
