@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import multiverse
 from multiverse.contract.finding import MAX_MESSAGE, Finding, FindingKind
@@ -29,39 +31,89 @@ MAX_SECONDS = 900
 ENVIRONMENT = {"HDF5_PLUGIN_PRELOAD": "::", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
+class Examiner:
+    """A process that looks at one file after the other, each in a child of its own.
+
+    Loading the libraries takes longer than most checks: it is done once. The process ends with
+    its standard input, that is with this one, however this one ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it ahead of the first check; no more than once."""
+        with self._lock:
+            self._running()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a request; asked again once if the process was ended from outside."""
+        line = json.dumps(request).encode() + b"\n"
+        with self._lock:
+            for _ in range(2):
+                answer = self._ask(line)
+                if answer is not None:
+                    return answer
+        return {"code": 1, "answer": "the process that checks outputs does not answer"}
+
+    def _ask(self, line: bytes) -> dict[str, Any] | None:
+        process = self._running()
+        assert process.stdin is not None  # noqa: S101 - opened as pipes below
+        assert process.stdout is not None  # noqa: S101
+        with suppress(OSError, ValueError):
+            process.stdin.write(line)
+            process.stdin.flush()
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
+            return answer
+        process.kill()
+        process.wait()
+        self._process = None
+        return None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            root = str(Path(multiverse.__file__).resolve().parents[1])
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "multiverse.contract.embeddings"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": root},
+                start_new_session=True,  # Ctrl-C is the runner's to handle
+            )
+        return self._process
+
+
+#: One is enough: a check is short beside the job whose output it looks at.
+EXAMINER = Examiner()
+
+
 def check_apart(path: Path, cells: CellNames) -> list[Finding]:
     """What :func:`multiverse.contract.embeddings.check_embeddings` finds; it can't hurt."""
     memory = MEMORY_BYTES + MEMORY_BYTES_PER_CELL * len(cells)
-    root = str(Path(multiverse.__file__).resolve().parents[1])
-    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": root}
-    module = "multiverse.contract.embeddings"
-    command = [sys.executable, "-P", "-m", module, str(path.absolute()), str(memory)]
-    try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(cells.names).encode(),
-            capture_output=True,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is the runner's to handle
-            timeout=MAX_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        message = f"could not be read within {MAX_SECONDS // 60} minutes"
-        return [Finding(FindingKind.UNREADABLE, path.name, message)]
-    if done.returncode:
-        message = _why(done.returncode, done.stderr.decode(errors="replace"), memory)
+    answer = EXAMINER.ask(
+        {
+            "path": str(path.absolute()),
+            "names": list(cells.names),
+            "memory": memory,
+            "seconds": MAX_SECONDS,
+        }
+    )
+    if answer["code"]:
+        message = _why(answer["code"], answer["answer"], memory)
         return [Finding(FindingKind.UNREADABLE, path.name, message[:MAX_MESSAGE])]
     return [
         Finding(FindingKind(kind), path.name, message[:MAX_MESSAGE])
-        for kind, message in json.loads(done.stdout)
+        for kind, message in json.loads(answer["answer"])
     ]
 
 
 def _why(code: int, said: str, memory: int) -> str:
+    if code == -signal.SIGALRM:
+        return f"could not be read within {MAX_SECONDS // 60} minutes"
     if code < 0:
         return f"can't be read: it crashes the HDF5 library ({signal.Signals(-code).name})"
-    last = said.strip().rpartition("\n")[2] or f"exit code {code}"
-    if last.startswith(("MemoryError", "numpy._core._exceptions._ArrayMemoryError")):
+    if said.startswith(("MemoryError", "_ArrayMemoryError")):
         return f"can't be read with {memory:,} bytes of memory"
-    return f"can't be read: {last}"
+    return f"can't be read: {said.strip() or f'exit code {code}'}"

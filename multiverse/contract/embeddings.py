@@ -1,18 +1,21 @@
 """``embeddings.h5``: the latent space and the names of its cells, read without trust.
 
-Run as a module it is the process that looks at one file, see :mod:`multiverse.contract.apart`: a
-broken file can crash the HDF5 library, or make it ask for more memory than there is.
+Run as a module it is the process that looks at files, each in a child of its own, see
+:mod:`multiverse.contract.apart`: a broken file can crash the HDF5 library, or make it ask for more
+memory than there is.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from multiverse.contract.finding import FindingKind
 
@@ -166,15 +169,47 @@ def _compare_names(written: Sequence[str], expected: Sequence[str]) -> Found:
 
 
 def main() -> None:
-    """Check the file that the first argument names within the bytes of memory of the second.
+    """Answer one request a line on standard input, until there are no more.
 
-    The names come as JSON on standard input, what was found goes to standard output.
+    A request is ``{"path", "names", "memory", "seconds"}``; its answer ``{"code", "answer"}`` is
+    the exit status of the child that looked at the file (negative: the signal that ended it) and
+    what it had to say. The libraries are loaded once: a child is a copy of this process.
     """
-    memory = int(sys.argv[2])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    found = check_embeddings(Path(sys.argv[1]), json.load(sys.stdin))
-    json.dump(found, sys.stdout)
+    import h5py  # noqa: F401 - for the children
+    import numpy  # noqa: F401 - for the children
+
+    for line in sys.stdin.buffer:
+        code, answer = _in_a_child(json.loads(line))
+        print(json.dumps({"code": code, "answer": answer}), flush=True)  # noqa: T201 - the answer
+
+
+def _in_a_child(request: dict[str, Any]) -> tuple[int, str]:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _look(request, writer)
+    os.close(writer)
+    with open(reader, "rb") as stream:  # noqa: PTH123 - a descriptor
+        answer = stream.read().decode(errors="replace")
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), answer
+
+
+def _look(request: dict[str, Any], writer: int) -> NoReturn:
+    """Check one file within bounds of memory and time, say what was found, and end."""
+    code = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
+        found = check_embeddings(Path(request["path"]), request["names"])
+        answer, code = json.dumps(found), 0
+    except BaseException as error:
+        answer = f"{type(error).__name__}: {error}"
+    with open(writer, "wb") as stream:
+        stream.write(answer.encode(errors="replace"))
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -139,18 +139,14 @@ def echo(server: socket.socket) -> None:
 
 
 def host_address() -> str:
-    """An address of the host that containers can have a way to: that of Docker's bridge, if up."""
-    import docker
-
-    networks = docker.from_env().networks.list(names=["bridge"])
-    gateway = str(networks[0].attrs["IPAM"]["Config"][0]["Gateway"])
-    addresses = [
-        address.address
-        for found in psutil.net_if_addrs().values()
+    """An address of the host that stays: Docker's bridges come and go with its containers."""
+    addresses = {
+        address.address: name.startswith(("docker", "br-", "veth"))
+        for name, found in psutil.net_if_addrs().items()
         for address in found
         if address.family is socket.AF_INET and not address.address.startswith("127.")
-    ]
-    return gateway if gateway in addresses else addresses[0]
+    }
+    return min(addresses, key=lambda address: addresses[address])
 
 
 PROBES = ("network", "write_outside", "write_input", "read_host", "gain_privileges")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import floods
-import outputs
-import probes
-from honest import SETTINGS, good
-from outputs import replaced, spoil
+from . import floods, outputs, probes
+from .honest import SETTINGS, good
+from .outputs import replaced, spoil
 
 BEHAVIOURS: dict[str, Callable[[], object]] = {
     "good": good,

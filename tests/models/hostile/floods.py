@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from honest import EMBEDDINGS, OUTPUT, good
+from .honest import EMBEDDINGS, OUTPUT, good
 
 MIB = 1024**2
 GIB = 1024**3

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from honest import EMBEDDINGS, METRICS, OUTPUT, cell_names, good, picture
+
+from .honest import EMBEDDINGS, METRICS, OUTPUT, cell_names, good, picture
 
 FILES = ("embeddings.h5", "metrics.json", "umap.png", "run.log", "metrics.jsonl")
 #: What a terminal obeys: clear, title, link, colour, bell, a line that overwrites, right to left.

@@ -11,8 +11,9 @@ import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from honest import DATA, OUTPUT, SETTINGS, good, report
+from .honest import DATA, OUTPUT, SETTINGS, good, report
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 MS_REMOUNT, MS_BIND = 32, 4096
@@ -37,8 +38,9 @@ def must(result: int) -> None:
         raise OSError(ctypes.get_errno(), "refused")
 
 
-def target() -> dict[str, object]:
-    return json.loads(SETTINGS["target"])
+def target() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(SETTINGS["target"])
+    return found
 
 
 def network() -> None:
@@ -60,7 +62,7 @@ def network() -> None:
     )
 
 
-def connect(family: int, address: object) -> None:
+def connect(family: int, address: str | tuple[str, int]) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as made:
         made.settimeout(3)
         made.connect(address)

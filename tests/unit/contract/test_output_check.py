@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
+import threading
+import time
 from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from multiverse.contract import CellNames, FindingKind, check_output, read_warnings
+from multiverse.contract.apart import EXAMINER, check_apart
 from multiverse.contract.embeddings import check_embeddings
 from multiverse.contract.output import PNG_SIGNATURE
 
@@ -236,22 +241,49 @@ def test_a_file_that_needs_too_much_memory_ends_only_its_own_check(
     assert "memory" in finding.message
 
 
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A file that is never opened to the end: a pipe into which nobody writes."""
+    path = tmp_path / "endless.h5"
+    os.mkfifo(path)
+    return path
+
+
+def end_child(number: signal.Signals) -> None:
+    """End the process that looks at a file as a crash of the HDF5 library would end it."""
+    for _ in range(1000):
+        process = EXAMINER._process
+        children = [] if process is None else psutil.Process(process.pid).children()
+        if children:
+            children[0].send_signal(number)
+            return
+        time.sleep(0.05)
+
+
 def test_a_file_that_crashes_the_library_ends_only_its_own_check(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    endless: Path, folder: Path
 ) -> None:
-    """An interpreter that ends as a crash of the HDF5 library ends it."""
-    crashing = folder.parent / "crashing"
-    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    crashing.chmod(0o700)
-    monkeypatch.setattr("sys.executable", str(crashing))
-    (finding,) = check_output(folder, CELLS)
+    killer = threading.Thread(target=end_child, args=(signal.SIGSEGV,))
+    killer.start()
+    (finding,) = check_apart(endless, CELLS)
+    killer.join()
     assert finding.message == "can't be read: it crashes the HDF5 library (SIGSEGV)"
+    assert check_output(folder, CELLS) == []
 
 
-def test_a_file_that_takes_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiverse.contract.apart.MAX_SECONDS", 0.01)
-    (finding,) = check_output(folder, CELLS)
+def test_a_file_that_takes_for_ever(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multiverse.contract.apart.MAX_SECONDS", 0.2)
+    (finding,) = check_apart(endless, CELLS)
     assert "could not be read within" in finding.message
+
+
+def test_a_process_that_was_killed_is_replaced(folder: Path) -> None:
+    assert check_output(folder, CELLS) == []
+    process = EXAMINER._process
+    assert process is not None
+    process.kill()
+    assert check_output(folder, CELLS) == []
+    assert EXAMINER._process is not process
 
 
 @pytest.mark.parametrize("content", [b"hello", PNG_SIGNATURE + b"cut off in the middle"])

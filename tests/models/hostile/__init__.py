@@ -1,0 +1,1 @@
+"""A model that attacks whoever runs it, for tests. It uses no SDK."""
