@@ -21,6 +21,8 @@ COLUMNS = (
 
 RIGHT = ("seed", "time", "memory")
 FOLDED = ("dataset", "model", "parameters")
+#: Columns of a terminal that has room for everything.
+WIDE = 100
 #: More rows than this are not laid out by rich.
 LONG = 500
 
@@ -28,11 +30,14 @@ LONG = 500
 def print_runs(runs: Sequence[Run | FoundRun]) -> None:
     """Model, status, wall time, peak memory and shape of the embedding of each run.
 
-    Fits a terminal of 80 columns: what is the same for all runs has no column, and the first
-    eight digits of a run's id are enough for ``show``.
+    Fits a terminal of 80 columns: what is the same for all runs has no column, the shape of the
+    embedding gives way to parameters, and the first eight digits of a run's id are enough for
+    ``show``.
     """
+    changed = any(run.record.changed for run in runs)
     shown = {
-        "parameters": any(run.record.changed for run in runs),
+        "parameters": changed,
+        "embedding": not changed or console().width >= WIDE,
         "seed": len({run.record.seed for run in runs}) > 1,
     }
     columns = [name for name in COLUMNS if shown.get(name, True)]
