@@ -20,6 +20,7 @@ import pytest
 
 import multiverse
 from multiverse.api import Request, run_benchmark
+from multiverse.contract.files import remove_tree
 from multiverse.engines.docker import DockerEngine, container_options
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution
@@ -95,6 +96,7 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]
             "hostname": socket.gethostname(),
         }
         yield Laboratory(folder, dataset, target)
+    remove_tree(folder)  # too deep for pytest, which tidies up old folders
 
 
 class listening:  # noqa: N801 - used as a word of the with statement
