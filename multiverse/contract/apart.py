@@ -47,6 +47,13 @@ class Examiner:
         with self._lock:
             self._running()
 
+    def forget(self) -> None:
+        """In a child of this process: the one that looks at files is its parent's, and so is the
+        lock, which a thread of the parent may have held.
+        """
+        self._lock = threading.Lock()
+        self._process = None
+
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request; asked again once if the process was ended from outside."""
         line = json.dumps(request).encode() + b"\n"
@@ -87,6 +94,7 @@ class Examiner:
 
 #: One is enough: a check is short beside the job whose output it looks at.
 EXAMINER = Examiner()
+os.register_at_fork(after_in_child=EXAMINER.forget)
 
 
 def check_apart(path: Path, cells: CellNames) -> list[Finding]:

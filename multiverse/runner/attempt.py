@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from multiverse.contract.apart import EXAMINER
 from multiverse.contract.cells import CellNames
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
@@ -183,6 +184,7 @@ class Attempts:
         """Read once a dataset, while the container is being started."""
         with self._cells_lock:
             if data not in self._cells:
+                self._reader.submit(EXAMINER.start)
                 self._cells[data] = self._reader.submit(CellNames.read, data)
             return self._cells[data]
 

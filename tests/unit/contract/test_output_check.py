@@ -286,6 +286,24 @@ def test_a_process_that_was_killed_is_replaced(folder: Path) -> None:
     assert EXAMINER._process is not process
 
 
+def test_a_child_of_this_process_has_its_own(folder: Path) -> None:
+    """Two processes on the same pipes would take each other's answers."""
+    assert check_output(folder, CELLS) == []
+    mine = EXAMINER._process
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        found = check_output(folder, CELLS)
+        other = EXAMINER._process
+        os.write(writer, b"1" if found == [] and other is not None and other is not mine else b"0")
+        os._exit(0)
+    answer = os.read(reader, 1)
+    os.waitpid(child, 0)
+    assert answer == b"1"
+    assert check_output(folder, CELLS) == []
+    assert EXAMINER._process is mine
+
+
 @pytest.mark.parametrize("content", [b"hello", PNG_SIGNATURE + b"cut off in the middle"])
 def test_bad_picture(folder: Path, content: bytes) -> None:
     (folder / "umap.png").write_bytes(content)
