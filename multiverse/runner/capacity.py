@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,8 +32,8 @@ class Machine:
 
     def check(self) -> None:
         """Raise :class:`UsageError` for what makes no sense."""
-        if self.cpus is not None and not self.cpus > 0:
-            raise UsageError(f"--cpus must be more than 0, not {self.cpus:g}")
+        if self.cpus is not None and not 0 < self.cpus < math.inf:
+            raise UsageError(f"--cpus must be a number above 0, not {self.cpus:g}")
         if self.jobs_per_gpu < 1:
             raise UsageError(f"--jobs-per-gpu must be at least 1, not {self.jobs_per_gpu}")
 

@@ -339,8 +339,9 @@ class Schedule:
         return True
 
     def _disk_error(self) -> DiskFull:
+        left = self._left()
         return DiskFull(
-            f"{self._short}, and {self._left()} jobs wait",
+            f"{self._short}, and {'1 job waits' if left == 1 else f'{left} jobs wait'}",
             remedy="Free some room (`multiverse clean` lists what can go), then run the same "
             "command again: it goes on from here.",
         )

@@ -160,11 +160,14 @@ def test_a_full_disk(multiverse_command: Command, tmp_path: Path) -> None:
         ballast.write_bytes(b"x" * 1_800_000)
         source = write_small(tmp_path / "cells.h5ad", n_cells=2000, n_genes=30)
         done = multiverse_command(*short_form(source, disk / "out"))
+        assert done.code == 5, done.said
+        assert "1 job waits" in done.said, "with less than the reserve nothing is started"
+        done = multiverse_command(*short_form(source, disk / "out"), "--min-free", "0")
         assert done.code in (1, 5), done.said
         assert "No space left" in done.said or "is full" in done.said
         assert not list((disk / "out").glob("cells/*/*"))
         ballast.unlink()
-        done = multiverse_command(*short_form(source, disk / "out"))
+        done = multiverse_command(*short_form(source, disk / "out"), "--min-free", "0")
         assert done.code == 0, done.said
 
 
@@ -223,6 +226,9 @@ def test_arguments_that_make_no_sense(multiverse_command: Command, small_h5ad: P
         ["run", "--models", "pca", "--dataset", "nobody"],
         ["run", "--models", "pca", "--dataset", "nobody", "--batch-key", "donor"],
         ["run", "--models", "pca", "--input", small_h5ad, "--cpus", "inf"],
+        ["run", "--models", "pca", "--input", small_h5ad, "--job-cpus", "inf"],
+        ["run", "--models", "pca", "--input", small_h5ad, "--job-memory", "lots"],
+        ["run", "--models", "pca", "--input", small_h5ad, "--gpus", "7"],
         ["build"],
         ["build", "nobody"],
         ["show", "0123", "--results", small_h5ad.parent],

@@ -93,7 +93,13 @@ def test_a_gpu_has_one_job_unless_told_otherwise() -> None:
 
 
 def test_options_that_make_no_sense(tmp_path: Path) -> None:
-    for machine in (Machine(cpus=0), Machine(cpus=-1), Machine(jobs_per_gpu=0)):
+    for machine in (
+        Machine(cpus=0),
+        Machine(cpus=-1),
+        Machine(cpus=float("inf")),
+        Machine(cpus=float("nan")),
+        Machine(jobs_per_gpu=0),
+    ):
         with pytest.raises(UsageError):
             machine.check()
 
