@@ -9,7 +9,6 @@ from pathlib import Path
 
 from multiverse.care.attempts import Attempts
 from multiverse.care.leftovers import leftovers
-from multiverse.care.places import check_results
 from multiverse.care.published import full_run_ids, published
 from multiverse.care.references import References, references
 from multiverse.care.removable import Entry, Group, Item, Kept, NotRemoved
@@ -89,7 +88,7 @@ def find(folder: Path, wanted: Wanted, models: Sequence[ModelSpec]) -> Found:
     wanted.check()
     results = ResultsFolder(folder)
     if wanted.sought & _OF_RESULTS:
-        check_results(results)
+        results.check()
     entries = list(_entries(results, wanted, models))
     return Found(
         tuple(entry for entry in entries if isinstance(entry, Item)),

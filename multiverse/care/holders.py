@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from multiverse.engines.local import LocalEngine
 from multiverse.errors import EngineError, ResultsError
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.lock import RunLocks, folder_lock
+from multiverse.runs.lock import RunLocks, folder_lock, is_locked
 
 _SUFFIX = ".lock"
 
@@ -50,12 +49,11 @@ def _holder(results: ResultsFolder, run_id: str) -> str | None:
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if not is_locked(descriptor):
+            return None
         return os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
     finally:
         os.close(descriptor)
-    return None
 
 
 @contextmanager
@@ -110,10 +108,4 @@ class LeftJobs:
 
 def _jobs(engine: DockerEngine | LocalEngine, results: ResultsFolder) -> frozenset[tuple[str, str]]:
     orphans = engine.orphans(owner_labels(results))
-    return frozenset(
-        (
-            orphan.labels.get("multiverse.run", ""),
-            orphan.labels.get("multiverse.attempt", ""),
-        )
-        for orphan in orphans
-    )
+    return frozenset((orphan.run_id, orphan.attempt) for orphan in orphans)

@@ -42,10 +42,12 @@ def leftovers(results: ResultsFolder) -> Iterator[Entry]:
 
 def _half_written(results: ResultsFolder) -> Iterator[Entry]:
     """Files written aside and not renamed; a living process holds the folder's lock."""
-    written = (results.benchmark.name, results.runs_table.name, results.plan.name)
     for name in names_in(results.folder):
         path = results.folder / name
-        known = any(re.fullmatch(rf"\.{re.escape(own)}\.[a-z0-9_]{{8}}", name) for own in written)
+        known = any(
+            re.fullmatch(rf"\.{re.escape(own.name)}\.[a-z0-9_]{{8}}", name)
+            for own in results.rewritten
+        )
         if known and stat.S_ISREG(path.lstat().st_mode):
             remove = partial(_unlink, results, name)
             why = "half-written by a process that was killed"

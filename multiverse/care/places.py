@@ -43,15 +43,6 @@ def is_run_id(name: str) -> bool:
     return _RUN_ID.fullmatch(name) is not None
 
 
-def check_results(results: ResultsFolder) -> None:
-    """:class:`ResultsError` where there is no folder."""
-    if not results.folder.is_dir():
-        raise ResultsError(
-            f"{results.folder} is not a results folder",
-            remedy="Name the folder given to `multiverse run --output`.",
-        )
-
-
 def find_runs(results: ResultsFolder) -> tuple[list[Place], list[Place]]:
     """Folders that are, or were, published runs; and links to folders, which are not followed.
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from multiverse.care.comparison import Difference, Kind, compare
-from multiverse.care.places import Place, check_results, find_runs, opened_folder
+from multiverse.care.places import Place, find_runs, opened_folder
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
 
@@ -49,7 +49,7 @@ def verify_results(results: ResultsFolder, progress: Progress = _unwatched) -> V
     Links are not followed; nothing is written. Raises :class:`ResultsError` where there is no
     such folder.
     """
-    check_results(results)
+    results.check()
     began = time.monotonic()
     places, links = find_runs(results)
     differences = [

@@ -72,6 +72,15 @@ class Orphan:
     adoptable: bool
     handle: Any
 
+    @property
+    def run_id(self) -> str:
+        return self.labels.get("multiverse.run", "")
+
+    @property
+    def attempt(self) -> str:
+        """The number of the attempt, as text."""
+        return self.labels.get("multiverse.attempt", "")
+
 
 def model_for(model: ModelSpec, device: str) -> ModelSpec:
     """What an engine prepares for jobs on ``device``: the CUDA variant for a GPU, if there is one.

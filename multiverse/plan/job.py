@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from multiverse.contract.paths import CONTRACT_VERSION
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.model import ModelSpec
+from multiverse.specs.names import job_name, short
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,17 @@ class Limits:
     def plain(self) -> dict[str, float | int | None]:
         """As the record has them."""
         return {name: value for name, value in vars(self).items() if name != "asked"}
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, float | int | None]) -> Limits:
+        """From a record; what a record lacks is as usual."""
+        usual = cls(cpus=values.get("cpus") or 1, memory=int(values.get("memory") or 0))
+        time_limit = values.get("time_limit")
+        return replace(
+            usual,
+            disk=int(values.get("disk") or usual.disk),
+            time_limit=None if time_limit is None else int(time_limit),
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class Identity:
             if isinstance(value, Mapping) and isinstance(before, Mapping):
                 changes += _setting_changes(name.removesuffix("s"), before, value)
             elif value != before:
-                changes.append(f"{_WORDS.get(name, name)} {_short(before)} → {_short(value)}")
+                changes.append(f"{_WORDS.get(name, name)} {short(before)} → {short(value)}")
         return changes
 
 
@@ -98,15 +110,10 @@ _WORDS = {"dataset": "dataset fingerprint", "runtime": "image or environment dig
 def _setting_changes(word: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     names = sorted({*before, *after})
     return [
-        f"{word} {name} {_short(before.get(name))} → {_short(after.get(name))}"
+        f"{word} {name} {short(before.get(name))} → {short(after.get(name))}"
         for name in names
         if before.get(name) != after.get(name)
     ]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else text[:21] + "..."
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,7 @@ class Job:
     @property
     def name(self) -> str:
         """For people: ``pbmc/mofa n_factors=20 seed 0``; parameters if not the default ones."""
-        words = [f"{name}={_short(value)}" for name, value in self.changed.items()]
-        return " ".join([f"{self.dataset.slug}/{self.model.name}", *words, f"seed {self.seed}"])
+        return job_name(self.dataset.slug, self.model.name, self.changed, self.seed)
 
     @property
     def changed(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -83,13 +82,14 @@ class Attempts:
         except EngineError as error:
             return self._lost(attempt, started, error)
 
-    def adopt(self, attempt: AttemptFolder, task: Task, orphan: Orphan) -> FoundRun:
+    def adopt(
+        self, attempt: AttemptFolder, started: Started, task: Task, orphan: Orphan
+    ) -> FoundRun:
         """End an attempt that another runner began and did not live to end.
 
         Raises :class:`ResultsError` if what it left is damaged, and what :meth:`make` raises.
         """
-        started = Started.read(attempt.started)
-        limits = limits_of(started.record)
+        limits = Limits.of_plain(started.record.limits)
         take_back(attempt)
         if orphan.running:  # of one that has ended meanwhile there is nothing to watch
             start = Start(attempt.number, limits.cpus, limits.memory, started.gpu, adopted=True)
@@ -103,9 +103,8 @@ class Attempts:
         except EngineError as error:
             return self._lost(attempt, started, error)
 
-    def give_up(self, attempt: AttemptFolder, reason: str) -> FoundRun:
+    def give_up(self, attempt: AttemptFolder, started: Started, reason: str) -> FoundRun:
         """Record that nobody knows how an attempt ended; it was interrupted."""
-        started = Started.read(attempt.started)
         verdict = Verdict(RunState.CANCELLED, Cause.INTERRUPTED, reason)
         return self._keep(attempt, started, verdict, Ending(None, None, Usage()))
 
@@ -253,16 +252,6 @@ class Attempts:
                 "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
-
-
-def limits_of(record: RunRecord) -> Limits:
-    """The limits that an attempt was started with."""
-    memory, cpus, time_limit = (
-        record.limits.get(name) for name in ("memory", "cpus", "time_limit")
-    )
-    usual = Limits(cpus=cpus or 1, memory=int(memory or 0))
-    disk = int(record.limits.get("disk") or usual.disk)
-    return replace(usual, disk=disk, time_limit=None if time_limit is None else int(time_limit))
 
 
 def _dimensions(attempt: AttemptFolder) -> int:

@@ -13,7 +13,7 @@ from multiverse.runner.attempt import Attempts
 from multiverse.runner.events import Task
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.listing import FoundRun, attempt_folders
 from multiverse.runs.lock import RunLocks, folder_lock
 from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord, RunState
@@ -86,21 +86,19 @@ class Recovery:
 
     def _interrupted(self) -> set[str]:
         """Runs with an attempt that began and did not end, or with a lock that was left."""
-        attempts = self._results.attempts
-        ids = {path.stem for path in attempts.glob("*.lock")}
-        for path in attempts.glob("*/*"):
-            if path.name.isdigit() and not (path / "run.json").exists():
-                ids.add(path.parent.name)
-        return ids
+        left = {path.stem for path in self._results.attempts.glob("*.lock")}
+        return left | {
+            attempt.folder.parent.name
+            for attempt in attempt_folders(self._results)
+            if not attempt.record.exists()
+        }
 
     def _orphans(self, labels: Mapping[str, str]) -> dict[str, dict[int, Orphan]]:
         """What the engine has with these labels: run id → number of the attempt → orphan."""
         found: dict[str, dict[int, Orphan]] = {}
         for orphan in self._engine.orphans(labels):
-            number = orphan.labels.get("multiverse.attempt", "")
-            run_id = orphan.labels.get("multiverse.run", "")
-            if number.isdigit() and run_id:
-                found.setdefault(run_id, {})[int(number)] = orphan
+            if orphan.attempt.isdigit() and orphan.run_id:
+                found.setdefault(orphan.run_id, {})[int(orphan.attempt)] = orphan
         return found
 
     def _settle(self, run_id: str, orphans: dict[int, Orphan], wanted: bool) -> Survivor | None:
@@ -109,11 +107,12 @@ class Recovery:
         for attempt in self._unended(run_id):
             orphan = orphans.get(attempt.number)
             survivor = self._settle_attempt(attempt, orphan, wanted) or survivor
-        for number, orphan in orphans.items():
-            if survivor is None or number != survivor.attempt.number:
-                self._engine.sweep(orphan.labels)
         if survivor is None:
             self._engine.sweep(owner_labels(self._results, run_id))
+            return None
+        for number, orphan in orphans.items():
+            if number != survivor.attempt.number:
+                self._engine.sweep(orphan.labels)
         return survivor
 
     def _unended(self, run_id: str) -> Iterator[AttemptFolder]:
@@ -156,7 +155,7 @@ class Recovery:
     def _finish(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> None:
         """The job ended while nobody watched: judge and publish it, whether planned or not."""
         task = task_of(started)
-        run = self._attempts.adopt(attempt, task, orphan)
+        run = self._attempts.adopt(attempt, started, task, orphan)
         self._tell(task, run)
 
     def _give_up(self, attempt: AttemptFolder, started: Started, orphan: Orphan | None) -> None:
@@ -165,7 +164,7 @@ class Recovery:
             self._engine.sweep(orphan.labels)
         else:
             reason = "its runner was killed"
-        self._tell(task_of(started), self._attempts.give_up(attempt, reason))
+        self._tell(task_of(started), self._attempts.give_up(attempt, started, reason))
 
     def _tell(self, task: Task, run: FoundRun) -> None:
         word = "complete" if run.record.state is RunState.COMPLETE else run.record.message
@@ -175,9 +174,7 @@ class Recovery:
 def task_of(started: Started) -> Task:
     """What an interrupted attempt is called, made from its own record."""
     record = started.record
-    changed = [f"{name}={value}" for name, value in record.changed.items()]
-    name = " ".join([f"{record.dataset}/{record.model}", *changed, f"seed {record.seed}"])
-    return Task(record.run_id, name, record.dataset, record.model, record.seed)
+    return Task(record.run_id, record.name, record.dataset, record.model, record.seed)
 
 
 def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
@@ -196,8 +193,8 @@ def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
 
 def _remove_temporary(results: ResultsFolder) -> None:
     """Files that a killed process was writing aside; a living one holds the folder's lock."""
-    for name in (results.benchmark.name, results.runs_table.name, results.plan.name):
-        for path in results.folder.glob(f".{name}.*"):
+    for written in results.rewritten:
+        for path in results.folder.glob(f".{written.name}.*"):
             path.unlink(missing_ok=True)
 
 

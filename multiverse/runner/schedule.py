@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import DiskFull, EngineError, EngineUnavailable, MultiverseError
-from multiverse.runner.attempt import Attempts, limits_of
+from multiverse.plan.job import Limits
+from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Room, Share, within
 from multiverse.runner.engine_doubt import EngineDoubt
 from multiverse.runner.events import Listener
@@ -209,7 +210,7 @@ class Schedule:
         After a signal too, so that it is stopped as the others are.
         """
         started = survivor.started
-        self._start(waiting, self._room.force(limits_of(started.record), started.gpu))
+        self._start(waiting, self._room.force(Limits.of_plain(started.record.limits), started.gpu))
 
     def _start(self, waiting: Waiting, share: Share) -> None:
         run_id = waiting.run_id
@@ -230,7 +231,9 @@ class Schedule:
         prepared = waiting.prepared
         if waiting.survivor is not None:
             survivor = waiting.survivor
-            return self._site.attempts.adopt(survivor.attempt, prepared.task, survivor.orphan)
+            return self._site.attempts.adopt(
+                survivor.attempt, survivor.started, prepared.task, survivor.orphan
+            )
         if self._site.results.attempts_of(prepared.run_id):  # what a lost engine could not remove
             with suppress(EngineError):  # away again: the attempt will say so
                 self._site.engine.sweep(owner_labels(self._site.results, prepared.run_id))
@@ -273,7 +276,7 @@ class Schedule:
         waiting.survivor = None
         # An earlier command may have allowed more of the machine than this one has.
         capacity = self._bounds.capacity
-        limits = within(limits_of(run.record), capacity)
+        limits = within(Limits.of_plain(run.record.limits), capacity)
         policy = waiting.prepared.job.retry
         following = again(run.record, limits, policy, waiting.made, capacity.memory)
         if following is None or self._site.cancelled.is_set() or self._outcome.error is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.contract.paths import OutputFiles
+from multiverse.errors import ResultsError
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,21 @@ class ResultsFolder:
         return self.folder / "plan.json"
 
     @property
+    def rewritten(self) -> tuple[Path, ...]:
+        """The files that every command writes anew: aside, and then by one rename."""
+        return (self.benchmark, self.runs_table, self.plan)
+
+    @property
     def attempts(self) -> Path:
         return self.folder / "attempts"
+
+    def check(self) -> None:
+        """:class:`ResultsError` where there is no such folder."""
+        if not self.folder.is_dir():
+            raise ResultsError(
+                f"{self.folder} is not a results folder",
+                remedy="Name the folder given to `multiverse run --output`.",
+            )
 
     def run_lock(self, run_id: str) -> Path:
         """Held by the runner that works on a run."""
@@ -106,7 +120,8 @@ class ResultsFolder:
         parent = self.attempts / run_id
         if not parent.is_dir():
             return []
-        numbers = sorted(int(entry.name) for entry in parent.iterdir() if entry.name.isdigit())
+        names = [entry.name for entry in parent.iterdir()]
+        numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit())
         return [AttemptFolder(parent / str(number)) for number in numbers]
 
     def new_attempt(self, run_id: str) -> AttemptFolder:

@@ -8,7 +8,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,9 +49,8 @@ def published_records(results: ResultsFolder) -> Iterator[Path]:
 def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
     """Every attempt that left a folder, by run id and number."""
     for run in _folders(results.attempts):
-        names = [entry.name for entry in _folders(run)]
-        numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit())
-        yield from (AttemptFolder(run / str(number)) for number in numbers)
+        with suppress(OSError):  # not ours to look into
+            yield from results.attempts_of(run.name)
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -73,11 +72,7 @@ def read_runs(results: ResultsFolder) -> Listing:
     Attempts that still run are left out. Raises :class:`ResultsError` if there is no such folder;
     a damaged record hides only itself.
     """
-    if not results.folder.is_dir():
-        raise ResultsError(
-            f"{results.folder} is not a results folder",
-            remedy="Name the folder given to `multiverse run --output`.",
-        )
+    results.check()
     with without_collection():
         return _read_runs(results)
 

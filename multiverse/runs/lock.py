@@ -62,6 +62,19 @@ def folder_lock(results: ResultsFolder) -> Iterator[None]:
         lock.release()
 
 
+def is_locked(descriptor: int) -> bool:
+    """Whether a living process holds the lock of an opened file.
+
+    A shared lock is tried, which ends when the file is closed: two that look at the same time
+    don't see each other, and a file that may only be read is enough.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
 class RunLocks:
     """The runs that this process works on, each held against every other process."""
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.errors import ResultsError
+from multiverse.specs.names import job_name
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 
@@ -123,6 +124,11 @@ class RunRecord(_Frozen):
     ignored_files: tuple[str, ...] = Field(
         default=(), description="what the model wrote beside the contract's files"
     )
+
+    @property
+    def name(self) -> str:
+        """What the job is called, as the plan calls it."""
+        return job_name(self.dataset, self.model, self.changed, self.seed)
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"

@@ -5,7 +5,6 @@ Reads only: no engine is asked, and nothing is written.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from multiverse.runs.listing import (
     without_collection,
 )
 from multiverse.runs.live import LiveFile, PlanFile, PlannedJob
+from multiverse.runs.lock import is_locked
 from multiverse.runs.record import RunRecord, RunState
 from multiverse.runs.remaining import job_remaining
 from multiverse.runs.started import Started
@@ -90,11 +90,7 @@ class StatusReader:
 
     def look(self) -> Status:
         """The state of everything now; :class:`ResultsError` if there is no such folder."""
-        if not self._results.folder.is_dir():
-            raise ResultsError(
-                f"{self._results.folder} is not a results folder",
-                remedy="Name the folder given to `multiverse run --output`.",
-            )
+        self._results.check()
         with without_collection():
             return _Look(self._results, self._known).status()
 
@@ -177,7 +173,7 @@ class _Look:
         epoch = (live.epoch.number, live.epoch.total) if live and live.epoch else None
         return JobStatus(
             run_id=record.run_id,
-            name=planned.name if planned else _name(record),
+            name=planned.name if planned else record.name,
             standing=Standing.RUNNING if held else Standing.INTERRUPTED,
             record=record,
             folder=attempt.folder,
@@ -189,7 +185,7 @@ class _Look:
 
     def _ended(self, run: FoundRun, standing: Standing) -> JobStatus:
         planned = self._planned.get(run.record.run_id)
-        name = planned.name if planned else _name(run.record)
+        name = planned.name if planned else run.record.name
         return JobStatus(run.record.run_id, name, standing, run.record, run.folder)
 
     def _queued(self, planned: PlannedJob, run: FoundRun | None = None) -> JobStatus:
@@ -260,12 +256,6 @@ def _live(attempt: AttemptFolder) -> LiveFile | None:
         return None
 
 
-def _name(record: RunRecord) -> str:
-    """As :attr:`multiverse.plan.job.Job.name` has it."""
-    words = [f"{name}={value}" for name, value in record.changed.items()]
-    return " ".join([f"{record.dataset}/{record.model}", *words, f"seed {record.seed}"])
-
-
 def _seconds_since(moment: str) -> float:
     try:
         began = datetime.fromisoformat(moment)
@@ -296,21 +286,14 @@ def _is_working(plan: PlanFile) -> bool | None:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a living process holds the lock of a run.
-
-    A shared lock is tried, and given back at once: two that look at the same time don't see each
-    other, and a file that may only be read is enough. The file is never made.
-    """
+    """Whether a living process holds the lock of a run. The file is never made."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(descriptor)
     except OSError:
         return False
     finally:
         os.close(descriptor)
-    return False

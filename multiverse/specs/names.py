@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -20,6 +21,18 @@ def check_slug(slug: str) -> str:
             "and begin with a letter or digit"
         )
     return slug
+
+
+def job_name(dataset: str, model: str, changed: Mapping[str, Any], seed: int) -> str:
+    """For people: ``pbmc/mofa n_factors=20 seed 0``; ``changed`` are parameters not at default."""
+    words = [f"{name}={short(value)}" for name, value in changed.items()]
+    return " ".join([f"{dataset}/{model}", *words, f"seed {seed}"])
+
+
+def short(value: object) -> str:
+    """A value as text of at most 24 characters."""
+    text = str(value)
+    return text if len(text) <= 24 else text[:21] + "..."
 
 
 def make_slug(text: str) -> str:
