@@ -31,9 +31,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scaffold": {"specs"},
     "care": {"contract", "specs", "registry", "plan", "images", "runs", "engines", "runner"},
     "doctor": {"specs", "registry", "images", "engines"},
+    "evaluation": {"worker", "contract"},
+    "scoring": {"contract", "specs", "registry", "runs", "engines", "images", "runner"},
+    "report": {"contract", "specs", "registry", "runs"},
+    "tracking": {"contract", "runs"},
     "results": {"runs", "contract"},
-    "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results"},
-    "cli": {"api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
+    "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results", "scoring",
+            "report", "tracking"},
+    "cli": {"scoring", "report", "tracking","api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
             "demo", "contract", "conformance", "scaffold", "care", "doctor"},
 }  # fmt: skip
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.

@@ -100,6 +100,40 @@ class ResultsFolder:
     def attempts(self) -> Path:
         return self.folder / "attempts"
 
+    @property
+    def report(self) -> Path:
+        """One self-contained page."""
+        return self.folder / "report.html"
+
+    @property
+    def scores_table(self) -> Path:
+        return self.folder / "scores.csv"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "figures"
+
+    @property
+    def crate(self) -> Path:
+        """What makes the folder a research object: Workflow Run RO-Crate."""
+        return self.folder / "ro-crate-metadata.json"
+
+    @property
+    def tracking(self) -> Path:
+        """The local MLflow store: an SQLite file."""
+        return self.folder / "mlflow.db"
+
+    def scores(self, dataset: str) -> Path:
+        return self.folder / dataset / "scores.json"
+
+    def evaluation_log(self, dataset: str) -> Path:
+        """The log of the dataset's last evaluation."""
+        return self.folder / dataset / "evaluation.log"
+
+    def embeddings(self, dataset: str) -> Path:
+        """Every embedding of a dataset with its UMAP and the answer sheet, for a notebook."""
+        return self.folder / dataset / "embeddings.h5ad"
+
     def check(self) -> None:
         """:class:`ResultsError` where there is no such folder."""
         if not self.folder.is_dir():

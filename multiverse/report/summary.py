@@ -1,0 +1,271 @@
+"""From the scores of runs to what is compared: configurations, each over its seeds.
+
+A configuration is everything of a run's identity but the seed. Several seeds give a mean and a
+standard deviation; the interval of its aggregates then holds both sources of doubt, the training
+(between seeds) and the sampling of cells (the bootstrap of each run).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+from multiverse.contract.scores import Group, Interval, MetricFacts, Score
+from multiverse.runs.listing import FoundRun
+from multiverse.runs.record import RunRecord
+from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
+
+#: Standard deviations on either side that hold 95 % of a normal distribution.
+Z95 = 1.959963984540054
+AGGREGATES = ("total", "bio", "batch")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the comparison table, over the seeds that have it.
+
+    ``value`` is None where no seed has it; ``reasons`` then says why. ``sd`` is None for one seed.
+    ``scaled``: 0 is the random embedding, 1 the oracle; ``clipped`` if a seed lay outside.
+    """
+
+    value: float | None
+    sd: float | None = None
+    interval: Interval | None = None
+    scaled: float | None = None
+    clipped: bool = False
+    n: int = 0
+    reasons: tuple[str, ...] = ()
+    coverage: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    approximate: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One row of the comparison: a model with its settings, or a control.
+
+    ``label``: unique within the evaluation, for people. ``rank``: by total, 1 is best, among
+    configurations with the same metrics available; None for controls and without a total.
+    ``tied``: labels of configurations whose total's interval overlaps with this one's.
+    """
+
+    key: str
+    label: str
+    model: str
+    kind: MemberKind
+    changed: Mapping[str, Any]
+    runs: tuple[FoundRun, ...]
+    metrics: Mapping[str, Cell]
+    total: Cell
+    bio: Cell
+    batch: Cell
+    #: The metrics that its total is a mean of; those of structure stand beside it.
+    in_total: frozenset[str]
+    rank: int | None = None
+    tied: tuple[str, ...] = ()
+    comparable: bool = True
+
+    def aggregate(self, name: str) -> Cell:
+        """``total``, ``bio`` or ``batch``."""
+        cell: Cell = getattr(self, name)
+        return cell
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One evaluation, ready to be shown: best total first, then without one, then controls.
+
+    ``metrics``: the columns. ``coverage_differs``: totals are means over different metrics, so
+    ranks are given within the largest set of configurations that share theirs.
+    """
+
+    evaluation: Evaluation
+    metrics: tuple[MetricFacts, ...]
+    configurations: tuple[Configuration, ...]
+    controls: tuple[Configuration, ...]
+    coverage_differs: bool
+
+
+def compare_configurations(evaluation: Evaluation, runs: Iterable[FoundRun]) -> Comparison:
+    """The comparison of one evaluation; ``runs`` that it did not score are left out."""
+    grouped: dict[str, list[FoundRun]] = {}
+    for run in runs:
+        if run.record.run_id in evaluation.members:
+            grouped.setdefault(configuration_key(run.record), []).append(run)
+    labels = _labels(grouped)
+    found = [
+        _configuration(
+            key,
+            labels[key],
+            sorted(group, key=lambda run: run.record.seed),
+            [evaluation.members[run.record.run_id] for run in group],
+            evaluation.metrics,
+        )
+        for key, group in grouped.items()
+    ]
+    ranked, differs = _ranked(found)
+    controls = [
+        _configuration(name, name, [], [member], evaluation.metrics)
+        for name, member in evaluation.controls.items()
+    ]
+    return Comparison(evaluation, evaluation.metrics, tuple(ranked), tuple(controls), differs)
+
+
+def configuration_key(record: RunRecord) -> str:
+    """Equal for runs that differ in their seed only: 12 hexadecimal digits."""
+    identity = {name: value for name, value in record.identity.items() if name != "seed"}
+    text = json.dumps(identity, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _labels(grouped: Mapping[str, Sequence[FoundRun]]) -> dict[str, str]:
+    """The model, with changed parameters where there are some; a key where that is not enough."""
+    plain = {}
+    for key, runs in grouped.items():
+        record = runs[0].record
+        words = [f"{name}={value}" for name, value in record.changed.items()]
+        plain[key] = " ".join([record.model, *words])
+    texts = list(plain.values())
+    return {
+        key: text if texts.count(text) == 1 else f"{text} [{key[:6]}]"
+        for key, text in plain.items()
+    }
+
+
+def _configuration(
+    key: str,
+    label: str,
+    runs: Sequence[FoundRun],
+    members: Sequence[Member],
+    facts: Sequence[MetricFacts],
+) -> Configuration:
+    metrics = {
+        metric.name: _cell([member.scores.get(metric.name) for member in members])
+        for metric in facts
+    }
+    first = members[0]
+    aggregates = {
+        name: _aggregate_cell([getattr(member, name) for member in members]) for name in AGGREGATES
+    }
+    in_total = frozenset(
+        metric.name
+        for metric in facts
+        if metric.group is not Group.STRUCTURE and metrics[metric.name].value is not None
+    )
+    return Configuration(
+        key=key,
+        label=label,
+        model=first.name,
+        kind=first.kind,
+        changed=runs[0].record.changed if runs else {},
+        runs=tuple(runs),
+        metrics=metrics,
+        in_total=in_total,
+        **aggregates,
+    )
+
+
+def _cell(scores: Sequence[Score | None]) -> Cell:
+    present = [score for score in scores if score is not None]
+    valued = [score for score in present if score.value is not None]
+    reasons = tuple(
+        dict.fromkeys(score.detail or str(score.reason) for score in present if score.reason)
+    )
+    if not valued:
+        return Cell(None, reasons=reasons or ("it was not evaluated",))
+    values = [score.value for score in valued if score.value is not None]
+    scaled = [score.scaled for score in valued if score.scaled is not None]
+    parts = {name for score in valued for name in score.parts}
+    return Cell(
+        value=fmean(values),
+        sd=stdev(values) if len(values) > 1 else None,
+        interval=_interval(values, [score.interval for score in valued]),
+        scaled=fmean(scaled) if scaled else None,
+        clipped=any(score.clipped for score in valued),
+        n=len(values),
+        reasons=reasons,
+        parts={
+            name: fmean(score.parts[name] for score in valued if name in score.parts)
+            for name in sorted(parts)
+        },
+        approximate=tuple(sorted({word for score in valued for word in score.approximate})),
+    )
+
+
+def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
+    valued = [item for item in aggregates if item.value is not None]
+    coverage = " ".join(dict.fromkeys(item.coverage for item in aggregates))
+    if not valued:
+        reasons = tuple(dict.fromkeys(item.reason for item in aggregates if item.reason))
+        return Cell(None, reasons=reasons, coverage=coverage)
+    values = [item.value for item in valued if item.value is not None]
+    scaled = [item.scaled for item in valued if item.scaled is not None]
+    return Cell(
+        value=fmean(values),
+        sd=stdev(values) if len(values) > 1 else None,
+        interval=_interval(values, [item.interval for item in valued]),
+        scaled=fmean(scaled) if scaled else None,
+        n=len(values),
+        coverage=coverage,
+    )
+
+
+def _interval(values: Sequence[float], intervals: Sequence[Interval | None]) -> Interval | None:
+    """Of one run: its own. Of several: the mean ± 1.96 sd, from seeds and cells together.
+
+    The variance of one run's score is that between seeds (of the values) plus that of sampling
+    cells (the mean of the runs' bootstrap variances).
+    """
+    known = [interval for interval in intervals if interval is not None]
+    if len(values) == 1:
+        return known[0] if known else None
+    cells = fmean(interval.sd**2 for interval in known) if known else 0.0
+    sd = sqrt(stdev(values) ** 2 + cells)
+    middle = fmean(values)
+    return Interval(low=middle - Z95 * sd, high=middle + Z95 * sd, sd=sd)
+
+
+def _ranked(found: Sequence[Configuration]) -> tuple[list[Configuration], bool]:
+    """Sorted by total; ranks and ties among those with the most common set of metrics."""
+    totals = [item for item in found if item.total.value is not None]
+    sets = [item.in_total for item in totals]
+    common = max(sets, key=lambda names: (sets.count(names), len(names)), default=frozenset())
+    ranks: dict[str, int] = {}
+    best = sorted(totals, key=_by_total)
+    for item in best:
+        if item.in_total == common:
+            ranks[item.key] = len(ranks) + 1
+    rest = sorted((item for item in found if item.total.value is None), key=_by_group)
+    return [
+        _with_rank(item, best, ranks.get(item.key), comparable=item.in_total == common)
+        for item in [*best, *rest]
+    ], len(set(sets)) > 1
+
+
+def _with_rank(
+    item: Configuration, others: Sequence[Configuration], rank: int | None, *, comparable: bool
+) -> Configuration:
+    mine = item.total.interval
+    tied = tuple(
+        other.label
+        for other in others
+        if mine is not None
+        and other.key != item.key
+        and other.total.interval is not None
+        and mine.overlaps(other.total.interval)
+        and other.in_total == item.in_total
+    )
+    return replace(item, rank=rank, tied=tied, comparable=comparable or item.total.value is None)
+
+
+def _by_total(item: Configuration) -> tuple[float, str]:
+    return (-(item.total.value or 0.0), item.label)
+
+
+def _by_group(item: Configuration) -> tuple[float, float, str]:
+    return (-(item.bio.value or 0.0), -(item.batch.value or 0.0), item.label)

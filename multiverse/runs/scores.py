@@ -1,0 +1,162 @@
+"""``<dataset>/scores.json``: what the evaluator found, a value or a reason for each metric."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, FiniteFloat, ValidationError
+
+from multiverse.contract.job_spec import ImageReference
+from multiverse.contract.scores import Frozen, Group, Interval, MetricFacts, Score
+from multiverse.errors import ResultsError
+from multiverse.runs.record import EngineFacts, Usage
+
+SCORES_MAX_BYTES = 256 * 1024 * 1024
+
+
+class MemberKind(StrEnum):
+    """What was scored: a run's embedding, or a control that shows what a number is worth."""
+
+    RUN = "run"
+    CONTROL = "control"
+
+
+class Aggregate(Frozen):
+    """A mean over the metrics of a group that are available: ``available`` of ``of``.
+
+    ``missing``: names of the others. ``value`` is None where nothing is available; for the total,
+    where one of its two groups is not (``reason`` says which). ``scaled``: the same mean over the
+    control-scaled values, 0 is the random embedding and 1 the oracle.
+    """
+
+    value: FiniteFloat | None
+    available: int
+    of: int
+    missing: tuple[str, ...] = ()
+    reason: str = ""
+    interval: Interval | None = None
+    scaled: FiniteFloat | None = None
+
+    @property
+    def coverage(self) -> str:
+        """``9/10``."""
+        return f"{self.available}/{self.of}"
+
+
+class Member(Frozen):
+    """The scores of one embedding. ``name``: the model's, or the control's (``pca_rna``)."""
+
+    kind: MemberKind
+    name: str
+    scores: dict[str, Score] = Field(description="metric → score")
+    bio: Aggregate
+    batch: Aggregate
+    total: Aggregate
+    neighbours_seconds: float = 0.0
+    evaluated_at: str = ""
+    image: ImageReference | None = Field(default=None, description="the evaluator that did this")
+    environment_lock: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What it took to score: all metrics, and the neighbours that they share."""
+        return self.neighbours_seconds + sum(score.seconds for score in self.scores.values())
+
+
+class Sheet(Frozen):
+    """The answer sheet: what was known of the cells."""
+
+    label_key: str | None = None
+    labels: dict[str, int] = Field(default_factory=dict, description="label → cells")
+    unlabelled: tuple[str, ...] = Field(default=(), description="labels that mean 'unknown'")
+    n_unlabelled: int = Field(default=0, description="cells left out of label metrics")
+    batch_key: str | None = None
+    batches: dict[str, int] = Field(default_factory=dict, description="batch → cells")
+
+
+class Evaluator(Frozen):
+    """What computed the scores: part of every score."""
+
+    version: str
+    scib_metrics: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict, description="package → version")
+
+
+class EvaluationRecord(Frozen):
+    """One run of the evaluator, as a run of a model is recorded."""
+
+    started_at: str
+    finished_at: str = ""
+    members: tuple[str, ...] = Field(description="run ids and controls that it scored")
+    engine: EngineFacts
+    image: ImageReference | None = None
+    environment_lock: str | None = None
+    limits: dict[str, float | int | None] = Field(default_factory=dict)
+    usage: Usage = Usage()
+    host: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    message: str = Field(default="", description="what went wrong, if anything did")
+
+
+class Evaluation(Frozen):
+    """The scores of one fingerprint of a dataset, with one answer sheet and one evaluator."""
+
+    dataset_fingerprint: str
+    labels_fingerprint: str | None = None
+    n_obs: int
+    modalities: dict[str, int] = Field(description="modality → features")
+    sheet: Sheet
+    evaluator: Evaluator
+    metrics: tuple[MetricFacts, ...]
+    members: dict[str, Member] = Field(description="run id → scores")
+    controls: dict[str, Member] = Field(default_factory=dict)
+    records: tuple[EvaluationRecord, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="what a reader should know")
+
+    def of_group(self, group: Group) -> list[MetricFacts]:
+        return [metric for metric in self.metrics if metric.group is group]
+
+
+class ScoresFile(Frozen):
+    """The file: one evaluation a fingerprint, because runs of different data don't compare."""
+
+    format: str = "1"
+    dataset: str
+    evaluations: tuple[Evaluation, ...] = ()
+
+    def find(self, run_id: str) -> Member | None:
+        """The scores of one run, if it was scored."""
+        found = (evaluation.members.get(run_id) for evaluation in self.evaluations)
+        return next((member for member in found if member is not None), None)
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=1) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> ScoresFile:
+        """Read the file; :class:`ResultsError` if it is absent or damaged."""
+        try:
+            if path.stat().st_size > SCORES_MAX_BYTES:
+                raise ResultsError(f"{path} is too large to be a file of scores")
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ResultsError(
+                f"{path} can't be read as scores: {str(error).splitlines()[0]}",
+                remedy="Score the runs again: multiverse evaluate RESULTS --again",
+            ) from error
+
+
+__all__ = [
+    "Aggregate",
+    "Evaluation",
+    "EvaluationRecord",
+    "Evaluator",
+    "Interval",
+    "Member",
+    "MemberKind",
+    "ScoresFile",
+    "Sheet",
+]
