@@ -149,9 +149,6 @@ def _configuration(
         for metric in facts
     }
     first = members[0]
-    aggregates = {
-        name: _aggregate_cell([getattr(member, name) for member in members]) for name in AGGREGATES
-    }
     in_total = frozenset(
         metric.name
         for metric in facts
@@ -165,8 +162,10 @@ def _configuration(
         changed=runs[0].record.changed if runs else {},
         runs=tuple(runs),
         metrics=metrics,
+        total=_aggregate_cell([member.total for member in members]),
+        bio=_aggregate_cell([member.bio for member in members]),
+        batch=_aggregate_cell([member.batch for member in members]),
         in_total=in_total,
-        **aggregates,
     )
 
 
