@@ -1,0 +1,54 @@
+"""Words for people: lists, numbers of things, and the text of strangers made harmless."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+ELLIPSIS = "…"
+#: How much of a text is looked at, so that a name of megabytes costs nothing.
+_LOOKED_AT = 4
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """One line of at most ``limit`` characters that neither a terminal nor a layout obeys.
+
+    Control characters, line breaks and marks that turn the direction of writing become spaces.
+    """
+    whole = str(text)
+    start = whole[: limit * _LOOKED_AT]
+    shown = "".join(
+        character if character.isprintable() and not _turns(character) else " "
+        for character in start
+    )
+    line = " ".join(shown.split())
+    if len(line) <= limit and len(start) == len(whole):
+        return line
+    return line[: limit - 1].rstrip() + ELLIPSIS
+
+
+def _turns(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" and unicodedata.bidirectional(character) != "BN"
+
+
+def listed(items: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = list(items) or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def shortened(items: Sequence[str], limit: int) -> str:
+    """The first of many, and how many more there are."""
+    if len(items) <= limit:
+        return listed(items)
+    return f"{', '.join(items[:limit])} and {len(items) - limit:,} more"
+
+
+def counted(number: int, word: str, plural: str = "") -> str:
+    """``1 cell``, ``2,000 cells``."""
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def settings(values: Iterable[tuple[str, object]]) -> str:
+    """``n_factors=20, scale=True``."""
+    return ", ".join(f"{plain(name, 60)}={plain(value)}" for name, value in values)
