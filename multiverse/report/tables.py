@@ -1,0 +1,146 @@
+"""``scores.csv``: every score of a results folder, one a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from multiverse.contract.scores import Interval, MetricFacts, Score
+from multiverse.report.contents import Contents, Scored, read_contents
+from multiverse.report.summary import AGGREGATES, compare_configurations
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import RunRecord
+from multiverse.runs.scores import Aggregate, Member
+from multiverse.runs.writing import write_atomic
+
+COLUMNS = (
+    "dataset", "dataset_fingerprint", "labels_fingerprint", "evaluator", "scib_metrics",
+    "kind", "member", "model", "configuration", "seed",
+    "group", "metric", "part", "value", "reason", "detail", "scaled", "clipped",
+    "interval_low", "interval_high", "interval_sd", "coverage", "missing",
+    "n_cells", "approximate", "seconds",
+)  # fmt: skip
+AGGREGATE = "aggregate"
+#: What a spreadsheet would take for the begin of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+Row = Mapping[str, object]
+
+
+def write_scores(results: ResultsFolder) -> Path:
+    """Write ``scores.csv`` in long form and return its path.
+
+    A row for each metric of each run and control, for each part of it (``part``: a modality), and
+    for each aggregate (``group`` is ``aggregate``). Numbers have full precision; a value that is
+    not available is empty and has a reason. Text that a spreadsheet would take for a formula has
+    a leading apostrophe. Raises :class:`ResultsError` if there is no such folder.
+    """
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, restval="")
+    writer.writeheader()
+    for row in score_rows(read_contents(results)):
+        writer.writerow({name: _field(value) for name, value in row.items()})
+    write_atomic(results.scores_table, stream.getvalue())
+    return results.scores_table
+
+
+def score_rows(contents: Contents) -> Iterator[Row]:
+    """The rows of the table, their values as they are; columns without a value are left out."""
+    records = {run.record.run_id: run.record for run in contents.runs}
+    for scored in contents.evaluations:
+        labels = _configurations(scored, contents)
+        members = {**scored.evaluation.members, **scored.evaluation.controls}
+        for name, member in members.items():
+            who = _who(scored, name, member, records.get(name), labels)
+            yield from _member_rows(who, member, scored.evaluation.metrics)
+
+
+def _configurations(scored: Scored, contents: Contents) -> dict[str, str]:
+    """Run id → what its configuration is called."""
+    runs = [run for run in contents.runs if run.record.dataset == scored.dataset]
+    found = compare_configurations(scored.evaluation, runs).configurations
+    return {run.record.run_id: item.label for item in found for run in item.runs}
+
+
+def _who(
+    scored: Scored,
+    name: str,
+    member: Member,
+    record: RunRecord | None,
+    labels: Mapping[str, str],
+) -> Row:
+    evaluation = scored.evaluation
+    return {
+        "dataset": scored.dataset,
+        "dataset_fingerprint": evaluation.dataset_fingerprint,
+        "labels_fingerprint": evaluation.labels_fingerprint,
+        "evaluator": evaluation.evaluator.version,
+        "scib_metrics": evaluation.evaluator.scib_metrics,
+        "kind": member.kind.value,
+        "member": name,
+        "model": member.name,
+        "configuration": labels.get(name, member.name),
+        "seed": None if record is None else record.seed,
+    }
+
+
+def _member_rows(who: Row, member: Member, facts: tuple[MetricFacts, ...]) -> Iterator[Row]:
+    groups = {metric.name: metric.group.value for metric in facts}
+    for name, score in member.scores.items():
+        what = {**who, "group": groups.get(name), "metric": name}
+        yield {**what, **_of_score(score)}
+        for part, value in score.parts.items():
+            yield {**what, "part": part, "value": value}
+    for name in AGGREGATES:
+        aggregate: Aggregate = getattr(member, name)
+        yield {**who, "group": AGGREGATE, "metric": name, **_of_aggregate(aggregate)}
+
+
+def _of_score(score: Score) -> Row:
+    return {
+        "value": score.value,
+        "reason": None if score.reason is None else score.reason.value.replace("_", " "),
+        "detail": score.detail,
+        "scaled": score.scaled,
+        "clipped": score.clipped,
+        **_of_interval(score.interval),
+        "n_cells": score.n_cells,
+        "approximate": " ".join(score.approximate),
+        "seconds": score.seconds,
+    }
+
+
+def _of_aggregate(aggregate: Aggregate) -> Row:
+    return {
+        "value": aggregate.value,
+        "reason": aggregate.reason,
+        "scaled": aggregate.scaled,
+        **_of_interval(aggregate.interval),
+        # A spreadsheet would take 9/10 for a date.
+        "coverage": f"{aggregate.available} of {aggregate.of}",
+        "missing": " ".join(aggregate.missing),
+    }
+
+
+def _of_interval(interval: Interval | None) -> Row:
+    if interval is None:
+        return {}
+    return {
+        "interval_low": interval.low,
+        "interval_high": interval.high,
+        "interval_sd": interval.sd,
+    }
+
+
+def _field(value: object) -> str:
+    """A number with every digit it has; a text that no spreadsheet computes."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,134 @@
+"""The Methods section says what is true of a folder, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from multiverse.errors import ResultsError
+from multiverse.report.methods import methods_text, repeat_command
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import GpuUsage
+from tests.unit.report.made import (
+    FINGERPRINT,
+    keep_failure,
+    make_evaluation,
+    make_member,
+    make_record,
+    publish_run,
+    scored_folder,
+    write_evaluation,
+)
+
+
+def test_a_whole_benchmark_is_described(tmp_path: Path) -> None:
+    results = scored_folder(tmp_path / "r", seeds=(0, 1))
+    text = methods_text(results)
+    for words in (
+        f"pbmc (60 cells, 2,000 features of rna, 10 features of adt, 2 batches (column donor), "
+        f"2 labels (column cell_type), 2 cells without a label, fingerprint {FINGERPRINT})",
+        "MOFA+ (Argelaguet et al. 2020)",
+        "image multiverse-mofa:1.0.0, digest sha256:" + "1" * 64,
+        "seeds 0 and 1 (2 runs on pbmc)",
+        "multiverse's evaluator 1.0.0 (image sha256:" + "e" * 64 + ") with scib-metrics 0.5.10",
+        "conservation of biology by NMI (Leiden) and cLISI",
+        "0.6 × biology + 0.4 × batch (Luecken et al. 2022)",
+        "bootstrap over cells (200 replicates)",
+        "Controls were scored in the same way: random and label oracle.",
+        "a machine with A CPU, Linux, 8 CPU cores, 16.0 GiB of memory",
+        "No model was given labels.",
+    ):
+        assert words in text
+    assert "did not complete" not in text
+    assert "Approximate" not in text
+    assert "Not available" not in text
+
+
+def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    publish_run(results, make_record())
+    text = methods_text(results)
+    assert "PCA with multiple factor analysis" in text
+    for word in ("scored", "scib", "bootstrap", "Controls", "Luecken", "batches"):
+        assert word not in text
+
+
+def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    record = publish_run(results, make_record())
+    write_evaluation(
+        results, make_evaluation({record.run_id: make_member("pca", None, 0.5)}, controls={})
+    )
+    text = methods_text(results)
+    assert "Not available for these data: NMI (Leiden) and cLISI." in text
+    assert "0.6" not in text
+    assert "Controls" not in text
+    member = make_member("pca", 0.5, 0.9)
+    other = member.model_copy(update={"total": member.total.model_copy(update={"value": 0.7})})
+    write_evaluation(results, make_evaluation({record.run_id: other}))
+    assert "0.6" not in methods_text(results)
+
+
+def test_failures_parameters_gpus_and_labels_are_named(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    gpu = GpuUsage(name="NVIDIA H200", peak_memory_bytes=2**30)
+    publish_run(results, make_record("totalvi", changed={"n_latent": 12}, device="cuda", gpu=gpu))
+    keep_failure(results)
+    supervised = {**make_record("oracle").identity, "labels": "a" * 64}
+    publish_run(results, make_record("oracle", identity=supervised))
+    text = methods_text(results)
+    assert "n_latent=12, otherwise default parameters" in text
+    assert "Of 3 runs, 1 did not complete: mofa on pbmc, seed 0 (out of memory)." in text
+    assert "totalvi computed on NVIDIA H200." in text
+    assert "Labels were given to oracle, and to no other model." in text
+
+
+def test_hostile_words_stay_on_their_line(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    hostile = {"\x1b[31mname\n\n": "x" * 1_000_000 + "\u202e"}
+    publish_run(results, make_record(changed=hostile, message="\r\n"))
+    text = methods_text(results)
+    assert len(text) < 5000
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert all(line.strip() for line in text.split("\n\n"))
+
+
+def test_an_empty_folder_gives_an_empty_text_and_none_an_error(tmp_path: Path) -> None:
+    assert methods_text(ResultsFolder(tmp_path)) == ""
+    with pytest.raises(ResultsError):
+        methods_text(ResultsFolder(tmp_path / "none"))
+
+
+def commands(text: str) -> list[list[str]]:
+    return [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_the_command_repeats_the_benchmark(tmp_path: Path) -> None:
+    text = repeat_command(scored_folder(tmp_path / "r"))
+    assert commands(text) == [
+        ["multiverse", "run", "benchmark.yaml", "--engine", "docker", "--output", "results-again"]
+    ]
+    assert f"# dataset pbmc with the fingerprint {FINGERPRINT}" in text
+    assert "# image multiverse-pca:1.0.0 sha256:" + "1" * 64 in text
+    assert "not in benchmark.yaml" not in text
+
+
+def test_runs_of_earlier_commands_are_said(tmp_path: Path) -> None:
+    results = scored_folder(tmp_path / "r")
+    publish_run(results, make_record("cobolt"))
+    assert "# not in benchmark.yaml, from earlier commands: pbmc/cobolt" in repeat_command(results)
+
+
+def test_without_benchmark_yaml_the_records_say_what_was_run(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    publish_run(results, make_record(seed=3, changed={"name": "a'; touch x"}))
+    found = commands(repeat_command(results))
+    assert found == [
+        ["multiverse", "run", "--models", "pca", "--dataset", "pbmc", "--seeds", "3", "-p",
+         "pca.name=a'; touch x", "--engine", "docker", "--output", "results-again"]
+    ]  # fmt: skip
+    assert re.search(r"^# benchmark.yaml .* is missing", repeat_command(results), re.MULTILINE)
