@@ -2,3 +2,9 @@
 
 May import contract and runs. MLflow is an extra: it is imported by the client alone.
 """
+
+from multiverse.tracking.copying import EMBEDDINGS_LIMIT, track
+from multiverse.tracking.outcome import NotCopied, Tracked
+from multiverse.tracking.uri import default_uri
+
+__all__ = ["EMBEDDINGS_LIMIT", "NotCopied", "Tracked", "default_uri", "track"]

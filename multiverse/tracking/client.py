@@ -1,0 +1,265 @@
+"""The one module that talks to MLflow, through its client: a user's own active run is untouched.
+
+Every failure leaves it as :class:`Unreachable` or :class:`Refused`, in words and without secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, RunTag
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.tracking import MlflowClient
+from requests import HTTPError, RequestException
+
+from multiverse.tracking.entry import FINGERPRINT, RUN_ID, STARTED_AT, Entry, Key
+from multiverse.tracking.measured import Point
+from multiverse.tracking.quiet import environment
+from multiverse.tracking.uri import without_secrets
+
+COPIED = "multiverse.copied"
+SCORES = "multiverse.scores"
+FILES = "multiverse.files"
+COMPLETE = "complete"
+#: MLflow's limits of one request, with room for what JSON makes of them.
+MAX_METRICS, MAX_OTHERS, MAX_REQUEST_BYTES = 1000, 100, 500_000
+#: MLflow's limits of a dataset's name and digest, in characters.
+MAX_DATASET_NAME, MAX_DIGEST = 500, 36
+PAGE = 200
+Logged = TypeVar("Logged", Metric, Param, RunTag)
+
+
+class Failure(Exception):
+    """Something was not copied; the message says why."""
+
+
+class Unreachable(Failure):
+    """There is no answer: the next request would only wait as long."""
+
+
+class Refused(Failure):
+    """MLflow answered, and would not."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A run that MLflow has, as far as it says: ``complete`` once everything was sent."""
+
+    id: str
+    key: Key
+    complete: bool
+    tags: Mapping[str, str]
+    metrics: frozenset[str]
+
+
+class Store:
+    """One MLflow server or database.
+
+    ``artifacts``: where a local one keeps files. ``upload``: environment variables for the time
+    in which a file is sent.
+    """
+
+    def __init__(
+        self, uri: str, artifacts: Path | None = None, upload: Mapping[str, str] | None = None
+    ) -> None:
+        self._uri = uri
+        self._artifacts = artifacts
+        self._upload = upload or {}
+        self._experiments: dict[str, str] = {}
+        with self._told():
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+    def experiment(self, name: str) -> str:
+        """The id of an experiment, which is made if need be."""
+        if name not in self._experiments:
+            with self._told():
+                found = self._client.get_experiment_by_name(name)
+                found = found or self._client.get_experiment(self._make(name))
+            self._check(found)
+            self._experiments[name] = str(found.experiment_id)
+        return self._experiments[name]
+
+    def _make(self, name: str) -> str:
+        location = None if self._artifacts is None else self._artifacts.as_uri()
+        try:
+            return str(self._client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            made = self._client.get_experiment_by_name(name)  # by somebody else, meanwhile
+            if made is None:
+                raise error from None
+            return str(made.experiment_id)
+
+    def _check(self, found: Experiment) -> None:
+        if found.lifecycle_stage != "active":
+            raise Refused(
+                f"the experiment {found.name} was deleted there: restore it, or name another one"
+            )
+        place = unquote(urlsplit(found.artifact_location).path)
+        if self._artifacts is not None and Path(place) != self._artifacts:
+            raise Refused(
+                f"the local store keeps its files in {place}, not in this results folder: remove "
+                "mlflow.db and .mlflow-artifacts, they are made anew from the runs"
+            )
+
+    def copies(self, experiment: str, fingerprint: str) -> list[Copy]:
+        """The copies of all runs on one dataset, oldest first."""
+        if re.fullmatch(r"[\w.:-]+", fingerprint):
+            query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
+        else:
+            query = f"tags.`{RUN_ID}` LIKE '%'"
+        return self._search(experiment, query)
+
+    def copies_of(self, experiment: str, key: Key) -> list[Copy]:
+        """The copies of one run, oldest first: more than one if a request was sent twice."""
+        found = self._search(experiment, f"tags.`{RUN_ID}` = '{key.run_id}'")
+        return [copy for copy in found if copy.key == key]
+
+    def _search(self, experiment: str, query: str) -> list[Copy]:
+        found: list[MlflowRun] = []
+        token = None
+        with self._told():
+            while True:
+                page = self._client.search_runs(
+                    [experiment], query, max_results=PAGE, page_token=token
+                )
+                found += page
+                token = page.token
+                if not token:
+                    break
+        return [_copy(run) for run in reversed(found)]  # MLflow's order: the newest first
+
+    def create(self, experiment: str, entry: Entry) -> Copy:
+        """A run without its content; it says from the first moment what it is a copy of."""
+        known = {name: entry.tags[name] for name in (RUN_ID, STARTED_AT, FINGERPRINT)
+                 if name in entry.tags}  # fmt: skip
+        with self._told():
+            run = self._client.create_run(
+                experiment, start_time=entry.start, tags=known, run_name=entry.name
+            )
+        return _copy(run)
+
+    def fill(self, copy: Copy, entry: Entry, points: Sequence[Point]) -> None:
+        """Parameters, tags, metrics and the dataset. May be repeated: nothing is there twice."""
+        self.set_tags(copy, entry.tags)
+        params = [Param(name, value) for name, value in entry.params.items()]
+        for batch in batches(params, MAX_OTHERS):
+            with self._told():
+                self._client.log_batch(copy.id, params=batch)
+        self.log_points(copy, [*points, *entry.resources], entry.end)
+        dataset = Dataset(
+            name=entry.dataset[:MAX_DATASET_NAME],
+            digest=entry.fingerprint[:MAX_DIGEST],
+            source_type="multiverse",
+            source=json.dumps({"dataset": entry.dataset, "fingerprint": entry.fingerprint}),
+            profile=json.dumps({"cells": entry.n_obs}),
+        )
+        context = InputTag("mlflow.data.context", "integration")
+        with self._told():
+            self._client.log_inputs(copy.id, datasets=[DatasetInput(dataset, [context])])
+
+    def log_points(self, copy: Copy, points: Sequence[Point], time: int) -> None:
+        """``time`` in milliseconds: of two values of one step, the later one counts."""
+        metrics = [Metric(point.name, point.value, time, point.step) for point in points]
+        for batch in batches(metrics, MAX_METRICS):
+            with self._told():
+                self._client.log_batch(copy.id, metrics=batch)
+
+    def set_tags(self, copy: Copy, tags: Mapping[str, str]) -> None:
+        for batch in batches([RunTag(name, value) for name, value in tags.items()], MAX_OTHERS):
+            with self._told():
+                self._client.log_batch(copy.id, tags=batch)
+
+    def drop_tags(self, copy: Copy, names: Sequence[str]) -> None:
+        with self._told():
+            for name in names:
+                self._client.delete_tag(copy.id, name)
+
+    def upload(self, copy: Copy, path: Path) -> None:
+        """A file, by its own name."""
+        with environment(self._upload), self._told():
+            self._client.log_artifact(copy.id, str(path))
+
+    def finish(self, copy: Copy, entry: Entry) -> None:
+        """The last step: only now the copy counts."""
+        with self._told():
+            self._client.set_terminated(copy.id, entry.status, entry.end)
+            self._client.set_tag(copy.id, COPIED, COMPLETE)
+
+    def delete(self, copy: Copy) -> None:
+        """Put a copy in MLflow's own trash."""
+        with self._told():
+            self._client.delete_run(copy.id)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What went wrong, as one of this module's two errors.
+
+        All exceptions: those of an artifact store's own library (S3, Azure, SFTP …) pass through
+        MLflow, and none of them may end a command whose runs are safe on disk.
+        """
+        try:
+            yield
+        except Exception as error:
+            reason = without_secrets(_words(error), self._uri)
+            if isinstance(error, RestException) or _network_error(error) is None:
+                raise Refused(reason) from error
+            raise Unreachable(reason) from error
+
+
+def batches(items: Sequence[Logged], most: int) -> Iterator[list[Logged]]:
+    """Parts of at most ``most`` items, and of not much more than :data:`MAX_REQUEST_BYTES`."""
+    batch: list[Logged] = []
+    room = MAX_REQUEST_BYTES
+    for item in items:
+        batch.append(item)
+        room -= len(json.dumps(dict(item)))
+        if len(batch) == most or room <= 0:
+            yield batch
+            batch, room = [], MAX_REQUEST_BYTES
+    if batch:
+        yield batch
+
+
+def _copy(run: MlflowRun) -> Copy:
+    tags = dict(run.data.tags)
+    return Copy(
+        id=run.info.run_id,
+        key=Key(tags.get(RUN_ID, ""), tags.get(STARTED_AT, "")),
+        complete=tags.get(COPIED) == COMPLETE and run.info.status != "RUNNING",
+        tags=tags,
+        metrics=frozenset(run.data.metrics),
+    )
+
+
+def _network_error(error: BaseException | None) -> RequestException | None:
+    """The failure of the network behind an error; MLflow wraps it, with or without a cause."""
+    while error is not None:
+        if isinstance(error, RequestException) and not _answered(error):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _answered(error: RequestException) -> bool:
+    return isinstance(error, HTTPError) and error.response is not None
+
+
+def _words(error: Exception) -> str:
+    network = _network_error(error)
+    if network is None or isinstance(error, RestException):
+        return f"{type(error).__name__}: {error}"[:500].splitlines()[0]
+    text = str(network)
+    if "timed out" in text.lower():
+        return "it gives no answer in time"
+    if "too many" in text:
+        return "it answers with errors again and again"
+    system = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
+    return f"there is no connection: {system[1] if system else type(network).__name__}"

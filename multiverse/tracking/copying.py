@@ -1,0 +1,127 @@
+"""Brings MLflow up to date with a results folder: each run once, whatever happened before."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from multiverse.contract.output import MIB
+from multiverse.errors import UsageError
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.writing import disk_errors
+from multiverse.tracking.entry import FINISHED
+from multiverse.tracking.outcome import Say, Tally, Tracked
+from multiverse.tracking.quiet import quiet
+from multiverse.tracking.uri import (
+    artifacts_folder,
+    default_uri,
+    has_secrets,
+    installed,
+    local_uri,
+    shown,
+)
+
+EMBEDDINGS_LIMIT = 100 * MIB
+#: How long another command that copies the same folder is waited for, in seconds.
+WAIT_SECONDS = 600.0
+LOCK = ".mlflow.lock"
+
+
+def _silent(_line: str) -> None:
+    """Nobody listens."""
+
+
+def track(
+    results: ResultsFolder,
+    uri: str | None = None,
+    *,
+    experiment: str | None = None,
+    embeddings_limit: int = EMBEDDINGS_LIMIT,
+    seconds: float | None = None,
+    say: Say = _silent,
+) -> Tracked:
+    """Copy every finished run that MLflow lacks, and scores that came later.
+
+    Parameters
+    ----------
+    uri
+        MLflow's address; by default :func:`default_uri`.
+    experiment
+        Instead of the one that each run was recorded with.
+    embeddings_limit
+        Embeddings of more bytes stay in the results folder.
+    seconds
+        After so many no further run is begun; None: no limit.
+    say
+        Told a line for each run that is copied or updated.
+
+    A server that is down, slow or dies in the middle is no error: what is missing is returned,
+    with the command that copies it later. Raises :class:`UsageError` without MLflow,
+    :class:`ResultsError` where there is no such folder or it can't be written.
+    """
+    results.check()
+    target = uri or default_uri(results, os.environ)
+    if target is None or not installed():
+        raise UsageError(
+            "MLflow is not installed here", remedy='Install it: pip install "multiverse[mlflow]"'
+        )
+    listing = read_runs(results)
+    runs = [run for run in listing.runs if run.record.state in FINISHED]
+    tally = Tally(notes=list(listing.damaged))
+    try:
+        with _alone(results, WAIT_SECONDS if seconds is None else seconds, say):
+            _visit(results, target, runs, tally, experiment, embeddings_limit, seconds, say)
+    except Timeout:
+        tally.lost(runs, "another command was copying these runs all the time")
+    return tally.outcome(shown(target), _command(results, uri))
+
+
+def _visit(
+    results: ResultsFolder,
+    uri: str,
+    runs: list[FoundRun],
+    tally: Tally,
+    experiment: str | None,
+    embeddings_limit: int,
+    seconds: float | None,
+    say: Say,
+) -> None:
+    with quiet() as upload:
+        from multiverse.tracking.client import Failure, Store
+        from multiverse.tracking.visit import Visit
+
+        try:
+            local = artifacts_folder(results) if uri == local_uri(results) else None
+            store = Store(uri, local, upload)
+            Visit(store, results, tally, experiment, embeddings_limit).all(runs, seconds, say)
+        except Failure as error:
+            tally.lost(runs, str(error))
+
+
+def _command(results: ResultsFolder, uri: str | None) -> str:
+    """What copies the rest later. A URI with a password is for the environment, not for this."""
+    words = ["multiverse", "track", str(results.folder)]
+    if uri is not None and not has_secrets(uri):
+        words += ["--uri", uri]
+    return shlex.join(words)
+
+
+@contextmanager
+def _alone(results: ResultsFolder, wait: float, say: Say) -> Iterator[None]:
+    """Two commands at once would each copy what the other has not finished."""
+    lock = FileLock(results.folder / LOCK)
+    with disk_errors(results.folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say("another command copies these runs to MLflow: waiting for it")
+            lock.acquire(timeout=wait)
+    try:
+        yield
+    finally:
+        lock.release()  # the file stays: removing it would let two lock different ones

@@ -1,0 +1,93 @@
+"""The files of a run that are copied, and how they are read without trusting what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiverse.contract.files import check_regular
+from multiverse.contract.output import MIB
+from multiverse.contract.paths import OutputFiles
+from multiverse.runs.folder import AttemptFolder, RunFolder
+from multiverse.runs.listing import FoundRun
+
+#: More than any honest file but an embedding or a log has.
+FILE_LIMIT = 64 * MIB
+_CHUNK = 1 * MIB
+
+
+class NotAsPublished(OSError):
+    """The file is not the one that the run's record has the checksum of."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file to copy. ``checksum``: ``sha256:…`` as recorded, None where nothing was."""
+
+    path: Path
+    limit: int
+    checksum: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def output_of(run: FoundRun) -> OutputFiles:
+    """The model's files: in the run's folder, or apart from what the runner wrote."""
+    return RunFolder(run.folder) if run.published else AttemptFolder(run.folder).output
+
+
+def artifacts_of(run: FoundRun, embeddings_limit: int) -> list[Artifact]:
+    """What is copied of a run: everything published, or what explains why nothing was.
+
+    An embedding of more than ``embeddings_limit`` bytes stays where it is.
+    """
+    if not run.published:
+        attempt, output = AttemptFolder(run.folder), output_of(run)
+        found = [attempt.record, output.log, attempt.container_log, output.metrics]
+        return [Artifact(path, FILE_LIMIT) for path in found if os.path.lexists(path)]
+    folder = RunFolder(run.folder)
+    names = [folder.record.name, *run.record.checksums]
+    return [
+        Artifact(
+            folder.folder / name,
+            embeddings_limit if name == folder.embeddings.name else FILE_LIMIT,
+            run.record.checksums.get(name),
+        )
+        for name in dict.fromkeys(names)
+        if Path(name).name == name and name != folder.container_log.name
+    ]
+
+
+@contextmanager
+def staged(artifact: Artifact) -> Iterator[Path]:
+    """A private copy, checked on the way: nobody can exchange it while it is sent.
+
+    Raises FileNotFoundError, :class:`NotARegularFile`, :class:`FileTooLarge` or
+    :class:`NotAsPublished`.
+    """
+    check_regular(artifact.path, max_bytes=artifact.limit)
+    with tempfile.TemporaryDirectory(prefix="multiverse-track-") as folder:
+        copy = Path(folder, artifact.name)
+        digest = _copy(artifact.path, copy, artifact.limit)
+        if artifact.checksum not in (None, f"sha256:{digest}"):
+            raise NotAsPublished(f"{artifact.name} is not what was published")
+        yield copy
+
+
+def _copy(source: Path, target: Path, limit: int) -> str:
+    """Copy at most ``limit`` bytes; the SHA-256 of them in hexadecimal digits."""
+    digest = hashlib.sha256()
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(source, flags), "rb") as stream, target.open("wb") as copy:
+        while limit > 0 and (chunk := stream.read(min(_CHUNK, limit))):
+            limit -= len(chunk)
+            digest.update(chunk)
+            copy.write(chunk)
+    return digest.hexdigest()
