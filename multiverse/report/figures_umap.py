@@ -1,0 +1,94 @@
+"""UMAPs of all models side by side, once by label and once by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from multiverse.report.figures_style import GREY, Colouring, colouring, name_of, new_figure
+from multiverse.report.layouts import Layouts
+
+COLUMNS = 4
+PANEL_INCHES = 1.55
+LEGEND_INCHES = 2.0
+#: More panels go beyond what fits a page; the first ones, the best, are drawn.
+MAX_PANELS = 60
+_Places = NDArray[np.float64]
+
+
+def umap_figure(title: str, layouts: Layouts, names: Mapping[str, str]) -> Figure | None:
+    """A block of panels for each of label and batch; None where there is no layout.
+
+    ``names``: run id → what is written above its panel, in the order of the panels.
+    """
+    runs = [run_id for run_id in names if run_id in layouts.umaps][:MAX_PANELS]
+    if not runs:
+        return None
+    blocks = _blocks(layouts)
+    columns = min(COLUMNS, len(runs))
+    rows = ceil(len(runs) / columns)
+    size = (columns * PANEL_INCHES + LEGEND_INCHES, len(blocks) * (rows * PANEL_INCHES + 0.4) + 0.3)
+    figure = new_figure(*size)
+    figure.suptitle(title, fontsize=8.5, weight="bold", x=0.01, ha="left")
+    parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
+    for part, (heading, colours) in zip(parts, blocks, strict=True):
+        _block(part, heading, colours, [(names[run], layouts.umaps[run]) for run in runs], columns)
+    return figure
+
+
+def _blocks(layouts: Layouts) -> list[tuple[str, Colouring]]:
+    """What the cells are coloured by; in one grey where nothing is known of them."""
+    found = []
+    for word, key in (("label", layouts.label_key), ("batch", layouts.batch_key)):
+        values = layouts.column(key)
+        if values is not None:
+            found.append((f"By {word} ({name_of(key)})", colouring(values)))
+    nothing = Colouring((GREY,) * len(layouts.cells), {})
+    return found or [("No labels, no batch", nothing)]
+
+
+def _block(
+    part: SubFigure,
+    heading: str,
+    colours: Colouring,
+    panels: Sequence[tuple[str, _Places]],
+    columns: int,
+) -> None:
+    part.suptitle(heading, fontsize=7.5, x=0.01, ha="left")
+    grid = part.subplots(ceil(len(panels) / columns), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (name, places) in zip(grid.flat, panels, strict=False):
+        _panel(axes, name, places, colours)
+    if colours.legend:
+        dots = [
+            Line2D([], [], marker="o", ls="", ms=4, color=colour, label=name)
+            for name, colour in colours.legend.items()
+        ]
+        part.legend(handles=dots, loc="outside right center", handletextpad=0.1)
+
+
+def _panel(axes: Axes, name: str, places: _Places, colours: Colouring) -> None:
+    """Cells in a random order, so that no category hides another; always the same one."""
+    axes.set_title(name_of(name, 28), fontsize=6.5)
+    known = np.flatnonzero(np.isfinite(places).all(axis=1))
+    if not len(known):
+        axes.text(0.5, 0.5, "no layout", ha="center", transform=axes.transAxes, color="#777777")
+        return
+    order = np.random.default_rng(0).permutation(known)
+    size = float(np.clip(4000 / len(order), 0.4, 9))
+    axes.scatter(
+        places[order, 0],
+        places[order, 1],
+        s=size,
+        c=np.asarray(colours.colours)[order].tolist(),
+        lw=0,
+        rasterized=True,
+    )
+    axes.set_aspect("equal", adjustable="datalim")

@@ -1,0 +1,89 @@
+"""``embeddings.h5ad``, as much of it as a picture needs: UMAPs and columns of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import read_elem
+from numpy.typing import NDArray
+
+from multiverse.errors import ResultsError
+from multiverse.runs.folder import ResultsFolder
+
+PREFIX = "X_umap_"
+
+
+@dataclass(frozen=True)
+class Layouts:
+    """The UMAPs of one fingerprint of a dataset.
+
+    ``umaps``: run id → float array of shape (n_cells, 2), rows without a place are NaN.
+    ``cells``: a column a fact, a row a cell, in the same order.
+    """
+
+    dataset: str
+    fingerprint: str
+    label_key: str | None
+    batch_key: str | None
+    umaps: Mapping[str, NDArray[np.float64]]
+    cells: pd.DataFrame
+
+    def column(self, name: str | None) -> list[str | None] | None:
+        """A column as text, None where a cell has no value; None if there is no such column."""
+        if name is None or name not in self.cells:
+            return None
+        values = self.cells[name]
+        missing = values.isna().to_numpy()
+        return [None if gap else str(value) for value, gap in zip(values, missing, strict=True)]
+
+
+def layout_files(results: ResultsFolder, dataset: str) -> list[Path]:
+    """The files of a dataset: the newest fingerprint's first, then those of others."""
+    newest = results.embeddings(dataset)
+    others = sorted(newest.parent.glob(f"{newest.stem}-*{newest.suffix}"))
+    return [path for path in (newest, *others) if path.is_file()]
+
+
+def read_layouts(path: Path) -> Layouts:
+    """Read one file; :class:`ResultsError` if it is damaged or not of this kind."""
+    try:
+        with h5py.File(path, "r") as file:
+            about: Mapping[str, Any] = read_elem(file["uns/multiverse"])
+            cells: pd.DataFrame = read_elem(file["obs"])
+            keys = {str(key): str(run_id) for key, run_id in about["keys"].items()}
+            umaps = {
+                run_id: _places(file[f"obsm/{PREFIX}{key}"], len(cells))
+                for key, run_id in keys.items()
+                if f"obsm/{PREFIX}{key}" in file
+            }
+            return Layouts(
+                dataset=str(about["dataset"]),
+                fingerprint=str(about["dataset_fingerprint"]),
+                label_key=_key(about, "label_key"),
+                batch_key=_key(about, "batch_key"),
+                umaps=umaps,
+                cells=cells,
+            )
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ResultsError(
+            f"{path} can't be read as embeddings: {type(error).__name__}: {str(error)[:200]}",
+            remedy="Make it anew: multiverse evaluate RESULTS",
+        ) from error
+
+
+def _places(dataset: Any, cells: int) -> NDArray[np.float64]:
+    places = np.asarray(dataset[...], dtype=np.float64)
+    if places.shape != (cells, 2):
+        raise ValueError(f"a UMAP has the shape {places.shape}, not ({cells}, 2)")
+    return places
+
+
+def _key(about: Mapping[str, Any], name: str) -> str | None:
+    value = about.get(name)
+    return str(value) if isinstance(value, str) and value else None
