@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     _new_model(commands)
     _check(commands)
     _lists(commands)
+    _track(commands)
     _care(commands)
     return parser
 
@@ -266,6 +267,29 @@ def _lists(commands: Any) -> None:
     _json(show)
     schema = _command(commands, "schema", "print the JSON Schema of a file")
     schema.add_argument("file", choices=["benchmark", "events", "job_spec", "model"])
+
+
+def _track(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "track",
+        "copy finished runs and their scores to MLflow, each once",
+        epilog="exit codes: 0 if MLflow has every finished run · 1 if some are missing",
+    )
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    parser.add_argument(
+        "--uri",
+        help="of MLflow (default: MLFLOW_TRACKING_URI, or a local store in the results folder)",
+    )
+    parser.add_argument("--experiment", metavar="NAME", help="instead of the recorded one")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--max-embedding",
+        metavar="AMOUNT",
+        help="leave out embeddings of more than this (default: 100MiB)",
+    )
+    which.add_argument("--no-embeddings", action="store_true", help="leave out all embeddings")
+    _json(parser)
 
 
 def _care(commands: Any) -> None:

@@ -20,9 +20,9 @@ from multiverse.tracking.quiet import quiet
 from multiverse.tracking.uri import (
     artifacts_folder,
     default_uri,
-    has_secrets,
     installed,
     local_uri,
+    masked,
     shown,
 )
 
@@ -104,11 +104,9 @@ def _visit(
 
 
 def _command(results: ResultsFolder, uri: str | None) -> str:
-    """What copies the rest later. A URI with a password is for the environment, not for this."""
+    """What copies the rest later."""
     words = ["multiverse", "track", str(results.folder)]
-    if uri is not None and not has_secrets(uri):
-        words += ["--uri", uri]
-    return shlex.join(words)
+    return shlex.join(words if uri is None else [*words, "--uri", masked(uri)])
 
 
 @contextmanager

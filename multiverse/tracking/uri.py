@@ -45,8 +45,9 @@ def shown(uri: str) -> str:
     return _QUERY.sub("", _USER.sub("", uri))
 
 
-def has_secrets(uri: str) -> bool:
-    return shown(uri) != uri
+def masked(uri: str) -> str:
+    """A URI for a command line that people complete: ``***`` where user and password were."""
+    return _QUERY.sub("", _USER.sub("***@", uri))
 
 
 def without_secrets(text: str, uri: str) -> str:
