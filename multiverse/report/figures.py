@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from multiverse.errors import ResultsError
 from multiverse.report.contents import Contents, Scored, read_contents
 from multiverse.report.figures_cost import cost_figure
 from multiverse.report.figures_curves import curves_figure
@@ -28,29 +29,35 @@ def write_figures(results: ResultsFolder, folder: Path | None = None) -> list[Pa
 
     A dataset gives ``table-``, ``cost-``, ``umap-`` and ``training-`` and its name, each as
     ``.svg`` and ``.pdf``; what there is nothing to draw from is left out. Raises
-    :class:`ResultsError` if there is no such folder, or a file of embeddings is damaged.
+    :class:`ResultsError` if there is no such folder, and after all others are drawn if a file of
+    embeddings is damaged.
     """
     contents = read_contents(results)
     target = folder or results.figures
     with disk_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    damaged: list[ResultsError] = []
     with drawing():
-        for name, figure in _figures(contents):
+        for name, figure in _figures(contents, damaged):
             if figure is not None:
                 written += save(figure, target, name)
+    if damaged:
+        raise damaged[0]
     return written
 
 
-def _figures(contents: Contents) -> Iterator[Named]:
+def _figures(contents: Contents, damaged: list[ResultsError]) -> Iterator[Named]:
     for scored, name in _named(contents):
         comparison = compare_configurations(scored.evaluation, _runs_of(scored, contents))
         title = f"{name_of(scored.dataset, 64)}, {scored.evaluation.n_obs:,} cells"
         yield f"table-{name}", table_figure(title, comparison)
         yield f"cost-{name}", cost_figure(title, comparison)
         yield f"training-{name}", curves_figure(title, comparison.configurations)
-        for layouts in _layouts(scored, contents):
-            yield f"umap-{name}", umap_figure(title, layouts, _panels(comparison, layouts))
+        for layouts in _layouts(scored, contents, damaged):
+            panels = _panels(comparison, layouts)
+            unlabelled = scored.evaluation.sheet.unlabelled
+            yield f"umap-{name}", umap_figure(title, layouts, panels, unlabelled)
 
 
 def _named(contents: Contents) -> Iterator[tuple[Scored, str]]:
@@ -72,10 +79,14 @@ def _runs_of(scored: Scored, contents: Contents) -> list[FoundRun]:
     return [run for run in contents.runs if run.record.dataset == scored.dataset]
 
 
-def _layouts(scored: Scored, contents: Contents) -> Iterator[Layouts]:
+def _layouts(scored: Scored, contents: Contents, damaged: list[ResultsError]) -> Iterator[Layouts]:
     """The file of the evaluation's fingerprint, if there is one."""
     for path in layout_files(contents.results, scored.dataset):
-        layouts = read_layouts(path)
+        try:
+            layouts = read_layouts(path)
+        except ResultsError as error:
+            damaged.append(error)
+            continue
         if layouts.fingerprint == scored.evaluation.dataset_fingerprint:
             yield layouts
             return

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from multiverse.report.figures_style import FEW, MARKERS, name_of, new_figure
 from multiverse.report.summary import AGGREGATES, Comparison, Configuration
@@ -62,6 +63,9 @@ def _having(comparison: Comparison, name: str) -> list[Configuration]:
 
 def _panel(axes: Axes, points: Sequence[Configuration], quality: str, cost: Cost) -> None:
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(color="#E5E5E5", lw=0.5)
     axes.set_axisbelow(True)
     for number, row in enumerate(points):

@@ -17,7 +17,7 @@ from multiverse.runs.listing import FoundRun
 
 COLUMNS = 3
 MAX_PANELS = 60
-MAX_CURVES = 3
+MAX_CURVES = 2
 #: What training improves comes first; a weight or a learning rate is a setting.
 _FIRST = ("elbo", "loss", "likelihood", "reconstruction")
 _LAST = ("weight", "lr", "learning_rate")

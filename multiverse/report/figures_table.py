@@ -37,7 +37,7 @@ def table_figure(title: str, comparison: Comparison) -> Figure:
     rows = comparison.configurations[:MAX_ROWS]
     bars = (columns[-1].x + 1 if columns else 0) + _GAP
     width = _LABEL + 1.2 + bars + _BAR * len(BARS) + 1.6
-    height = _HEAD + len(rows) + len(comparison.controls) + 3.2
+    height = _HEAD + len(rows) + len(comparison.controls) + 2.4
     figure = new_figure(width * INCHES, height * INCHES)
     axes = figure.add_subplot()
     axes.set(xlim=(-_LABEL - 1.2, width - _LABEL - 1.2), ylim=(height - _HEAD, -_HEAD))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -17,20 +18,25 @@ from multiverse.report.layouts import Layouts
 COLUMNS = 4
 PANEL_INCHES = 1.55
 LEGEND_INCHES = 2.0
+#: Names in a column of the legend, a row of panels.
+LEGEND_ROWS = 10
 #: More panels go beyond what fits a page; the first ones, the best, are drawn.
 MAX_PANELS = 60
 _Places = NDArray[np.float64]
 
 
-def umap_figure(title: str, layouts: Layouts, names: Mapping[str, str]) -> Figure | None:
+def umap_figure(
+    title: str, layouts: Layouts, names: Mapping[str, str], unlabelled: Collection[str] = ()
+) -> Figure | None:
     """A block of panels for each of label and batch; None where there is no layout.
 
     ``names``: run id → what is written above its panel, in the order of the panels.
+    ``unlabelled``: labels that mean "not known".
     """
     runs = [run_id for run_id in names if run_id in layouts.umaps][:MAX_PANELS]
     if not runs:
         return None
-    blocks = _blocks(layouts)
+    blocks = _blocks(layouts, unlabelled)
     columns = min(COLUMNS, len(runs))
     rows = ceil(len(runs) / columns)
     size = (columns * PANEL_INCHES + LEGEND_INCHES, len(blocks) * (rows * PANEL_INCHES + 0.4) + 0.3)
@@ -42,11 +48,12 @@ def umap_figure(title: str, layouts: Layouts, names: Mapping[str, str]) -> Figur
     return figure
 
 
-def _blocks(layouts: Layouts) -> list[tuple[str, Colouring]]:
+def _blocks(layouts: Layouts, unlabelled: Collection[str]) -> list[tuple[str, Colouring]]:
     """What the cells are coloured by; in one grey where nothing is known of them."""
+    keys = (("label", layouts.label_key, unlabelled), ("batch", layouts.batch_key, ()))
     found = []
-    for word, key in (("label", layouts.label_key), ("batch", layouts.batch_key)):
-        values = layouts.column(key)
+    for word, key, missing in keys:
+        values = layouts.column(key, missing)
         if values is not None:
             found.append((f"By {word} ({name_of(key)})", colouring(values)))
     nothing = Colouring((GREY,) * len(layouts.cells), {})
@@ -61,20 +68,33 @@ def _block(
     columns: int,
 ) -> None:
     part.suptitle(heading, fontsize=7.5, x=0.01, ha="left")
-    grid = part.subplots(ceil(len(panels) / columns), columns, squeeze=False)
-    for axes in grid.flat:
+    rows = ceil(len(panels) / columns)
+    # The legend has a column of its own, as wide in every block: panels lie below each other.
+    ratios = [PANEL_INCHES] * columns + [LEGEND_INCHES]
+    grid = part.add_gridspec(rows, columns + 1, width_ratios=ratios)
+    rgba = to_rgba_array(colours.colours)
+    for number, (name, places) in enumerate(panels):
+        axes = part.add_subplot(grid[number // columns, number % columns])
         axes.set_axis_off()
-    for axes, (name, places) in zip(grid.flat, panels, strict=False):
-        _panel(axes, name, places, colours)
+        _panel(axes, name, places, rgba)
     if colours.legend:
-        dots = [
-            Line2D([], [], marker="o", ls="", ms=4, color=colour, label=name)
-            for name, colour in colours.legend.items()
-        ]
-        part.legend(handles=dots, loc="outside right center", handletextpad=0.1)
+        _legend(part.add_subplot(grid[:, columns]), colours.legend, rows)
 
 
-def _panel(axes: Axes, name: str, places: _Places, colours: Colouring) -> None:
+def _legend(axes: Axes, names: Mapping[str, str], rows: int) -> None:
+    axes.set_axis_off()
+    dots = [
+        Line2D([], [], marker="o", ls="", ms=4, color=colour, label=name)
+        for name, colour in names.items()
+    ]
+    columns = 1 if len(dots) <= LEGEND_ROWS * rows else 2
+    size = 6.5 if columns == 1 else 5
+    style = {"handletextpad": 0.1, "columnspacing": 0.8, "labelspacing": 0.35}
+    legend = axes.legend(handles=dots, loc="center left", ncols=columns, fontsize=size, **style)
+    legend.set_in_layout(False)  # it never takes room from the panels
+
+
+def _panel(axes: Axes, name: str, places: _Places, rgba: _Places) -> None:
     """Cells in a random order, so that no category hides another; always the same one."""
     axes.set_title(name_of(name, 28), fontsize=6.5)
     known = np.flatnonzero(np.isfinite(places).all(axis=1))
@@ -87,7 +107,7 @@ def _panel(axes: Axes, name: str, places: _Places, colours: Colouring) -> None:
         places[order, 0],
         places[order, 1],
         s=size,
-        c=np.asarray(colours.colours)[order].tolist(),
+        c=rgba[order],
         lw=0,
         rasterized=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,16 @@ class Layouts:
     umaps: Mapping[str, NDArray[np.float64]]
     cells: pd.DataFrame
 
-    def column(self, name: str | None) -> list[str | None] | None:
-        """A column as text, None where a cell has no value; None if there is no such column."""
+    def column(self, name: str | None, missing: Collection[str] = ()) -> list[str | None] | None:
+        """A column as text, None where a cell has no value or one that is as good as ``missing``.
+
+        None if there is no such column.
+        """
         if name is None or name not in self.cells:
             return None
         values = self.cells[name]
-        missing = values.isna().to_numpy()
-        return [None if gap else str(value) for value, gap in zip(values, missing, strict=True)]
+        gaps = (values.isna() | values.astype(str).isin(list(missing))).to_numpy()
+        return [None if gap else str(value) for value, gap in zip(values, gaps, strict=True)]
 
 
 def layout_files(results: ResultsFolder, dataset: str) -> list[Path]:
