@@ -1,0 +1,171 @@
+"""The UMAPs of one dataset, packed: coordinates of every run, columns to colour cells by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import read_elem
+from numpy.typing import NDArray
+
+from multiverse.report.page.columns import ColourColumn, pack_column, packed
+from multiverse.report.page.source import DatasetSource
+from multiverse.report.page.text import name
+from multiverse.report.words import counted, plain
+
+#: Coordinates are whole numbers up to this; the next one says that a cell has no place.
+LAST = 65534
+NOWHERE = 65535
+#: What the columns of one dataset may take, in bytes before base64: the rest stays in the file.
+MAX_COLUMN_BYTES = 3 * 1024 * 1024
+MAX_COLUMNS = 40
+#: Cells are named on the page as far as their names fit into this.
+MAX_NAME_BYTES = 1024 * 1024
+MAX_NAME = 60
+DEPTH = "_depth"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One run's UMAP. ``missing``: cells without a place in it."""
+
+    run_id: str
+    title: str
+    missing: int
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """``content`` is what the page's script draws from; the rest is for the template.
+
+    Empty ``pictures``: there is nothing to draw, and ``problem`` says why.
+    """
+
+    key: str
+    title: str
+    n_cells: int = 0
+    pictures: tuple[Picture, ...] = ()
+    columns: tuple[str, ...] = ()
+    content: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def read_atlas(source: DatasetSource) -> Atlas:
+    """Read the dataset's ``embeddings.h5ad``; a damaged or absent file is said, not raised."""
+    if not source.complete:
+        return Atlas(source.key, source.title, problem="No run completed.")
+    for path in source.embeddings:
+        if path.is_file():
+            try:
+                with h5py.File(path, "r") as file:
+                    atlas = _read(file, source)
+            except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+                said = plain(f"{path.name} can't be read: {error}", 300)
+                return Atlas(source.key, source.title, problem=said)
+            if atlas is not None:
+                return atlas
+    said = "embeddings.h5ad is not there yet. It is written by: multiverse evaluate RESULTS"
+    return Atlas(source.key, source.title, problem=said)
+
+
+def _read(file: h5py.File, source: DatasetSource) -> Atlas | None:
+    """The file's content, or None if it is of other data."""
+    facts = read_elem(file["uns"]["multiverse"])
+    if str(facts.get("dataset_fingerprint")) != source.fingerprint:
+        return None
+    cells: pd.DataFrame = read_elem(file["obs"])
+    pictures, coordinates = _pictures(file, dict(facts["keys"]), source, len(cells))
+    first = [facts.get("label_key"), facts.get("batch_key")]
+    columns, notes = _columns(cells, [str(key) for key in first if key])
+    names, said = _cell_names(cells.index)
+    content = {
+        "n": len(cells),
+        "pictures": coordinates,
+        "columns": [column.content for column in columns],
+        "names": names,
+        "last": LAST,
+    }
+    problem = "" if pictures else "The file of embeddings holds no UMAP."
+    return Atlas(
+        key=source.key,
+        title=source.title,
+        n_cells=len(cells),
+        pictures=tuple(pictures),
+        columns=tuple(column.shown for column in columns),
+        content=content if pictures else None,
+        notes=(*notes, *said),
+        problem=problem,
+    )
+
+
+def _pictures(
+    file: h5py.File, keys: dict[str, Any], source: DatasetSource, n_cells: int
+) -> tuple[list[Picture], list[dict[str, Any]]]:
+    """In the order of the comparison; runs that the folder no longer has are left out."""
+    by_run = {str(run_id): str(key) for key, run_id in keys.items()}
+    pictures, coordinates = [], []
+    for run in source.ordered:
+        run_id = run.record.run_id
+        place = f"X_umap_{by_run.get(run_id, '')}"
+        if run_id not in by_run or place not in file["obsm"]:
+            continue
+        points = np.asarray(file["obsm"][place][...], dtype=np.float64)
+        if points.shape != (n_cells, 2):
+            continue
+        x, y, missing = quantised(points)
+        title = name(source.run_titles[run_id])
+        pictures.append(Picture(run_id, title.shown, missing))
+        coordinates.append(
+            {"title": title.shown, "full": title.full, "x": packed(x), "y": packed(y)}
+        )
+    return pictures, coordinates
+
+
+def quantised(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Whole numbers for coordinates of shape (n_cells, 2), both axes on one scale.
+
+    The larger side spans 0 to 65534, the other is centred: an error of at most 1/130,000 of the
+    picture. Cells without finite coordinates become 65535; how many is the third value.
+    """
+    placed = np.isfinite(points).all(axis=1)
+    grid = np.full(points.shape, NOWHERE, dtype="<u2")
+    if placed.any():
+        known = points[placed]
+        low, high = known.min(axis=0), known.max(axis=0)
+        side = float((high - low).max()) or 1.0
+        start = (low + high) / 2 - side / 2
+        grid[placed] = np.clip(np.rint((known - start) / side * LAST), 0, LAST).astype("<u2")
+    return grid[:, 0], grid[:, 1], int((~placed).sum())
+
+
+def _columns(cells: pd.DataFrame, first: Sequence[str]) -> tuple[list[ColourColumn], list[str]]:
+    """Labels, batch, depths, then the others, as far as they fit."""
+    names = [str(column) for column in cells.columns]
+    depths = [column for column in names if column.endswith(DEPTH)]
+    wanted = list(dict.fromkeys([*(key for key in first if key in names), *depths, *names]))
+    packed_columns: list[ColourColumn] = []
+    room = MAX_COLUMN_BYTES
+    left_out = 0
+    for column in wanted:
+        made = pack_column(column, cells.iloc[:, names.index(column)], category=column in first)
+        if len(packed_columns) == MAX_COLUMNS or (made.n_bytes > room and packed_columns):
+            left_out += 1
+            continue
+        room -= made.n_bytes
+        packed_columns.append(made)
+    if not left_out:
+        return packed_columns, []
+    said = counted(left_out, "column")
+    return packed_columns, [f"{said} of the cells left out here; embeddings.h5ad has all of them."]
+
+
+def _cell_names(index: pd.Index) -> tuple[list[str], list[str]]:
+    names = [plain(cell, MAX_NAME) for cell in index]
+    if sum(map(len, names)) + 3 * len(names) <= MAX_NAME_BYTES:
+        return names, []
+    return [], ["Cells are shown by number, counted from 1: their names would not fit on the page."]

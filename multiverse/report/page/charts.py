@@ -1,0 +1,213 @@
+"""Bokeh figures as JSON: quality against cost, and training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bokeh.embed import json_item
+from bokeh.models import ColumnDataSource, HoverTool, Whisker
+from bokeh.plotting import figure as new_figure
+
+from multiverse.report.page.columns import OKABE_ITO
+from multiverse.report.page.source import DatasetSource
+from multiverse.report.page.text import chart_text, duration, memory, name, score
+from multiverse.report.summary import AGGREGATES, Configuration
+from multiverse.report.words import plain
+
+TOOLS = "pan,box_zoom,reset,save"
+#: Beyond this ratio between largest and smallest, an axis of costs is logarithmic.
+WIDE = 20.0
+MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """``item`` is what Bokeh's ``embed_item`` draws. ``label`` says it to who can't see it."""
+
+    label: str
+    item: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """One configuration: quality and mean cost over its runs."""
+
+    label: str
+    quality: float
+    low: float
+    high: float
+    seconds: float
+    memory_bytes: float | None
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """The same for the table that stands for the chart."""
+
+    label: str
+    quality: str
+    time: str
+    memory: str
+    runs: int
+
+
+@dataclass(frozen=True)
+class CostView:
+    """Both charts of one dataset; without ``charts``, ``problem`` says why."""
+
+    key: str
+    title: str
+    measure: str = ""
+    charts: tuple[Chart, ...] = ()
+    rows: tuple[CostRow, ...] = ()
+    problem: str = ""
+
+
+def make_cost(source: DatasetSource) -> CostView:
+    """Quality against time and against peak memory."""
+    comparison = source.comparison
+    items = comparison.configurations if comparison else ()
+    measure = _measure(items)
+    if measure is None:
+        return CostView(source.key, source.title, problem="There is no score to set cost against.")
+    points = [point for item in items if (point := _point(item, measure)) is not None]
+    charts = [_cost_chart(points, measure, "seconds")]
+    known = [point for point in points if point.memory_bytes is not None]
+    if known:
+        charts.append(_cost_chart(known, measure, "memory_bytes"))
+    rows = tuple(
+        CostRow(
+            plain(item.label, 80), score(point.quality), duration(point.seconds),
+            memory(point.memory_bytes), len(item.runs),
+        )
+        for item in items
+        if (point := _point(item, measure)) is not None
+    )  # fmt: skip
+    return CostView(source.key, source.title, measure, tuple(charts), rows)
+
+
+def _measure(items: Sequence[Configuration]) -> str | None:
+    """What stands for quality: the first aggregate that somebody has."""
+    for aggregate in AGGREGATES:
+        if any(item.aggregate(aggregate).value is not None for item in items):
+            return aggregate
+    names = [metric for item in items for metric, cell in item.metrics.items() if cell.value]
+    return names[0] if names else None
+
+
+def _point(item: Configuration, measure: str) -> CostPoint | None:
+    cell = item.aggregate(measure) if measure in AGGREGATES else item.metrics[measure]
+    if cell.value is None or not item.runs:
+        return None
+    usages = [run.record.usage for run in item.runs]
+    memories = [usage.peak_memory_bytes for usage in usages if usage.peak_memory_bytes is not None]
+    return CostPoint(
+        label=chart_text(item.label),
+        quality=cell.value,
+        low=cell.interval.low if cell.interval else cell.value,
+        high=cell.interval.high if cell.interval else cell.value,
+        seconds=sum(usage.wall_seconds for usage in usages) / len(usages),
+        memory_bytes=sum(memories) / len(memories) if memories else None,
+    )
+
+
+def _cost_chart(points: Sequence[CostPoint], measure: str, cost: str) -> Chart:
+    if cost == "seconds":
+        costs, title = [point.seconds for point in points], "time (s)"
+    else:
+        costs = [(point.memory_bytes or 0) / 1024**2 for point in points]
+        title = "peak memory (MiB)"
+    costs = [max(value, 1e-3) for value in costs]
+    wide = max(costs) / min(costs) > WIDE
+    source = ColumnDataSource(
+        {
+            "cost": costs,
+            "quality": [point.quality for point in points],
+            "low": [point.low for point in points],
+            "high": [point.high for point in points],
+            "label": [point.label for point in points],
+            "shown": [score(point.quality) for point in points],
+            "time": [duration(point.seconds) for point in points],
+            "memory": [memory(point.memory_bytes) for point in points],
+            "colour": [OKABE_ITO[n % len(OKABE_ITO)] for n in range(len(points))],
+            "marker": [MARKERS[n // len(OKABE_ITO) % len(MARKERS)] for n in range(len(points))],
+        }
+    )
+    plot = new_figure(
+        width=560, height=360, tools=TOOLS, x_axis_type="log" if wide else "linear",
+        x_axis_label=title, y_axis_label=f"{chart_text(measure)} score",
+    )  # fmt: skip
+    plot.add_layout(
+        Whisker(base="cost", upper="high", lower="low", source=source, line_color="#888888")
+    )
+    dots = plot.scatter(
+        "cost", "quality", source=source, size=11, color="colour", marker="marker",
+        line_color="white",
+    )  # fmt: skip
+    if len(points) <= 15:
+        plot.text(
+            "cost", "quality", "label", source=source, x_offset=8, y_offset=-6,
+            text_font_size="12px", text_color="#222222",
+        )  # fmt: skip
+    tips = [("model", "@label"), (measure, "@shown"), ("time", "@time"), ("memory", "@memory")]
+    plot.add_tools(HoverTool(renderers=[dots], tooltips=tips))
+    # Room at the right for names, which Bokeh doesn't count as data.
+    if not wide:
+        span = max(costs) - min(costs) or max(costs)
+        plot.x_range.start = max(0.0, min(costs) - 0.1 * span)
+        plot.x_range.end = max(costs) + 0.3 * span
+    label = f"Scatter of {measure} score against {title}, one point a model; the table below it holds the same numbers."
+    return _chart(plot, label)
+
+
+def curve_charts(history: Mapping[str, Sequence[float]], limit: int = 6) -> list[Chart]:
+    """Small figures of training curves: ``loss_train`` and ``loss_validation`` share one."""
+    shared: dict[str, dict[str, Sequence[float]]] = {}
+    for metric, values in history.items():
+        stem, _, part = metric.rpartition("_")
+        known = stem and part in ("train", "validation", "val", "test")
+        shared.setdefault(stem if known else metric, {})[part if known else metric] = values
+    # Curves that move say more than settings that stand still.
+    moving = sorted(shared, key=lambda stem: all(len(set(v)) < 2 for v in shared[stem].values()))
+    return [_curve(stem, shared[stem]) for stem in moving[:limit]]
+
+
+def _curve(title: str, lines: Mapping[str, Sequence[float]]) -> Chart:
+    plot = new_figure(
+        width=300, height=220, tools=TOOLS, toolbar_location=None, title=chart_text(title),
+        x_axis_label="epoch",
+    )  # fmt: skip
+    for position, (part, values) in enumerate(lines.items()):
+        step = -(-len(values) // 400)
+        epochs = list(range(1, len(values) + 1))
+        # A single line needs no legend: the title names it.
+        legend = {"legend_label": chart_text(part, 24)} if len(lines) > 1 else {}
+        plot.line(
+            epochs[::step],
+            list(values)[::step],
+            line_width=2,
+            line_dash="solid" if position == 0 else "dashed",
+            color=OKABE_ITO[position % len(OKABE_ITO)],
+            **legend,
+        )
+        if len(values) == 1:
+            plot.scatter(epochs, list(values), color=OKABE_ITO[position % len(OKABE_ITO)])
+    if len(lines) > 1:
+        plot.legend.label_text_font_size = "10px"
+        plot.legend.background_fill_alpha = 0.7
+        plot.legend.padding = 3
+    plot.add_tools(HoverTool(tooltips=[("epoch", "@x"), ("value", "@y")]))
+    shown = name(title, 60).shown
+    return _chart(plot, f"Line of {shown} by epoch; the table below it holds first, best and last.")
+
+
+def _chart(plot: Any, label: str) -> Chart:
+    plot.toolbar.logo = None
+    plot.min_border_right = 12
+    plot.outline_line_color = "#cccccc"
+    for axis in plot.axis:
+        axis.axis_label_text_font_style = "normal"
+    plot.title.text_font_size = "12px"
+    return Chart(plain(label, 300), dict(json_item(plot)))

@@ -1,0 +1,157 @@
+"""All that the page shows, section by section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from multiverse import __version__
+from multiverse.report.contents import Contents
+from multiverse.report.methods import bibtex, methods_text, repeat_command
+from multiverse.report.page.atlas import Atlas, read_atlas
+from multiverse.report.page.charts import CostView, make_cost
+from multiverse.report.page.dataset_card import DatasetCard, dataset_card
+from multiverse.report.page.headline import Headline, make_headline
+from multiverse.report.page.provenance import Provenance, provenance
+from multiverse.report.page.run_card import FailureCard, RunCard, failure_card, run_card
+from multiverse.report.page.source import DatasetSource, read_sources
+from multiverse.report.page.table import ComparisonTable, make_table
+from multiverse.report.words import counted, plain
+from multiverse.runs.folder import ResultsFolder
+
+
+@dataclass(frozen=True)
+class RunsOf:
+    """The runs of one dataset: complete ones and failures."""
+
+    key: str
+    title: str
+    cards: tuple[RunCard, ...]
+    failures: tuple[FailureCard, ...]
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """What there is not, and why, for one dataset."""
+
+    key: str
+    title: str
+    metrics: tuple[str, ...]
+    not_applicable: tuple[tuple[str, str], ...]
+    unscored: tuple[str, ...]
+    totals: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.metrics or self.not_applicable or self.unscored or self.totals)
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Texts that are ready to paste."""
+
+    text: str
+    bibtex: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole page; each tuple holds one object a dataset."""
+
+    folder: str
+    written: str
+    version: str
+    counts: str
+    damaged: tuple[str, ...]
+    headlines: tuple[Headline, ...]
+    tables: tuple[ComparisonTable, ...]
+    costs: tuple[CostView, ...]
+    atlases: tuple[Atlas, ...]
+    runs: tuple[RunsOf, ...]
+    unavailable: tuple[Unavailable, ...]
+    cards: tuple[DatasetCard, ...]
+    provenance: tuple[Provenance, ...]
+    methods: Methods
+
+    @property
+    def empty(self) -> bool:
+        return not self.headlines
+
+    @property
+    def several(self) -> bool:
+        return len(self.headlines) > 1
+
+    @property
+    def n_failures(self) -> int:
+        return sum(len(item.failures) for item in self.runs)
+
+
+def make_page(contents: Contents) -> Page:
+    """Everything that is known of a results folder, as a reader wants it."""
+    sources = read_sources(contents)
+    tables = (make_table(source) for source in sources)
+    return Page(
+        folder=plain(contents.results.folder.absolute().name, 120),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=__version__,
+        counts=_counts(contents, sources),
+        damaged=tuple(plain(sentence, 500) for sentence in contents.damaged[:50]),
+        headlines=tuple(map(make_headline, sources)),
+        tables=tuple(table for table in tables if table is not None),
+        costs=tuple(map(make_cost, sources)),
+        atlases=tuple(map(read_atlas, sources)),
+        runs=tuple(map(_runs, sources)),
+        unavailable=tuple(map(_unavailable, sources)),
+        cards=tuple(map(dataset_card, sources)),
+        provenance=tuple(map(provenance, sources)),
+        methods=_methods(contents.results),
+    )
+
+
+def _counts(contents: Contents, sources: list[DatasetSource]) -> str:
+    done = len(contents.complete)
+    models = len({run.record.model for run in contents.runs})
+    said = [counted(len(sources), "dataset"), counted(models, "model"), f"{done:,} complete runs"]
+    failed = sum(len(source.failed) for source in sources)
+    if failed:
+        said.append(f"{failed:,} not completed")
+    return ", ".join(said)
+
+
+def _runs(source: DatasetSource) -> RunsOf:
+    return RunsOf(
+        source.key,
+        source.title,
+        tuple(run_card(source, run, number) for number, run in enumerate(source.ordered)),
+        tuple(failure_card(source, run, number) for number, run in enumerate(source.failed)),
+    )
+
+
+def _unavailable(source: DatasetSource) -> Unavailable:
+    table = make_table(source)
+    titles = source.run_titles
+    totals = [
+        f"{plain(item.label, 80)} has no {which}: "
+        + "; ".join(plain(reason, 300) for reason in item.aggregate(which).reasons)
+        for item in (source.comparison.configurations if source.comparison else ())
+        for which in ("total", "bio", "batch")
+        if item.aggregate(which).value is None and item.aggregate(which).reasons
+    ]
+    return Unavailable(
+        key=source.key,
+        title=source.title,
+        metrics=table.unavailable if table else (),
+        not_applicable=tuple(
+            (titles[run.record.run_id], plain(run.record.message, 500))
+            for run in source.not_applicable
+        ),
+        unscored=tuple(titles[run.record.run_id] for run in source.unscored),
+        totals=tuple(totals),
+        notes=tuple(plain(n, 500) for n in (source.evaluation.notes if source.evaluation else ())),
+    )
+
+
+def _methods(results: ResultsFolder) -> Methods:
+    return Methods(methods_text(results), bibtex(results), repeat_command(results))

@@ -1,0 +1,123 @@
+"""What the page says of one dataset comes from here: its runs, its scores, its files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from multiverse.report.contents import Contents
+from multiverse.report.summary import Comparison, compare_configurations
+from multiverse.report.words import plain, settings
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun
+from multiverse.runs.record import RunState
+from multiverse.runs.scores import Evaluation
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """One fingerprint of one dataset. ``key`` is safe in an HTML id; ``title`` is unique."""
+
+    key: str
+    slug: str
+    fingerprint: str
+    title: str
+    runs: tuple[FoundRun, ...]
+    evaluation: Evaluation | None
+    comparison: Comparison | None
+    folder: Path
+
+    @property
+    def complete(self) -> list[FoundRun]:
+        return [run for run in self.runs if run.published]
+
+    @property
+    def failed(self) -> list[FoundRun]:
+        """Runs that should have completed and did not, cancelled ones too."""
+        left_out = (RunState.COMPLETE, RunState.NOT_APPLICABLE)
+        return [run for run in self.runs if run.record.state not in left_out]
+
+    @property
+    def not_applicable(self) -> list[FoundRun]:
+        return [run for run in self.runs if run.record.state is RunState.NOT_APPLICABLE]
+
+    @property
+    def unscored(self) -> list[FoundRun]:
+        """Complete runs that no evaluation has seen."""
+        scored = self.evaluation.members if self.evaluation else {}
+        return [run for run in self.complete if run.record.run_id not in scored]
+
+    @property
+    def n_obs(self) -> int:
+        return self.evaluation.n_obs if self.evaluation else self.runs[0].record.n_obs
+
+    @property
+    def embeddings(self) -> tuple[Path, ...]:
+        """Where the file of all embeddings may lie, the likelier place first."""
+        own = f"embeddings-{self.fingerprint[:8]}.h5ad"
+        return (self.folder / own, self.folder / "embeddings.h5ad")
+
+    @cached_property
+    def run_titles(self) -> dict[str, str]:
+        """Run id → the model; its changed parameters, seed and id where these tell runs apart."""
+        records = [run.record for run in self.runs]
+        models = Counter(record.model for record in records)
+        titles = {}
+        for record in records:
+            words = [plain(record.model, 80)]
+            if models[record.model] > 1:
+                words += [settings(record.changed.items())] if record.changed else []
+                words.append(f"seed {record.seed}")
+            titles[record.run_id] = " ".join(words)
+        counts = Counter(titles.values())
+        return {
+            run_id: title if counts[title] == 1 else f"{title} [{plain(run_id, 8)}]"
+            for run_id, title in titles.items()
+        }
+
+    @cached_property
+    def ordered(self) -> list[FoundRun]:
+        """Complete runs in the order of the comparison, then those without scores."""
+        if self.comparison is None:
+            return self.complete
+        ranked = [run for item in self.comparison.configurations for run in item.runs]
+        known = {run.record.run_id for run in ranked}
+        return ranked + [run for run in self.complete if run.record.run_id not in known]
+
+
+def read_sources(contents: Contents) -> list[DatasetSource]:
+    """One for each dataset and fingerprint that has runs."""
+    slugs = Counter(slug for slug, _ in contents.datasets)
+    return [
+        _source(contents, number, slug, fingerprint, alone=slugs[slug] == 1)
+        for number, (slug, fingerprint) in enumerate(contents.datasets)
+    ]
+
+
+def _source(
+    contents: Contents, number: int, slug: str, fingerprint: str, *, alone: bool
+) -> DatasetSource:
+    runs = tuple(
+        run
+        for run in contents.runs
+        if (run.record.dataset, run.record.dataset_fingerprint) == (slug, fingerprint)
+    )
+    found = contents.evaluations_of(slug, fingerprint)
+    evaluation = found[-1] if found else None
+    shown = plain(slug, 80)
+    return DatasetSource(
+        key=f"d{number}",
+        slug=slug,
+        fingerprint=fingerprint,
+        title=shown if alone else f"{shown} ({plain(fingerprint, 8).rstrip('…')}…)",
+        runs=runs,
+        evaluation=evaluation,
+        comparison=None if evaluation is None else compare_configurations(evaluation, runs),
+        folder=_folder(contents.results, slug),
+    )
+
+
+def _folder(results: ResultsFolder, slug: str) -> Path:
+    return results.embeddings(slug).parent

@@ -1,0 +1,260 @@
+"""The comparison table of one dataset: bars for aggregates, circles for metrics, raw and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bokeh.palettes import Cividis256
+
+from multiverse.contract.scores import Group, MetricFacts
+from multiverse.report.page.source import DatasetSource
+from multiverse.report.page.text import Name, name, score
+from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
+from multiverse.report.words import plain, shortened
+
+#: Diameters of circles in pixels, for the worst and the best value.
+SMALLEST, LARGEST = 10, 30
+GROUP_TITLES = {
+    Group.BIO: "Biology kept",
+    Group.BATCH: "Batches mixed",
+    Group.STRUCTURE: "Structure",
+}
+AGGREGATE_TITLES = {"total": "Total", "bio": "Biology", "batch": "Batch"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A value as it is drawn. ``share``: 0 worst, 1 best. ``low``, ``high``: of its interval."""
+
+    shown: str
+    value: float
+    share: float
+    clipped: bool = False
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def size(self) -> int:
+        """The diameter of a circle whose area grows with the value."""
+        return round(SMALLEST + (LARGEST - SMALLEST) * self.share**0.5)
+
+    @property
+    def colour(self) -> str:
+        return str(Cividis256[round(self.share * 255)])
+
+    @property
+    def width(self) -> float:
+        """Of a bar, in percent."""
+        return round(100 * self.share, 1)
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell. Without ``raw`` there is no value, and ``tip`` says why."""
+
+    raw: Mark | None
+    scaled: Mark | None
+    tip: str
+    bar: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A configuration or a control."""
+
+    label: Name
+    rank: int | None
+    tied: str
+    coverage: str
+    seeds: int
+    notes: tuple[str, ...]
+    cells: tuple[TableCell, ...]
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """``description`` is shown to whoever points at the heading or asks for it."""
+
+    title: str
+    description: str
+    group: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ComparisonTable:
+    """Rows are sorted by total; ``groups``: headings with the number of columns under each."""
+
+    key: str
+    title: str
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    controls: tuple[Row, ...]
+    can_scale: bool
+    clipped: bool
+    parts: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    approximate: tuple[str, ...]
+
+
+def make_table(source: DatasetSource) -> ComparisonTable | None:
+    """The table, or None where nothing is scored."""
+    comparison = source.comparison
+    if comparison is None or not (comparison.configurations or comparison.controls):
+        return None
+    ordered = [fact for group in Group for fact in comparison.evaluation.of_group(group)]
+    rows = tuple(_row(item, ordered) for item in comparison.configurations)
+    controls = tuple(_row(item, ordered) for item in comparison.controls)
+    cells = [cell for row in (*rows, *controls) for cell in row.cells]
+    return ComparisonTable(
+        key=source.key,
+        title=source.title,
+        groups=_groups(ordered),
+        columns=(*map(_aggregate_column, AGGREGATES), *map(_metric_column, ordered)),
+        rows=rows,
+        controls=controls,
+        can_scale=any(cell.scaled for cell in cells),
+        clipped=any(cell.scaled and cell.scaled.clipped for cell in cells),
+        parts=tuple(_parts(comparison.configurations, ordered)),
+        unavailable=tuple(_unavailable(comparison, ordered)),
+        approximate=_approximate(comparison),
+    )
+
+
+def _groups(facts: Sequence[MetricFacts]) -> tuple[tuple[str, int], ...]:
+    counts = [(GROUP_TITLES[group], sum(fact.group is group for fact in facts)) for group in Group]
+    return (("Aggregates", len(AGGREGATES)), *((title, count) for title, count in counts if count))
+
+
+def _aggregate_column(aggregate: str) -> Column:
+    described = {
+        "total": "0.6 × biology + 0.4 × batch, where both exist",
+        "bio": "mean of the available metrics of biology kept",
+        "batch": "mean of the available metrics of batches mixed",
+    }
+    return Column(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
+
+
+def _metric_column(fact: MetricFacts) -> Column:
+    better = "higher is better" if fact.higher_is_better else "lower is better"
+    said = "; ".join(filter(None, (plain(fact.description, 300), better, plain(fact.source, 160))))
+    return Column(plain(fact.title, 40), said, str(fact.group), "circle")
+
+
+def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
+    notes = []
+    if any(run.record.identity.get("labels") for run in item.runs):
+        notes.append("saw the labels")
+    if not item.comparable:
+        notes.append("other metrics than most: not ranked with them")
+    return Row(
+        label=name(item.label, 48),
+        rank=item.rank,
+        tied=shortened([plain(other, 80) for other in item.tied], 6) if item.tied else "",
+        coverage=item.total.coverage,
+        seeds=len(item.runs),
+        notes=tuple(notes),
+        cells=(
+            *(_bar(item.aggregate(aggregate)) for aggregate in AGGREGATES),
+            *(_circle(item.metrics[fact.name], fact) for fact in facts),
+        ),
+        control=not item.runs,
+    )
+
+
+def _bar(cell: Cell) -> TableCell:
+    if cell.value is None:
+        return TableCell(None, None, _why(cell), bar=True)
+    low, high = (cell.interval.low, cell.interval.high) if cell.interval else (None, None)
+    raw = Mark(score(cell.value), cell.value, _share(cell.value), low=_pc(low), high=_pc(high))
+    return TableCell(raw, _scaled(cell, digits=3), _said(cell), bar=True)
+
+
+def _circle(cell: Cell, fact: MetricFacts) -> TableCell:
+    if cell.value is None:
+        return TableCell(None, None, f"{plain(fact.title, 60)}: {_why(cell)}")
+    bottom, top = fact.bounds
+    span = (top - bottom) or 1.0
+    share = _share((cell.value - bottom) / span)
+    share = share if fact.higher_is_better else 1 - share
+    raw = Mark(score(cell.value, 2), cell.value, share)
+    return TableCell(raw, _scaled(cell, digits=2), f"{plain(fact.title, 60)}: {_said(cell)}")
+
+
+def _scaled(cell: Cell, *, digits: int) -> Mark | None:
+    if cell.scaled is None:
+        return None
+    mark = "*" if cell.clipped else ""
+    shown = score(cell.scaled, digits) + mark
+    return Mark(shown, cell.scaled, _share(cell.scaled), clipped=cell.clipped)
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))
+
+
+def _pc(value: float | None) -> float | None:
+    return None if value is None else round(100 * _share(value), 1)
+
+
+def _why(cell: Cell) -> str:
+    return "not available: " + "; ".join(plain(reason, 200) for reason in cell.reasons)
+
+
+def _said(cell: Cell) -> str:
+    """Everything known of a value, for whoever points at it."""
+    words = [score(cell.value, 4)]
+    if cell.interval is not None:
+        words.append(f"95 % interval {score(cell.interval.low)} to {score(cell.interval.high)}")
+    if cell.sd is not None:
+        words.append(f"sd {score(cell.sd)} over {cell.n} seeds")
+    if cell.scaled is not None:
+        clipped = ", clipped" if cell.clipped else ""
+        words.append(f"scaled {score(cell.scaled)}{clipped}")
+    if cell.coverage:
+        words.append(f"from {plain(cell.coverage, 40)} metrics")
+    words += [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
+    if cell.approximate:
+        words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))
+    return "; ".join(words)
+
+
+def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list[str]:
+    """The values behind a mean, in words."""
+    found = []
+    for fact in facts:
+        for item in items:
+            parts = item.metrics[fact.name].parts
+            if parts:
+                said = ", ".join(f"{plain(part, 40)} {score(v)}" for part, v in parts.items())
+                found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}")
+    return found
+
+
+def _unavailable(comparison: Comparison, facts: Sequence[MetricFacts]) -> list[str]:
+    """A sentence for each metric and reason, with those that it holds for."""
+    found: dict[tuple[str, str], list[str]] = {}
+    items = (*comparison.configurations, *comparison.controls)
+    for item in items:
+        for fact in facts:
+            cell = item.metrics[fact.name]
+            for reason in cell.reasons:
+                key = (plain(fact.title, 60), plain(reason, 300))
+                found.setdefault(key, []).append(plain(item.label, 80))
+    return [
+        f"{title} ({'all' if len(labels) == len(items) else shortened(labels, 6)}): {reason}"
+        for (title, reason), labels in found.items()
+    ]
+
+
+def _approximate(comparison: Comparison) -> tuple[str, ...]:
+    words = {
+        word
+        for item in comparison.configurations
+        for cell in item.metrics.values()
+        for word in cell.approximate
+    }
+    return tuple(sorted(plain(word, 60) for word in words))
