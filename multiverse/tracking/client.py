@@ -29,6 +29,8 @@ COPIED = "multiverse.copied"
 SCORES = "multiverse.scores"
 FILES = "multiverse.files"
 COMPLETE = "complete"
+#: Opens an experiment in MLflow's pages for training, not in those for language models.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
 #: MLflow's limits of one request, with room for what JSON makes of them.
 MAX_METRICS, MAX_OTHERS, MAX_REQUEST_BYTES = 1000, 100, 500_000
 #: MLflow's limits of a dataset's name and digest, in characters.
@@ -90,7 +92,7 @@ class Store:
     def _make(self, name: str) -> str:
         location = None if self._artifacts is None else self._artifacts.as_uri()
         try:
-            return str(self._client.create_experiment(name, artifact_location=location))
+            return str(self._client.create_experiment(name, location, KIND))
         except MlflowException as error:
             made = self._client.get_experiment_by_name(name)  # by somebody else, meanwhile
             if made is None:

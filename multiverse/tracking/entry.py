@@ -142,7 +142,7 @@ def _resources(record: RunRecord) -> list[Point]:
         "gpu_peak_memory_bytes": gpu.peak_memory_bytes if gpu else None,
     }
     return [
-        Point(f"resource.{name}", float(value))
+        Point(f"resource/{name}", float(value))
         for name, value in found.items()
         if value is not None
     ]

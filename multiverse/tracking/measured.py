@@ -27,7 +27,7 @@ class Point:
 
 
 def read_points(output: OutputFiles) -> list[Point]:
-    """``epoch.<name>`` for every epoch, ``model.<name>`` for what was measured at the end.
+    """``epoch/<name>`` for every epoch, ``model/<name>`` for what was measured at the end.
 
     Epochs come from ``metrics.jsonl``; ``history`` of ``metrics.json`` adds the names that are
     not in there, counted from 1. Both files may be absent, and are not trusted: what is not a
@@ -40,13 +40,13 @@ def read_points(output: OutputFiles) -> list[Point]:
         if name not in seen and isinstance(values, list):
             epochs |= {(name, step): value for step, value in enumerate(values, 1)}
     points = [
-        Point(fitting_name(f"epoch.{name}"), float(value), step)
+        Point(fitting_name(f"epoch/{name}"), float(value), step)
         for (name, step), value in epochs.items()
         if is_finite(value)
     ]
     final = _objects(content, "model_metrics")
     return points + [
-        Point(fitting_name(f"model.{name}"), float(value))
+        Point(fitting_name(f"model/{name}"), float(value))
         for name, value in final
         if is_finite(value)
     ]
