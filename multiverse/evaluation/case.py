@@ -1,0 +1,84 @@
+"""Everything that a metric may look at: one member, and what it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiverse.contract.evaluation import Settings
+from multiverse.evaluation.modalities import ModalityView
+from multiverse.evaluation.neighbours import Matrix
+from multiverse.evaluation.sheet import AnswerSheet
+from multiverse.evaluation.space import Space
+
+
+def _no_sibling(run_id: str) -> NDArray[np.int64]:
+    raise ValueError(f"nothing is known of {run_id}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One embedding to be scored.
+
+    ``points``: (n_cells, n_dims) in the order of the dataset. ``sibling_ids``: runs of the same
+    configuration with other seeds; ``find_sibling`` gives the neighbours (n_cells, k) of one.
+    """
+
+    name: str
+    points: Matrix
+    sheet: AnswerSheet
+    modalities: Mapping[str, ModalityView]
+    settings: Settings
+    sibling_ids: tuple[str, ...] = ()
+    find_sibling: Callable[[str], NDArray[np.int64]] = field(default=_no_sibling)
+
+    @cached_property
+    def siblings(self) -> dict[str, NDArray[np.int64]]:
+        """Run id → neighbours of each cell there, (n_cells, k)."""
+        return {run_id: self.find_sibling(run_id) for run_id in self.sibling_ids}
+
+    @cached_property
+    def whole(self) -> Space:
+        """All cells."""
+        sheet = self.sheet
+        rows = np.arange(sheet.n_cells)
+        return Space(self.points, rows, sheet.labels, sheet.batches, self.settings)
+
+    @cached_property
+    def labelled(self) -> Space:
+        """The cells that have a label: all others are left out of what looks at labels."""
+        labels = self.sheet.labels
+        if labels is None or labels.known.all():
+            return self.whole
+        return self.whole.take(np.flatnonzero(labels.known))
+
+    @cached_property
+    def sample(self) -> Space:
+        """Labelled cells for quadratic metrics: at most ``max_cells``, stratified, seeded."""
+        space = self.labelled
+        if space.n_cells <= self.settings.max_cells:
+            return space
+        return space.take(stratified(space, self.settings.max_cells, self.settings.seed))
+
+
+def stratified(space: Space, wanted: int, seed: int) -> NDArray[np.intp]:
+    """Rows of a subsample in which each label in each batch keeps its share, and one cell at least.
+
+    Sorted; ``wanted`` rows, or a few more where many strata are small.
+    """
+    labels = space.known_labels.codes
+    batches = np.zeros_like(labels) if space.batches is None else space.batches.codes
+    random = np.random.default_rng(seed)
+    _, strata = np.unique(np.column_stack([labels, batches]), axis=0, return_inverse=True)
+    strata = strata.ravel()
+    share = wanted / len(labels)
+    kept = []
+    for stratum in range(strata.max() + 1):
+        rows = np.flatnonzero(strata == stratum)
+        size = max(1, round(share * len(rows)))
+        kept.append(random.choice(rows, size=size, replace=False))
+    return np.sort(np.concatenate(kept))

@@ -1,0 +1,156 @@
+"""Scores one member: every metric that is asked for, a value or a reason each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiverse.contract.evaluation import (
+    BeginLine,
+    EvaluationFiles,
+    MemberLine,
+    ScoreLine,
+    Settings,
+)
+from multiverse.contract.scores import Reason
+from multiverse.evaluation.case import Case
+from multiverse.evaluation.controls import controls
+from multiverse.evaluation.embeddings import read_embedding
+from multiverse.evaluation.metric import Metric
+from multiverse.evaluation.modalities import ModalityView
+from multiverse.evaluation.needs import unmet
+from multiverse.evaluation.neighbours import Matrix, find_neighbours
+from multiverse.evaluation.sheet import AnswerSheet
+
+Emitted = BeginLine | ScoreLine | MemberLine
+#: Characters of a library's message that are kept.
+MAX_DETAIL = 500
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all members share. ``scratch``: a folder for what several need."""
+
+    files: EvaluationFiles
+    sheet: AnswerSheet
+    modalities: dict[str, ModalityView]
+    settings: Settings
+    seeds: dict[str, tuple[str, ...]]
+    scratch: Path
+
+    def points(self, member: str) -> Matrix:
+        """The embedding of a run, or of a control."""
+        made = controls(self.sheet, self.modalities, self.settings.seed)
+        if member in made:
+            return made[member]
+        return read_embedding(self.files.embeddings(member), self.sheet)
+
+    def structure_neighbours(self, run_id: str) -> NDArray[np.int64]:
+        """The nearest other cells in a run's embedding, (n_cells, k); kept for its siblings."""
+        kept = self.scratch / f"{run_id}.npy"
+        if kept.is_file():
+            found: NDArray[np.int64] = np.load(kept, allow_pickle=False)
+            return found
+        k = self.settings.structure_neighbours
+        exact = self.sheet.n_cells <= self.settings.max_cells
+        points = self.points(run_id)
+        found = find_neighbours(points, k + 1, exact=exact, seed=self.settings.seed).others(k)
+        aside = self.scratch / f".{run_id}.{time.monotonic_ns()}.npy"
+        np.save(aside, found, allow_pickle=False)
+        aside.replace(kept)
+        return found
+
+
+def score_member(bench: Bench, member: str, metrics: tuple[Metric, ...]) -> Iterator[Emitted]:
+    """Every metric in turn; one that fails is a reason, and the next follows."""
+    try:
+        case = _case(bench, member)
+        began = time.monotonic()
+        if case.whole.n_cells > 1:
+            _ = case.whole.neighbours
+        seconds = time.monotonic() - began
+    except Exception as error:
+        reason = _readable(error)
+        yield from (
+            ScoreLine(
+                member=member,
+                metric=metric.name,
+                value=None,
+                reason=Reason.METRIC_FAILED,
+                detail=reason,
+            )
+            for metric in metrics
+        )
+        yield MemberLine(member=member, neighbours_seconds=0.0)
+        return
+    for metric in metrics:
+        yield BeginLine(member=member, metric=metric.name)
+        yield _score(bench, case, metric)
+    yield MemberLine(member=member, neighbours_seconds=seconds)
+
+
+def _case(bench: Bench, member: str) -> Case:
+    return Case(
+        name=member,
+        points=bench.points(member),
+        sheet=bench.sheet,
+        modalities=bench.modalities,
+        settings=bench.settings,
+        sibling_ids=bench.seeds.get(member, ()),
+        find_sibling=bench.structure_neighbours,
+    )
+
+
+def _score(bench: Bench, case: Case, metric: Metric) -> ScoreLine:
+    began = time.monotonic()
+    line = partial(ScoreLine, member=case.name, metric=metric.name)
+    try:
+        lacking = unmet(metric.needs, case)
+        if lacking is not None:
+            return line(value=None, reason=lacking.reason, detail=lacking.detail)
+        estimate = metric.compute(case)
+    except Exception as error:
+        return _failed(line, _readable(error), began)
+    if not np.isfinite(estimate.value):
+        return _failed(line, f"the result is {estimate.value}", began)
+    seconds = time.monotonic() - began
+    settings = bench.settings
+    return line(
+        value=estimate.value,
+        parts=dict(estimate.parts),
+        replicates=tuple(
+            estimate.replicates(bench.sheet.n_cells, settings.replicates, settings.seed)
+        ),
+        n_cells=len(estimate.cells),
+        approximate=_approximations(case, metric),
+        seconds=seconds,
+    )
+
+
+def _failed(line: Callable[..., ScoreLine], detail: str, began: float) -> ScoreLine:
+    return line(
+        value=None,
+        reason=Reason.METRIC_FAILED,
+        detail=detail,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _approximations(case: Case, metric: Metric) -> tuple[str, ...]:
+    words = []
+    if metric.quadratic and case.sample is not case.labelled:
+        words.append("subsample")
+    if metric.by_neighbours and not case.whole.neighbours.exact:
+        words.append("neighbours")
+    return tuple(words)
+
+
+def _readable(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text[:MAX_DETAIL]

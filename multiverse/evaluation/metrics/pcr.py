@@ -1,0 +1,92 @@
+"""Principal component regression: how much variance lies between batches, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from multiverse.contract.scores import Group
+from multiverse.evaluation.case import Case
+from multiverse.evaluation.estimate import Estimate, Values, Weights
+from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
+from multiverse.evaluation.modalities import ModalityView
+from multiverse.evaluation.needs import MIN_CELLS, Need
+from multiverse.evaluation.sheet import Codes, Column
+
+
+def pcr_comparison(case: Case) -> Estimate:
+    """The mean, over modalities, of the share of batch variance that is gone.
+
+    For one modality: (before - after) / before, not below 0, where before is that of the
+    modality's own components and after that of the embedding.
+    """
+    batches = case.whole.known_batches
+    views = [view for view in case.modalities.values() if _has_batches(view, batches)]
+    parts = {view.name: _one_modality(case, view, batches) for view in views}
+
+    def again(weights: Weights) -> float:
+        return float(np.mean([part(weights) for part in parts.values()]))
+
+    ones = np.ones(case.sheet.n_cells)
+    return Estimate.of(case.whole.cells, again, {name: part(ones) for name, part in parts.items()})
+
+
+def _has_batches(view: ModalityView, batches: Column) -> bool:
+    present = np.unique(batches.codes[view.cells])
+    return len(view.cells) >= MIN_CELLS and len(present) > 1
+
+
+def _one_modality(case: Case, view: ModalityView, batches: Column) -> Callable[[Weights], float]:
+    """The comparison over the cells that the modality was measured in."""
+    own = batches.take(view.cells)
+    before = batch_share(view.points, own.codes)
+    after = batch_share(case.points[view.cells], own.codes)
+
+    def again(weights: Weights) -> float:
+        drawn = weights[view.cells]
+        share = before(drawn)
+        return max(0.0, (share - after(drawn)) / share) if share > 0 else float("nan")
+
+    return again
+
+
+def batch_share(points: Values, batches: Codes) -> Callable[[Weights], float]:
+    """The share of variance that lies between batches, for cells that count ``weights`` times.
+
+    This is principal component regression on a categorical covariate over all components: the sum
+    over components of R² times variance, divided by the sum of variances. R² times variance is the
+    variance between batches, and rotating the axes changes no sum of squares, so that no
+    decomposition is needed.
+    """
+    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", centred, centred)
+    n_cells, n_batches = len(centred), int(batches.max()) + 1
+
+    def again(weights: Weights) -> float:
+        chosen = csr_matrix((weights, (batches, np.arange(n_cells))), shape=(n_batches, n_cells))
+        sums = chosen @ centred
+        sizes = np.bincount(batches, weights, minlength=n_batches)
+        drawn = sizes > 0
+        overall = sums.sum(axis=0)
+        shift = overall @ overall / sizes.sum()
+        between = float((np.square(sums[drawn]).sum(axis=1) / sizes[drawn]).sum() - shift)
+        total = float(weights @ squares - shift)
+        return between / total if total > 0 else float("nan")
+
+    return again
+
+
+METRICS = (
+    Metric(
+        "pcr_comparison",
+        "PCR comparison",
+        Group.BATCH,
+        "The share of the variance between batches that is gone, against each modality's own "
+        "principal components; mean over modalities. 0: as much as before, or more.",
+        f"Büttner et al. 2019, doi:10.1038/s41592-018-0254-1; {LUECKEN}; {SCIB_METRICS}",
+        (Need.CELLS, Need.BATCH, Need.MODALITIES),
+        pcr_comparison,
+    ),
+)

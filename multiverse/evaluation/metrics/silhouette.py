@@ -1,0 +1,67 @@
+"""Silhouettes by label: of all cells, and of the labels that fewest batches have."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiverse.contract.scores import Group
+from multiverse.evaluation.case import Case
+from multiverse.evaluation.estimate import Estimate, mean_of_groups, weighted_mean
+from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
+from multiverse.evaluation.needs import Need
+from multiverse.evaluation.space import Space
+
+
+def silhouette_label(case: Case) -> Estimate:
+    """The mean silhouette width, from -1..1 to 0..1."""
+    space = case.sample
+    return Estimate.of(space.cells, weighted_mean((space.label_silhouettes + 1) / 2))
+
+
+def isolated_labels(case: Case) -> Estimate:
+    """The mean, over the labels in fewest batches, of the mean silhouette width of a label."""
+    space = case.sample
+    names = space.known_labels.names
+    labels = space.known_labels.codes
+    widths = np.where(_isolated(space)[labels], (space.label_silhouettes + 1) / 2, np.nan)
+    means = {
+        names[code]: float(widths[labels == code].mean())
+        for code in np.flatnonzero(_isolated(space))
+    }
+    return Estimate.of(space.cells, mean_of_groups(widths, labels), means)
+
+
+def _isolated(space: Space) -> NDArray[np.bool_]:
+    """The labels that the fewest batches have, (n_labels,)."""
+    labels, batches = space.known_labels, space.known_batches
+    table = np.zeros((len(labels.names), len(batches.names)), dtype=bool)
+    table[labels.codes, batches.codes] = True
+    number = table.sum(axis=1)
+    return np.asarray(number == number.min())
+
+
+METRICS = (
+    Metric(
+        "silhouette_label",
+        "Silhouette (label)",
+        Group.BIO,
+        "How much closer cells are to their own cell type than to the nearest other one, scaled "
+        "from -1..1 to 0..1 (0.5: neither).",
+        f"Rousseeuw 1987; {LUECKEN}; {SCIB_METRICS}",
+        (Need.CELLS, Need.LABELS),
+        silhouette_label,
+        quadratic=True,
+    ),
+    Metric(
+        "isolated_labels",
+        "Isolated labels",
+        Group.BIO,
+        "The same, for the cell types that the fewest batches have: what an integration loses "
+        "first.",
+        f"{LUECKEN}; {SCIB_METRICS}",
+        (Need.CELLS, Need.LABELS, Need.BATCH),
+        isolated_labels,
+        quadratic=True,
+    ),
+)

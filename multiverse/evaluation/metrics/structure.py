@@ -1,0 +1,74 @@
+"""What needs no labels: whether neighbourhoods survive, in each modality and from seed to seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multiverse.contract.scores import Group
+from multiverse.evaluation.case import Case
+from multiverse.evaluation.estimate import Estimate, Statistic, Weights, weighted_mean
+from multiverse.evaluation.metric import Metric
+from multiverse.evaluation.modalities import ModalityView
+from multiverse.evaluation.needs import MIN_CELLS, Need
+from multiverse.evaluation.neighbours import shared
+
+
+def neighbourhood_preservation(case: Case) -> Estimate:
+    """The mean, over modalities, of the share of a cell's neighbours there that it keeps.
+
+    Neighbours are the ``structure_neighbours`` nearest other cells, in the modality's own
+    components and in the embedding, both among the cells that were measured in the modality.
+    """
+    views = [view for view in case.modalities.values() if len(view.cells) >= MIN_CELLS]
+    parts = {view.name: _kept(case, view) for view in views}
+
+    def again(weights: Weights) -> float:
+        return float(np.nanmean([part(weights) for part in parts.values()]))
+
+    ones = np.ones(case.sheet.n_cells)
+    return Estimate.of(case.whole.cells, again, {name: part(ones) for name, part in parts.items()})
+
+
+def _kept(case: Case, view: ModalityView) -> Statistic:
+    whole = len(view.cells) == case.sheet.n_cells
+    space = case.whole if whole else case.whole.take(view.cells)
+    share = shared(view.neighbours, space.neighbours.others(view.neighbours.shape[1]))
+    mean = weighted_mean(share)
+    return lambda weights: mean(weights[view.cells])
+
+
+def seed_stability(case: Case) -> Estimate:
+    """The mean, over the other seeds, of the share of a cell's neighbours that both have."""
+    own = case.whole.neighbours
+    shares = {
+        run_id: shared(own.others(found.shape[1]), found) for run_id, found in case.siblings.items()
+    }
+    parts = {run_id: float(share.mean()) for run_id, share in shares.items()}
+    together = np.mean(list(shares.values()), axis=0)
+    return Estimate.of(case.whole.cells, weighted_mean(together), parts)
+
+
+METRICS = (
+    Metric(
+        "neighbourhood_preservation",
+        "Neighbourhoods kept",
+        Group.STRUCTURE,
+        "The share of a cell's nearest neighbours in each modality that are its neighbours in the "
+        "embedding too; mean over modalities. Needs no labels. By chance: k / (n - 1).",
+        "multiverse",
+        (Need.CELLS, Need.MODALITIES),
+        neighbourhood_preservation,
+        by_neighbours=True,
+    ),
+    Metric(
+        "seed_stability",
+        "Seed stability",
+        Group.STRUCTURE,
+        "The share of a cell's nearest neighbours that another seed of the same configuration "
+        "finds too. 1: the seed does not matter.",
+        "multiverse",
+        (Need.CELLS, Need.SEEDS),
+        seed_stability,
+        by_neighbours=True,
+    ),
+)

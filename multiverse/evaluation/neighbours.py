@@ -1,0 +1,113 @@
+"""The nearest neighbours of every cell: computed once an embedding, shared by all metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scib_metrics.nearest_neighbors import NeighborsResults
+from scipy.sparse import csr_matrix
+
+Matrix = NDArray[np.float32]
+#: More candidates than wanted, so that the last place is decided by true distances too.
+MARGIN = 5
+#: Cells whose neighbours are compared at a time.
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Neighbours by Euclidean distance, the cell itself first.
+
+    ``indices`` and ``distances`` are (n_cells, k). ``exact`` is False above the size from which
+    they are searched by pynndescent.
+    """
+
+    indices: NDArray[np.int64]
+    distances: Matrix
+    exact: bool
+
+    @property
+    def k(self) -> int:
+        return int(self.indices.shape[1])
+
+    def nearest(self, k: int) -> NeighborsResults:
+        """The first ``k`` (itself included), as scib-metrics takes them."""
+        k = min(k, self.k)
+        return self._cached.setdefault(
+            k, NeighborsResults(indices=self.indices[:, :k], distances=self.distances[:, :k])
+        )
+
+    @cached_property
+    def _cached(self) -> dict[int, NeighborsResults]:
+        """One object a ``k``, because each keeps the graph that it was asked for."""
+        return {}
+
+    def others(self, k: int) -> NDArray[np.int64]:
+        """The ``k`` nearest other cells, (n_cells, k)."""
+        return self.indices[:, 1 : k + 1]
+
+    def connectivities(self, k: int) -> csr_matrix:
+        """UMAP's fuzzy graph over ``k`` neighbours (McInnes et al. 2018), as the library has it."""
+        graph: csr_matrix = self.nearest(k).knn_graph_connectivities.tocsr()
+        return graph
+
+
+def find_neighbours(points: Matrix, k: int, *, exact: bool, seed: int = 0) -> Neighbours:
+    """The ``k`` nearest cells of each, itself included; at most as many as there are cells."""
+    k = min(k, len(points))
+    if not exact:
+        return _approximate(points, k, seed)
+    from sklearn.neighbors import NearestNeighbors
+
+    wide = points.astype(np.float64)
+    wide -= wide.mean(axis=0)
+    candidates = min(k - 1 + MARGIN, len(points) - 1)
+    finder = NearestNeighbors(n_neighbors=candidates, algorithm="brute").fit(wide)
+    found = finder.kneighbors(return_distance=False)  # without the points themselves
+    indices, distances = _by_true_distance(wide, found, k - 1)
+    own = np.arange(len(points))[:, None]
+    return Neighbours(
+        np.hstack([own, indices]).astype(np.int64),
+        np.hstack([np.zeros_like(own), distances]).astype(np.float32),
+        exact=True,
+    )
+
+
+def _by_true_distance(
+    points: NDArray[np.float64], candidates: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The ``k`` nearest of each point's candidates, equals by index.
+
+    The search takes squared distances from products, whose rounding depends on the order of a sum
+    and so on threads: between cells at almost the same place it decides by chance, and a
+    clustering may turn on that. Here differences are squared.
+    """
+    indices, distances = [], []
+    for first in range(0, len(points), BLOCK):
+        block = np.sort(candidates[first : first + BLOCK], axis=1)
+        apart = points[block] - points[first : first + BLOCK, None, :]
+        squared = np.einsum("ijk,ijk->ij", apart, apart)
+        order = np.argsort(squared, axis=1, kind="stable")[:, :k]
+        indices.append(np.take_along_axis(block, order, axis=1))
+        distances.append(np.sqrt(np.take_along_axis(squared, order, axis=1)))
+    return np.vstack(indices), np.vstack(distances)
+
+
+def _approximate(points: Matrix, k: int, seed: int) -> Neighbours:
+    from pynndescent import NNDescent
+
+    index = NNDescent(points, n_neighbors=k, random_state=seed, low_memory=True)
+    indices, distances = index.neighbor_graph
+    return Neighbours(indices.astype(np.int64), distances.astype(np.float32), exact=False)
+
+
+def shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The share of ``first``'s neighbours (n_cells, k) that are among ``second``'s too, a cell."""
+    n, k = first.shape
+    found = np.zeros(n)
+    for column in range(k):
+        found += (second == first[:, column : column + 1]).any(axis=1)
+    return found / k

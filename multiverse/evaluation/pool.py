@@ -1,0 +1,166 @@
+"""Members scored in processes of their own, as many as there are cores.
+
+A process that is killed (the system ends the largest one when memory is short) loses one metric of
+one member: that is recorded, and a new process goes on with the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+
+from threadpoolctl import threadpool_limits
+
+from multiverse.contract.evaluation import BeginLine, MemberLine, ScoreLine
+from multiverse.contract.scores import Reason
+
+#: Processes are copies of one that has loaded the libraries and computed nothing yet.
+_FORK = get_context("fork")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One member with the names of the metrics that are still to be computed; none: its layout."""
+
+    member: str
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A layout in two dimensions, as bytes of (n_cells, 2) float32."""
+
+    member: str
+    points: bytes
+    seconds: float
+
+
+Emitted = BeginLine | ScoreLine | MemberLine | Laid
+Work = Callable[[Task], Iterator[Emitted]]
+
+
+@dataclass
+class _Lane:
+    """One process and what it is at."""
+
+    process: ForkProcess
+    pipe: Connection
+    task: Task | None = None
+    begun: str | None = None
+
+
+class Pool:
+    """At most ``size`` processes that do tasks."""
+
+    def __init__(self, size: int, work: Work, log: logging.Logger) -> None:
+        self._size = max(1, size)
+        self._work = work
+        self._log = log
+        self._lanes: list[_Lane] = []
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Emitted]:
+        """All that the tasks yield, as it comes. Processes are ended on every way out."""
+        waiting = deque(tasks)
+        try:
+            while waiting or self._busy():
+                self._hand_out(waiting)
+                pipes = [lane.pipe for lane in self._busy()]
+                for pipe in wait(pipes):
+                    lane = next(lane for lane in self._lanes if lane.pipe is pipe)
+                    yield from self._receive(lane, waiting)
+        finally:
+            for lane in self._lanes:
+                lane.process.kill()
+                lane.process.join()
+
+    def _busy(self) -> list[_Lane]:
+        return [lane for lane in self._lanes if lane.task is not None]
+
+    def _hand_out(self, waiting: deque[Task]) -> None:
+        while waiting and len(self._busy()) < self._size:
+            lane = next((lane for lane in self._lanes if lane.task is None), None) or self._new()
+            lane.task, lane.begun = waiting.popleft(), None
+            lane.pipe.send(lane.task)
+
+    def _new(self) -> _Lane:
+        here, there = _FORK.Pipe()
+        process = _FORK.Process(target=_serve, args=(there, here, self._work, self._size))
+        process.start()
+        there.close()
+        lane = _Lane(process, here)
+        self._lanes.append(lane)
+        return lane
+
+    def _receive(self, lane: _Lane, waiting: deque[Task]) -> Iterator[Emitted]:
+        task = lane.task
+        if task is None:
+            return
+        try:
+            message: Emitted | None = lane.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._lost(lane, task, waiting)
+            return
+        if message is None:
+            lane.task = None
+            return
+        if isinstance(message, BeginLine):
+            lane.begun = message.metric
+        elif isinstance(message, ScoreLine):
+            rest = tuple(name for name in task.metrics if name != message.metric)
+            lane.task, lane.begun = replace(task, metrics=rest), None
+        yield message
+
+    def _lost(self, lane: _Lane, task: Task, waiting: deque[Task]) -> Iterator[Emitted]:
+        lane.process.join()
+        self._lanes.remove(lane)
+        why = _why(lane.process.exitcode)
+        self._log.error("%s, %s: the process %s", task.member, lane.begun or "neighbours", why)
+        # Before its first metric it was the neighbours, which every metric would need again.
+        lost = (lane.begun,) if lane.begun else task.metrics
+        for name in lost:
+            yield ScoreLine(
+                member=task.member,
+                metric=name,
+                value=None,
+                reason=Reason.EVALUATOR_FAILED,
+                detail=f"the process that computed it {why}",
+            )
+        rest = tuple(name for name in task.metrics if name not in lost)
+        if rest:
+            waiting.appendleft(replace(task, metrics=rest))
+        elif task.metrics:
+            yield MemberLine(member=task.member, neighbours_seconds=0.0)
+
+
+def _why(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed, probably because memory ran out"
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _serve(pipe: Connection, parents: Connection, work: Work, n_lanes: int) -> None:
+    """The life of one process: tasks come in, what they yield goes out, None ends each."""
+    parents.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threads = max(1, int(os.environ.get("OMP_NUM_THREADS", "1")) // n_lanes)
+    if threads == 1:
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    with threadpool_limits(threads):
+        while True:
+            try:
+                task = pipe.recv()
+            except EOFError:
+                return
+            for message in work(task):
+                pipe.send(message)
+            pipe.send(None)
