@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from bokeh.embed import json_item
@@ -19,6 +20,8 @@ from multiverse.report.words import plain
 TOOLS = "pan,box_zoom,reset,save"
 #: Beyond this ratio between largest and smallest, an axis of costs is logarithmic.
 WIDE = 20.0
+#: Points whose names are written beside them; of more, hovering tells.
+MAX_LABELS = 15
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex", "star", "plus")
 
 
@@ -121,22 +124,11 @@ def _cost_chart(points: Sequence[CostPoint], measure: str, cost: str) -> Chart:
         title = "peak memory (MiB)"
     costs = [max(value, 1e-3) for value in costs]
     wide = max(costs) / min(costs) > WIDE
-    source = ColumnDataSource(
-        {
-            "cost": costs,
-            "quality": [point.quality for point in points],
-            "low": [point.low for point in points],
-            "high": [point.high for point in points],
-            "label": [point.label for point in points],
-            "shown": [score(point.quality) for point in points],
-            "time": [duration(point.seconds) for point in points],
-            "memory": [memory(point.memory_bytes) for point in points],
-            "colour": [OKABE_ITO[n % len(OKABE_ITO)] for n in range(len(points))],
-            "marker": [MARKERS[n // len(OKABE_ITO) % len(MARKERS)] for n in range(len(points))],
-        }
-    )
+    source = ColumnDataSource(_cost_columns(points, costs, wide=wide))
     plot = new_figure(
-        width=560, height=360, tools=TOOLS, x_axis_type="log" if wide else "linear",
+        width=530, height=360, tools=TOOLS, toolbar_location="above",
+        x_axis_type="log" if wide else "linear", x_range=_room(costs, 0.12, wide=wide),
+        y_range=_room([y for point in points for y in (point.low, point.high)], 0.12, wide=False),
         x_axis_label=title, y_axis_label=f"{chart_text(measure)} score",
     )  # fmt: skip
     plot.add_layout(
@@ -146,20 +138,47 @@ def _cost_chart(points: Sequence[CostPoint], measure: str, cost: str) -> Chart:
         "cost", "quality", source=source, size=11, color="colour", marker="marker",
         line_color="white",
     )  # fmt: skip
-    if len(points) <= 15:
+    if len(points) <= MAX_LABELS:
         plot.text(
-            "cost", "quality", "label", source=source, x_offset=8, y_offset=-6,
-            text_font_size="12px", text_color="#222222",
+            "cost", "quality", "label", source=source, x_offset="offset", y_offset=-6,
+            text_align="side", text_font_size="12px", text_color="#222222",
         )  # fmt: skip
     tips = [("model", "@label"), (measure, "@shown"), ("time", "@time"), ("memory", "@memory")]
     plot.add_tools(HoverTool(renderers=[dots], tooltips=tips))
-    # Room at the right for names, which Bokeh doesn't count as data.
-    if not wide:
-        span = max(costs) - min(costs) or max(costs)
-        plot.x_range.start = max(0.0, min(costs) - 0.1 * span)
-        plot.x_range.end = max(costs) + 0.3 * span
-    label = f"Scatter of {measure} score against {title}, one point a model; the table below it holds the same numbers."
-    return _chart(plot, label)
+    label = f"Scatter of {measure} score against {title}, one point a model; "
+    return _chart(plot, label + "the table below it holds the same numbers.")
+
+
+def _cost_columns(
+    points: Sequence[CostPoint], costs: Sequence[float], *, wide: bool
+) -> dict[str, Any]:
+    """Names stand at the side of their point that has more room."""
+    middle = sqrt(min(costs) * max(costs)) if wide else (min(costs) + max(costs)) / 2
+    right = [value <= middle for value in costs]
+    return {
+        "cost": list(costs),
+        "quality": [point.quality for point in points],
+        "low": [point.low for point in points],
+        "high": [point.high for point in points],
+        "label": [point.label for point in points],
+        "side": ["left" if free else "right" for free in right],
+        "offset": [8 if free else -8 for free in right],
+        "shown": [score(point.quality) for point in points],
+        "time": [duration(point.seconds) for point in points],
+        "memory": [memory(point.memory_bytes) for point in points],
+        "colour": [OKABE_ITO[n % len(OKABE_ITO)] for n in range(len(points))],
+        "marker": [MARKERS[n // len(OKABE_ITO) % len(MARKERS)] for n in range(len(points))],
+    }
+
+
+def _room(values: Sequence[float], share: float, *, wide: bool) -> tuple[float, float]:
+    """A range with room around the values, as much of their span as ``share``."""
+    low, high = min(values), max(values)
+    if wide:
+        room = (high / low) ** share
+        return low / room, high * room
+    room = (high - low) * share or abs(high) * share or 1.0
+    return low - room, high + room
 
 
 def curve_charts(history: Mapping[str, Sequence[float]], limit: int = 6) -> list[Chart]:

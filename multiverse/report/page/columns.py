@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.palettes import Category20, TolRainbow23, Viridis
+from bokeh.palettes import Category20b, Category20c, Muted, Viridis
 from numpy.typing import NDArray
 
 from multiverse.report.page.text import name
@@ -111,15 +111,13 @@ def _categories(title: str, values: pd.Series) -> ColourColumn:
 
 
 def palette(count: int) -> list[str]:
-    """Colours that the colour-blind can tell apart, as far as so many can be: at most 30."""
-    if count <= len(OKABE_ITO):
-        return list(OKABE_ITO[:count])
-    rainbow = [str(colour) for colour in TolRainbow23]
-    if count <= len(rainbow):
-        steps = np.linspace(0, len(rainbow) - 1, count).round().astype(int)
-        return [rainbow[step] for step in steps]
-    more = [str(colour) for colour in Category20[20][:: 20 // (MAX_COLOURS - len(rainbow))]]
-    return [*rainbow, *more][: min(count, MAX_COLOURS)]
+    """Colours by rank of a category: Okabe and Ito's, Tol's muted ones, then others; at most 30.
+
+    The first 17 can be told apart by the colour-blind; no 30 can, so the legend also singles out.
+    """
+    return list(dict.fromkeys((*OKABE_ITO, *Muted[9], *Category20b[20], *Category20c[20])))[
+        : min(count, MAX_COLOURS)
+    ]
 
 
 def packed(values: NDArray[Any]) -> str:

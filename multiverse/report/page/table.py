@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bokeh.palettes import Cividis256
+from bokeh.palettes import Viridis256
 
 from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.page.source import DatasetSource
@@ -41,7 +41,7 @@ class Mark:
 
     @property
     def colour(self) -> str:
-        return str(Cividis256[round(self.share * 255)])
+        return str(Viridis256[round(self.share * 255)])
 
     @property
     def width(self) -> float:
