@@ -37,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     _check(commands)
     _lists(commands)
     _track(commands)
+    _report(commands)
     _care(commands)
     return parser
 
@@ -290,6 +291,25 @@ def _track(commands: Any) -> None:
     )
     which.add_argument("--no-embeddings", action="store_true", help="leave out all embeddings")
     _json(parser)
+
+
+def _report(commands: Any) -> None:
+    report = _command(
+        commands, "report", "write the report, the table of scores and the research object"
+    )
+    report.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    report.add_argument("--figures", action="store_true", help="also figures/, as SVG and PDF")
+    report.add_argument(
+        "--output", type=Path, metavar="FILE", help="the page (default: RESULTS/report.html)"
+    )
+    _json(report)
+    compare = _command(
+        commands, "compare", "say what changed between two results folders, and whether it matters"
+    )
+    compare.add_argument("before", type=Path, metavar="A", help="a results folder")
+    compare.add_argument("after", type=Path, metavar="B", help="the results folder it is held to")
+    compare.add_argument("--all", action="store_true", help="every metric, also what stayed equal")
+    _json(compare)
 
 
 def _care(commands: Any) -> None:

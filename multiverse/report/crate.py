@@ -88,7 +88,7 @@ def _run(entities: Entities, run: FoundRun) -> ContextEntity:
         "description": f"{name}; {settings(record.parameters.items()) or 'no parameters'}",
         "identifier": plain(record.run_id, 64),
         **_times(record.started_at, record.finished_at),
-        "actionStatus": {"@id": COMPLETED if run.published else FAILED},
+        "actionStatus": COMPLETED if run.published else FAILED,
     }
     if not run.published:
         what = str(record.cause or record.state).replace("_", " ")
@@ -130,7 +130,7 @@ def _evaluation_facts(dataset: str, record: EvaluationRecord) -> dict[str, Any]:
         "name": f"evaluation of {plain(dataset, 64)}",
         "description": f"scores of {counted(len(record.members), 'embedding')}",
         **_times(record.started_at, record.finished_at),
-        "actionStatus": {"@id": FAILED if record.message else COMPLETED},
+        "actionStatus": FAILED if record.message else COMPLETED,
     }
     if record.message:
         facts["error"] = plain(record.message, MESSAGE_LIMIT)

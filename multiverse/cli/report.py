@@ -1,0 +1,41 @@
+"""``multiverse report``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from multiverse.cli.terminal import console, print_error, print_json, safe
+from multiverse.report.everything import Report, write_report
+from multiverse.runs.folder import ResultsFolder
+from multiverse.specs.quantity import format_bytes
+
+
+def main(arguments: Namespace) -> int:
+    results = ResultsFolder(arguments.results)
+    report = write_report(results, arguments.figures, output=arguments.output)
+    if arguments.json:
+        print_json(_plain(results, report))
+    else:
+        _print(report)
+    return report.exit_code
+
+
+def _print(report: Report) -> None:
+    out = console()
+    for path in report.written:
+        out.print(safe(path) + safe(f"  {format_bytes(path.stat().st_size)}", "dim"))
+    for part in report.failed:
+        print_error(f"{part.name} was not written: {part.message}", part.remedy or None)
+
+
+def _plain(results: ResultsFolder, report: Report) -> dict[str, object]:
+    return {
+        "results": str(results.folder),
+        "written": [_file(path) for path in report.written],
+        "failed": [{"part": part.name, "message": part.message} for part in report.failed],
+    }
+
+
+def _file(path: Path) -> dict[str, object]:
+    return {"file": str(path), "bytes": path.stat().st_size}

@@ -1,0 +1,46 @@
+"""``multiverse report``: what was written, what was not, and the exit code that says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from multiverse.cli.main import main
+from multiverse.errors import ResultsError
+from tests.unit.report.made import scored_folder
+
+
+def test_it_names_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = scored_folder(tmp_path / "r")
+    assert main(["report", str(results.folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        str(path) for path in (results.scores_table, results.report, results.crate)
+    ]
+
+
+def test_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = scored_folder(tmp_path / "r")
+    page = tmp_path / "page.html"
+    assert main(["report", str(results.folder), "--output", str(page), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["failed"] == []
+    assert {"file": str(page), "bytes": page.stat().st_size} in said["written"]
+
+
+def test_a_failure_is_an_error_beside_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = scored_folder(tmp_path / "r")
+    results.crate.mkdir()
+    assert main(["report", str(results.folder)]) == 1
+    printed = capsys.readouterr()
+    assert "research object was not written" in printed.err
+    assert "scores.csv" in printed.out
+
+
+def test_there_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path / "none")]) == ResultsError.exit_code
+    assert "is not a results folder" in capsys.readouterr().err
