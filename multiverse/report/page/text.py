@@ -39,8 +39,8 @@ def figure(value: float | None, digits: int = 3) -> str:
     """A number with about ``digits`` significant digits: ``0.0123``, ``1,230``, ``1.2e-09``."""
     if value is None:
         return "–"
-    if value == 0:
-        return "0"
+    if value == round(value) and abs(value) < 1e15:
+        return f"{value:,.0f}"
     size = floor(log10(abs(value)))
     if not -4 <= size < 12:
         return f"{value:.{digits - 1}e}"

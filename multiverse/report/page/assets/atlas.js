@@ -48,7 +48,9 @@ const Atlas = (() => {
       for (const axis of [...this.figure.axis]) axis.visible = false;
       for (const grid of [...this.figure.grid]) grid.visible = false;
       const side = Math.round(this.size * Math.min(2, window.devicePixelRatio || 1));
-      this.pixels = NDArray()(new Uint32Array(side * side), { shape: [side, side], dtype: "uint32" });
+      // Two of them in turn: Bokeh draws anew only what differs from what it was given before.
+      const image = () => NDArray()(new Uint32Array(side * side), { shape: [side, side], dtype: "uint32" });
+      [this.pixels, this.spare] = [image(), image()];
       this.source = new Bokeh.ColumnDataSource({ data: this.raster() });
       const field = (name) => ({ field: name });
       this.figure.image_rgba(field("image"), field("x"), field("y"), field("w"), field("h"), { source: this.source });
@@ -66,6 +68,7 @@ const Atlas = (() => {
 
     raster() {
       const box = this.box;
+      [this.pixels, this.spare] = [this.spare, this.pixels];
       const [side] = this.pixels.shape;
       const n = Math.max(1, this.x.length);
       const zoom = Math.min(4, this.atlas.last / (box.right - box.left));
