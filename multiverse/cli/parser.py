@@ -306,8 +306,8 @@ def _report(commands: Any) -> None:
     compare = _command(
         commands, "compare", "say what changed between two results folders, and whether it matters"
     )
-    compare.add_argument("before", type=Path, metavar="A", help="a results folder")
-    compare.add_argument("after", type=Path, metavar="B", help="the results folder it is held to")
+    compare.add_argument("before", type=Path, metavar="A", help="the results folder to start from")
+    compare.add_argument("after", type=Path, metavar="B", help="the one that is held against it")
     compare.add_argument("--all", action="store_true", help="every metric, also what stayed equal")
     _json(compare)
 

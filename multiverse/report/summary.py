@@ -19,6 +19,7 @@ from multiverse.contract.scores import Group, Interval, MetricFacts, Score
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
+from multiverse.specs.names import short
 
 #: Standard deviations on either side that hold 95 % of a normal distribution.
 Z95 = 1.959963984540054
@@ -128,7 +129,7 @@ def _labels(grouped: Mapping[str, Sequence[FoundRun]]) -> dict[str, str]:
     plain = {}
     for key, runs in grouped.items():
         record = runs[0].record
-        words = [f"{name}={value}" for name, value in record.changed.items()]
+        words = [f"{name}={short(value)}" for name, value in record.changed.items()]
         plain[key] = " ".join([record.model, *words])
     texts = list(plain.values())
     return {
