@@ -45,8 +45,9 @@ class EvaluationRequest(_Strict):
 
     ``runs``: run ids whose embeddings are to be scored, ``controls``: names of controls (all that
     there are: None). ``seeds``: run id → the runs that differ from it in their seed only, whose
-    embeddings are there as well. ``umaps``: run ids to be laid out. ``skip``: pairs of member and
-    metric that ended an earlier attempt, with what happened.
+    embeddings are there as well. ``umaps``: run ids to be laid out. ``only``: member → the metrics
+    that it still lacks; all, where it is not named. ``skip``: pairs of member and metric that ended
+    an earlier attempt, with what happened.
     """
 
     dataset: str
@@ -59,6 +60,7 @@ class EvaluationRequest(_Strict):
     controls: tuple[str, ...] | None = None
     seeds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     umaps: tuple[str, ...] = ()
+    only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     skip: tuple[tuple[str, str, str], ...] = ()
     settings: Settings = Settings()
 

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     ONE_SEED = "one_seed"
     NOT_APPLICABLE = "not_applicable"
     METRIC_FAILED = "metric_failed"
+    #: The run's files are not those that were published.
+    DAMAGED = "damaged"
     #: The evaluator itself ended: tried again by the next evaluation, unlike all others.
     EVALUATOR_FAILED = "evaluator_failed"
 

@@ -199,6 +199,10 @@ def container_options(execution: Execution) -> dict[str, Any]:
     mounts = [Mount("/output", str(execution.output), type="bind", read_only=False)]
     if execution.data.is_file():
         mounts.append(Mount("/input/data.h5mu", str(execution.data), type="bind", read_only=True))
+    mounts += [
+        Mount(f"/input/{name}", str(path), type="bind", read_only=True)
+        for name, path in execution.more_inputs.items()
+    ]
     limits = {
         "fsize": execution.max_file_bytes,  # a runaway or sparse file ends here, with EFBIG
         "core": 0,  # a crash leaves no image of its memory in /output

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -81,6 +82,8 @@ class LocalEngine:
         scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(execution.labels)))
         try:
             environment: LockedEnvironment = execution.runtime.handle
+            if execution.more_inputs:
+                execution = replace(execution, data=gathered(execution, scratch / "input"))
             return LocalProcess.start(
                 command(environment, execution.runtime.model),
                 environment=variables(execution, environment, scratch),
@@ -109,16 +112,25 @@ class LocalEngine:
         return ended
 
 
+def gathered(execution: Execution, folder: Path) -> Path:
+    """A folder that looks like ``/input``; returns where the dataset is in it."""
+    for name, path in {"data.h5mu": execution.data, **execution.more_inputs}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(path.resolve())
+    return folder / "data.h5mu"
+
+
 def scratch_prefix(labels: Mapping[str, str]) -> str:
     """How the scratch folders of jobs with these labels begin: of one folder, of one run."""
-    owner = hashlib.sha256(labels.get("multiverse.results", "").encode()).hexdigest()[:12]
+    name = labels.get("multiverse.results") or labels.get("multiverse.evaluation", "")
+    owner = hashlib.sha256(name.encode()).hexdigest()[:12]
     run = labels.get("multiverse.run")
     return f"multiverse-{owner}-" + (f"{run}-" if run else "")
 
 
 def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
     """How the model is started; one from outside the package stands in the SDK's folder too."""
-    return [str(environment.python), "-m", f"multiverse.models.{model.name}"]
+    return [str(environment.python), "-m", model.module]
 
 
 def variables(

@@ -96,7 +96,8 @@ class Execution:
 
     ``output`` is the only folder the model may write to, and ``max_file_bytes`` the size of a file
     there. ``memory`` is in bytes; ``labels`` mark whatever the engine starts, so that it can be
-    found again. ``device`` names one GPU (``cuda:1``) where the job has one.
+    found again. ``device`` names one GPU (``cuda:1``) where the job has one. ``more_inputs``:
+    files to be read besides ``data``, by their path below ``/input``.
     """
 
     runtime: Runtime
@@ -109,6 +110,7 @@ class Execution:
     labels: Mapping[str, str]
     max_file_bytes: int = MAX_FILE_BYTES
     environment: Mapping[str, str] = field(default_factory=dict)
+    more_inputs: Mapping[str, Path] = field(default_factory=dict)
     echo: Echo | None = None
 
 

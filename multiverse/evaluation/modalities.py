@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,14 +93,13 @@ def _spec(modality: str, batch_key: str | None) -> JobSpec:
     )
 
 
-def _components(values: object, cells: Cells) -> Matrix:
+def _components(values: Any, cells: Cells) -> Matrix:
     """At most :data:`N_COMPONENTS` principal components of the measured cells, exact and seeded."""
-    from scipy.sparse import issparse
     from sklearn.decomposition import PCA
 
-    rows = values[cells]  # type: ignore[index]
+    rows: Any = values[cells]
     wanted = min(N_COMPONENTS, min(rows.shape) - 1) or 1
-    if issparse(rows):
+    if not isinstance(rows, np.ndarray):
         solver = "arpack" if wanted < min(rows.shape) else "covariance_eigh"
         rows = rows.astype(np.float64)
     else:

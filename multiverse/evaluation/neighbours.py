@@ -110,4 +110,5 @@ def shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.fl
     found = np.zeros(n)
     for column in range(k):
         found += (second == first[:, column : column + 1]).any(axis=1)
-    return found / k
+    share: NDArray[np.float64] = found / k
+    return share

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -65,7 +65,7 @@ class Pool:
         self._log = log
         self._lanes: list[_Lane] = []
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Emitted]:
+    def run(self, tasks: Sequence[Task]) -> Generator[Emitted, None, None]:
         """All that the tasks yield, as it comes. Processes are ended on every way out."""
         waiting = deque(tasks)
         try:

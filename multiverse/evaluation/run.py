@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,6 @@ from multiverse.evaluation.metrics import all_metrics
 from multiverse.evaluation.modalities import ModalityView, read_modalities, sizes
 from multiverse.evaluation.pool import Emitted, Laid, Pool, Task
 from multiverse.evaluation.sheet import AnswerSheet, read_sheet
-from multiverse.worker.caches import writable_caches
 from multiverse.worker.log import readable, run_log
 from multiverse.worker.umap_layout import MIN_CELLS, layout
 
@@ -49,15 +47,17 @@ PACKAGES = (
 PROCESS_BYTES = 1536 * 1024**2
 
 
-def main() -> int:
-    """Run the evaluation that the engine has prepared; the exit status."""
+def evaluate(scratch: Path) -> int:
+    """Run the evaluation that the engine has prepared; the exit status.
+
+    ``scratch``: a folder of this evaluation, in memory or on disk.
+    """
     paths = ContainerPaths.from_environment()
     files = EvaluationFiles(paths.data.parent, paths.output.folder)
     with run_log(files.log) as log:
         try:
-            with writable_caches(), tempfile.TemporaryDirectory(prefix="scores-") as scratch:
-                signal.signal(signal.SIGTERM, _terminated)
-                _Evaluation(files, Path(scratch), log).run()
+            signal.signal(signal.SIGTERM, _terminated)
+            _Evaluation(files, scratch, log).run()
         except (MultiverseError, ValueError, OSError) as error:
             log.error("%s", readable(error))
             return 1
@@ -87,7 +87,7 @@ class _Evaluation:
             self._files, sheet, modalities, request.settings, request.seeds, self._scratch
         )
         members = [*self._controls(bench), *request.runs]
-        tasks = [self._task(member) for member in members]
+        tasks = [task for task in map(self._task, members) if task.metrics]
         tasks += [Task(member, ()) for member in request.umaps if sheet.n_cells >= MIN_CELLS]
         with self._files.scores.open("w", encoding="utf-8") as stream:
             _write(stream, self._sheet_line(bench, len(tasks)))
@@ -117,7 +117,9 @@ class _Evaluation:
 
     def _task(self, member: str) -> Task:
         skipped = {metric for name, metric, _ in self._request.skip if name == member}
-        return Task(member, tuple(name for name in self._metrics if name not in skipped))
+        wanted = self._request.only.get(member, tuple(self._metrics))
+        names = (name for name in self._metrics if name in wanted and name not in skipped)
+        return Task(member, tuple(names))
 
     def _skipped(self) -> Iterator[ScoreLine]:
         for member, metric, detail in self._request.skip:

@@ -35,7 +35,7 @@ def staged(model: ModelSpec) -> Iterator[BuildContext]:
     if not is_built_in(model):
         yield BuildContext(model.folder, model.dockerfile)
         return
-    dockerfile = PurePosixPath("models", model.name, "Dockerfile")
+    dockerfile = model.place / "Dockerfile"
     with _copied(sdk_files(model), [*BUILD_FILES, str(dockerfile)], dockerfile) as context:
         yield context
 

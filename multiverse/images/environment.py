@@ -164,7 +164,7 @@ def _put_aside(model: ModelSpec, target: Path, python: Path) -> None:
 
 def _not_compiled(model: ModelSpec, made: Path, output: str) -> BuildError:
     """What Python says of a file, with the name of the author's file for that of its copy."""
-    said = output.replace(str(made / "multiverse" / "models" / model.name), str(model.folder))
+    said = output.replace(str(made / "multiverse" / model.place), str(model.folder))
     lines = "\n".join(f"  {line}" for line in said.splitlines() if line.strip())
     return BuildError(
         f"the sources of {model.name} can't be compiled; Python says:\n{lines}",

@@ -45,7 +45,7 @@ def sdk_files(model: ModelSpec | None) -> Mapping[PurePosixPath, Path]:
         found = _files_below(source) if source.is_dir() else iter([PurePosixPath()])
         files.update({root / part / relative: source / relative for relative in found})
     if model is not None:
-        place = root / "models" / model.name
+        place = root / model.place
         for relative in _files_below(model.folder):
             files[place / relative] = model.folder / relative
     return dict(sorted(files.items()))
@@ -58,7 +58,7 @@ def sources_hash(model: ModelSpec) -> str:
     """
     files = dict(sdk_files(model))
     if model.dockerfile.is_file():
-        files[PurePosixPath("multiverse/models", model.name, "Dockerfile")] = model.dockerfile
+        files[PurePosixPath("multiverse") / model.place / "Dockerfile"] = model.dockerfile
     return content_hash(files)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
@@ -154,6 +154,16 @@ class ModelSpec(_Frozen):
     def image_tag(self) -> str:
         """``multiverse-pca:1.0.0``."""
         return f"{self.yaml.image}:{self.yaml.version}"
+
+    @property
+    def place(self) -> PurePosixPath:
+        """Where it stands in the SDK's package, whatever folder it is in here."""
+        return PurePosixPath("models", self.name)
+
+    @property
+    def module(self) -> str:
+        """What ``python -m`` runs."""
+        return ".".join(("multiverse", *self.place.parts))
 
     @property
     def dockerfile(self) -> Path:

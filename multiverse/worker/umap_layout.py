@@ -205,7 +205,7 @@ def _umap_layouts() -> Iterator[Any]:
         return
     with _modules_in_place(_light_modules or _stand_ins()):
         if not _light_modules:
-            with _modules_in_place(_no_sklearn()), _compiled_code_kept():
+            with _modules_in_place(_no_sklearn()), compiled_code_kept():
                 importlib.import_module("umap.layouts")
             _light_modules.update({n: m for n, m in sys.modules.items() if _is_part(n, "umap")})
         yield sys.modules["umap.layouts"]
@@ -263,7 +263,7 @@ def _is_part(name: str, package: str) -> bool:
 
 
 @contextmanager
-def _compiled_code_kept() -> Iterator[None]:
+def compiled_code_kept() -> Iterator[None]:
     """Within the block, functions that numba compiles are kept in its cache on disk."""
     import numba
 

@@ -33,7 +33,7 @@ def nmi(table: Table) -> float:
     if mean <= 0:
         return 1.0
     information = 2 * mean - _entropy(joint.ravel())
-    return max(0.0, information / mean)
+    return min(1.0, max(0.0, information / mean))
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:

@@ -9,10 +9,11 @@ from scipy.sparse import csr_matrix
 
 from multiverse.contract.scores import Group
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import Estimate, Values, Weights
+from multiverse.evaluation.estimate import Estimate, Weights
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.needs import MIN_CELLS, Need
+from multiverse.evaluation.neighbours import Matrix
 from multiverse.evaluation.sheet import Codes, Column
 
 
@@ -52,7 +53,7 @@ def _one_modality(case: Case, view: ModalityView, batches: Column) -> Callable[[
     return again
 
 
-def batch_share(points: Values, batches: Codes) -> Callable[[Weights], float]:
+def batch_share(points: Matrix, batches: Codes) -> Callable[[Weights], float]:
     """The share of variance that lies between batches, for cells that count ``weights`` times.
 
     This is principal component regression on a categorical covariate over all components: the sum

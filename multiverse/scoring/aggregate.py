@@ -1,0 +1,141 @@
+"""From the metrics of a member to its means: bio, batch, and their weighted total.
+
+Bio and batch are plain means over the metrics that are available; the total is 0.6 bio + 0.4 batch
+(Luecken et al. 2022) and needs both. Intervals are the 2.5 and 97.5 percentiles of the bootstrap
+over cells, each replicate of a mean from the same resampled cells in all its metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multiverse.contract.evaluation import ScoreLine
+from multiverse.contract.scores import Group, Interval, MetricFacts, Score
+from multiverse.runs.scores import Aggregate
+
+BIO_WEIGHT = 0.6
+BATCH_WEIGHT = 0.4
+PERCENTILES = (2.5, 97.5)
+#: Fewer replicates with a value give no interval.
+MIN_REPLICATES = 20
+#: Controls that are closer than this don't span a scale.
+MIN_SPAN = 0.05
+
+Replicates = NDArray[np.float64]
+
+
+def interval_of(replicates: Replicates) -> Interval | None:
+    """The percentile interval of values with NaN for replicates that have none."""
+    valued = replicates[np.isfinite(replicates)]
+    if len(valued) < MIN_REPLICATES:
+        return None
+    low, high = np.percentile(valued, PERCENTILES)
+    return Interval(low=float(low), high=float(high), sd=float(valued.std(ddof=1)))
+
+
+def score_of(line: ScoreLine, random: float | None, oracle: float | None) -> Score:
+    """A line as it is kept: with its interval, and scaled between the controls."""
+    scaled, clipped = _scaled(line.value, random, oracle)
+    return Score(
+        value=line.value,
+        reason=line.reason,
+        detail=line.detail,
+        parts=line.parts,
+        interval=interval_of(_replicates(line)) if line.value is not None else None,
+        scaled=scaled,
+        clipped=clipped,
+        n_cells=line.n_cells,
+        approximate=line.approximate,
+        seconds=line.seconds,
+    )
+
+
+def _scaled(
+    value: float | None, random: float | None, oracle: float | None
+) -> tuple[float | None, bool]:
+    """0 where the random embedding is, 1 where the oracle is; None where they are the same."""
+    if value is None or random is None or oracle is None or oracle - random < MIN_SPAN:
+        return None, False
+    place = (value - random) / (oracle - random)
+    return min(1.0, max(0.0, place)), not 0.0 <= place <= 1.0
+
+
+def _replicates(line: ScoreLine) -> Replicates:
+    return np.array(
+        [np.nan if value is None else value for value in line.replicates], dtype=np.float64
+    )
+
+
+def aggregates(
+    lines: Mapping[str, ScoreLine], scores: Mapping[str, Score], metrics: Sequence[MetricFacts]
+) -> tuple[Aggregate, Aggregate, Aggregate]:
+    """Bio, batch and total of one member."""
+    groups = {group: [m.name for m in metrics if m.group is group] for group in Group}
+    bio, bio_replicates = _mean(groups[Group.BIO], lines, scores)
+    batch, batch_replicates = _mean(groups[Group.BATCH], lines, scores)
+    return bio, batch, _total(bio, batch, _weighted(bio_replicates, batch_replicates))
+
+
+def _mean(
+    names: Sequence[str], lines: Mapping[str, ScoreLine], scores: Mapping[str, Score]
+) -> tuple[Aggregate, Replicates]:
+    valued = [name for name in names if name in scores and scores[name].value is not None]
+    missing = tuple(name for name in names if name not in valued)
+    if not valued:
+        empty = Aggregate(
+            value=None,
+            available=0,
+            of=len(names),
+            missing=missing,
+            reason="none of its metrics is available",
+        )
+        return empty, np.empty(0)
+    values = [scores[name].value for name in valued]
+    scaled = [scores[name].scaled for name in valued]
+    known = [value for value in scaled if value is not None]
+    parts = [_replicates(lines[name]) for name in valued if name in lines]
+    full = len(parts) == len(valued) and len({len(part) for part in parts}) == 1
+    together = np.mean(parts, axis=0) if full else np.empty(0)
+    mean = Aggregate(
+        value=float(np.mean([value for value in values if value is not None])),
+        available=len(valued),
+        of=len(names),
+        missing=missing,
+        interval=interval_of(together),
+        scaled=float(np.mean(known)) if known else None,
+    )
+    return mean, together
+
+
+def _weighted(bio: Replicates, batch: Replicates) -> Replicates:
+    if not len(bio) or len(bio) != len(batch):
+        return np.empty(0)
+    return np.asarray(BIO_WEIGHT * bio + BATCH_WEIGHT * batch)
+
+
+def _total(bio: Aggregate, batch: Aggregate, replicates: Replicates) -> Aggregate:
+    available, of = bio.available + batch.available, bio.of + batch.of
+    missing = (*bio.missing, *batch.missing)
+    if bio.value is None or batch.value is None:
+        lacking = "bio" if bio.value is None else "batch"
+        return Aggregate(
+            value=None,
+            available=available,
+            of=of,
+            missing=missing,
+            reason=f"no {lacking} metric is available",
+        )
+    scaled = None
+    if bio.scaled is not None and batch.scaled is not None:
+        scaled = BIO_WEIGHT * bio.scaled + BATCH_WEIGHT * batch.scaled
+    return Aggregate(
+        value=BIO_WEIGHT * bio.value + BATCH_WEIGHT * batch.value,
+        available=available,
+        of=of,
+        missing=missing,
+        interval=interval_of(replicates),
+        scaled=scaled,
+    )

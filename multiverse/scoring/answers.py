@@ -1,0 +1,72 @@
+"""The answer sheet of what was run: the registered dataset whose content the runs saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from multiverse.errors import DatasetError
+from multiverse.registry.datasets import DatasetFolder, RegisteredDataset
+from multiverse.registry.home import home
+from multiverse.runs.listing import FoundRun
+
+#: Labels that often mean that there is none. They count as cell types unless they are declared.
+SUSPECTS = frozenset(
+    {"", "unknown", "unassigned", "unlabelled", "unlabeled", "nan", "na", "n/a", "none", "doublet"}
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The runs of one fingerprint of a dataset."""
+
+    dataset: str
+    fingerprint: str
+    runs: tuple[FoundRun, ...]
+
+
+def parts_of(runs: Iterable[FoundRun]) -> list[Part]:
+    """Complete runs by dataset and fingerprint: runs of different data are never compared."""
+    grouped: dict[tuple[str, str], list[FoundRun]] = {}
+    for run in runs:
+        if run.published:
+            key = (run.record.dataset, run.record.dataset_fingerprint)
+            grouped.setdefault(key, []).append(run)
+    return [Part(slug, print_, tuple(found)) for (slug, print_), found in sorted(grouped.items())]
+
+
+def find_answers(part: Part) -> RegisteredDataset:
+    """The registered version with the fingerprint; that in use if it has it, else the newest.
+
+    Raises :class:`DatasetError` where no version on this machine has it.
+    """
+    folder = DatasetFolder(part.dataset, home())
+    found: dict[str, RegisteredDataset] = {}
+    for version in folder.versions():
+        try:
+            dataset = folder.read(version)
+        except DatasetError:
+            continue
+        if dataset.record.fingerprint == part.fingerprint:
+            found[version] = dataset
+    current = folder.current_version()
+    if current in found:
+        return found[current]
+    if not found:
+        raise DatasetError(
+            f"{part.dataset}: the data of these runs ({part.fingerprint[:16]}…) are not registered "
+            "on this machine, so there is no answer sheet",
+            remedy=f"Register the file they came from: multiverse register FILE --slug "
+            f"{part.dataset}",
+        )
+    return max(found.values(), key=lambda dataset: dataset.record.registered_at)
+
+
+def label_notes(labels: Mapping[str, int], declared: Iterable[str]) -> list[str]:
+    """Labels that read like the lack of one, and were not declared so."""
+    return [
+        f"the label {name!r} ({labels[name]:,} cells) counts as a cell type; if it means that a "
+        f"cell has none, register the file with --unlabelled {name!r}"
+        for name in labels
+        if name.strip().lower() in SUSPECTS and name not in declared
+    ]
