@@ -29,6 +29,7 @@ def repeat_command(results: ResultsFolder) -> str:
         lines += dict.fromkeys(_short_form(run.record) for run in contents.runs)
     else:
         lines += _beyond(contents, benchmark)
+        lines.append("# in this folder:")
         lines.append(_command("benchmark.yaml", *_engine(contents), "--output", OUTPUT))
     return "\n".join(lines) + "\n"
 

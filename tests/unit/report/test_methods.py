@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from multiverse.cli.parser import make_parser
 from multiverse.errors import ResultsError
 from multiverse.report.methods import methods_text, repeat_command
 from multiverse.runs.folder import ResultsFolder
@@ -104,7 +105,11 @@ def test_an_empty_folder_gives_an_empty_text_and_none_an_error(tmp_path: Path) -
 
 
 def commands(text: str) -> list[list[str]]:
-    return [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
+    """The commands as a shell splits them; each is one that the program understands."""
+    found = [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
+    for words in found:
+        assert make_parser().parse_args(words[1:]).command == "run"
+    return found
 
 
 def test_the_command_repeats_the_benchmark(tmp_path: Path) -> None:
