@@ -27,7 +27,7 @@ MANY = (
 )  # fmt: skip
 GREY = "#BBBBBB"
 MARKERS = "osD^vP*X<>hp"
-NAME_LIMIT = 32
+NAME_LIMIT = 28
 FORMATS = ("svg", "pdf")
 #: Resolution of what is rasterised inside a vector file (points of a UMAP).
 DPI = 300

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle, Rectangle
 
 from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.figures_style import name_of, new_figure
-from multiverse.report.summary import Cell, Comparison, Configuration
+from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
 
 HEADINGS = {Group.BIO: "Biology", Group.BATCH: "Batch", Group.STRUCTURE: "Structure"}
 #: One hue a group, light to dark: readable without seeing hues at all.
@@ -165,8 +165,10 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     left_out = len(comparison.configurations) - MAX_ROWS
     if left_out > 0:
         yield f"{left_out:,} more configurations are in scores.csv."
-    words = ["Bold: best of a column.", "n/a: not available."]
-    if any(row.total.interval for row in comparison.configurations):
+    words = ["Bold: best of a column."] if len(comparison.configurations) > 1 else []
+    words.append("n/a: not available.")
+    shown = (*comparison.configurations, *comparison.controls)
+    if any(row.aggregate(name).interval for row in shown for name in AGGREGATES):
         words.append("Lines in bars: 95 % intervals.")
     if any(row.tied for row in comparison.configurations):
         words.append("=: tied, intervals of totals overlap.")

@@ -17,7 +17,7 @@ from multiverse.report.layouts import Layouts
 
 COLUMNS = 4
 PANEL_INCHES = 1.55
-LEGEND_INCHES = 2.0
+LEGEND_INCHES = 2.3
 #: Names in a column of the legend, a row of panels.
 LEGEND_ROWS = 10
 #: More panels go beyond what fits a page; the first ones, the best, are drawn.
@@ -88,7 +88,7 @@ def _legend(axes: Axes, names: Mapping[str, str], rows: int) -> None:
         for name, colour in names.items()
     ]
     columns = 1 if len(dots) <= LEGEND_ROWS * rows else 2
-    size = 6.5 if columns == 1 else 5
+    size = 6 if columns == 1 else 5
     style = {"handletextpad": 0.1, "columnspacing": 0.8, "labelspacing": 0.35}
     legend = axes.legend(handles=dots, loc="center left", ncols=columns, fontsize=size, **style)
     legend.set_in_layout(False)  # it never takes room from the panels
@@ -96,7 +96,7 @@ def _legend(axes: Axes, names: Mapping[str, str], rows: int) -> None:
 
 def _panel(axes: Axes, name: str, places: _Places, rgba: _Places) -> None:
     """Cells in a random order, so that no category hides another; always the same one."""
-    axes.set_title(name_of(name, 28), fontsize=6.5)
+    axes.set_title(name_of(name, 26), fontsize=6)
     known = np.flatnonzero(np.isfinite(places).all(axis=1))
     if not len(known):
         axes.text(0.5, 0.5, "no layout", ha="center", transform=axes.transAxes, color="#777777")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,10 @@ def test_a_failure_is_an_error_beside_the_rest(
 def test_there_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path / "none")]) == ResultsError.exit_code
     assert "is not a results folder" in capsys.readouterr().err
+
+
+def test_libraries_are_loaded_only_when_a_part_needs_them() -> None:
+    code = "import sys, multiverse.cli.report, multiverse.cli.compare\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"numpy", "h5py", "pandas", "bokeh", "matplotlib", "jinja2", "rocrate"}
