@@ -1,4 +1,4 @@
-"""Folders of every kind give a page that opens: few, many, failed, damaged, unscored, unlabelled."""
+"""Folders of every kind give a page that opens: few, many, failed, damaged, unscored."""
 
 from __future__ import annotations
 

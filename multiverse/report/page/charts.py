@@ -8,7 +8,8 @@ from math import sqrt
 from typing import Any
 
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, HoverTool, Whisker
+from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models.annotations import Whisker
 from bokeh.plotting import figure as new_figure
 
 from multiverse.report.page.columns import OKABE_ITO
@@ -171,14 +172,14 @@ def _cost_columns(
     }
 
 
-def _room(values: Sequence[float], share: float, *, wide: bool) -> tuple[float, float]:
+def _room(values: Sequence[float], share: float, *, wide: bool) -> Range1d:
     """A range with room around the values, as much of their span as ``share``."""
     low, high = min(values), max(values)
     if wide:
         room = (high / low) ** share
-        return low / room, high * room
+        return Range1d(start=low / room, end=high * room)
     room = (high - low) * share or abs(high) * share or 1.0
-    return low - room, high + room
+    return Range1d(start=low - room, end=high + room)
 
 
 def curve_charts(history: Mapping[str, Sequence[float]], limit: int = 6) -> list[Chart]:
@@ -201,22 +202,19 @@ def _curve(title: str, lines: Mapping[str, Sequence[float]]) -> Chart:
     for position, (part, values) in enumerate(lines.items()):
         step = -(-len(values) // 400)
         epochs = list(range(1, len(values) + 1))
-        # A single line needs no legend: the title names it.
-        legend = {"legend_label": chart_text(part, 24)} if len(lines) > 1 else {}
         plot.line(
             epochs[::step],
             list(values)[::step],
             line_width=2,
             line_dash="solid" if position == 0 else "dashed",
             color=OKABE_ITO[position % len(OKABE_ITO)],
-            **legend,
+            legend_label=chart_text(part, 24),
         )
         if len(values) == 1:
             plot.scatter(epochs, list(values), color=OKABE_ITO[position % len(OKABE_ITO)])
-    if len(lines) > 1:
-        plot.legend.label_text_font_size = "10px"
-        plot.legend.background_fill_alpha = 0.7
-        plot.legend.padding = 3
+    plot.legend.label_text_font_size = "10px"
+    plot.legend.background_fill_alpha = 0.7
+    plot.legend.visible = len(lines) > 1  # the title names a single line
     plot.add_tools(HoverTool(tooltips=[("epoch", "@x"), ("value", "@y")]))
     shown = name(title, 60).shown
     return _chart(plot, f"Line of {shown} by epoch; the table below it holds first, best and last.")

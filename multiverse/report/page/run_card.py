@@ -20,6 +20,8 @@ from multiverse.runs.record import RunRecord
 
 #: Attempts of one failed run that are told one by one, the newest.
 MAX_ATTEMPTS = 10
+#: With more runs each shows three curves instead of six; their numbers are listed all the same.
+FEW_RUNS = 12
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def run_card(source: DatasetSource, run: FoundRun, number: int) -> RunCard:
         parameters=tuple(settings_of(record.parameters, record.changed)),
         preprocessing=tuple(settings_of(record.preprocessing, {})),
         model_metrics=tuple((plain(metric, 80), figure(value, 4)) for metric, value in metrics),
-        curves=tuple(curve_charts(history)),
+        curves=tuple(curve_charts(history, limit=6 if len(source.runs) <= FEW_RUNS else 3)),
         curve_rows=tuple(_curve_row(row) for row in summary(history)),
         warnings=tuple(plain(warning, 500) for warning in record.warnings),
         log=tuple(log_tail(run)),

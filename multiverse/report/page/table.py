@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from bokeh.palettes import Viridis256
 
@@ -37,7 +38,7 @@ class Mark:
     @property
     def size(self) -> int:
         """The diameter of a circle whose area grows with the value."""
-        return round(SMALLEST + (LARGEST - SMALLEST) * self.share**0.5)
+        return round(SMALLEST + (LARGEST - SMALLEST) * sqrt(self.share))
 
     @property
     def colour(self) -> str:
