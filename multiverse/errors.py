@@ -13,6 +13,7 @@
     ├── ResultsError           5   the results folder: not writable, damaged
     │   ├── ResultsLocked      5   another runner works on it
     │   └── DiskFull           5   no room left
+    ├── EvaluationFailed       1   the evaluator brought no scores of a dataset
     ├── JobsFailed             1   the command did its work, but not every job succeeded
     ├── Cancelled            130   Ctrl-C or SIGTERM
     └── NotApplicable         99   inside a container: the model can't say anything about these data
@@ -104,6 +105,10 @@ class ResultsLocked(ResultsError):
 
 class DiskFull(ResultsError):
     """The disk of the results folder has no room left."""
+
+
+class EvaluationFailed(MultiverseError):
+    """The evaluator ended without a score; runs stay as they are."""
 
 
 class JobsFailed(MultiverseError):

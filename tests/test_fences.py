@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "care": {"contract", "specs", "registry", "plan", "images", "runs", "engines", "runner"},
     "doctor": {"specs", "registry", "images", "engines"},
     "evaluation": {"worker", "contract"},
-    "scoring": {"contract", "specs", "registry", "runs", "engines", "images", "runner"},
+    "scoring": {"contract", "specs", "registry", "plan", "runs", "engines", "images", "runner"},
     "report": {"contract", "specs", "registry", "runs"},
     "tracking": {"contract", "runs"},
     "results": {"runs", "contract"},

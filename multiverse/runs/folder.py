@@ -123,6 +123,11 @@ class ResultsFolder:
         """The local MLflow store: an SQLite file."""
         return self.folder / "mlflow.db"
 
+    @property
+    def evaluations(self) -> Path:
+        """Where evaluations are at work; hidden, and empty when none is."""
+        return self.folder / ".evaluations"
+
     def scores(self, dataset: str) -> Path:
         return self.folder / dataset / "scores.json"
 

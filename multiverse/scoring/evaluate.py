@@ -1,0 +1,258 @@
+"""Scores a results folder: every dataset, what is new, one that fails never spoils the others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from multiverse.contract.evaluation import Settings
+from multiverse.engines.protocol import Engine, Say
+from multiverse.errors import DatasetError, EvaluationFailed, ResultsError
+from multiverse.images.locks import read_pins
+from multiverse.plan.job import Limits
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runner.capacity import Machine, usable
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile
+from multiverse.runs.writing import sha256, write_atomic
+from multiverse.scoring.answers import Part, find_answers, parts_of
+from multiverse.scoring.attempt import Progress, owner_labels
+from multiverse.scoring.collected import Collected
+from multiverse.scoring.embeddings_file import read_layouts, write_embeddings
+from multiverse.scoring.evaluation import Assembly
+from multiverse.scoring.part import PartRun, PartScoring, Site, members_lost
+from multiverse.scoring.wanted import is_current, wanted
+from multiverse.specs.evaluator import EvaluatorSpec
+
+
+def _unwatched(_what: str, _done: int, _total: int) -> None:
+    """Progress is nobody's business unless asked for."""
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How to score. ``again``: everything, whatever is there. ``datasets``: only these."""
+
+    settings: Settings = field(default_factory=Settings)
+    machine: Machine = field(default_factory=Machine)
+    build: bool = True
+    again: bool = False
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fingerprint of a dataset: runs scored now, runs that had scores already.
+
+    ``problem``: why there are no scores, or not all.
+    """
+
+    dataset: str
+    fingerprint: str
+    scored: int = 0
+    known: int = 0
+    problem: str = ""
+
+
+def evaluate_results(
+    results: ResultsFolder,
+    engine: Engine,
+    options: ScoringOptions,
+    *,
+    say: Say,
+    progress: Progress = _unwatched,
+    cancelled: threading.Event | None = None,
+) -> list[Outcome]:
+    """Score every complete run that has no scores yet, and write them and ``embeddings.h5ad``.
+
+    Raises :class:`ResultsError` where there is no such folder or no complete run in it,
+    :class:`EngineError` where the evaluator can't be had, :class:`Cancelled` after a signal. What
+    concerns one dataset alone is in its outcome.
+    """
+    parts = _parts(results, options)
+    machine = usable(engine.capacity(), options.machine)
+    with _alone(results, say):
+        engine.sweep(owner_labels(results))  # of an evaluation that was killed
+        runtime = engine.prepare(EvaluatorSpec.load(), build=options.build, say=say)
+        site = Site(
+            engine=engine,
+            runtime=runtime,
+            results=results,
+            capacity=machine,
+            settings=options.settings,
+            progress=progress,
+            say=say,
+            cancelled=cancelled or threading.Event(),
+        )
+        return [_outcome(site, part, options) for part in parts]
+
+
+def _parts(results: ResultsFolder, options: ScoringOptions) -> list[Part]:
+    parts = parts_of(read_runs(results).runs)
+    if not parts:
+        raise ResultsError(
+            f"{results.folder} has no complete run to score",
+            remedy="See what happened: multiverse runs, or run models first: multiverse run.",
+        )
+    chosen = [part for part in parts if not options.datasets or part.dataset in options.datasets]
+    if not chosen:
+        there = ", ".join(sorted({part.dataset for part in parts}))
+        raise ResultsError(
+            f"{results.folder} has no complete run on {', '.join(options.datasets)}",
+            remedy=f"It has runs on: {there}.",
+        )
+    return chosen
+
+
+@contextmanager
+def _alone(results: ResultsFolder, say: Say) -> Iterator[None]:
+    """One evaluation of a folder at a time; the second waits for the first."""
+    lock = FileLock(results.folder / ".evaluation.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("another process evaluates this folder: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _outcome(site: Site, part: Part, options: ScoringOptions) -> Outcome:
+    outcome = Outcome(part.dataset, part.fingerprint)
+    try:
+        return _score(site, part, options)
+    except (DatasetError, EvaluationFailed, ResultsError) as error:
+        text = f"{error} {error.remedy or ''}".strip()
+        site.say(text)
+        return replace(outcome, problem=text)
+
+
+def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
+    dataset = find_answers(part)
+    file = _read_scores(site, part.dataset)
+    evaluator = _evaluator(options.settings)
+    earlier = _earlier(file, part, dataset, evaluator, again=options.again)
+    damaged = _damaged(part.runs)
+    whole = [run for run in part.runs if run.record.run_id not in damaged]
+    target = _embeddings_target(site.results, part, file)
+    layouts: dict[str, object] = dict(read_layouts(target))
+    asked = wanted(whole, earlier, list(layouts))
+    done = PartRun(Collected(), {}, [])
+    if not asked.nothing and whole:
+        done = PartScoring(site, part, dataset, asked, _limits(site)).run()
+    assembly = Assembly(
+        dataset, part.runs, damaged, earlier, evaluator, site.runtime, done.collected, done.records
+    )
+    _write_scores(site, part, assembly.evaluation())
+    layouts |= done.layouts
+    if whole and (done.layouts or asked.runs or not target.is_file()):
+        write_embeddings(target, dataset, whole, layouts)  # type: ignore[arg-type]
+    fresh = [run_id for run_id in asked.runs if run_id not in asked.only]
+    for run_id, why in damaged.items():
+        site.say(f"{part.dataset}: {run_id} is not scored: {why}")
+    return Outcome(
+        part.dataset,
+        part.fingerprint,
+        scored=len(fresh),
+        known=len(whole) - len(fresh),
+        problem=_problem(damaged, members_lost(done.collected)),
+    )
+
+
+def _read_scores(site: Site, dataset: str) -> ScoresFile:
+    """The scores that are there. Damaged ones are made anew, which is said."""
+    path = site.results.scores(dataset)
+    if not path.is_file():
+        return ScoresFile(dataset=dataset)
+    try:
+        return ScoresFile.read(path)
+    except ResultsError as error:
+        site.say(f"{error}: everything is scored again")
+        return ScoresFile(dataset=dataset)
+
+
+def _evaluator(settings: Settings) -> Evaluator:
+    spec = EvaluatorSpec.load()
+    version = read_pins(spec.requirements)["scib-metrics"].version
+    return Evaluator(
+        version=spec.version, scib_metrics=version, settings=settings.model_dump(mode="json")
+    )
+
+
+def _earlier(
+    file: ScoresFile, part: Part, dataset: RegisteredDataset, evaluator: Evaluator, *, again: bool
+) -> Evaluation | None:
+    """The scores of the same data that still hold."""
+    found = [item for item in file.evaluations if item.dataset_fingerprint == part.fingerprint]
+    if again or not found or not is_current(found[0], dataset, evaluator):
+        return None
+    return found[0]
+
+
+def _damaged(runs: Sequence[FoundRun]) -> Mapping[str, str]:
+    """Run id → what is wrong with its embedding; its checksum was recorded when it was made."""
+    found: dict[str, str] = {}
+    for run in runs:
+        path = run.folder / "embeddings.h5"
+        try:
+            whole = path.is_file() and sha256(path) == run.record.checksums.get(path.name)
+        except OSError as error:
+            found[run.record.run_id] = f"embeddings.h5 can't be read: {error.strerror}"
+            continue
+        if not path.is_file():
+            found[run.record.run_id] = "embeddings.h5 is missing"
+        elif not whole:
+            found[run.record.run_id] = (
+                "embeddings.h5 is not the file that was published: its checksum differs"
+            )
+    return found
+
+
+def _limits(site: Site) -> Limits:
+    asked = EvaluatorSpec.load().yaml.resources
+    return Limits(
+        cpus=min(asked.cpus, site.capacity.cpus), memory=min(asked.memory, site.capacity.memory)
+    )
+
+
+def _embeddings_target(results: ResultsFolder, part: Part, file: ScoresFile) -> Path:
+    """``embeddings.h5ad``; of further fingerprints, a file with its first digits in the name."""
+    path = results.embeddings(part.dataset)
+    first = file.evaluations[0].dataset_fingerprint if file.evaluations else part.fingerprint
+    if first == part.fingerprint:
+        return path
+    digits = part.fingerprint.rpartition(":")[2][:8]
+    return path.with_name(f"embeddings-{digits}.h5ad")
+
+
+def _write_scores(site: Site, part: Part, evaluation: Evaluation) -> None:
+    path = site.results.scores(part.dataset)
+    file = _read_scores(site, part.dataset)
+    others = [item for item in file.evaluations if item.dataset_fingerprint != part.fingerprint]
+    place = next(
+        (
+            index
+            for index, item in enumerate(file.evaluations)
+            if item.dataset_fingerprint == part.fingerprint
+        ),
+        len(others),
+    )
+    others.insert(place, evaluation)
+    write_atomic(path, file.model_copy(update={"evaluations": tuple(others)}).to_json())
+
+
+def _problem(damaged: Mapping[str, str], lost: Mapping[str, int]) -> str:
+    words = []
+    if damaged:
+        words.append(f"{len(damaged)} runs are damaged (multiverse verify)")
+    if lost:
+        words.append(f"{sum(lost.values())} scores of {len(lost)} members were lost")
+    return "; ".join(words)
