@@ -17,8 +17,10 @@ from urllib.parse import unquote, urlsplit
 from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException, RestException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.tracking import MlflowClient
 from requests import HTTPError, RequestException
+from sqlalchemy import create_engine, inspect
 
 from multiverse.tracking.entry import FINGERPRINT, RUN_ID, STARTED_AT, Entry, Key
 from multiverse.tracking.measured import Point
@@ -77,6 +79,7 @@ class Store:
         self._upload = upload or {}
         self._experiments: dict[str, str] = {}
         with self._told():
+            _probe(uri)
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def experiment(self, name: str) -> str:
@@ -228,6 +231,16 @@ def batches(items: Sequence[Logged], most: int) -> Iterator[list[Logged]]:
             batch, room = [], MAX_REQUEST_BYTES
     if batch:
         yield batch
+
+
+def _probe(uri: str) -> None:
+    """Ask a database once: MLflow would try for minutes to open one that is damaged or down."""
+    if urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES:
+        engine = create_engine(uri)
+        try:
+            inspect(engine).get_table_names()
+        finally:
+            engine.dispose()
 
 
 def _copy(run: MlflowRun) -> Copy:

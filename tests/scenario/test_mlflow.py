@@ -393,7 +393,7 @@ def test_hostile_names_and_values_arrive_harmless(
     tracked = track(results, server.uri, experiment=hostile)
     assert (tracked.copied, tracked.failed) == (1, ())
     (run,) = runs_of(server, hostile)
-    values = {name: value for name, value in run.data.metrics.items() if name[:6] == "model/"}
+    values = {name: value for name, value in run.data.metrics.items() if name[:5] == "model"}
     assert sorted(values.values()) == [float(number) for number in range(len(names))]
     assert "epoch/nan" not in run.data.metrics
     assert run.data.metrics["epoch/loss"] == -1e308

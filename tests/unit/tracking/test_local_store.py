@@ -1,0 +1,159 @@
+"""The store in the results folder itself: no server, nothing to set up."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from multiverse.care.verify import verify_results
+from multiverse.contract.paths import OutputFiles
+from multiverse.errors import ResultsError, UsageError
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import read_runs, write_table
+from multiverse.tracking import default_uri, track
+from tests.unit.tracking.made import publish_tracked, score
+
+pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+
+from mlflow.tracking import MlflowClient
+
+
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> ResultsFolder:
+    """Its name holds what a URI and a path don't mean the same by."""
+    return ResultsFolder(tmp_path / "my results #1 %41 é")
+
+
+def test_runs_are_copied_and_read_from_there(
+    results: ResultsFolder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = publish_tracked(results)
+    score(results, [folder.run_id])
+    assert track(results).copied == 1
+    assert track(results).present == 1
+    assert capfd.readouterr() == ("", ""), "nothing but news is said"
+    uri = default_uri(results, {})
+    assert uri is not None
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("pilot")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.data.metrics["score.total"] == 0.5
+    copied = Path(client.download_artifacts(run.info.run_id, "embeddings.h5"))
+    assert copied.read_bytes() == b"latent"
+    assert results.folder in copied.parents
+
+
+def test_the_store_does_not_look_like_runs(results: ResultsFolder) -> None:
+    """Copies of ``run.json`` lie in it, as deep as those of runs."""
+    publish_tracked(results)
+    write_table(results)
+    before = read_runs(results)
+    track(results)
+    assert read_runs(results) == before
+    assert verify_results(results).differences == ()
+
+
+def test_a_folder_that_was_moved_says_what_to_do(results: ResultsFolder, tmp_path: Path) -> None:
+    publish_tracked(results)
+    track(results)
+    moved = ResultsFolder(results.folder.rename(tmp_path / "moved"))
+    publish_tracked(moved, 1)
+    tracked = track(moved)
+    assert len(tracked.failed) == 2
+    assert "remove mlflow.db and .mlflow-artifacts" in tracked.failed[0].reason
+    assert not results.folder.exists(), "nothing is written to the old place"
+    moved.tracking.unlink()
+    shutil.rmtree(moved.folder / ".mlflow-artifacts")
+    assert track(moved).copied == 2
+
+
+def test_a_damaged_store_is_named_and_nothing_lost(results: ResultsFolder) -> None:
+    publish_tracked(results)
+    results.tracking.write_bytes(b"not a database" * 100)
+    (failed,) = track(results).failed
+    assert "not a database" in failed.reason
+
+
+def test_damaged_scores_and_records_don_t_keep_runs_from_being_copied(
+    results: ResultsFolder,
+) -> None:
+    publish_tracked(results, 0)
+    damaged = publish_tracked(results, 1)
+    damaged.record.chmod(0o644)
+    damaged.record.write_text("{")
+    score(results, []).write_text("{}")
+    tracked = track(results)
+    assert (tracked.copied, tracked.failed) == (1, ())
+    assert [any(word in note for note in tracked.notes) for word in ("run.json", "scores.json")]
+    assert len(tracked.notes) == 2
+
+
+def test_an_empty_folder_and_none(results: ResultsFolder) -> None:
+    with pytest.raises(ResultsError, match="is not a results folder"):
+        track(results)
+    results.folder.mkdir()
+    tracked = track(results)
+    assert tracked.complete
+    assert tracked.summary.endswith("no finished runs")
+
+
+def test_loggers_are_as_they_were(results: ResultsFolder) -> None:
+    publish_tracked(results)
+    track(results)
+    levels = {name: logging.getLogger(name).level for name in ("mlflow", "alembic", "urllib3")}
+    track(results)
+    assert {name: logging.getLogger(name).level for name in levels} == levels
+    assert logging.CRITICAL not in levels.values()
+
+
+def test_a_user_without_the_extra_is_told_so(
+    results: ResultsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_tracked(results)
+    without = [path for path in sys.path if not (Path(path) / "mlflow").is_dir()]
+    monkeypatch.setattr(sys, "path", without)
+    monkeypatch.delitem(sys.modules, "mlflow")
+    assert default_uri(results, {}) is None
+    for uri in (None, "http://127.0.0.1:9"):
+        with pytest.raises(UsageError, match="not installed") as caught:
+            track(results, uri)
+        assert caught.value.remedy is not None
+        assert 'pip install "multiverse[mlflow]"' in caught.value.remedy
+
+
+def test_importing_the_room_does_not_import_mlflow() -> None:
+    code = "import sys, multiverse.tracking\nprint('mlflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_nobody_is_told_that_it_was_used(results: ResultsFolder) -> None:
+    """MLflow reports its use to its authors unless it is told not to; what it would say is nil."""
+    publish_tracked(results)
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from multiverse.runs.folder import ResultsFolder\nfrom multiverse.tracking import track\n"
+        "assert track(ResultsFolder(Path(sys.argv[1]))).copied == 1\n"
+        "from mlflow.telemetry.client import get_telemetry_client\n"
+        "print(get_telemetry_client())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(results.folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert done.stdout.strip() == "None"
+    assert OutputFiles(results.folder).folder.is_dir()

@@ -1,0 +1,84 @@
+"""What a model reported, read without trust."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multiverse.contract.paths import OutputFiles
+from multiverse.tracking.measured import Point, read_points
+
+
+def written(folder: Path, metrics: Any = None, epochs: str | None = None) -> OutputFiles:
+    output = OutputFiles(folder)
+    if metrics is not None:
+        output.metrics.write_text(json.dumps(metrics))
+    if epochs is not None:
+        output.epochs.write_text(epochs)
+    return output
+
+
+def test_epochs_are_steps(tmp_path: Path) -> None:
+    """A model may report every tenth epoch; its history only knows their order."""
+    metrics = {"model_metrics": {"loss": 0.5}, "history": {"loss": [3, 2], "kl": [1, 2]}}
+    epochs = '{"epoch": 10, "total": 20, "loss": 3}\n{"epoch": 20, "total": 20, "loss": 2}\n'
+    assert read_points(written(tmp_path, metrics, epochs)) == [
+        Point("epoch/loss", 3.0, 10),
+        Point("epoch/loss", 2.0, 20),
+        Point("epoch/kl", 1.0, 1),
+        Point("epoch/kl", 2.0, 2),
+        Point("model/loss", 0.5),
+    ]
+
+
+def test_an_epoch_that_is_told_twice_counts_as_it_was_told_last(tmp_path: Path) -> None:
+    output = written(tmp_path, epochs='{"epoch": 1, "a": 1}\n{"epoch": 1, "a": 2}\n')
+    assert read_points(output) == [Point("epoch/a", 2.0, 1)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nothing",
+        "[1, 2]",
+        "null",
+        "{}",
+        '{"epoch": "1", "a": 1}',
+        '{"epoch": -1, "a": 1}',
+        '{"epoch": 1e99, "a": 1}',
+        '{"epoch": 99999999999999999999, "a": 1}',
+        '{"epoch": true, "a": 1}',
+        '{"epoch": 1, "a": NaN}',
+        '{"epoch": 1, "a": Infinity}',
+        '{"epoch": 1, "a": true}',
+        '{"epoch": 1, "a": [1]}',
+        '{"epoch": 1, "a": ' + "9" * 400 + "}",
+        '{"epoch": 1, "a": ' + "[" * 100_000,
+    ],
+)
+def test_a_line_that_means_nothing_is_no_point(tmp_path: Path, line: str) -> None:
+    output = written(tmp_path, epochs=f'{line}\n{{"epoch": 2, "b": 1}}\n')
+    assert read_points(output) == [Point("epoch/b", 1.0, 2)]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [[], 3, {}, {"history": [], "model_metrics": None}, {"history": {"a": 3, "b": ["x", None]}}],
+)
+def test_metrics_of_another_form_are_none(tmp_path: Path, metrics: Any) -> None:
+    assert read_points(written(tmp_path, metrics)) == []
+
+
+def test_a_model_that_left_nothing(tmp_path: Path) -> None:
+    assert read_points(OutputFiles(tmp_path)) == []
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text('{"epoch": 1, "a": 1}\n')
+    output = OutputFiles(tmp_path)
+    output.epochs.symlink_to(elsewhere)
+    assert read_points(output) == []
