@@ -2,7 +2,7 @@
 
 Bio and batch are plain means over the metrics that are available; the total is 0.6 bio + 0.4 batch
 (Luecken et al. 2022) and needs both. Intervals are the 2.5 and 97.5 percentiles of the bootstrap
-over cells, each replicate of a mean from the same resampled cells in all its metrics.
+over cells, centred on the value; each replicate of a mean is of the same cells in all its metrics.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ MIN_SPAN = 0.05
 Replicates = NDArray[np.float64]
 
 
-def interval_of(replicates: Replicates) -> Interval | None:
-    """The percentile interval of values with NaN for replicates that have none."""
+def interval_of(value: float, replicates: Replicates) -> Interval | None:
+    """The interval around a value; NaN for replicates that have none.
+
+    The percentiles' distances from the replicates' mean are laid around the value: cells that are
+    drawn twice agree with themselves, so that replicates lie a little to one side of it.
+    """
     valued = replicates[np.isfinite(replicates)]
     if len(valued) < MIN_REPLICATES:
         return None
-    low, high = np.percentile(valued, PERCENTILES)
+    low, high = value + np.percentile(valued, PERCENTILES) - valued.mean()
     return Interval(low=float(low), high=float(high), sd=float(valued.std(ddof=1)))
 
 
@@ -44,7 +48,7 @@ def score_of(line: ScoreLine, random: float | None, oracle: float | None) -> Sco
         reason=line.reason,
         detail=line.detail,
         parts=line.parts,
-        interval=interval_of(_replicates(line)) if line.value is not None else None,
+        interval=None if line.value is None else interval_of(line.value, _replicates(line)),
         scaled=scaled,
         clipped=clipped,
         n_cells=line.n_cells,
@@ -99,12 +103,13 @@ def _mean(
     parts = [_replicates(lines[name]) for name in valued if name in lines]
     full = len(parts) == len(valued) and len({len(part) for part in parts}) == 1
     together = np.mean(parts, axis=0) if full else np.empty(0)
+    middle = float(np.mean([value for value in values if value is not None]))
     mean = Aggregate(
-        value=float(np.mean([value for value in values if value is not None])),
+        value=middle,
         available=len(valued),
         of=len(names),
         missing=missing,
-        interval=interval_of(together),
+        interval=interval_of(middle, together),
         scaled=float(np.mean(known)) if known else None,
     )
     return mean, together
@@ -131,11 +136,12 @@ def _total(bio: Aggregate, batch: Aggregate, replicates: Replicates) -> Aggregat
     scaled = None
     if bio.scaled is not None and batch.scaled is not None:
         scaled = BIO_WEIGHT * bio.scaled + BATCH_WEIGHT * batch.scaled
+    value = BIO_WEIGHT * bio.value + BATCH_WEIGHT * batch.value
     return Aggregate(
-        value=BIO_WEIGHT * bio.value + BATCH_WEIGHT * batch.value,
+        value=value,
         available=available,
         of=of,
         missing=missing,
-        interval=interval_of(replicates),
+        interval=interval_of(value, replicates),
         scaled=scaled,
     )
