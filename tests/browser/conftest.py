@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playw
 from multiverse.report.page import write_page
 from multiverse.runs.folder import ResultsFolder
 
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+#: The page needs no graphics card; without one, Chromium does not start to emulate it.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 #: Violations of the content policy come as events; they are kept where a test can read them.
 RECORD_VIOLATIONS = """
 window.violations = [];
@@ -49,8 +50,8 @@ class Reader:
     pages: list[Page] = field(default_factory=list)
 
     def open(self, results: ResultsFolder, *, drawn: bool = True) -> Page:
-        """Write the report and open it from disk; wait until all is drawn."""
-        path = write_page(results)
+        """Open the report from disk, after writing it where it isn't; wait until all is drawn."""
+        path = results.report if results.report.is_file() else write_page(results)
         page = self.browser.new_page(viewport={"width": 1280, "height": 900})
         page.add_init_script(RECORD_VIOLATIONS)
         page.on("console", self._console)

@@ -22,9 +22,15 @@ from tests.unit.report.page.folder import (
 )
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> ResultsFolder:
+    folder = tmp_path_factory.mktemp("results")
+    return make_folder(folder)
+
+
 @pytest.fixture
-def page(reader: Reader, tmp_path: Path) -> Page:
-    return reader.open(make_folder(tmp_path))
+def page(reader: Reader, results: ResultsFolder) -> Page:
+    return reader.open(results)
 
 
 def colours(page: Page, picture: int = 0) -> dict[str, int]:

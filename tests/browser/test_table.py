@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Locator, Page
 
+from multiverse.runs.folder import ResultsFolder
 from tests.browser.conftest import Reader
 from tests.unit.report.page.folder import make_folder
 
@@ -22,9 +21,15 @@ def heading(page: Page, title: str) -> Locator:
     return page.locator("th[aria-sort]", has_text=title)
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> ResultsFolder:
+    folder = tmp_path_factory.mktemp("results")
+    return make_folder(folder, MODELS, totals=TOTALS)
+
+
 @pytest.fixture
-def page(reader: Reader, tmp_path: Path) -> Page:
-    return reader.open(make_folder(tmp_path, MODELS, totals=TOTALS))
+def page(reader: Reader, results: ResultsFolder) -> Page:
+    return reader.open(results)
 
 
 def test_rows_come_by_total(page: Page) -> None:

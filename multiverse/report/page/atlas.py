@@ -66,7 +66,7 @@ def read_atlas(source: DatasetSource) -> Atlas:
             try:
                 with h5py.File(path, "r") as file:
                     atlas = _read(file, source)
-            except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+            except Exception as error:  # damaged HDF5 raises whatever it likes
                 said = plain(f"{path.name} can't be read: {error}", 300)
                 return Atlas(source.key, source.title, problem=said)
             if atlas is not None:
