@@ -23,8 +23,13 @@ def installed() -> bool:
 
 
 def local_uri(results: ResultsFolder) -> str:
-    """The store in the results folder itself."""
-    return f"sqlite:///{results.tracking.absolute()}"
+    """The store in the results folder itself. Needs the extra for an unusual name."""
+    path = str(results.tracking.absolute())
+    if re.fullmatch(r"[\w./ -]+", path):
+        return f"sqlite:///{path}"
+    from sqlalchemy import URL  # comes with MLflow; its versions differ in what they escape
+
+    return URL.create("sqlite", database=path).render_as_string(hide_password=False)
 
 
 def artifacts_folder(results: ResultsFolder) -> Path:
