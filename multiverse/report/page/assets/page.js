@@ -66,7 +66,7 @@
   const idle = window.requestIdleCallback ?? ((callback) => setTimeout(callback, 50));
   const waiting = [
     ...document.querySelectorAll(".chart.large"), ...pictures,
-    ...[...document.querySelectorAll(".chart.small")].slice(0, 48),
+    ...[...document.querySelectorAll(".failure .chart"), ...document.querySelectorAll(".run .chart")].slice(0, 48),
   ];
   const next = () => {
     const place = waiting.shift();
