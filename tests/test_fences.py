@@ -35,10 +35,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": {"contract", "specs", "registry", "plan", "runs", "engines", "images", "runner"},
     "report": {"contract", "specs", "registry", "runs"},
     "tracking": {"contract", "runs"},
+    "afterwards": {"contract", "runs", "engines", "runner", "scoring", "report", "tracking"},
     "results": {"runs", "contract"},
     "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results", "scoring",
             "report", "tracking"},
-    "cli": {"scoring", "report", "tracking","api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
+    "cli": {"afterwards", "scoring", "report", "tracking","api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
             "demo", "contract", "conformance", "scaffold", "care", "doctor"},
 }  # fmt: skip
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.

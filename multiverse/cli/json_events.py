@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TextIO
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from multiverse.afterwards import Conclusion
 from multiverse.engines.log_sink import printable
 from multiverse.results import Results
 from multiverse.runner.events import Epoch, Start, Task
@@ -154,7 +155,7 @@ class Noted(_Event):
 
 
 class Summary(_Event):
-    """The last line of a command that came to its end: how many jobs ended in which state."""
+    """When all jobs have ended: how many in which state."""
 
     event: Literal["summary"] = "summary"
     folder: str
@@ -163,9 +164,38 @@ class Summary(_Event):
     not_applicable: tuple[str, ...] = Field(description="pairs that were never planned, and why")
 
 
+class Scoring(_Event):
+    """A metric of an embedding has been computed; at most one a second."""
+
+    event: Literal["scoring"] = "scoring"
+    what: str
+    done: int
+    total: int
+
+
+class ScoredDataset(_Strict):
+    """The scores of one fingerprint of a dataset are in its scores.json."""
+
+    dataset: str
+    fingerprint: str
+    scored: int = Field(description="runs that were scored now")
+    known: int = Field(description="runs that had scores already")
+    problem: str
+
+
+class Concluded(_Event):
+    """After the summary: scores, report and the copy for MLflow, as far as they were wanted."""
+
+    event: Literal["concluded"] = "concluded"
+    datasets: tuple[ScoredDataset, ...]
+    written: tuple[str, ...] = Field(description="the files of the report")
+    mlflow: str | None = Field(description="what was copied; null if nothing was to be")
+    problems: tuple[str, ...]
+
+
 Event = Annotated[
     Planned | Queued | Reused | Held | Started | Progressed | Output | Retried | Finished
-    | Noted | Summary,
+    | Noted | Summary | Scoring | Concluded,
     Field(discriminator="event"),
 ]  # fmt: skip
 
@@ -231,13 +261,32 @@ class JsonEvents:
         self._write(Noted(time=_now(), message=message))
 
     def summary(self, results: Results) -> None:
-        """The last line: what came of all jobs."""
+        """What came of all jobs."""
         counts = Counter(run.record.state for run in results)
         folder = printable(str(results.folder))
         reasons = tuple(results.not_applicable)
         self._write(
             Summary(
                 time=_now(), folder=folder, runs=len(results), counts=counts, not_applicable=reasons
+            )
+        )
+
+    def scoring(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told.get("", float("-inf")) >= PROGRESS_SECONDS:
+            self._told[""] = now
+            self._write(Scoring(time=_now(), what=what, done=done, total=total))
+
+    def concluded(self, conclusion: Conclusion) -> None:
+        """The last line: what followed the jobs."""
+        report, tracked = conclusion.report, conclusion.tracked
+        self._write(
+            Concluded(
+                time=_now(),
+                datasets=tuple(ScoredDataset(**vars(item)) for item in conclusion.outcomes),
+                written=tuple(printable(str(path)) for path in report.written) if report else (),
+                mlflow=tracked.summary if tracked else None,
+                problems=conclusion.problems,
             )
         )
 

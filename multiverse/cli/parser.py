@@ -30,6 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"multiverse {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _run(commands)
+    _evaluate(commands)
     _register(commands)
     _demo(commands)
     _build(commands)
@@ -98,10 +99,53 @@ def _running(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--no-build", action="store_true", help="never build a missing image")
     _models_dir(group)
+    _following(parser)
     show = group.add_mutually_exclusive_group()
     show.add_argument("-v", "--verbose", action="store_true", help="show the models' own logs")
     show.add_argument("--json", action="store_true", help="one JSON object a line, for machines")
     _machine(parser)
+
+
+def _following(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what follows the runs")
+    group.add_argument("--no-evaluate", action="store_true", help="don't score what is new")
+    group.add_argument("--no-report", action="store_true", help="don't write report.html")
+    copies = group.add_mutually_exclusive_group()
+    copies.add_argument(
+        "--mlflow",
+        nargs="?",
+        const="",
+        metavar="URI",
+        help="copy finished runs to MLflow there (default: MLFLOW_TRACKING_URI, or a file in the "
+        "results folder where MLflow is installed)",
+    )
+    copies.add_argument("--no-mlflow", action="store_true", help="copy nothing to MLflow")
+
+
+def _evaluate(commands: Any) -> None:
+    parser = _command(commands, "evaluate", "score the complete runs of a results folder")
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    parser.add_argument(
+        "--datasets", nargs="+", default=[], metavar="SLUG", help="only these (default: all)"
+    )
+    parser.add_argument("--again", action="store_true", help="score again what has scores")
+    parser.add_argument(
+        "--engine", help="auto (default, or MULTIVERSE_ENGINE), docker, local or a registered one"
+    )
+    parser.add_argument("--no-build", action="store_true", help="never build a missing image")
+    parser.add_argument("--no-report", action="store_true", help="don't write report.html")
+    parser.add_argument(
+        "--max-cells",
+        type=int,
+        metavar="N",
+        help="past it, quadratic metrics see a subsample of as many cells (default: 50000)",
+    )
+    parser.add_argument(
+        "--replicates", type=int, metavar="N", help="of the bootstrap (default: 200; 0 for none)"
+    )
+    parser.add_argument("--cpus", type=float, metavar="N", help="CPU cores (default: 2)")
+    parser.add_argument("--memory", metavar="AMOUNT", help="at most (default: 8GiB, or what fits)")
+    _json(parser)
 
 
 def _machine(parser: argparse.ArgumentParser) -> None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from multiverse.afterwards import Conclusion, Steps, conclude
 from multiverse.api import Request, preview_benchmark, raise_failures, run_benchmark
+from multiverse.cli.conclusion import print_conclusion
+from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.json_events import JsonEvents
 from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
+from multiverse.cli.scores import print_scores
 from multiverse.cli.summary import print_summary
 from multiverse.cli.terminal import console, safe, say
 from multiverse.engines.protocol import Say
 from multiverse.errors import JobsFailed, UsageError
 from multiverse.runner.capacity import Machine
 from multiverse.runner.execute import RunOptions
+from multiverse.runs.folder import ResultsFolder
+from multiverse.scoring.evaluate import ScoringOptions
 from multiverse.specs.benchmark import BenchmarkSource
 from multiverse.specs.quantity import parse_bytes
 
@@ -43,15 +50,41 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
         events = JsonEvents()
         results = run_benchmark(request, listener=events, say=events.noted)
         events.summary(results)
+        conclusion = _conclude(request, arguments, events.noted, events.scoring)
+        events.concluded(conclusion)
     else:
         with Progress() as progress:
             results = run_benchmark(request, listener=progress, say=say)
         print_summary(results)
+        with Evaluating() as evaluating:
+            conclusion = _conclude(request, arguments, say, evaluating)
+        print_scores(ResultsFolder(results.folder))
+        print_conclusion(conclusion)
     try:
         raise_failures(results)
     except JobsFailed as failure:
         return failure.exit_code
-    return 0
+    return 0 if conclusion.complete else 1
+
+
+def _conclude(
+    request: Request, arguments: Namespace, tell: Say, progress: Callable[[str, int, int], None]
+) -> Conclusion:
+    """Scores, report and MLflow, as far as they are wanted."""
+    steps = Steps(
+        evaluate=not arguments.no_evaluate,
+        report=not arguments.no_report,
+        tracked=not arguments.no_mlflow,
+        mlflow=arguments.mlflow or None,
+    )
+    return conclude(
+        ResultsFolder(request.output),
+        steps,
+        engine=request.engine,
+        options=ScoringOptions(machine=request.options.machine, build=request.options.build),
+        say=tell,
+        progress=progress,
+    )
 
 
 def _teller(arguments: Namespace) -> Say:

@@ -1,0 +1,18 @@
+"""The last lines of a command that scores: where the report is, and what went wrong."""
+
+from __future__ import annotations
+
+from multiverse.afterwards import Conclusion
+from multiverse.cli.terminal import console, print_error, safe
+
+
+def print_conclusion(conclusion: Conclusion) -> None:
+    """Where the report is, and what went wrong."""
+    out = console()
+    if conclusion.report is not None:
+        page = next((path for path in conclusion.report.written if path.suffix == ".html"), None)
+        if page is not None:
+            out.print()
+            out.print(safe("report: ", "bold") + safe(page))
+    for problem in conclusion.problems:
+        print_error(problem, None)

@@ -1,0 +1,73 @@
+"""``multiverse evaluate``."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import asdict
+
+from multiverse.afterwards import Conclusion, Steps, conclude, score
+from multiverse.cli.conclusion import print_conclusion
+from multiverse.cli.evaluating import Evaluating
+from multiverse.cli.run import amount
+from multiverse.cli.scores import print_scores
+from multiverse.cli.terminal import console, print_error, print_json, safe, say
+from multiverse.contract.evaluation import Settings
+from multiverse.engines.protocol import Say
+from multiverse.errors import UsageError
+from multiverse.runner.capacity import Machine
+from multiverse.runs.folder import ResultsFolder
+from multiverse.scoring.evaluate import Outcome, ScoringOptions
+
+
+def main(arguments: Namespace) -> int:
+    results = ResultsFolder(arguments.results)
+    engine = arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto"
+    tell: Say = _to_stderr if arguments.json else say
+    with Evaluating() as progress:
+        outcomes = score(results, engine, _options(arguments), tell, progress)
+    steps = Steps(evaluate=False, report=not arguments.no_report, tracked=False)
+    conclusion = conclude(results, steps, say=tell, progress=progress)
+    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+    if arguments.json:
+        print_json({"datasets": [asdict(outcome) for outcome in outcomes]})
+    else:
+        _print(results, outcomes, conclusion)
+    return 1 if problems or conclusion.problems else 0
+
+
+def _to_stderr(line: str) -> None:
+    console(stderr=True).print(safe(line))
+
+
+def _options(arguments: Namespace) -> ScoringOptions:
+    given = {
+        name: value
+        for name in ("max_cells", "replicates")
+        if (value := getattr(arguments, name)) is not None
+    }
+    try:
+        settings = Settings(**given)
+    except ValueError as error:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error
+    machine = Machine(cpus=arguments.cpus, memory=amount(arguments.memory, "--memory"))
+    machine.check()
+    return ScoringOptions(
+        settings=settings,
+        machine=machine,
+        build=not arguments.no_build,
+        again=arguments.again,
+        datasets=tuple(arguments.datasets),
+    )
+
+
+def _print(results: ResultsFolder, outcomes: list[Outcome], conclusion: Conclusion) -> None:
+    for outcome in outcomes:
+        words = f"{outcome.scored} scored now, {outcome.known} known already"
+        say(f"{outcome.dataset}: {words}")
+    print_scores(results)
+    print_conclusion(conclusion)
+    for outcome in outcomes:
+        if outcome.problem:
+            print_error(f"{outcome.dataset}: {outcome.problem}", None)

@@ -1,0 +1,49 @@
+"""How far an evaluation is: a bar on a terminal, a line a member in a pipe."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from multiverse.cli.terminal import console, safe
+
+
+class Evaluating:
+    """A context manager; call it with what is done, how many members are, and of how many."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._bar = Bar(
+            TextColumn("scoring"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[what]}"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("scoring", total=None, what="starting")
+        self._told = 0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        shown = safe(what).plain.replace("[", "\\[")
+        self._bar.update(self._task, completed=done, total=total or None, what=shown)
+        if not self._console.is_terminal and done > self._told:
+            self._console.print(safe(f"scoring: {done} of {total}, {what}"))
+        self._told = done
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()

@@ -1,0 +1,97 @@
+"""Scores as people see them at the end of a command: one table a dataset, best total first."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from multiverse.cli.terminal import console, plain_table, print_table, safe
+from multiverse.errors import ResultsError
+from multiverse.report.summary import Cell, Comparison, Configuration, compare_configurations
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import read_runs
+from multiverse.runs.scores import ScoresFile
+
+COLUMNS = ("", "model", "total", "95 %", "bio", "batch", "metrics", "kept")
+RIGHT = ("", "total", "95 %", "bio", "batch", "metrics", "kept")
+KEPT = "neighbourhood_preservation"
+#: A short list of reasons says more than a long one.
+MAX_REASONS = 3
+
+
+def comparisons(results: ResultsFolder) -> list[tuple[str, Comparison]]:
+    """Every evaluation of a results folder by its dataset; damaged scores are left out."""
+    runs = read_runs(results).runs
+    found = []
+    for dataset in sorted({run.record.dataset for run in runs}):
+        try:
+            file = ScoresFile.read(results.scores(dataset))
+        except ResultsError:
+            continue
+        of_dataset = [run for run in runs if run.record.dataset == dataset]
+        found += [(dataset, compare_configurations(item, of_dataset)) for item in file.evaluations]
+    return found
+
+
+def print_scores(results: ResultsFolder) -> None:
+    """The totals of every dataset, with their intervals and what they are means of."""
+    out = console()
+    for dataset, comparison in comparisons(results):
+        if comparison.configurations:
+            _print_comparison(out, dataset, comparison)
+
+
+def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> None:
+    fingerprint = comparison.evaluation.dataset_fingerprint.rpartition(":")[2][:8]
+    out.print()
+    out.print(safe(f"scores on {dataset}", "bold") + safe(f"  data {fingerprint}", "dim"))
+    table = plain_table(*COLUMNS, right=RIGHT, folded=("model",))
+    for row in comparison.configurations:
+        table.add_row(*_cells(row))
+    for row in comparison.controls:
+        if row.total.value is not None or not comparison.configurations:
+            table.add_row(*_cells(row), style="dim")
+    print_table(table)
+    for line in _remarks(comparison):
+        out.print(safe(line, "yellow"))
+
+
+def _cells(row: Configuration) -> list[str]:
+    tied = " tied" if row.tied else ""
+    return [
+        "" if row.rank is None else str(row.rank),
+        row.label if row.runs else f"({row.label})",
+        _number(row.total) + tied,
+        _interval(row.total),
+        _number(row.bio),
+        _number(row.batch),
+        row.total.coverage,
+        _number(row.metrics[KEPT]) if KEPT in row.metrics else "—",
+    ]
+
+
+def _number(cell: Cell) -> str:
+    return "—" if cell.value is None else f"{cell.value:.3f}"
+
+
+def _interval(cell: Cell) -> str:
+    interval = cell.interval
+    return "" if interval is None else f"{interval.low:.3f}–{interval.high:.3f}"
+
+
+def _remarks(comparison: Comparison) -> list[str]:
+    """What a reader of the numbers must know."""
+    lines = [f"note: {note}" for note in comparison.evaluation.notes]
+    if comparison.coverage_differs:
+        lines.append("note: totals are means of different metrics; only equal ones are ranked")
+    best = comparison.configurations[0]
+    lacking = {
+        metric.title: best.metrics[metric.name].reasons[:1]
+        for metric in comparison.metrics
+        if best.metrics[metric.name].value is None and best.metrics[metric.name].reasons
+    }
+    by_reason: dict[str, list[str]] = {}
+    for title, (reason,) in lacking.items():
+        by_reason.setdefault(reason, []).append(title)
+    for reason, titles in list(by_reason.items())[:MAX_REASONS]:
+        lines.append(f"not available: {', '.join(titles)}: {reason}")
+    return lines
