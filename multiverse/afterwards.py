@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from multiverse.report.everything import Report
     from multiverse.tracking import Tracked
 
+#: A slow server does not hold a benchmark up for longer.
+MLFLOW_SECONDS = 120.0
+
 Progress = Callable[[str, int, int], None]
 #: Each switches one of the steps off, for all commands.
 NO_EVALUATE, NO_REPORT, NO_MLFLOW = (
@@ -135,7 +138,7 @@ def _track(results: ResultsFolder, uri: str | None, say: Say) -> Tracked | None:
     if (uri or default_uri(results, os.environ)) is None:
         return None
     try:
-        tracked = track(results, uri)
+        tracked = track(results, uri, seconds=MLFLOW_SECONDS)
     except MultiverseError as error:
         say(_sentence("nothing was copied to MLflow", error))
         return None

@@ -37,6 +37,16 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MULTIVERSE_HOME", str(tmp_path / "home"))
 
 
+@pytest.fixture(autouse=True)
+def _runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is followed by scores, a report and MLflow only in the tests of those.
+
+    They take the variables away again: ``monkeypatch.delenv``.
+    """
+    for step in ("EVALUATE", "REPORT", "MLFLOW"):
+        monkeypatch.setenv(f"MULTIVERSE_NO_{step}", "1")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Environments of the local engine are made once per test session."""

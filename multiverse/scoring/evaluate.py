@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -78,7 +79,9 @@ def evaluate_results(
     parts = _parts(results, options)
     machine = usable(engine.capacity(), options.machine)
     with _alone(results, say):
-        engine.sweep(owner_labels(results))  # of an evaluation that was killed
+        # What an evaluation left that was killed:
+        engine.sweep(owner_labels(results))
+        shutil.rmtree(results.evaluations, ignore_errors=True)
         runtime = engine.prepare(EvaluatorSpec.load(), build=options.build, say=say)
         site = Site(
             engine=engine,
