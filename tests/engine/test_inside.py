@@ -1,4 +1,4 @@
-"""Every model with its own libraries: its tests run in its locked environment."""
+"""Every model and the evaluator with their own libraries: tests run in the locked environment."""
 
 from __future__ import annotations
 

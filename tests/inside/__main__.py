@@ -1,4 +1,7 @@
-"""``python -m tests.inside MODEL [pytest arguments]``: run a model's tests in its environment."""
+"""``python -m tests.inside MODEL [pytest arguments]``: run a model's tests in its environment.
+
+``evaluate`` is the evaluator, which has an environment as models have.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import multiverse
 from multiverse.images.environment import LockedEnvironment, prepare_environment
 from multiverse.registry.home import cache
 from multiverse.runner.prepared import WAITING
+from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -24,7 +28,7 @@ START = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(p
 
 def run_inside(model: str, arguments: Sequence[str]) -> int:
     """The exit status of pytest on ``tests/inside/<model>``, or on what ``arguments`` name."""
-    environment = prepare_environment(ModelSpec.load(MODELS / model), cache=cache(), say=_say)
+    environment = prepare_environment(_spec(model), cache=cache(), say=_say)
     named = [argument for argument in arguments if argument.startswith("tests/")]
     places = [] if named else [f"tests/inside/{model}"]
     command = [str(environment.python), "-c", START, str(_packages(environment))]
@@ -40,6 +44,11 @@ def run_inside(model: str, arguments: Sequence[str]) -> int:
         check=False,
     )
     return done.returncode
+
+
+def _spec(name: str) -> ModelSpec:
+    evaluator = EvaluatorSpec.load()
+    return evaluator if name == evaluator.name else ModelSpec.load(MODELS / name)
 
 
 def _packages(environment: LockedEnvironment) -> Path:
