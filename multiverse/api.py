@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiverse.contract.evaluation import Settings
 from multiverse.engines.choice import AUTO, choose_engine
 from multiverse.engines.protocol import Engine, Say
 from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
@@ -18,6 +19,7 @@ from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
+from multiverse.report.everything import write_report
 from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
 from multiverse.runner.events import Listener, SilentListener
@@ -25,6 +27,7 @@ from multiverse.runner.execute import RunOptions, execute
 from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
+from multiverse.scoring.evaluate import ScoringOptions, evaluate_results
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import make_slug
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Request",
     "Results",
+    "evaluate",
     "open_results",
     "preview_benchmark",
     "register",
@@ -331,6 +335,48 @@ def run(
     if raise_on_failure:
         raise_failures(results)
     return results
+
+
+def evaluate(
+    folder: str | Path,
+    *,
+    engine: str = AUTO,
+    again: bool = False,
+    report: bool = True,
+    settings: Mapping[str, Any] | None = None,
+    say: Say = _silent,
+) -> Results:
+    """Score every complete run that has no scores yet; ask the results for them.
+
+    Parameters
+    ----------
+    folder
+        A results folder.
+    again
+        Score everything, whatever is there.
+    report
+        Write ``report.html``, ``scores.csv`` and the research object as well.
+    settings
+        Of the evaluator (:class:`multiverse.contract.evaluation.Settings`), by name.
+
+    Raises
+    ------
+    ResultsError, EngineError
+        Where nothing can be scored. What concerns one dataset alone is said, and the others are
+        scored.
+
+    Examples
+    --------
+    >>> import multiverse
+    >>> results = multiverse.evaluate("results")  # doctest: +SKIP
+    >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
+    """
+    results = ResultsFolder(Path(folder))
+    options = ScoringOptions(settings=Settings(**dict(settings or {})), again=again)
+    evaluate_results(results, choose_engine(engine, say), options, say=say)
+    if report:
+        write_report(results, say=say)
+    return open_results(folder)
 
 
 def _machine(cpus: float | None, memory: str | int | None, gpus: Sequence[str] | None) -> Machine:

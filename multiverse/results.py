@@ -8,18 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import UsageError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.scores import Aggregate, Interval, ScoresFile
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy import float32
     from numpy.typing import NDArray
+    from pandas import DataFrame
+
+SCORE_COLUMNS = (
+    "dataset", "model", "seed", "run", "metric", "group", "value", "reason", "low", "high",
+    "scaled",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,44 @@ class Results:
             table.obsm[f"X_{run.record.model}{suffix}"] = run.embedding()
         return table
 
+    def scores(self, dataset: str | None = None) -> DataFrame:
+        """Every score of these runs, one row each; empty before an evaluation.
+
+        Columns: ``dataset``, ``model``, ``seed``, ``run``, ``metric``, ``group``, ``value`` (NaN
+        where it is not available), ``reason``, ``low`` and ``high`` (95 % interval), ``scaled``.
+        ``total``, ``bio`` and ``batch`` are metrics of the group ``aggregate``.
+        """
+        from pandas import DataFrame
+
+        rows = [
+            row
+            for slug in sorted({run.record.dataset for run in self.find(dataset=dataset)})
+            for row in self._score_rows(slug)
+        ]
+        return DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+    def _score_rows(self, dataset: str) -> Iterator[tuple[Any, ...]]:
+        path = ResultsFolder(self.folder).scores(dataset)
+        if not path.is_file():
+            return
+        file = ScoresFile.read(path)
+        groups = {
+            metric.name: str(metric.group) for item in file.evaluations for metric in item.metrics
+        }
+        for run in self.find(dataset=dataset):
+            record, member = run.record, file.find(run.record.run_id)
+            if member is None:
+                continue
+            first = (dataset, record.model, record.seed, record.run_id)
+            for name, score in member.scores.items():
+                reason = "" if score.reason is None else str(score.reason)
+                yield (*first, name, groups.get(name, ""), score.value, reason,
+                       *_bounds(score.interval), score.scaled)  # fmt: skip
+            for name in ("bio", "batch", "total"):
+                mean: Aggregate = getattr(member, name)
+                yield (*first, name, "aggregate", mean.value, mean.reason,
+                       *_bounds(mean.interval), mean.scaled)  # fmt: skip
+
     def _only(self, runs: Sequence[Run], wanted: str) -> Run:
         if len(runs) == 1:
             return runs[0]
@@ -136,6 +181,10 @@ class Results:
             models = ", ".join(sorted({run.record.model for run in self.runs})) or "none"
             raise UsageError(f"there is no run of {wanted}; models with runs: {models}")
         raise UsageError(f"{wanted} has {len(runs)} runs: use find(dataset=…, seed=…)")
+
+
+def _bounds(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def open_results(folder: str | Path) -> Results:

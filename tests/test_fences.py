@@ -38,9 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "afterwards": {"contract", "runs", "engines", "runner", "scoring", "report", "tracking"},
     "results": {"runs", "contract"},
     "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results", "scoring",
-            "report", "tracking"},
-    "cli": {"afterwards", "scoring", "report", "tracking","api", "specs", "registry", "plan", "runs", "engines", "runner", "results", "images",
-            "demo", "contract", "conformance", "scaffold", "care", "doctor"},
+            "report", "contract"},
+    "cli": {"afterwards", "scoring", "report", "tracking", "api", "specs", "registry", "plan",
+            "runs", "engines", "runner", "results", "images", "demo", "contract", "conformance",
+            "scaffold", "care", "doctor"},
 }  # fmt: skip
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.
 EXCEPTIONS = {("runner/cli.py", "cli")}

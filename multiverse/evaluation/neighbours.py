@@ -11,6 +11,7 @@ from scib_metrics.nearest_neighbors import NeighborsResults
 from scipy.sparse import csr_matrix
 
 Matrix = NDArray[np.float32]
+Wide = NDArray[np.float64]
 #: More candidates than wanted, so that the last place is decided by true distances too.
 MARGIN = 5
 #: Cells whose neighbours are compared at a time.
@@ -77,23 +78,63 @@ def find_neighbours(points: Matrix, k: int, *, exact: bool, seed: int = 0) -> Ne
 
 
 def _by_true_distance(
-    points: NDArray[np.float64], candidates: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    points: Wide, candidates: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.int64], Wide]:
     """The ``k`` nearest of each point's candidates, equals by index.
 
     The search takes squared distances from products, whose rounding depends on the order of a sum
     and so on threads: between cells at almost the same place it decides by chance, and a
-    clustering may turn on that. Here differences are squared.
+    clustering may turn on that. Here differences are squared. Where the last candidate is as near
+    as the last that is kept, chance may have left others out: all cells are looked at then.
     """
-    indices, distances = [], []
+    indices = np.empty((len(points), k), dtype=np.int64)
+    squares = np.empty((len(points), k))
+    doubtful = []
     for first in range(0, len(points), BLOCK):
-        block = np.sort(candidates[first : first + BLOCK], axis=1)
-        apart = points[block] - points[first : first + BLOCK, None, :]
-        squared = np.einsum("ijk,ijk->ij", apart, apart)
-        order = np.argsort(squared, axis=1, kind="stable")[:, :k]
-        indices.append(np.take_along_axis(block, order, axis=1))
-        distances.append(np.sqrt(np.take_along_axis(squared, order, axis=1)))
-    return np.vstack(indices), np.vstack(distances)
+        rows = slice(first, first + BLOCK)
+        block = np.sort(candidates[rows], axis=1)
+        squared = _squared(points[block] - points[rows, None, :])
+        order = np.argsort(squared, axis=1, kind="stable")
+        indices[rows] = np.take_along_axis(block, order[:, :k], axis=1)
+        squared = np.take_along_axis(squared, order, axis=1)
+        squares[rows] = squared[:, :k]
+        doubtful.append(_at_the_edge(points[rows], squared, k))
+    if candidates.shape[1] < len(points) - 1:
+        _look_at_all(points, np.flatnonzero(np.concatenate(doubtful)), indices, squares)
+    return indices, np.sqrt(squares)
+
+
+def _squared(apart: Wide) -> Wide:
+    """Squared lengths (n, m) of differences (n, m, n_dims)."""
+    lengths: Wide = np.einsum("ijk,ijk->ij", apart, apart)
+    return lengths
+
+
+def _at_the_edge(points: Wide, squared: Wide, k: int) -> NDArray[np.bool_]:
+    """Whether rounding could have put another in the last candidate's place, (n,).
+
+    ``squared``: true squared distances of the candidates, ascending. A product of vectors has a
+    relative error of about their dimensions (Higham 2002, section 3.1) times the machine's epsilon.
+    """
+    edge, last = squared[:, max(k - 1, 0)], squared[:, -1]
+    reach = np.linalg.norm(points, axis=1) + np.sqrt(last)
+    rounding = 4 * (points.shape[1] + 8) * np.finfo(np.float64).eps * np.square(reach)
+    return np.asarray(last - edge <= rounding)
+
+
+def _look_at_all(
+    points: Wide, rows: NDArray[np.intp], indices: NDArray[np.int64], squares: Wide
+) -> None:
+    """Fill in the nearest of all cells for ``rows``; once for those at the same place."""
+    k = indices.shape[1]
+    places, members = np.unique(points[rows], axis=0, return_inverse=True)
+    for number, place in enumerate(places):
+        squared = _squared((points - place)[None])[0]
+        near = np.flatnonzero(squared <= np.partition(squared, k)[k])
+        near = near[np.argsort(squared[near], kind="stable")]
+        for row in rows[members.ravel() == number]:
+            own = near[near != row][:k]
+            indices[row], squares[row] = own, squared[own]
 
 
 def _approximate(points: Matrix, k: int, seed: int) -> Neighbours:

@@ -16,7 +16,7 @@ from multiverse.contract.evaluation import (
     UmapLine,
 )
 from multiverse.engines.protocol import Ending, Engine, Execution, Running, Runtime
-from multiverse.errors import Cancelled
+from multiverse.errors import Cancelled, EvaluationFailed
 from multiverse.plan.job import Limits
 from multiverse.runner.prepared import environment
 from multiverse.runs.folder import ResultsFolder
@@ -131,7 +131,13 @@ class _Follower:
             self._tell(text)
 
     def _tell(self, text: bytes) -> None:
-        line = self._collected.add(text)
+        try:
+            line = self._collected.add(text)
+        except ValueError as error:
+            raise EvaluationFailed(
+                f"the evaluator wrote {error}",
+                remedy="Its image is of another version. Build it: multiverse build evaluate",
+            ) from error
         sheet = self._collected.sheet
         total = sheet.n_steps if sheet else 0
         if isinstance(line, MemberLine | UmapLine):

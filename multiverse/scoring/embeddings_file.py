@@ -52,9 +52,13 @@ def write_embeddings(
     path: Path,
     dataset: RegisteredDataset,
     runs: Sequence[FoundRun],
-    layouts: Mapping[str, Points],
-) -> None:
-    """Write the file aside and put it in place; ``runs`` have been checked to be whole."""
+    layouts: Mapping[str, Points | None],
+) -> list[str]:
+    """Write the file aside and put it in place; ``runs`` have been checked to be whole.
+
+    A layout that is None is NaN in the file: the run has none. Returns the ids of runs that are
+    left out, because they have no row for each of the cells.
+    """
     import h5py
     import numpy as np
     from anndata import AnnData
@@ -62,12 +66,15 @@ def write_embeddings(
 
     obs = _obs(dataset)
     table = AnnData(obs=obs)
-    keys = keys_of(runs)
-    for run in runs:
-        key = keys[run.record.run_id]
-        table.obsm[f"X_{key}"] = _embedding(run, obs.index)
-        if run.record.run_id in layouts:
-            table.obsm[f"X_umap_{key}"] = np.asarray(layouts[run.record.run_id], dtype=np.float32)
+    embeddings = {run.record.run_id: _embedding(run, obs.index) for run in runs}
+    keys = keys_of([run for run in runs if embeddings[run.record.run_id] is not None])
+    for run_id, key in keys.items():
+        table.obsm[f"X_{key}"] = embeddings[run_id]
+        if run_id in layouts:
+            places = layouts[run_id]
+            missing = np.full((len(obs), 2), np.nan)
+            laid = missing if places is None else places
+            table.obsm[f"X_umap_{key}"] = np.asarray(laid, dtype=np.float32)
     record = dataset.record
     table.uns["multiverse"] = {
         "dataset": record.slug,
@@ -85,6 +92,7 @@ def write_embeddings(
             write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
         sync(made)
         made.replace(path)
+    return [run_id for run_id, points in embeddings.items() if points is None]
 
 
 def _obs(dataset: RegisteredDataset) -> pd.DataFrame:
@@ -129,15 +137,18 @@ def _depth(modality: object, cells: pd.Index) -> NDArray[np.float32]:
     return pd.Series(sums, index=own).reindex(cells).to_numpy(dtype=np.float32)
 
 
-def _embedding(run: FoundRun, cells: pd.Index) -> Points:
-    """The embedding in the order of the cells, by name."""
+def _embedding(run: FoundRun, cells: pd.Index) -> Points | None:
+    """The embedding in the order of the cells, by name; None if it isn't one of these cells."""
     import h5py
     import numpy as np
     import pandas as pd
 
-    with h5py.File(run.folder / "embeddings.h5", "r") as file:
-        latent = file["latent"][...].astype(np.float32)
-        names = [name.decode() for name in file["obs_names"][...]]
-    if names == list(cells):
-        return np.asarray(latent)
+    try:
+        with h5py.File(run.folder / "embeddings.h5", "r") as file:
+            latent = file["latent"][...].astype(np.float32)
+            names = [name.decode() for name in file["obs_names"][...]]
+    except (OSError, KeyError, ValueError, AttributeError):
+        return None
+    if len(names) != len(latent) or sorted(names) != sorted(cells):
+        return None
     return np.asarray(latent[pd.Index(names).get_indexer(cells)])

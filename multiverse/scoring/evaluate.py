@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from multiverse.contract.evaluation import Settings
 from multiverse.engines.protocol import Engine, Say
-from multiverse.errors import DatasetError, EvaluationFailed, ResultsError
+from multiverse.errors import Cancelled, DatasetError, EvaluationFailed, ResultsError
 from multiverse.images.locks import read_pins
 from multiverse.plan.job import Limits
 from multiverse.registry.datasets import RegisteredDataset
@@ -28,8 +28,11 @@ from multiverse.scoring.collected import Collected
 from multiverse.scoring.embeddings_file import read_layouts, write_embeddings
 from multiverse.scoring.evaluation import Assembly
 from multiverse.scoring.part import PartRun, PartScoring, Site, members_lost
-from multiverse.scoring.wanted import is_current, wanted
+from multiverse.scoring.wanted import Wanted, is_current, wanted
 from multiverse.specs.evaluator import EvaluatorSpec
+
+#: Between looks at whether the first evaluation has ended.
+WAIT_SECONDS = 0.25
 
 
 def _unwatched(_what: str, _done: int, _total: int) -> None:
@@ -76,9 +79,10 @@ def evaluate_results(
     :class:`EngineError` where the evaluator can't be had, :class:`Cancelled` after a signal. What
     concerns one dataset alone is in its outcome.
     """
-    parts = _parts(results, options)
+    _parts(results, options)  # what can't be scored at all is said before anything is waited for
     machine = usable(engine.capacity(), options.machine)
-    with _alone(results, say):
+    cancelled = cancelled or threading.Event()
+    with _alone(results, say, cancelled):
         # What an evaluation left that was killed:
         engine.sweep(owner_labels(results))
         shutil.rmtree(results.evaluations, ignore_errors=True)
@@ -91,9 +95,9 @@ def evaluate_results(
             settings=options.settings,
             progress=progress,
             say=say,
-            cancelled=cancelled or threading.Event(),
+            cancelled=cancelled,
         )
-        return [_outcome(site, part, options) for part in parts]
+        return [_outcome(site, part, options) for part in _parts(results, options)]
 
 
 def _parts(results: ResultsFolder, options: ScoringOptions) -> list[Part]:
@@ -114,18 +118,29 @@ def _parts(results: ResultsFolder, options: ScoringOptions) -> list[Part]:
 
 
 @contextmanager
-def _alone(results: ResultsFolder, say: Say) -> Iterator[None]:
-    """One evaluation of a folder at a time; the second waits for the first."""
+def _alone(results: ResultsFolder, say: Say, cancelled: threading.Event) -> Iterator[None]:
+    """One evaluation of a folder at a time; the second waits for the first, or for a signal."""
     lock = FileLock(results.folder / ".evaluation.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         say("another process evaluates this folder: waiting for it")
-        lock.acquire()
+        _wait_for(lock, cancelled)
     try:
         yield
     finally:
         lock.release()
+
+
+def _wait_for(lock: FileLock, cancelled: threading.Event) -> None:
+    while not cancelled.wait(WAIT_SECONDS):
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            return
+    raise Cancelled(
+        "the evaluation was stopped on request, before it began",
+        remedy="Run it again: multiverse evaluate. Runs are complete without it.",
+    )
 
 
 def _outcome(site: Site, part: Part, options: ScoringOptions) -> Outcome:
@@ -146,7 +161,7 @@ def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
     damaged = _damaged(part.runs)
     whole = [run for run in part.runs if run.record.run_id not in damaged]
     target = _embeddings_target(site.results, part, file)
-    layouts: dict[str, object] = dict(read_layouts(target))
+    layouts: dict[str, object] = {} if options.again else dict(read_layouts(target))
     asked = wanted(whole, earlier, list(layouts))
     done = PartRun(Collected(), {}, [])
     if not asked.nothing and whole:
@@ -155,9 +170,10 @@ def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
         dataset, part.runs, damaged, earlier, evaluator, site.runtime, done.collected, done.records
     )
     _write_scores(site, part, assembly.evaluation())
-    layouts |= done.layouts
-    if whole and (done.layouts or asked.runs or not target.is_file()):
-        write_embeddings(target, dataset, whole, layouts)  # type: ignore[arg-type]
+    layouts |= done.layouts | _without_layout(asked, done)
+    if whole and (asked.layouts or asked.runs or not target.is_file()):
+        for run_id in write_embeddings(target, dataset, whole, layouts):  # type: ignore[arg-type]
+            site.say(f"{part.dataset}: {run_id} is not in {target.name}: it is of other cells")
     fresh = [run_id for run_id in asked.runs if run_id not in asked.only]
     for run_id, why in damaged.items():
         site.say(f"{part.dataset}: {run_id} is not scored: {why}")
@@ -168,6 +184,16 @@ def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
         known=len(whole) - len(fresh),
         problem=_problem(damaged, members_lost(done.collected)),
     )
+
+
+def _without_layout(asked: Wanted, done: PartRun) -> dict[str, object]:
+    """Runs that have no layout (few cells, one place), which is known once the evaluator is done.
+
+    They are kept as such, so that they are not asked for by every evaluation from now on.
+    """
+    if not done.records or done.records[-1].message:
+        return {}
+    return {run_id: None for run_id in asked.layouts if run_id not in done.layouts}
 
 
 def _read_scores(site: Site, dataset: str) -> ScoresFile:
@@ -196,6 +222,8 @@ def _earlier(
     """The scores of the same data that still hold."""
     found = [item for item in file.evaluations if item.dataset_fingerprint == part.fingerprint]
     if again or not found or not is_current(found[0], dataset, evaluator):
+        return None
+    if not found[0].metrics:  # every run was damaged: nothing has been computed yet
         return None
     return found[0]
 
@@ -255,7 +283,10 @@ def _write_scores(site: Site, part: Part, evaluation: Evaluation) -> None:
 def _problem(damaged: Mapping[str, str], lost: Mapping[str, int]) -> str:
     words = []
     if damaged:
-        words.append(f"{len(damaged)} runs are damaged (multiverse verify)")
+        runs = "1 run is" if len(damaged) == 1 else f"{len(damaged)} runs are"
+        words.append(f"{runs} damaged (multiverse verify)")
     if lost:
-        words.append(f"{sum(lost.values())} scores of {len(lost)} members were lost")
+        number = sum(lost.values())
+        scores = "1 score was" if number == 1 else f"{number} scores of {len(lost)} members were"
+        words.append(f"{scores} lost; they are tried again by the next evaluation")
     return "; ".join(words)
