@@ -1,0 +1,487 @@
+"""A results folder is scored: what is new only, and whatever happens to one member or dataset."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from multiverse.contract.evaluation import Settings
+from multiverse.contract.scores import Reason
+from multiverse.errors import Cancelled, ResultsError
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runner.capacity import Machine
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import Cause, RunState
+from multiverse.runs.scores import Evaluation, ScoresFile
+from multiverse.runs.writing import write_atomic
+from multiverse.scoring.embeddings_file import read_layouts
+from multiverse.scoring.evaluate import Outcome, ScoringOptions, evaluate_results
+from tests.unit.scoring.made import (
+    files_below,
+    make_data,
+    make_record,
+    noise,
+    publish_run,
+    register,
+    spoil,
+)
+from tests.unit.scoring.scripted import (
+    GIB,
+    KILLED,
+    METRICS,
+    NO_MEMORY,
+    Script,
+    ScriptedEngine,
+    Start,
+    ends_at,
+    everything,
+    says_nothing,
+    without_layouts,
+)
+
+
+def evaluate(
+    results: ResultsFolder,
+    engine: ScriptedEngine,
+    said: list[str] | None = None,
+    **options: object,
+) -> list[Outcome]:
+    chosen = ScoringOptions(**options)  # type: ignore[arg-type]
+    return evaluate_results(results, engine, chosen, say=([] if said is None else said).append)
+
+
+def scores(results: ResultsFolder, slug: str = "tiny") -> Evaluation:
+    (evaluation,) = ScoresFile.read(results.scores(slug)).evaluations
+    return evaluation
+
+
+def at_work(results: ResultsFolder) -> list[Path]:
+    return list(results.evaluations.iterdir()) if results.evaluations.is_dir() else []
+
+
+def test_every_complete_run_is_scored_once(results: ResultsFolder, tiny: RegisteredDataset) -> None:
+    runs = [publish_run(results, tiny, model) for model in ("pca", "mofa")]
+    engine = ScriptedEngine()
+    (outcome,) = evaluate(results, engine)
+    assert (outcome.scored, outcome.known, outcome.problem) == (2, 0, "")
+    found = scores(results)
+    assert set(found.members) == {run.record.run_id for run in runs}
+    assert set(found.controls) == {"random", "label_oracle"}
+    for member in (*found.members.values(), *found.controls.values()):
+        assert set(member.scores) == {metric.name for metric in METRICS}
+        assert member.image == found.records[0].image is not None
+    assert found.dataset_fingerprint == tiny.record.fingerprint
+    assert found.labels_fingerprint == tiny.record.labels_fingerprint
+    before = files_below(results.folder)
+    (again,) = evaluate(results, engine)
+    assert (again.scored, again.known) == (0, 2)
+    assert len(engine.starts) == 1
+    changed = {n for n, content in files_below(results.folder).items() if before[n] != content}
+    assert not changed
+    assert not at_work(results)
+
+
+def test_what_the_evaluator_is_given(results: ResultsFolder, tiny: RegisteredDataset) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine()
+    evaluate(results, engine, settings=Settings(replicates=3))
+    (start,) = engine.starts
+    name = f"embeddings/{run.record.run_id}.h5"
+    assert start.execution.data == tiny.data
+    assert dict(start.execution.more_inputs) == {
+        "labels.h5ad": tiny.labels,
+        name: (run.folder / "embeddings.h5").resolve(),
+    }
+    assert start.execution.labels["multiverse.evaluation"] == str(results.folder.resolve())
+    assert "multiverse.results" not in start.execution.labels, "a runner would sweep it"
+    assert start.execution.device == "cpu"
+    request = start.request
+    assert (request.label_key, request.batch_key) == ("cell_type", "batch")
+    assert request.settings.replicates == 3
+    assert request.modalities == tuple(tiny.record.modalities)
+
+
+def test_a_new_run_is_scored_alone(results: ResultsFolder, tiny: RegisteredDataset) -> None:
+    first = publish_run(results, tiny, "pca")
+    engine = ScriptedEngine()
+    evaluate(results, engine)
+    kept = scores(results)
+    second = publish_run(results, tiny, "mofa")
+    (outcome,) = evaluate(results, engine)
+    assert (outcome.scored, outcome.known) == (1, 1)
+    assert engine.starts[1].members == (second.record.run_id,)
+    found = scores(results)
+    assert found.members[first.record.run_id] == kept.members[first.record.run_id]
+    assert found.controls == kept.controls
+    assert len(found.records) == 2
+    # Scaled by the controls of the first evaluation: (0.5 - 0.1) / (0.9 - 0.1).
+    scaled = found.members[second.record.run_id].scores["first_bio"].scaled
+    assert scaled == pytest.approx(0.5)
+
+
+def test_another_seed_changes_the_stability_of_its_siblings_and_nothing_else(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    first = publish_run(results, tiny, seed=0).record.run_id
+    engine = ScriptedEngine()
+    evaluate(results, engine)
+    before = scores(results).members[first]
+    assert before.scores["seed_stability"].reason is Reason.ONE_SEED
+    second = publish_run(results, tiny, seed=1).record.run_id
+    (outcome,) = evaluate(results, engine)
+    assert (outcome.scored, outcome.known) == (1, 1)
+    request = engine.starts[1].request
+    assert dict(request.only) == {first: ("seed_stability",)}
+    assert f"embeddings/{first}.h5" in engine.starts[1].execution.more_inputs
+    after = scores(results).members[first]
+    assert set(after.scores["seed_stability"].parts) == {second}
+    unchanged = {name: score for name, score in after.scores.items() if name != "seed_stability"}
+    assert unchanged == {name: before.scores[name] for name in unchanged}
+    assert (after.total, after.evaluated_at) == (before.total, before.evaluated_at)
+    evaluate(results, engine)
+    assert len(engine.starts) == 2
+
+
+def test_a_run_that_is_gone_is_gone_from_the_scores(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    kept, gone = (publish_run(results, tiny, model) for model in ("pca", "mofa"))
+    engine = ScriptedEngine()
+    evaluate(results, engine)
+    gone.folder.rename(results.folder.parent / "elsewhere")
+    evaluate(results, engine)
+    assert set(scores(results).members) == {kept.record.run_id}
+    assert len(engine.starts) == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"again": True}, {"settings": Settings(lisi_neighbours=30)}], ids=str
+)
+def test_everything_is_scored_anew(
+    results: ResultsFolder, tiny: RegisteredDataset, options: dict[str, object]
+) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine()
+    evaluate(results, engine)
+    (outcome,) = evaluate(results, engine, None, **options)
+    assert (outcome.scored, outcome.known) == (1, 0)
+    assert engine.starts[1].request.controls is None
+    assert engine.starts[1].request.runs == (run.record.run_id,)
+    if "again" in options:
+        assert engine.starts[1].request.umaps == (run.record.run_id,)
+
+
+def test_other_labels_of_the_same_data(
+    results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    first = register(home)
+    publish_run(results, first)
+    engine = ScriptedEngine()
+    evaluate(results, engine)
+    labels = [f"other-{number % 4}" for number in range(120)]
+    second = register(home, data=make_data(cell_type=labels), replace=True)
+    assert second.record.fingerprint == first.record.fingerprint
+    (outcome,) = evaluate(results, engine)
+    assert outcome.scored == 1
+    assert engine.starts[1].execution.more_inputs["labels.h5ad"] == second.labels
+    assert scores(results).labels_fingerprint == second.record.labels_fingerprint
+
+
+def test_one_evaluation_a_fingerprint_and_a_file_each(
+    results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    first = register(home)
+    second = register(home, data=make_data(90), replace=True)
+    runs = {item.record.fingerprint: publish_run(results, item) for item in (first, second)}
+    # Everything but layouts: those of the script are of 120 cells.
+    outcomes = evaluate(results, ScriptedEngine((without_layouts,)))
+    assert [outcome.problem for outcome in outcomes] == ["", ""]
+    file = ScoresFile.read(results.scores("tiny"))
+    assert {item.dataset_fingerprint: set(item.members) for item in file.evaluations} == {
+        fingerprint: {run.record.run_id} for fingerprint, run in runs.items()
+    }
+    other = file.evaluations[1].dataset_fingerprint[:8]
+    made = {path.name for path in results.embeddings("tiny").parent.glob("*.h5ad")}
+    assert made == {"embeddings.h5ad", f"embeddings-{other}.h5ad"}
+
+
+def test_data_that_are_not_registered_here_are_named_and_the_rest_is_scored(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    other = tiny.record.model_copy(update={"slug": "stranger", "fingerprint": "9" * 64})
+    publish_run(results, RegisteredDataset(other, tiny.folder))
+    said: list[str] = []
+    outcomes = {item.dataset: item for item in evaluate(results, ScriptedEngine(), said)}
+    assert outcomes["tiny"].scored == 1
+    assert "not registered on this machine" in outcomes["stranger"].problem
+    assert "multiverse register FILE --slug stranger" in outcomes["stranger"].problem
+    assert any("stranger" in line for line in said)
+    assert not results.scores("stranger").exists()
+
+
+def test_nothing_to_score_says_what_to_do(
+    results: ResultsFolder, tiny: RegisteredDataset, tmp_path: Path
+) -> None:
+    engine = ScriptedEngine()
+    with pytest.raises(ResultsError, match="has no complete run to score"):
+        evaluate(results, engine)
+    attempt = results.new_attempt("a" * 16)
+    failed = make_record(tiny, state=RunState.FAILED, cause=Cause.MODEL_ERROR)
+    write_atomic(attempt.record, failed.to_json())
+    with pytest.raises(ResultsError, match="has no complete run to score"):
+        evaluate(results, engine)
+    with pytest.raises(ResultsError, match="is not a results folder"):
+        evaluate(ResultsFolder(tmp_path / "nowhere"), engine)
+    publish_run(results, tiny)
+    with pytest.raises(ResultsError, match="no complete run on other") as caught:
+        evaluate(results, engine, datasets=("other",))
+    assert "tiny" in str(caught.value.remedy)
+    assert not engine.starts
+
+
+def test_only_the_datasets_that_are_named(
+    results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    for slug in ("one", "two"):
+        publish_run(results, register(home, slug))
+    (outcome,) = evaluate(results, ScriptedEngine(), datasets=("two",))
+    assert outcome.dataset == "two"
+    assert not results.scores("one").exists()
+
+
+def test_a_damaged_embedding_is_not_scored_until_it_is_whole(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    good, bad, gone = (publish_run(results, tiny, model) for model in ("a", "b", "c"))
+    original = (bad.folder / "embeddings.h5").read_bytes()
+    spoil(bad)
+    (gone.folder / "embeddings.h5").unlink()
+    engine, said = ScriptedEngine(), list[str]()
+    (outcome,) = evaluate(results, engine, said)
+    assert outcome.scored == 1
+    assert "2 runs are damaged (multiverse verify)" in outcome.problem
+    assert any(
+        f"{bad.record.run_id} is not scored: embeddings.h5 is not the file" in line for line in said
+    )
+    assert any(
+        f"{gone.record.run_id} is not scored: embeddings.h5 is missing" in line for line in said
+    )
+    members = scores(results).members
+    for run in (bad, gone):
+        member = members[run.record.run_id]
+        assert {score.reason for score in member.scores.values()} == {Reason.DAMAGED}
+        assert member.total.value is None
+    assert members[good.record.run_id].total.value == pytest.approx(0.5)
+    assert set(read_layouts(results.embeddings("tiny"))) == {good.record.run_id}
+    (bad.folder / "embeddings.h5").write_bytes(original)
+    (outcome,) = evaluate(results, engine)
+    assert engine.starts[1].request.runs == (bad.record.run_id,)
+    assert scores(results).members[bad.record.run_id].total.value == pytest.approx(0.5)
+
+
+def test_when_all_runs_were_damaged_they_are_scored_once_they_are_whole(
+    results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    bare = register(home, batch_key=None, label_key=None)
+    run = publish_run(results, bare)
+    original = (run.folder / "embeddings.h5").read_bytes()
+    spoil(run)
+    engine = ScriptedEngine()
+    (outcome,) = evaluate(results, engine)
+    assert "1 run is damaged (multiverse verify)" in outcome.problem
+    assert not engine.starts
+    (run.folder / "embeddings.h5").write_bytes(original)
+    (outcome,) = evaluate(results, engine)
+    assert (outcome.scored, outcome.problem) == (1, "")
+    found = scores(results)
+    assert set(found.controls) == {"random", "label_oracle"}
+    assert found.members[run.record.run_id].scores["first_bio"].value == 0.5
+
+
+def test_scores_that_are_damaged_are_made_anew(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    engine, said = ScriptedEngine(), list[str]()
+    evaluate(results, engine)
+    results.scores("tiny").write_text(results.scores("tiny").read_text()[:-100])
+    (outcome,) = evaluate(results, engine, said)
+    assert (outcome.scored, outcome.problem) == (1, "")
+    assert any("everything is scored again" in line for line in said)
+    assert len(scores(results).members) == 1
+
+
+def test_an_embedding_of_other_cells_or_of_no_cells_spoils_nothing_else(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    good = publish_run(results, tiny, "good")
+    publish_run(results, tiny, "rubbish", raw=b"this is no HDF5")
+    publish_run(results, tiny, "foreign", cells=[f"other{n}" for n in range(120)])
+    publish_run(results, tiny, "short", points=noise(3), cells=["a", "b", "c"])
+    (outcome,) = evaluate(results, ScriptedEngine())
+    assert outcome.scored == 4
+    import h5py
+
+    with h5py.File(results.embeddings("tiny")) as file:
+        assert {name for name in file["obsm"] if "umap" not in name} == {"X_good"}
+    assert good.record.run_id in scores(results).members
+
+
+def test_what_has_no_layout_is_not_asked_for_again(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    engine = ScriptedEngine((without_layouts,))
+    evaluate(results, engine)
+    evaluate(results, engine)
+    assert len(engine.starts) == 1
+
+
+def test_an_evaluator_that_is_killed_loses_one_score(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine((ends_at("second_bio", KILLED), everything))
+    (outcome,) = evaluate(results, engine)
+    assert len(engine.starts) == 2
+    assert "1 score was lost" in outcome.problem
+    lost = scores(results).members[run.record.run_id].scores
+    assert lost["second_bio"].reason is Reason.EVALUATOR_FAILED
+    assert "was ended (killed) while it computed this" in lost["second_bio"].detail
+    assert lost["first_bio"].value == lost["mixing"].value == 0.5
+    assert "killed" in scores(results).records[0].message
+    # What was there already is not computed twice, and what was lost is tried the next time.
+    assert "first_bio" not in engine.starts[1].request.only[run.record.run_id]
+    (outcome,) = evaluate(results, engine)
+    assert outcome.problem == ""
+    assert scores(results).members[run.record.run_id].scores["second_bio"].value == 0.5
+
+
+def test_memory_that_ran_out_is_doubled_once(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    engine, said = ScriptedEngine((ends_at("mixing", NO_MEMORY), everything)), list[str]()
+    (outcome,) = evaluate(results, engine, said)
+    assert outcome.problem == ""
+    first, second = (start.execution.memory for start in engine.starts)
+    assert second == 2 * first
+    assert any("ran out of 8.0 GiB of memory; again with 16.0 GiB" in line for line in said)
+    assert scores(results).members[run.record.run_id].scores["mixing"].value == 0.5
+
+
+def test_without_more_memory_what_needs_it_is_lost_and_the_rest_is_scored(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine((ends_at("mixing", NO_MEMORY),))
+    (outcome,) = evaluate(results, engine, machine=Machine(memory=GIB))
+    assert {start.execution.memory for start in engine.starts} == {GIB}
+    assert "1 score was lost" in outcome.problem
+    found = scores(results).members[run.record.run_id].scores
+    assert found["mixing"].reason is Reason.EVALUATOR_FAILED
+    assert "ran out of memory (1.0 GiB)" in found["mixing"].detail
+    assert {name for name, score in found.items() if score.value is None} == {
+        "mixing", "seed_stability",
+    }  # fmt: skip
+
+
+def test_an_evaluator_that_says_nothing_fails_its_dataset_and_no_other(
+    results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    for slug in ("one", "two"):
+        publish_run(results, register(home, slug))
+    outcomes = evaluate(results, ScriptedEngine((says_nothing(KILLED), everything)))
+    assert "before its first score" in outcomes[0].problem
+    assert str(results.evaluation_log("one")) in outcomes[0].problem
+    assert (outcomes[1].scored, outcomes[1].problem) == (1, "")
+    assert not results.scores("one").exists()
+    assert not at_work(results)
+
+
+def _not_a_line(start: Start) -> object:
+    start.files.scores.write_text("this is no line of scores\n")
+    return KILLED
+
+
+def test_lines_of_another_kind_fail_the_dataset_clearly(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    script: Script = _not_a_line  # type: ignore[assignment]
+    (outcome,) = evaluate(results, ScriptedEngine((script,)))
+    assert "no line of scores" in outcome.problem
+
+
+def test_a_killed_evaluation_leaves_nothing_to_the_next(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    left = results.evaluations / "tiny-abandoned" / "0" / "output"
+    left.mkdir(parents=True)
+    (left / "scores.jsonl").write_text("half a li")
+    engine = ScriptedEngine()
+    (outcome,) = evaluate(results, engine)
+    assert outcome.problem == ""
+    assert engine.swept == [{"multiverse.evaluation": str(results.folder.resolve())}]
+    assert not at_work(results)
+
+
+def test_a_signal_stops_the_evaluator_and_keeps_what_is_done(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    cancelled = threading.Event()
+    cancelled.set()
+    engine = ScriptedEngine(hangs=True)
+    with pytest.raises(Cancelled):
+        evaluate_results(
+            results, engine, ScoringOptions(), say=list[str]().append, cancelled=cancelled
+        )
+    assert not engine.starts or (engine.running[0].stopped and engine.running[0].removed)
+    assert not at_work(results)
+    assert evaluate(results, ScriptedEngine())[0].problem == ""
+
+
+def test_the_second_evaluation_waits_and_can_be_stopped_while_it_waits(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    inside, release = threading.Event(), threading.Event()
+
+    def slow(start: Start) -> object:
+        inside.set()
+        assert release.wait(60)
+        return everything(start)
+
+    first = ScriptedEngine((slow,))  # type: ignore[arg-type]
+    thread = threading.Thread(target=evaluate, args=(results, first))
+    thread.start()
+    assert inside.wait(60)
+    cancelled, said, second = threading.Event(), list[str](), ScriptedEngine()
+    cancelled.set()
+    try:
+        with pytest.raises(Cancelled):
+            evaluate_results(
+                results, second, ScoringOptions(), say=said.append, cancelled=cancelled
+            )
+    finally:
+        release.set()
+        thread.join()
+    assert any("another process evaluates this folder" in line for line in said)
+    assert not second.starts
+    (outcome,) = evaluate(results, second)
+    assert (outcome.scored, outcome.known) == (0, 1)
