@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from multiverse.contract.scores import Reason
 from multiverse.evaluation.case import Case
+from multiverse.evaluation.modalities import ModalityView
+from multiverse.evaluation.sheet import Column
 from multiverse.evaluation.space import Space
 
 #: Fewer cells have no neighbourhoods to speak of: twice those of the neighbour graph.
@@ -43,6 +45,7 @@ class Need(Enum):
     BATCHES_WITHIN_LABELS = "batches within labels"
     TESTABLE_LABELS = "testable labels"
     MODALITIES = "modalities"
+    BATCHED_MODALITIES = "modalities of several batches"
     SEEDS = "seeds"
 
 
@@ -145,6 +148,19 @@ def _modalities(case: Case) -> Unmet | None:
     return Unmet(Reason.NOT_APPLICABLE, "no modality has components of its own")
 
 
+def spans_batches(view: ModalityView, batches: Column) -> bool:
+    """Whether enough cells were measured in the modality, in two batches at least."""
+    present = np.unique(batches.codes[view.cells])
+    return len(view.cells) >= MIN_CELLS and len(present) > 1
+
+
+def _batched_modalities(case: Case) -> Unmet | None:
+    batches = case.whole.known_batches
+    if any(spans_batches(view, batches) for view in case.modalities.values()):
+        return None
+    return Unmet(Reason.ONE_BATCH, "no modality was measured in cells of two batches")
+
+
 def _seeds(case: Case) -> Unmet | None:
     if case.sibling_ids:
         return None
@@ -159,5 +175,6 @@ _CHECKS: dict[Need, Callable[[Case], Unmet | None]] = {
     Need.BATCHES_WITHIN_LABELS: _within_labels,
     Need.TESTABLE_LABELS: _testable,
     Need.MODALITIES: _modalities,
+    Need.BATCHED_MODALITIES: _batched_modalities,
     Need.SEEDS: _seeds,
 }

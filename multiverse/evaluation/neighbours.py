@@ -141,8 +141,28 @@ def _approximate(points: Matrix, k: int, seed: int) -> Neighbours:
     from pynndescent import NNDescent
 
     index = NNDescent(points, n_neighbors=k, random_state=seed, low_memory=True)
-    indices, distances = index.neighbor_graph
-    return Neighbours(indices.astype(np.int64), distances.astype(np.float32), exact=False)
+    return completed(points, *index.neighbor_graph)
+
+
+def completed(points: Matrix, found: NDArray[np.integer], distances: Matrix) -> Neighbours:
+    """What a search has found, (n_cells, k) each, as neighbours: the cell itself first.
+
+    Of cells at the same place the search has any first, the cell itself later or not at all. Where
+    it has found too few (index -1), all cells are looked at.
+    """
+    n, k = found.shape
+    own = np.arange(n)[:, None]
+    dropped = found == own
+    dropped[~dropped.any(axis=1), -1] = True
+    indices = found[~dropped].reshape(n, k - 1).astype(np.int64)
+    squares = np.square(distances[~dropped].reshape(n, k - 1).astype(np.float64))
+    few = np.flatnonzero((indices < 0).any(axis=1))
+    _look_at_all(points.astype(np.float64), few, indices, squares)
+    return Neighbours(
+        np.hstack([own, indices]),
+        np.hstack([np.zeros_like(own), np.sqrt(squares)]).astype(np.float32),
+        exact=False,
+    )
 
 
 def shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from multiverse.evaluation.case import Case
 from multiverse.evaluation.estimate import Estimate, Weights
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.modalities import ModalityView
-from multiverse.evaluation.needs import MIN_CELLS, Need
+from multiverse.evaluation.needs import Need, spans_batches
 from multiverse.evaluation.neighbours import Matrix
 from multiverse.evaluation.sheet import Codes, Column
 
@@ -24,7 +24,7 @@ def pcr_comparison(case: Case) -> Estimate:
     modality's own components and after that of the embedding.
     """
     batches = case.whole.known_batches
-    views = [view for view in case.modalities.values() if _has_batches(view, batches)]
+    views = [view for view in case.modalities.values() if spans_batches(view, batches)]
     parts = {view.name: _one_modality(case, view, batches) for view in views}
 
     def again(weights: Weights) -> float:
@@ -32,11 +32,6 @@ def pcr_comparison(case: Case) -> Estimate:
 
     ones = np.ones(case.sheet.n_cells)
     return Estimate.of(case.whole.cells, again, {name: part(ones) for name, part in parts.items()})
-
-
-def _has_batches(view: ModalityView, batches: Column) -> bool:
-    present = np.unique(batches.codes[view.cells])
-    return len(view.cells) >= MIN_CELLS and len(present) > 1
 
 
 def _one_modality(case: Case, view: ModalityView, batches: Column) -> Callable[[Weights], float]:
@@ -87,7 +82,7 @@ METRICS = (
         "The share of the variance between batches that is gone, against each modality's own "
         "principal components; mean over modalities. 0: as much as before, or more.",
         f"Büttner et al. 2019, doi:10.1038/s41592-018-0254-1; {LUECKEN}; {SCIB_METRICS}",
-        (Need.CELLS, Need.BATCH, Need.MODALITIES),
+        (Need.CELLS, Need.BATCH, Need.MODALITIES, Need.BATCHED_MODALITIES),
         pcr_comparison,
     ),
 )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 from threadpoolctl import threadpool_limits
 
-from multiverse.evaluation.neighbours import Matrix, find_neighbours, shared
+from multiverse.evaluation.neighbours import Matrix, completed, find_neighbours, shared
 from tests.inside.evaluate.cases import blobs
 
 
@@ -29,7 +29,8 @@ def test_exact_is_brute_force(k: int) -> None:
     distances = np.take_along_axis(pairwise_distances(points.astype(np.float64)), expected, axis=1)
     assert np.allclose(found.distances, distances, atol=1e-5)
     assert found.exact
-    assert (found.indices.dtype, found.distances.dtype) == (np.int64, np.float32)
+    assert found.indices.dtype == np.dtype(np.int64)
+    assert found.distances.dtype == np.dtype(np.float32)
 
 
 def test_far_from_the_origin_distances_are_true() -> None:
@@ -98,6 +99,27 @@ def test_approximate_neighbours_are_seeded_and_nearly_exact() -> None:
     assert np.array_equal(first.indices[:, 0], np.arange(600))
     exact = find_neighbours(points, 16, exact=True)
     assert shared(exact.others(15), first.others(15)).mean() > 0.95
+
+
+def test_among_copies_approximate_neighbours_have_the_cell_itself_first_and_once() -> None:
+    points = np.tile(blobs(5, n_labels=5).points, (60, 1))
+    found = find_neighbours(points, 20, exact=False)
+    own = np.arange(300)[:, None]
+    assert np.array_equal(found.indices[:, :1], own)
+    assert not (found.others(19) == own).any()
+    assert (found.distances == 0).all(), "60 copies are nearer than anything else"
+
+
+def test_what_a_search_has_not_found_is_looked_up() -> None:
+    """pynndescent marks it by -1, which as an index would be the last cell."""
+    points = blobs(80).points
+    exact = find_neighbours(points, 10, exact=True)
+    indices, distances = exact.indices.copy(), exact.distances.copy()
+    indices[3, 4:], distances[3, 4:] = -1, np.inf
+    indices[7, 2:], distances[7, 2:] = -1, np.inf
+    found = completed(points, indices, distances)
+    assert np.array_equal(found.indices, exact.indices)
+    assert np.allclose(found.distances, exact.distances, atol=1e-5)
 
 
 def test_shared_is_the_part_of_both_lists() -> None:
