@@ -13,8 +13,15 @@ from multiverse.evaluation.sheet import Codes
 
 
 def bras(case: Case) -> Estimate:
-    """The mean, over labels with several batches, of the mean of 1 - |silhouette by batch|."""
+    """The mean, over labels with several batches, of the mean of 1 - |silhouette by batch|.
+
+    Cells at the origin have no direction and so no cosine distance: they are left out. One of them
+    would make every other silhouette of its label 0, which is perfect mixing.
+    """
     space = case.labelled
+    directed = space.points.any(axis=1)
+    if not directed.all():
+        space = space.take(np.flatnonzero(directed))
     labels, batches = space.known_labels, space.known_batches
     scores = np.full(space.n_cells, np.nan)
     points = space.points.astype(np.float64)

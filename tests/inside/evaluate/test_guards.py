@@ -138,6 +138,22 @@ def test_cells_without_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
         assert abs(value - wrong) > 0.01, "NaN is a cell type to the library"
 
 
+def test_cells_at_the_origin_have_no_cosine_distance(tmp_path: Path) -> None:
+    """One of them a batch and label: the library takes the others for perfectly mixed, or not."""
+    data = blobs(N, shift=4)
+    points = data.points.copy()
+    pairs = [f"{one} {other}" for one, other in zip(data.labels, data.batches, strict=True)]
+    zero = np.unique(pairs, return_index=True)[1]
+    points[zero] = 0
+    rest = np.setdiff1d(np.arange(N), zero)
+    case = case_of(points, data.labels, data.batches)
+    true = LIBRARY["bras"](case_of(points[rest], data.labels[rest], data.batches[rest]))
+    assert abs(LIBRARY["bras"](case) - true) > 0.1
+    line = scored(tmp_path, case, ["bras"])["bras"]
+    assert line.value == pytest.approx(true, abs=1e-6)
+    assert line.n_cells == N - 6
+
+
 def test_one_label_a_cell(tmp_path: Path) -> None:
     data = blobs(N)
     case = case_of(data.points, [f"cell {number}" for number in range(N)], data.batches)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from multiverse.evaluation.neighbours import Matrix, completed, find_neighbours, shared
 from tests.inside.evaluate.cases import blobs
