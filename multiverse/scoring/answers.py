@@ -25,6 +25,12 @@ class Part:
     runs: tuple[FoundRun, ...]
 
 
+def in_place(run: FoundRun) -> bool:
+    """Whether a run lies where its record says: a copy or a renamed folder does not."""
+    record = run.record
+    return run.folder.parts[-3:] == (record.dataset, record.model, record.run_id)
+
+
 def parts_of(runs: Iterable[FoundRun]) -> list[Part]:
     """Complete runs by dataset and fingerprint: runs of different data are never compared."""
     grouped: dict[tuple[str, str], list[FoundRun]] = {}
@@ -51,7 +57,7 @@ def find_answers(part: Part) -> RegisteredDataset:
             found[version] = dataset
     current = folder.current_version()
     if current in found:
-        return found[current]
+        return _with_labels(found[current])
     if not found:
         raise DatasetError(
             f"{part.dataset}: the data of these runs ({part.fingerprint[:16]}…) are not registered "
@@ -59,7 +65,17 @@ def find_answers(part: Part) -> RegisteredDataset:
             remedy=f"Register the file they came from: multiverse register FILE --slug "
             f"{part.dataset}",
         )
-    return max(found.values(), key=lambda dataset: dataset.record.registered_at)
+    return _with_labels(max(found.values(), key=lambda dataset: dataset.record.registered_at))
+
+
+def _with_labels(dataset: RegisteredDataset) -> RegisteredDataset:
+    if dataset.record.label_key is not None and not dataset.labels.is_file():
+        raise DatasetError(
+            f"{dataset.record.slug}: {dataset.labels} is missing, so there is no answer sheet",
+            remedy="Register the file again: multiverse register FILE --slug "
+            f"{dataset.record.slug} --replace",
+        )
+    return dataset
 
 
 def label_notes(labels: Mapping[str, int], declared: Iterable[str]) -> list[str]:

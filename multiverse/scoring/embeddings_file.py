@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 
 def keys_of(runs: Sequence[FoundRun]) -> dict[str, str]:
-    """Run id → key in ``obsm``: the model's name, with the run's id where it ran more than once."""
+    """Run id → key in ``obsm``: the model's name, with the run's id where it ran more than once.
+
+    And where the name alone would read as the layout of another model (``umap_pca``).
+    """
     models = [run.record.model for run in runs]
     return {
         run.record.run_id: run.record.model
-        if models.count(run.record.model) == 1
+        if models.count(run.record.model) == 1 and not run.record.model.startswith("umap_")
         else f"{run.record.model}_{run.record.run_id}"
         for run in runs
     }

@@ -21,8 +21,8 @@ from multiverse.runner.capacity import Machine, usable
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile
-from multiverse.runs.writing import sha256, write_atomic
-from multiverse.scoring.answers import Part, find_answers, parts_of
+from multiverse.runs.writing import disk_errors, sha256, write_atomic
+from multiverse.scoring.answers import Part, find_answers, in_place, parts_of
 from multiverse.scoring.attempt import Progress, owner_labels
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.embeddings_file import read_layouts, write_embeddings
@@ -97,11 +97,22 @@ def evaluate_results(
             say=say,
             cancelled=cancelled,
         )
-        return [_outcome(site, part, options) for part in _parts(results, options)]
+        return [_outcome(site, part, options) for part in _parts(results, options, say)]
 
 
-def _parts(results: ResultsFolder, options: ScoringOptions) -> list[Part]:
-    parts = parts_of(read_runs(results).runs)
+def _parts(
+    results: ResultsFolder, options: ScoringOptions, say: Say = lambda _line: None
+) -> list[Part]:
+    runs = read_runs(results).runs
+    parts = parts_of(filter(in_place, runs))
+    elsewhere = [_elsewhere(run) for run in runs if run.published and not in_place(run)]
+    for line in elsewhere:
+        say(line)
+    if elsewhere and not parts:
+        raise ResultsError(
+            f"{results.folder} has no run to score in its place: {elsewhere[0]}",
+            remedy="Give the folders back the names that they had: <dataset>/<model>/<run id>.",
+        )
     if not parts:
         raise ResultsError(
             f"{results.folder} has no complete run to score",
@@ -117,12 +128,19 @@ def _parts(results: ResultsFolder, options: ScoringOptions) -> list[Part]:
     return chosen
 
 
+def _elsewhere(run: FoundRun) -> str:
+    record = run.record
+    place = f"{record.dataset}/{record.model}/{record.run_id}"
+    return f"{run.folder} is not scored: by its record it is {place}"
+
+
 @contextmanager
 def _alone(results: ResultsFolder, say: Say, cancelled: threading.Event) -> Iterator[None]:
     """One evaluation of a folder at a time; the second waits for the first, or for a signal."""
     lock = FileLock(results.folder / ".evaluation.lock")
     try:
-        lock.acquire(timeout=0)
+        with disk_errors(results.folder):
+            lock.acquire(timeout=0)
     except Timeout:
         say("another process evaluates this folder: waiting for it")
         _wait_for(lock, cancelled)
@@ -146,7 +164,12 @@ def _wait_for(lock: FileLock, cancelled: threading.Event) -> None:
 def _outcome(site: Site, part: Part, options: ScoringOptions) -> Outcome:
     outcome = Outcome(part.dataset, part.fingerprint)
     try:
-        return _score(site, part, options)
+        with disk_errors(site.results.folder):
+            return _score(site, part, options)
+    except OSError as error:
+        text = f"{part.dataset}: {error}"
+        site.say(text)
+        return replace(outcome, problem=text)
     except (DatasetError, EvaluationFailed, ResultsError) as error:
         text = f"{error} {error.remedy or ''}".strip()
         site.say(text)

@@ -92,6 +92,17 @@ def test_data_that_are_not_here_are_a_clear_error(tiny: RegisteredDataset) -> No
         find_answers(Part("nobody", tiny.record.fingerprint, ()))
 
 
+def test_an_answer_sheet_that_is_gone_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    dataset = register(home)
+    dataset.labels.unlink()
+    with pytest.raises(DatasetError, match=r"labels\.h5ad is missing, so there is no answer sheet"):
+        find_answers(part(dataset))
+
+
 def test_labels_that_read_like_none_are_pointed_out() -> None:
     counts = {"B cell": 10, "Unknown": 1200, " nan ": 2, "doublet": 3, "unknowns": 1}
     notes = label_notes(counts, ["doublet"])

@@ -99,6 +99,18 @@ def test_a_model_that_ran_more_than_once_has_the_runs_id_in_its_key(
     assert keys_of(runs) == {ids[0]: f"a_{ids[0]}", ids[1]: f"a_{ids[1]}", ids[2]: "b"}
 
 
+def test_no_embedding_is_taken_for_the_layout_of_another_model(
+    results: ResultsFolder, tiny: RegisteredDataset, target: Path
+) -> None:
+    """Models ``pca`` and ``umap_pca``."""
+    runs = [publish_run(results, tiny, model) for model in ("pca", "umap_pca")]
+    write_embeddings(target, tiny, runs, {run.record.run_id: noise(120, 2) for run in runs})
+    shapes = {name: points.shape[1] for name, points in read_h5ad(target).obsm.items()}
+    assert sorted(shapes.values()) == [2, 2, 5, 5]
+    assert (shapes["X_pca"], shapes["X_umap_pca"]) == (5, 2)
+    assert {points.shape for points in read_layouts(target).values()} == {(120, 2)}
+
+
 def test_layouts_are_read_back(
     results: ResultsFolder, tiny: RegisteredDataset, target: Path
 ) -> None:

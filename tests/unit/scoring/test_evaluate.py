@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -336,6 +337,54 @@ def test_an_embedding_of_other_cells_or_of_no_cells_spoils_nothing_else(
     with h5py.File(results.embeddings("tiny")) as file:
         assert {name for name in file["obsm"] if "umap" not in name} == {"X_good"}
     assert good.record.run_id in scores(results).members
+
+
+def test_a_copy_of_a_run_is_not_scored_twice(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    copy = run.folder.with_name("a copy")
+    shutil.copytree(run.folder, copy)
+    engine, said = ScriptedEngine(), list[str]()
+    (outcome,) = evaluate(results, engine, said)
+    assert (outcome.scored, outcome.problem) == (1, "")
+    assert engine.starts[0].request.runs == (run.record.run_id,)
+    assert [line for line in said if str(copy) in line], said
+
+
+def test_a_folder_that_was_renamed_says_so(results: ResultsFolder, tiny: RegisteredDataset) -> None:
+    publish_run(results, tiny)
+    (results.folder / "tiny").rename(results.folder / "other")
+    with pytest.raises(ResultsError, match="by its record it is tiny/pca/"):
+        evaluate(results, ScriptedEngine())
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "a/b", "..", ""])
+@pytest.mark.parametrize("field", ["run_id", "dataset"])
+def test_a_record_that_names_other_places_reaches_none(
+    results: ResultsFolder, tiny: RegisteredDataset, field: str, name: str
+) -> None:
+    run = publish_run(results, tiny)
+    record = run.record.model_copy(update={field: name})
+    write_atomic(run.folder / "run.json", record.to_json())
+    before = files_below(results.folder.parent)
+    with pytest.raises(ResultsError):
+        evaluate(results, ScriptedEngine())
+    assert files_below(results.folder.parent) == before
+
+
+def test_what_cannot_be_written_fails_its_dataset_alone(
+    results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "own-home"
+    monkeypatch.setenv("MULTIVERSE_HOME", str(home))
+    for slug in ("one", "two"):
+        publish_run(results, register(home, slug))
+    results.scores("one").mkdir()
+    first, second = evaluate(results, ScriptedEngine())
+    assert first.problem.startswith("one: ")
+    assert "scores.json" in first.problem
+    assert (second.scored, second.problem) == (1, "")
 
 
 def test_what_has_no_layout_is_not_asked_for_again(
