@@ -160,6 +160,46 @@ def ends_at(metric: str, ending: Ending) -> Script:
     return script
 
 
+def loses(metric: str) -> Script:
+    """Goes to the end, but one of its processes was killed at the metric, as when memory is short.
+
+    Only with less than 10 GiB of memory.
+    """
+
+    def script(start: Start) -> Ending:
+        if start.execution.memory > 10 * GIB:
+            return everything(start)
+        start.write(start.sheet())
+        for member in start.members:
+            for name in start.metrics_of(member):
+                line = start.score(member, name)
+                if name == metric and member in start.request.runs:
+                    lost = {"value": None, "reason": Reason.EVALUATOR_FAILED, "replicates": ()}
+                    detail = (
+                        "the process that computed it was killed, probably because memory ran out"
+                    )
+                    line = line.model_copy(update={**lost, "detail": detail})
+                start.write(line)
+        start.lay_out()
+        return DONE
+
+    return script
+
+
+def one_line_a_start(start: Start) -> Ending:
+    """Is killed after each score, before the next one begins."""
+    start.write(start.sheet())
+    member = start.members[0]
+    start.write(start.score(member, start.metrics_of(member)[0]))
+    return KILLED
+
+
+def the_sheet_only(start: Start) -> Ending:
+    """Is killed before any score, but not before it knows what there is to do."""
+    start.write(start.sheet())
+    return KILLED
+
+
 def says_nothing(ending: Ending) -> Script:
     """Ends before its first line."""
     return lambda start: ending

@@ -19,6 +19,7 @@ from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.embeddings_file import read_layouts
 from multiverse.scoring.evaluate import Outcome, ScoringOptions, evaluate_results
+from multiverse.scoring.part import MAX_STARTS
 from tests.unit.scoring.made import (
     files_below,
     make_data,
@@ -38,7 +39,10 @@ from tests.unit.scoring.scripted import (
     Start,
     ends_at,
     everything,
+    loses,
+    one_line_a_start,
     says_nothing,
+    the_sheet_only,
     without_layouts,
 )
 
@@ -444,6 +448,70 @@ def test_without_more_memory_what_needs_it_is_lost_and_the_rest_is_scored(
     assert {name for name, score in found.items() if score.value is None} == {
         "mixing", "seed_stability",
     }  # fmt: skip
+
+
+def test_a_process_that_was_killed_for_its_memory_is_given_more(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine((loses("mixing"),))
+    (outcome,) = evaluate(results, engine)
+    assert outcome.problem == ""
+    assert dict(engine.starts[1].request.only) == {run.record.run_id: ("mixing",)}
+    assert scores(results).members[run.record.run_id].total.value == pytest.approx(0.5)
+
+
+def test_where_there_is_no_more_memory_the_reason_stays(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine((loses("mixing"),), memory=6 * GIB)
+    (outcome,) = evaluate(results, engine)
+    assert "1 score was lost" in outcome.problem
+    assert len(engine.starts) == 1
+    score = scores(results).members[run.record.run_id].scores["mixing"]
+    assert "memory ran out" in score.detail
+
+
+def test_an_evaluator_that_gets_nowhere_is_given_up(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    engine = ScriptedEngine((the_sheet_only,))
+    (outcome,) = evaluate(results, engine)
+    assert len(engine.starts) == 1
+    assert f"{3 * len(METRICS)} scores of 3 members were lost" in outcome.problem
+    found = scores(results)
+    for member in (*found.members.values(), *found.controls.values()):
+        assert {score.reason for score in member.scores.values()} == {Reason.EVALUATOR_FAILED}
+    assert evaluate(results, ScriptedEngine())[0].problem == ""
+
+
+def test_an_evaluator_that_is_killed_after_every_score_is_started_until_all_are_there(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    slow = tuple(one_line_a_start for _ in range(3 * len(METRICS) - 1))
+    engine = ScriptedEngine((*slow, everything))
+    (outcome,) = evaluate(results, engine)
+    assert outcome.problem == ""
+    assert len(engine.starts) == 3 * len(METRICS)
+    assert scores(results).members[run.record.run_id].total.value == pytest.approx(0.5)
+
+
+def test_it_is_not_started_for_ever(results: ResultsFolder, tiny: RegisteredDataset) -> None:
+    for model in "abcd":
+        publish_run(results, tiny, model)
+    engine = ScriptedEngine((one_line_a_start,))
+    (outcome,) = evaluate(results, engine)
+    assert len(engine.starts) == MAX_STARTS
+    number = 6 * len(METRICS) - MAX_STARTS
+    assert f"{number} scores of " in outcome.problem
+    assert any(
+        f"ended {MAX_STARTS} times" in score.detail
+        for member in scores(results).members.values()
+        for score in member.scores.values()
+    )
 
 
 def test_an_evaluator_that_says_nothing_fails_its_dataset_and_no_other(
