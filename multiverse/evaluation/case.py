@@ -68,7 +68,7 @@ class Case:
 def stratified(space: Space, wanted: int, seed: int) -> NDArray[np.intp]:
     """Rows of a subsample in which each label in each batch keeps its share, and one cell at least.
 
-    Sorted; ``wanted`` rows, or a few more where many strata are small.
+    Sorted; ``wanted`` rows, up to one more or less a stratum: shares are rounded.
     """
     labels = space.known_labels.codes
     batches = np.zeros_like(labels) if space.batches is None else space.batches.codes
