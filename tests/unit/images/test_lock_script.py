@@ -21,6 +21,7 @@ version = "1"
 [project.optional-dependencies]
 demo = []
 worker = []
+mlflow = []
 dev = []
 """
 STACKS = ("common", "torch", "scvi", "torch-cuda", "scvi-cuda", "excluded")
@@ -34,6 +35,9 @@ def project(tmp_path: Path) -> Path:
     for name in ("lock", "find-uv"):
         shutil.copy(REPOSITORY / "scripts" / name, folder / "scripts")
     (folder / "requirements").mkdir()
+    (folder / "requirements" / "crate-validator.in").touch()
+    (folder / "multiverse" / "evaluation").mkdir(parents=True)
+    (folder / "multiverse" / "evaluation" / "requirements.in").touch()
     (folder / "pyproject.toml").write_text(PROJECT)
     models = folder / "multiverse" / "models"
     (models / "mine").mkdir(parents=True)
@@ -61,7 +65,13 @@ def test_every_lock_is_made(project: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     models = project / "multiverse" / "models"
-    for name in ("common", "torch-cuda", "mine/requirements", "mine/requirements-cuda"):
+    for name in (
+        "common",
+        "torch-cuda",
+        "mine/requirements",
+        "mine/requirements-cuda",
+        "../evaluation/requirements",
+    ):
         assert (models / f"{name}.txt").is_file(), name
 
 
