@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -75,11 +75,14 @@ class Assembly:
             sheet=sheet,
             evaluator=self._evaluator(),
             metrics=facts,
-            members={name: member for name, member in members.items() if name in models},
-            controls=controls,
+            members=_in_order(members, models),
+            controls=_in_order(controls, self._control_names(controls)),
             records=records,
             notes=self._notes(sheet),
         )
+
+    def _control_names(self, there: Mapping[str, Member]) -> Sequence[str]:
+        return tuple(there) if self.collected.sheet is None else self.collected.sheet.controls
 
     def _facts(self) -> tuple[MetricFacts, ...]:
         if self.collected.sheet is not None:
@@ -178,3 +181,8 @@ class Assembly:
         return Member(
             kind=MemberKind.RUN, name=name, scores=scores, bio=bio, batch=batch, total=total
         )
+
+
+def _in_order(members: Mapping[str, Member], names: Iterable[str]) -> dict[str, Member]:
+    """Those that are named, in that order: not in the order in which they happened to be done."""
+    return {name: members[name] for name in names if name in members}

@@ -150,6 +150,16 @@ def test_what_was_known_before_stays(assembly: Assembly) -> None:
     assert len(later.records) == 2
 
 
+def test_members_are_in_the_order_of_the_runs_whoever_was_done_first(assembly: Assembly) -> None:
+    made = assembly.evaluation()
+    lines = dict(reversed(assembly.collected.lines.items()))
+    other = Collected(sheet=assembly.collected.sheet, lines=lines)
+    turned = replace(assembly, collected=other).evaluation()
+    assert list(turned.members) == list(made.members)
+    assert list(turned.members) == [run.record.run_id for run in assembly.runs]
+    assert list(turned.controls) == list(made.controls) == ["random", "label_oracle"]
+
+
 def test_nothing_new_changes_nothing(assembly: Assembly) -> None:
     earlier = assembly.evaluation()
     nothing = replace(assembly, earlier=earlier, collected=Collected(), records=[])
