@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import ScoreLine, Settings
 from multiverse.engines.protocol import Engine, Say
 from multiverse.errors import Cancelled, DatasetError, EvaluationFailed, ResultsError
 from multiverse.images.locks import read_pins
@@ -27,7 +28,7 @@ from multiverse.scoring.attempt import Progress, owner_labels
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.embeddings_file import read_layouts, write_embeddings
 from multiverse.scoring.evaluation import Assembly
-from multiverse.scoring.part import PartRun, PartScoring, Site, members_lost
+from multiverse.scoring.part import PartRun, PartScoring, Site
 from multiverse.scoring.wanted import Wanted, is_current, wanted
 from multiverse.specs.evaluator import EvaluatorSpec
 
@@ -205,7 +206,7 @@ def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
         part.fingerprint,
         scored=len(fresh),
         known=len(whole) - len(fresh),
-        problem=_problem(damaged, members_lost(done.collected)),
+        problem=_problem(damaged, done.collected.lost()),
     )
 
 
@@ -303,13 +304,14 @@ def _write_scores(site: Site, part: Part, evaluation: Evaluation) -> None:
     write_atomic(path, file.model_copy(update={"evaluations": tuple(others)}).to_json())
 
 
-def _problem(damaged: Mapping[str, str], lost: Mapping[str, int]) -> str:
+def _problem(damaged: Mapping[str, str], lost: Sequence[ScoreLine]) -> str:
     words = []
     if damaged:
         runs = "1 run is" if len(damaged) == 1 else f"{len(damaged)} runs are"
         words.append(f"{runs} damaged (multiverse verify)")
     if lost:
-        number = sum(lost.values())
-        scores = "1 score was" if number == 1 else f"{number} scores of {len(lost)} members were"
-        words.append(f"{scores} lost; they are tried again by the next evaluation")
+        scores = "1 score was" if len(lost) == 1 else f"{len(lost)} scores were"
+        ((why, _),) = Counter(line.detail for line in lost).most_common(1)
+        more = " with more memory (--memory)" if "memory" in why else ""
+        words.append(f"{scores} lost: {why}. Evaluate again{more}: what is lost is tried again")
     return "; ".join(words)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from multiverse.contract.evaluation import EvaluationFiles, EvaluationRequest, Settings
-from multiverse.contract.scores import Reason
 from multiverse.engines.protocol import Capacity, Ending, Engine, Runtime, Say
 from multiverse.errors import EvaluationFailed
 from multiverse.plan.job import Limits
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.host import host_facts, versions
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause
 from multiverse.runs.scores import EvaluationRecord
 from multiverse.scoring.answers import Part
@@ -70,6 +67,7 @@ class PartScoring:
         self._layouts: dict[str, object] = {}
         self._records: list[EvaluationRecord] = []
         self._grown = False
+        self._starved: set[str] = set()
 
     def run(self) -> PartRun:
         """Start the evaluator until every score that is wanted has a value or a reason.
@@ -133,10 +131,20 @@ class PartScoring:
         for member, metric in culprits.items():
             detail = f"the evaluator {_how(ending, self._limits)} while it computed this"
             self._skip.append((member, metric, detail))
+        if ending.cause is Cause.OUT_OF_MEMORY:
+            self._spare_others(set(culprits.values()))
         if not culprits and not progress:
             self._give_up(f"the evaluator {_how(ending, self._limits)}")
             return False
         return True
+
+    def _spare_others(self, starved: set[str]) -> None:
+        """A metric that ran out of memory for a second member would do so for all: of one size."""
+        detail = f"the evaluator ran out of memory ({format_bytes(self._limits.memory)}) while it"
+        for member, metrics in self._lacking().items():
+            for metric in starved & self._starved & set(metrics):
+                self._collected.lose(member, metric, f"{detail} computed this for others")
+        self._starved |= starved
 
     def _grow(self) -> bool:
         """Twice the memory, once; whether there is more to be had."""
@@ -253,13 +261,4 @@ def _how(ending: Ending, limits: Limits) -> str:
     return f"ended with exit code {ending.exit_code}"
 
 
-def members_lost(collected: Collected) -> Mapping[str, int]:
-    """Member → how many of its scores were lost with the evaluator."""
-    lost: dict[str, int] = {}
-    for line in collected.lost():
-        if line.reason is Reason.EVALUATOR_FAILED:
-            lost[line.member] = lost.get(line.member, 0) + 1
-    return lost
-
-
-__all__ = ["FoundRun", "PartRun", "PartScoring", "Site", "members_lost"]
+__all__ = ["PartRun", "PartScoring", "Site"]

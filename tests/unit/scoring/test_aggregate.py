@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multiverse.contract.evaluation import ScoreLine
 from multiverse.contract.scores import Group, MetricFacts, Reason, Score
 from multiverse.runs.scores import Aggregate
-from multiverse.scoring.aggregate import MIN_REPLICATES, MIN_SPAN, aggregates, interval_of, score_of
+from multiverse.scoring.aggregate import MIN_REPLICATES, aggregates, interval_of, score_of
 
 NAMES = {"bio": ("b1", "b2", "b3"), "batch": ("m1", "m2"), "structure": ("s1",)}
 FACTS = tuple(
@@ -37,11 +37,10 @@ def line(
 
 
 def together(
-    lines: Mapping[str, ScoreLine], scale: tuple[float, float] | None = None
+    lines: Mapping[str, ScoreLine], facts: Sequence[MetricFacts] = FACTS
 ) -> tuple[Aggregate, Aggregate, Aggregate]:
-    low, high = scale if scale is not None else (None, None)
-    scores = {name: score_of(item, low, high) for name, item in lines.items()}
-    return aggregates(lines, scores, FACTS)
+    scores = {name: score_of(item) for name, item in lines.items()}
+    return aggregates(lines, scores, facts)
 
 
 def test_means_and_the_weighted_total() -> None:
@@ -148,7 +147,7 @@ def test_few_replicates_give_no_interval() -> None:
     few = [*drawn(0, MIN_REPLICATES - 1), float("nan"), float("inf")]
     assert interval_of(0.5, np.array(few)) is None
     assert interval_of(0.5, np.array([*few, 0.5])) is not None
-    assert score_of(line("b1", 0.5), None, None).interval is None
+    assert score_of(line("b1", 0.5)).interval is None
 
 
 def test_replicates_without_a_value_are_left_out_of_the_mean_too() -> None:
@@ -173,40 +172,21 @@ def test_metrics_with_other_numbers_of_replicates_are_not_mixed() -> None:
     assert bio.interval is None
 
 
-@pytest.mark.parametrize(
-    ("value", "scaled", "clipped"),
-    [(0.2, 0.0, False), (0.8, 1.0, False), (0.5, 0.5, False), (0.1, 0.0, True), (0.9, 1.0, True)],
-)
-def test_scaled_between_random_and_oracle(value: float, scaled: float, clipped: bool) -> None:
-    found = score_of(line("b1", value), 0.2, 0.8)
-    assert found.value == value
-    assert found.scaled == pytest.approx(scaled)
-    assert found.clipped is clipped
-
-
-@pytest.mark.parametrize(
-    ("random", "oracle"),
-    [(0.5, 0.5), (0.5, 0.5 + MIN_SPAN / 2), (0.8, 0.2), (None, 0.9), (0.1, None)],
-)
-def test_controls_that_span_nothing_scale_nothing(
-    random: float | None, oracle: float | None
-) -> None:
-    found = score_of(line("b1", 0.5), random, oracle)
-    assert (found.scaled, found.clipped) == (None, False)
-
-
 def test_no_value_is_kept_with_its_reason() -> None:
-    found = score_of(line("b1", None, drawn(0)), 0.1, 0.9)
+    found = score_of(line("b1", None, drawn(0)))
     assert found == Score(value=None, reason=Reason.ONE_CLASS)
 
 
-def test_scaled_means_are_over_what_can_be_scaled() -> None:
+def test_a_group_of_batch_that_could_look_at_no_batch_has_no_mean() -> None:
+    """Graph connectivity needs labels alone: without batches it says nothing of mixing them."""
+    facts = [
+        fact.model_copy(update={"needs": ("labels", "batch")}) if fact.name == "m1" else fact
+        for fact in FACTS
+    ]
     lines = {name: line(name, value) for name, value in VALUES.items()}
-    scale = {"b1": (0.0, 1.0), "b2": (0.4, 0.9), "b3": (0.5, 0.5), "m1": (0.0, 0.5), "m2": (0.2, 1)}
-    scores = {name: score_of(lines[name], *scale[name]) for name in scale}
-    bio, batch, total = aggregates(lines, scores, FACTS)
-    assert bio.scaled == pytest.approx((0.2 + 0.0) / 2)
-    assert batch.scaled == pytest.approx((1.0 + 0.625) / 2)
-    assert bio.scaled is not None
-    assert batch.scaled is not None
-    assert total.scaled == pytest.approx(0.6 * bio.scaled + 0.4 * batch.scaled)
+    assert together(lines, facts)[1].value == pytest.approx(0.6)
+    lines["m1"] = line("m1", None)
+    _, batch, total = together(lines, facts)
+    assert batch.value is None
+    assert batch.reason == "no metric could look at batches"
+    assert (total.value, total.coverage) == (None, "4/5")

@@ -18,6 +18,7 @@ from multiverse.runs.listing import FoundRun
 from multiverse.runs.scores import EvaluationRecord, Evaluator, ScoresFile
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.evaluation import MAX_RECORDS, Assembly
+from multiverse.scoring.wanted import Wanted
 from multiverse.specs.evaluator import EvaluatorSpec
 from tests.unit.scoring.made import make_record
 from tests.unit.scoring.scripted import METRICS, ScriptedEngine
@@ -76,6 +77,7 @@ def assembly(tiny: RegisteredDataset) -> Assembly:
         runtime=Runtime(model=EvaluatorSpec.load(), image=IMAGE),
         collected=said(values),
         records=[record()],
+        wanted=Wanted((), {}, controls=True, siblings={}, layouts=()),
     )
 
 
@@ -173,7 +175,13 @@ def test_one_new_score_leaves_the_means_alone(assembly: Assembly) -> None:
     for control in ("random", "label_oracle"):
         del one.lines[control]
     one.lines[first] = {"seed_stability": one.lines[first]["seed_stability"]}
-    later = replace(assembly, earlier=earlier, collected=one).evaluation()
+    unasked = replace(assembly, earlier=earlier, collected=one)
+    assert unasked.evaluation().members[first] == earlier.members[first], "it was stopped midway"
+    asked = replace(
+        assembly.wanted, runs=(first,), only={first: ("seed_stability",)}, siblings={first: ("b",)}
+    )
+    later = replace(unasked, wanted=asked).evaluation()
+    assert later.members[first].siblings == ("b",)
     assert later.members[first].scores["seed_stability"].value == 0.9
     assert later.members[first].scores["mixing"].value == 0.5
     assert later.members[first].total == earlier.members[first].total

@@ -12,6 +12,7 @@ from mudata import MuData
 
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun
 from multiverse.scoring.embeddings_file import keys_of, read_layouts, write_embeddings
 from tests.unit.scoring.made import TINY, cells_of, make_data, noise, publish_run, register
 
@@ -48,6 +49,7 @@ def test_everything_that_is_known_of_the_cells(
         "dataset_fingerprint": tiny.record.fingerprint,
         "label_key": "cell_type",
         "batch_key": "batch",
+        "checksums": {"pca": run.record.checksums["embeddings.h5"]},
     }
     assert [path.name for path in target.parent.iterdir() if path.is_file()] == [target.name]
 
@@ -108,7 +110,7 @@ def test_no_embedding_is_taken_for_the_layout_of_another_model(
     shapes = {name: points.shape[1] for name, points in read_h5ad(target).obsm.items()}
     assert sorted(shapes.values()) == [2, 2, 5, 5]
     assert (shapes["X_pca"], shapes["X_umap_pca"]) == (5, 2)
-    assert {points.shape for points in read_layouts(target).values()} == {(120, 2)}
+    assert {points.shape for points in read_layouts(target, runs).values()} == {(120, 2)}
 
 
 def test_layouts_are_read_back(
@@ -118,23 +120,26 @@ def test_layouts_are_read_back(
     ids = [run.record.run_id for run in runs]
     laid = noise(120, 2)
     write_embeddings(target, tiny, runs, {ids[0]: laid, ids[1]: None})
-    found = read_layouts(target)
+    found = read_layouts(target, runs)
     assert set(found) == {ids[0], ids[1]}
     assert np.array_equal(found[ids[0]], laid)
     assert np.isnan(found[ids[1]]).all(), "known to have none"
     # A run less: the keys change with it, and the layouts follow their runs.
     write_embeddings(target, tiny, runs[:1], found)
-    assert set(read_layouts(target)) == {ids[0]}
+    assert set(read_layouts(target, runs)) == {ids[0]}
     assert list(read_h5ad(target).obsm) == ["X_pca", "X_umap_pca"]
+    # The run was made again: the layout is of another embedding.
+    again = runs[0].record.model_copy(update={"checksums": {"embeddings.h5": "sha256:1"}})
+    assert read_layouts(target, [FoundRun(again, runs[0].folder)]) == {}
 
 
 def test_a_file_that_is_absent_or_damaged_has_no_layouts(tmp_path: Path) -> None:
-    assert read_layouts(tmp_path / "none.h5ad") == {}
+    assert read_layouts(tmp_path / "none.h5ad", []) == {}
     (tmp_path / "bad.h5ad").write_bytes(b"no HDF5")
-    assert read_layouts(tmp_path / "bad.h5ad") == {}
+    assert read_layouts(tmp_path / "bad.h5ad", []) == {}
     with h5py.File(tmp_path / "other.h5ad", "w") as file:
         file["uns/multiverse/keys/pca"] = [1, 2]
-    assert read_layouts(tmp_path / "other.h5ad") == {}
+    assert read_layouts(tmp_path / "other.h5ad", []) == {}
 
 
 def test_cells_of_a_mosaic_have_no_depth_where_they_were_not_measured(

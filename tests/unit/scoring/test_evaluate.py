@@ -286,7 +286,7 @@ def test_a_damaged_embedding_is_not_scored_until_it_is_whole(
         assert {score.reason for score in member.scores.values()} == {Reason.DAMAGED}
         assert member.total.value is None
     assert members[good.record.run_id].total.value == pytest.approx(0.5)
-    assert set(read_layouts(results.embeddings("tiny"))) == {good.record.run_id}
+    assert set(read_layouts(results.embeddings("tiny"), [good, bad, gone])) == {good.record.run_id}
     (bad.folder / "embeddings.h5").write_bytes(original)
     (outcome,) = evaluate(results, engine)
     assert engine.starts[1].request.runs == (bad.record.run_id,)
@@ -480,7 +480,7 @@ def test_an_evaluator_that_gets_nowhere_is_given_up(
     engine = ScriptedEngine((the_sheet_only,))
     (outcome,) = evaluate(results, engine)
     assert len(engine.starts) == 1
-    assert f"{3 * len(METRICS)} scores of 3 members were lost" in outcome.problem
+    assert f"{3 * len(METRICS)} scores were lost: the evaluator was ended" in outcome.problem
     found = scores(results)
     for member in (*found.members.values(), *found.controls.values()):
         assert {score.reason for score in member.scores.values()} == {Reason.EVALUATOR_FAILED}
@@ -506,12 +506,27 @@ def test_it_is_not_started_for_ever(results: ResultsFolder, tiny: RegisteredData
     (outcome,) = evaluate(results, engine)
     assert len(engine.starts) == MAX_STARTS
     number = 6 * len(METRICS) - MAX_STARTS
-    assert f"{number} scores of " in outcome.problem
+    assert f"{number} scores were lost" in outcome.problem
     assert any(
         f"ended {MAX_STARTS} times" in score.detail
         for member in scores(results).members.values()
         for score in member.scores.values()
     )
+
+
+def test_a_metric_that_is_too_large_for_two_is_not_tried_for_all(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    runs = [publish_run(results, tiny, model).record.run_id for model in "abcd"]
+    engine = ScriptedEngine((ends_at("mixing", NO_MEMORY),), memory=6 * GIB)
+    (outcome,) = evaluate(results, engine)
+    assert len(engine.starts) == 3
+    assert "4 scores were lost: the evaluator ran out of memory" in outcome.problem
+    assert "with more memory (--memory)" in outcome.problem
+    for run_id in runs:
+        found = scores(results).members[run_id].scores
+        assert "ran out of memory" in found["mixing"].detail
+        assert (found["first_bio"].value, found["kept"].value) == (0.5, 0.5)
 
 
 def test_an_evaluator_that_says_nothing_fails_its_dataset_and_no_other(

@@ -39,7 +39,15 @@ def member(reason: Reason | None = None, siblings: Sequence[str] = ()) -> Member
     if not siblings:
         stability = Score(value=None, reason=Reason.ONE_SEED)
     scores["seed_stability"] = stability
-    return Member(kind=MemberKind.RUN, name="m", scores=scores, bio=NONE, batch=NONE, total=NONE)
+    return Member(
+        kind=MemberKind.RUN,
+        name="m",
+        scores=scores,
+        bio=NONE,
+        batch=NONE,
+        total=NONE,
+        siblings=tuple(siblings),
+    )
 
 
 def evaluation(
@@ -58,6 +66,7 @@ def evaluation(
         metrics=METRICS,
         members=dict(members),
         controls={"random": member(control)},
+        expected_controls=("random",),
     )
 
 
@@ -116,6 +125,38 @@ def test_only_what_was_of_the_moment_is_tried_again(
     assert not of_run.only, "all of its metrics, because its mean is to be of one evaluation"
     of_control = wanted([one], evaluation(tiny, {name: member()}, control=reason), [name])
     assert of_control.controls is again
+
+
+def test_a_run_that_was_made_again_is_another_embedding(tiny: RegisteredDataset) -> None:
+    """Its id is that of the request; its siblings' stability was measured against the old one."""
+    first, second = run(tiny, 0), run(tiny, 1)
+    ids = [item.record.run_id for item in (first, second)]
+    members = {ids[0]: member(siblings=[ids[1]]), ids[1]: member(siblings=[ids[0]])}
+    assert wanted([first, second], evaluation(tiny, members), ids).nothing
+    again = run(tiny, 1, checksums={"embeddings.h5": "sha256:" + "1" * 64})
+    asked = wanted([first, again], evaluation(tiny, members), ids)
+    assert asked.runs == (ids[1], ids[0])
+    assert dict(asked.only) == {ids[0]: ("seed_stability",)}
+
+
+def test_seeds_without_a_stability_are_not_asked_for_again(tiny: RegisteredDataset) -> None:
+    first, second = run(tiny, 0), run(tiny, 1)
+    ids = [item.record.run_id for item in (first, second)]
+    few = Score(value=None, reason=Reason.TOO_FEW_CELLS)
+    members = {
+        name: item.model_copy(update={"scores": {**item.scores, "seed_stability": few}})
+        for name, item in ((ids[0], member(siblings=[ids[1]])), (ids[1], member(siblings=[ids[0]])))
+    }
+    assert wanted([first, second], evaluation(tiny, members), ids).nothing
+
+
+def test_a_control_that_was_never_finished_is_asked_for(tiny: RegisteredDataset) -> None:
+    one = run(tiny)
+    name = one.record.run_id
+    earlier = evaluation(tiny, {name: member()}).model_copy(
+        update={"expected_controls": ("random", "label_oracle")}
+    )
+    assert wanted([one], earlier, [name]).controls
 
 
 def test_siblings_differ_in_their_seed_alone(tiny: RegisteredDataset) -> None:
