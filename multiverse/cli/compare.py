@@ -21,11 +21,16 @@ from multiverse.specs.quantity import format_bytes, format_seconds
 STYLES = {
     Verdict.BETTER: "green",
     Verdict.WORSE: "bold red",
+    Verdict.BETTER_OF_ONE: "yellow",
+    Verdict.WORSE_OF_ONE: "yellow",
     Verdict.NOT_COMPARABLE: "yellow",
     Verdict.NOT_KNOWN: "yellow",
 }
 #: Beyond the aggregates, what is shown without --all: what did change.
-_CHANGED = (Verdict.BETTER, Verdict.WORSE, Verdict.NOT_KNOWN, Verdict.NOT_COMPARABLE)
+_CHANGED = (
+    Verdict.BETTER, Verdict.WORSE, Verdict.BETTER_OF_ONE, Verdict.WORSE_OF_ONE,
+    Verdict.NOT_KNOWN, Verdict.NOT_COMPARABLE,
+)  # fmt: skip
 
 
 def main(arguments: Namespace) -> int:
@@ -75,7 +80,8 @@ def _print_pair(pair: Pair, *, everything: bool) -> None:
     if not shown:
         out.print(safe("  not evaluated in both folders", "dim"))
         return
-    table = plain_table("", "A", "B", "B − A", "needed", "", right=("A", "B", "B − A", "needed"))
+    numbers = ("A", "B", "B − A", "needed")
+    table = plain_table("", *numbers, "verdict", right=numbers, folded=("verdict",))
     for change in shown:
         table.add_row(
             safe(f"  {change.title}", "bold" if change.name in AGGREGATES else ""),

@@ -1,8 +1,9 @@
 """Two results folders: what changed, and whether it matters.
 
-A difference matters where it is beyond the doubt in it: larger than 1.96 standard deviations of a
-difference, √(sd_A² + sd_B²), each from the interval of its score. Scores of different data, labels
-or evaluators are not held against each other at all: that is said first.
+A difference matters where it is beyond the doubt in it: larger than √(h_A² + h_B²), h being how far
+the 95 % interval of each score reaches (:mod:`multiverse.report.intervals`). With one seed on a
+side that one holds the sampling of cells only, and the verdict says so. Scores of different data,
+labels or evaluators are not held against each other at all: that is said first.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from multiverse.report.difference_matching import (
     matched,
     of_folder,
 )
-from multiverse.report.summary import AGGREGATES, Z95, Cell
+from multiverse.report.intervals import half_width
+from multiverse.report.summary import AGGREGATES, Cell
 from multiverse.report.words import plain, settings
 from multiverse.runs.folder import ResultsFolder
 
@@ -35,11 +37,17 @@ class Verdict(StrEnum):
     WITHIN = "within the interval"
     BETTER = "better"
     WORSE = "worse"
+    BETTER_OF_ONE = "better beyond sampling of cells; one seed, the training's chance is not known"
+    WORSE_OF_ONE = "worse beyond sampling of cells; one seed, the training's chance is not known"
     NOT_KNOWN = "not known"
     #: Different data, labels or evaluators: the numbers don't mean the same.
     NOT_COMPARABLE = "not comparable"
     #: One of the two has no value.
     NO_VALUE = "no value"
+
+
+#: What is left of a verdict where one of the sides has a single seed.
+OF_ONE = {Verdict.BETTER: Verdict.BETTER_OF_ONE, Verdict.WORSE: Verdict.WORSE_OF_ONE}
 
 
 @dataclass(frozen=True)
@@ -210,6 +218,7 @@ def _scores(first: Found, second: Found, *, comparable: bool) -> Iterator[ScoreC
         cells = first.row.aggregate(name), second.row.aggregate(name)
         # A mean over other metrics is another number.
         differing = first.row.in_total ^ second.row.in_total
+        differing |= first.row.varying | second.row.varying
         same = not any(name in ("total", facts[metric].group.value) for metric in differing)
         yield _change(name, name, cells, comparable=comparable and same)
     for metric in facts.values():
@@ -247,6 +256,8 @@ def _change(
     before, after = cells
     threshold = _threshold(before, after)
     verdict = _verdict(before.value, after.value, threshold, higher_is_better)
+    if min(before.n, after.n) == 1:
+        verdict = OF_ONE.get(verdict, verdict)
     if not comparable and verdict is not Verdict.NO_VALUE:
         verdict = Verdict.NOT_COMPARABLE
     return ScoreChange(name, title, before.value, after.value, threshold, verdict)
@@ -255,7 +266,7 @@ def _change(
 def _threshold(before: Cell, after: Cell) -> float | None:
     if before.interval is None or after.interval is None:
         return None
-    return Z95 * hypot(before.interval.sd, after.interval.sd)
+    return hypot(half_width(before.interval, before.n), half_width(after.interval, after.n))
 
 
 def _verdict(

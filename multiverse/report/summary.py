@@ -1,8 +1,7 @@
 """From the scores of runs to what is compared: configurations, each over its seeds.
 
 A configuration is everything of a run's identity but the seed. Several seeds give a mean and a
-standard deviation; the interval of its aggregates then holds both sources of doubt, the training
-(between seeds) and the sampling of cells (the bootstrap of each run).
+standard deviation; their intervals are those of :mod:`multiverse.report.intervals`.
 """
 
 from __future__ import annotations
@@ -11,18 +10,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
+from multiverse.report.intervals import interval_of
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
 from multiverse.specs.names import short
 
-#: Standard deviations on either side that hold 95 % of a normal distribution.
-Z95 = 1.959963984540054
 AGGREGATES = ("total", "bio", "batch")
 
 
@@ -31,7 +28,9 @@ class Cell:
     """One number of the comparison table, over the seeds that have it.
 
     ``value`` is None where no seed has it; ``reasons`` then says why. ``sd`` is None for one seed.
-    ``scaled``: 0 is the random embedding, 1 the oracle; ``clipped`` if a seed lay outside.
+    ``scaled``: 0 is the random embedding, 1 the oracle; ``clipped`` if a seed lay outside, or a
+    metric behind a mean. ``coverage``, ``scaled_coverage`` of a mean (``9/10``): the metrics that
+    it is made of, raw and scaled; several where seeds have different ones.
     """
 
     value: float | None
@@ -42,6 +41,7 @@ class Cell:
     n: int = 0
     reasons: tuple[str, ...] = ()
     coverage: str = ""
+    scaled_coverage: str = ""
     parts: Mapping[str, float] = field(default_factory=dict)
     approximate: tuple[str, ...] = ()
 
@@ -51,7 +51,8 @@ class Configuration:
     """One row of the comparison: a model with its settings, or a control.
 
     ``label``: unique within the evaluation, for people. ``rank``: by total, 1 is best, among
-    configurations with the same metrics available; None for controls and without a total.
+    configurations with the same metrics available; None for controls, without a total, and where
+    the runs themselves have different ones (``varying``: those that some have and some have not).
     ``tied``: labels of configurations whose total's interval overlaps with this one's.
     """
 
@@ -65,8 +66,9 @@ class Configuration:
     total: Cell
     bio: Cell
     batch: Cell
-    #: The metrics that its total is a mean of; those of structure stand beside it.
+    #: The metrics that all its runs have in their totals; those of structure stand beside them.
     in_total: frozenset[str]
+    varying: frozenset[str] = frozenset()
     rank: int | None = None
     tied: tuple[str, ...] = ()
     comparable: bool = True
@@ -82,7 +84,7 @@ class Comparison:
     """One evaluation, ready to be shown: best total first, then without one, then controls.
 
     ``metrics``: the columns. ``coverage_differs``: totals are means over different metrics, so
-    ranks are given within the largest set of configurations that share theirs.
+    ranks are given within the largest set of configurations whose runs all share theirs.
     """
 
     evaluation: Evaluation
@@ -150,11 +152,8 @@ def _configuration(
         for metric in facts
     }
     first = members[0]
-    in_total = frozenset(
-        metric.name
-        for metric in facts
-        if metric.group is not Group.STRUCTURE and metrics[metric.name].value is not None
-    )
+    sets = [_in_total(member, facts) for member in members]
+    in_all = frozenset.intersection(*sets)
     return Configuration(
         key=key,
         label=label,
@@ -166,8 +165,16 @@ def _configuration(
         total=_aggregate_cell([member.total for member in members]),
         bio=_aggregate_cell([member.bio for member in members]),
         batch=_aggregate_cell([member.batch for member in members]),
-        in_total=in_total,
+        in_total=in_all,
+        varying=frozenset.union(*sets) - in_all,
     )
+
+
+def _in_total(member: Member, facts: Sequence[MetricFacts]) -> frozenset[str]:
+    """The metrics behind one member's total."""
+    names = [metric.name for metric in facts if metric.group is not Group.STRUCTURE]
+    found = {name: member.scores.get(name) for name in names}
+    return frozenset(name for name, score in found.items() if score and score.value is not None)
 
 
 def _cell(scores: Sequence[Score | None]) -> Cell:
@@ -184,7 +191,7 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
     return Cell(
         value=fmean(values),
         sd=stdev(values) if len(values) > 1 else None,
-        interval=_interval(values, [score.interval for score in valued]),
+        interval=interval_of(values, [score.interval for score in valued]),
         scaled=fmean(scaled) if scaled else None,
         clipped=any(score.clipped for score in valued),
         n=len(values),
@@ -199,7 +206,9 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
 
 def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
     valued = [item for item in aggregates if item.value is not None]
-    coverage = " ".join(dict.fromkeys(item.coverage for item in aggregates))
+    # Equal numbers of different metrics are named twice.
+    found = dict.fromkeys((item.coverage, frozenset(item.missing)) for item in aggregates)
+    coverage = " ".join(covered for covered, _ in found)
     if not valued:
         reasons = tuple(dict.fromkeys(item.reason for item in aggregates if item.reason))
         return Cell(None, reasons=reasons, coverage=coverage)
@@ -208,43 +217,37 @@ def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
     return Cell(
         value=fmean(values),
         sd=stdev(values) if len(values) > 1 else None,
-        interval=_interval(values, [item.interval for item in valued]),
+        interval=interval_of(values, [item.interval for item in valued]),
         scaled=fmean(scaled) if scaled else None,
+        clipped=any(item.scaled_clipped for item in valued),
         n=len(values),
         coverage=coverage,
+        scaled_coverage=" ".join(dict.fromkeys(filter(None, map(_scaled_coverage, valued)))),
     )
 
 
-def _interval(values: Sequence[float], intervals: Sequence[Interval | None]) -> Interval | None:
-    """Of one run: its own. Of several: the mean ± 1.96 sd, from seeds and cells together.
-
-    The variance of one run's score is that between seeds (of the values) plus that of sampling
-    cells (the mean of the runs' bootstrap variances).
-    """
-    known = [interval for interval in intervals if interval is not None]
-    if len(values) == 1:
-        return known[0] if known else None
-    cells = fmean(interval.sd**2 for interval in known) if known else 0.0
-    sd = sqrt(stdev(values) ** 2 + cells)
-    middle = fmean(values)
-    return Interval(low=middle - Z95 * sd, high=middle + Z95 * sd, sd=sd)
+def _scaled_coverage(item: Aggregate) -> str:
+    """Nothing where it is not known: older files of scores don't say."""
+    if item.scaled is None or not item.scaled_available:
+        return ""
+    return f"{item.scaled_available}/{item.of}"
 
 
 def _ranked(found: Sequence[Configuration]) -> tuple[list[Configuration], bool]:
     """Sorted by total; ranks and ties among those with the most common set of metrics."""
     totals = [item for item in found if item.total.value is not None]
-    sets = [item.in_total for item in totals]
+    sets = [item.in_total for item in totals if not item.varying]
     common = max(sets, key=lambda names: (sets.count(names), len(names)), default=frozenset())
     ranks: dict[str, int] = {}
     best = sorted(totals, key=_by_total)
     for item in best:
-        if item.in_total == common:
+        if item.in_total == common and not item.varying:
             ranks[item.key] = len(ranks) + 1
     rest = sorted((item for item in found if item.total.value is None), key=_by_group)
     return [
         _with_rank(item, best, ranks.get(item.key), comparable=item.in_total == common)
         for item in [*best, *rest]
-    ], len(set(sets)) > 1
+    ], len(set(sets)) > 1 or any(item.varying for item in totals)
 
 
 def _with_rank(
@@ -259,8 +262,11 @@ def _with_rank(
         and other.total.interval is not None
         and mine.overlaps(other.total.interval)
         and other.in_total == item.in_total
+        and not other.varying
+        and not item.varying
     )
-    return replace(item, rank=rank, tied=tied, comparable=comparable or item.total.value is None)
+    comparable = (comparable or item.total.value is None) and not item.varying
+    return replace(item, rank=rank, tied=tied, comparable=comparable)
 
 
 def _by_total(item: Configuration) -> tuple[float, str]:

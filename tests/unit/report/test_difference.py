@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import hypot
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
+from scipy.stats import t
 
 from multiverse.contract.job_spec import ImageReference
+from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
 from multiverse.report.difference import Difference, Pair, Verdict, compare_results
-from multiverse.report.summary import Z95
+from multiverse.report.intervals import Z95
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Usage
-from multiverse.runs.scores import Evaluator
+from multiverse.runs.scores import Evaluator, ScoresFile
 from tests.unit.report.made import (
     keep_failure,
     make_evaluation,
@@ -68,10 +72,10 @@ def test_equal_folders_differ_in_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("after", "verdict"),
     [
-        (0.6 + Z95 * 0.01 * 2**0.5 + 1e-6, Verdict.BETTER),
+        (0.6 + Z95 * 0.01 * 2**0.5 + 1e-6, Verdict.BETTER_OF_ONE),
         (0.6 + Z95 * 0.01 * 2**0.5 - 1e-6, Verdict.WITHIN),
         (0.6 - Z95 * 0.01 * 2**0.5 + 1e-6, Verdict.WITHIN),
-        (0.6 - Z95 * 0.01 * 2**0.5 - 1e-6, Verdict.WORSE),
+        (0.6 - Z95 * 0.01 * 2**0.5 - 1e-6, Verdict.WORSE_OF_ONE),
     ],
 )
 def test_a_difference_matters_beyond_the_doubt_of_both(
@@ -86,6 +90,63 @@ def test_a_difference_matters_beyond_the_doubt_of_both(
     assert verdicts(pair)["batch"] is Verdict.EQUAL
 
 
+def test_one_seed_is_never_plainly_better(tmp_path: Path) -> None:
+    change = next(c for c in only(compared(tmp_path, {}, {"bio": 0.9})).scores if c.name == "bio")
+    assert change.verdict.value == (
+        "better beyond sampling of cells; one seed, the training's chance is not known"
+    )
+
+
+def seeds(path: Path, values: Sequence[float]) -> ResultsFolder:
+    """A run of pca for each bio score."""
+    results = ResultsFolder(path)
+    path.mkdir()
+    runs = [publish_run(results, make_record(seed=seed)) for seed in range(len(values))]
+    members = {
+        run.run_id: make_member("pca", value, 0.5) for run, value in zip(runs, values, strict=True)
+    }
+    write_evaluation(results, make_evaluation(members))
+    return results
+
+
+def half(values: Sequence[float]) -> float:
+    """How far the interval reaches; each run's bootstrap has the standard deviation 0.01."""
+    return hypot(float(t.ppf(0.975, len(values) - 1)) * stdev(values), Z95 * 0.01)
+
+
+@pytest.mark.parametrize(("beyond", "verdict"), [(1e-6, Verdict.BETTER), (-1e-6, Verdict.WITHIN)])
+def test_few_seeds_need_a_larger_difference(
+    tmp_path: Path, beyond: float, verdict: Verdict
+) -> None:
+    first, shape = [0.50, 0.51, 0.53], [0.0, 0.01]
+    threshold = hypot(half(first), half(shape))
+    start = fmean(first) + threshold + beyond - fmean(shape)
+    after = seeds(tmp_path / "b", [start + step for step in shape])
+    pair = only(compare_results(seeds(tmp_path / "a", first), after))
+    change = next(change for change in pair.scores if change.name == "bio")
+    assert change.threshold == pytest.approx(threshold)
+    assert change.verdict is verdict
+
+
+def test_one_seed_against_several_is_still_one(tmp_path: Path) -> None:
+    before = seeds(tmp_path / "a", [0.5])
+    pair = only(compare_results(before, seeds(tmp_path / "b", [0.4, 0.401, 0.402])))
+    assert verdicts(pair)["bio"] is Verdict.WORSE_OF_ONE
+
+
+def test_seeds_with_different_metrics_are_not_held_against_others(tmp_path: Path) -> None:
+    before, after = (seeds(tmp_path / name, [0.5, 0.5]) for name in "ab")
+    evaluation = ScoresFile.read(after.scores("pbmc")).evaluations[0]
+    run_id, member = next(iter(evaluation.members.items()))
+    gone = Score(value=None, reason=Reason.METRIC_FAILED)
+    member = member.model_copy(update={"scores": {**member.scores, "bras": gone}})
+    members = {**evaluation.members, run_id: member}
+    write_evaluation(after, evaluation.model_copy(update={"members": members}))
+    found = verdicts(only(compare_results(before, after)))
+    assert found["total"] is found["batch"] is Verdict.NOT_COMPARABLE
+    assert found["bio"] is Verdict.EQUAL
+
+
 def test_without_intervals_it_is_not_known(tmp_path: Path) -> None:
     pair = only(compared(tmp_path, {"sd": None}, {"sd": None, "bio": 0.9}))
     assert verdicts(pair)["bio"] is Verdict.NOT_KNOWN
@@ -96,12 +157,12 @@ def test_lower_can_be_better(tmp_path: Path) -> None:
     metrics = make_evaluation({}).metrics
     lower = tuple(item.model_copy(update={"higher_is_better": False}) for item in metrics)
     pair = only(compared(tmp_path, {"evaluation": {"metrics": lower}}, {"bio": 0.9}))
-    assert verdicts(pair)["clisi"] is Verdict.BETTER  # what B says of a metric counts
+    assert verdicts(pair)["clisi"] is Verdict.BETTER_OF_ONE  # what B says of a metric counts
     other = tmp_path / "other"
     other.mkdir()
     last = {"metrics": lower}
     pair = only(compared(other, {"evaluation": last}, {"bio": 0.9, "evaluation": last}))
-    assert verdicts(pair)["clisi"] is Verdict.WORSE
+    assert verdicts(pair)["clisi"] is Verdict.WORSE_OF_ONE
 
 
 def test_a_lost_value_is_no_difference(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from collections.abc import Mapping
+from math import hypot, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pytest
+from scipy.stats import t
 
-from multiverse.report.summary import Z95, Comparison, compare_configurations, configuration_key
+from multiverse.contract.scores import Reason, Score
+from multiverse.report.intervals import Z95, student95
+from multiverse.report.summary import Comparison, compare_configurations, configuration_key
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Member
@@ -37,9 +41,14 @@ def test_seeds_of_one_configuration_are_one_row() -> None:
     assert row.bio.n == 3
     assert row.bio.interval is not None
     assert row.bio.interval.sd == pytest.approx(sqrt(stdev(values) ** 2 + 0.01**2))
-    assert row.bio.interval.high - row.bio.interval.low == pytest.approx(
-        2 * Z95 * row.bio.interval.sd
-    )
+    half = hypot(float(t.ppf(0.975, 2)) * stdev(values), Z95 * 0.01)
+    assert row.bio.interval.high - row.bio.interval.low == pytest.approx(2 * half)
+
+
+@pytest.mark.parametrize("n", [2, 3, 9, 100])
+def test_few_seeds_have_students_t(n: int) -> None:
+    assert student95(n) == pytest.approx(t.ppf(0.975, n - 1))
+    assert student95(n) > Z95
 
 
 def test_one_seed_keeps_its_own_interval() -> None:
@@ -87,6 +96,52 @@ def test_other_metrics_are_not_ranked_with_the_rest() -> None:
     assert (rows["cobolt"].rank, rows["cobolt"].comparable) == (None, False)
     assert (rows["mofa"].rank, rows["pca"].rank) == (1, 2)
     assert rows["cobolt"].metrics["bras"].reasons == ("metric_failed",)
+
+
+def without(member: Member, metric: str, available: Mapping[str, int]) -> Member:
+    """The member, one metric of which failed; ``available``: what its means are over then."""
+    gone = Score(value=None, reason=Reason.METRIC_FAILED)
+    means = {
+        name: getattr(member, name).model_copy(update={"available": number, "missing": (metric,)})
+        for name, number in available.items()
+    }
+    return member.model_copy(update={"scores": {**member.scores, metric: gone}, **means})
+
+
+def test_seeds_with_different_metrics_are_not_ranked() -> None:
+    """The second seed's total is a mean over other metrics than the first one's."""
+    whole = make_member("mofa", 0.9, 0.9)
+    found = comparison(
+        (make_record("pca"), make_member("pca", 0.5, 0.5)),
+        (make_record("mofa", 0), whole),
+        (make_record("mofa", 1), without(whole, "bras", {"batch": 1, "total": 3})),
+    )
+    rows = {row.label: row for row in found.configurations}
+    assert found.coverage_differs
+    assert (rows["mofa"].rank, rows["mofa"].comparable) == (None, False)
+    assert rows["mofa"].in_total == rows["pca"].in_total - {"bras"}
+    assert rows["mofa"].varying == {"bras"}
+    assert (rows["mofa"].total.coverage, rows["mofa"].bio.coverage) == ("4/4 3/4", "2/2")
+    assert (rows["pca"].rank, rows["pca"].comparable, rows["pca"].tied) == (1, True, ())
+
+
+def test_as_many_but_other_metrics_are_other_metrics() -> None:
+    whole = make_member("mofa", 0.5, 0.5)
+    (row,) = comparison(
+        (make_record("mofa", 0), without(whole, "bras", {"batch": 1, "total": 3})),
+        (make_record("mofa", 1), without(whole, "kbet_per_label", {"batch": 1, "total": 3})),
+    ).configurations
+    assert row.total.coverage == "3/4 3/4"
+    assert (row.rank, row.comparable) == (None, False)
+    assert row.varying == {"bras", "kbet_per_label"}
+
+
+def test_scaled_means_have_a_coverage_of_their_own() -> None:
+    member = make_member("pca", 0.5, 0.5)
+    scaled = member.bio.model_copy(update={"scaled_available": 1, "scaled_clipped": True})
+    (row,) = comparison((make_record(), member.model_copy(update={"bio": scaled}))).configurations
+    assert (row.bio.coverage, row.bio.scaled_coverage, row.bio.clipped) == ("2/2", "1/2", True)
+    assert (row.batch.scaled_coverage, row.batch.clipped) == ("", False)
 
 
 def test_without_a_total_rows_come_last_and_have_no_rank() -> None:
