@@ -140,7 +140,7 @@ def test_an_evaluator_that_is_killed_loses_what_it_was_at_and_no_more(scoring: S
     scoring.assert_whole()
 
 
-def test_ctrl_c_leaves_nothing_behind(scoring: Scoring) -> None:
+def test_ctrl_c_leaves_nothing_behind_and_loses_nothing(scoring: Scoring) -> None:
     command = scoring.start()
     scoring.begun(command)
     assert scoring.containers()
@@ -149,7 +149,10 @@ def test_ctrl_c_leaves_nothing_behind(scoring: Scoring) -> None:
     assert command.returncode == 130, printed
     assert "stopped on request" in printed
     scoring.assert_nothing_left()
-    assert not scoring.results.scores("tiny").exists()
+    again = scoring.start()
+    printed = scoring.end(again)
+    assert again.returncode == 0, printed
+    scoring.assert_whole()
 
 
 def test_after_a_killed_command_two_others_share_the_work(scoring: Scoring) -> None:
