@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import jax  # type: ignore[import-not-found]
 import numpy as np
 import scib_metrics
 from numpy.typing import NDArray
@@ -81,10 +82,20 @@ def _kbet(case: Case) -> float:
 
 
 def _pcr(case: Case) -> float:
+    """In double precision: JAX's single precision alone moves the value by some 1e-6."""
+    with jax.enable_x64(True):
+        return pcr_as_called(case, np.float64)
+
+
+def pcr_as_called(case: Case, precision: type[np.floating]) -> float:
+    """The mean over modalities, of points in this precision."""
     batches = names_of(case.whole.known_batches)
     values = [
         scib_metrics.pcr_comparison(
-            view.points, case.points[view.cells], batches[view.cells], categorical=True
+            view.points.astype(precision),
+            case.points[view.cells].astype(precision),
+            batches[view.cells],
+            categorical=True,
         )
         for view in case.modalities.values()
     ]

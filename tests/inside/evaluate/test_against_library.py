@@ -12,7 +12,7 @@ from multiverse.evaluation.metric import SCIB_METRICS
 from tests.conftest import shared_dataset
 from tests.inside.evaluate.cases import METRICS, SHORT, case_of, value_of
 from tests.inside.evaluate.datasets import case_from, write_simulated
-from tests.inside.evaluate.library import LIBRARY
+from tests.inside.evaluate.library import LIBRARY, pcr_as_called
 
 TOLERANCE = 1e-6
 #: Real data, and the column of labels. The library compiles BRAS anew for each size of a label,
@@ -40,6 +40,12 @@ def test_the_value_is_the_librarys(metric: str, case: Case) -> None:
     expected = LIBRARY[metric](case)
     assert 0 <= expected <= 1
     assert value_of(metric, case) == pytest.approx(expected, abs=TOLERANCE, rel=0)
+
+
+def test_pcr_differs_from_single_precision_by_its_rounding_only(case: Case) -> None:
+    """R² is 1 minus a ratio near 1, to seven digits; where it is small the last ones are lost."""
+    single = pcr_as_called(case, np.float32)
+    assert value_of("pcr_comparison", case) == pytest.approx(single, abs=2e-5, rel=0)
 
 
 def test_values_are_no_bounds(case: Case) -> None:

@@ -24,6 +24,8 @@ from multiverse.evaluation.pool import Emitted, Laid, Pool, Task
 from tests.inside.evaluate.cases import METRICS, bench_of, blobs, case_of, write_embedding
 
 LOG = logging.getLogger(__name__)
+#: Other tests have used JAX in this process, which no copy of it may do again: none does.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning")
 NAMES = ("one", "two", "three")
 End = Callable[[], None]
 
