@@ -11,6 +11,7 @@ from multiverse.report.words import counted, listed, plain, settings
 from multiverse.runs.scores import Aggregate, Evaluation, Member
 
 WEIGHTS = {"bio": 0.6, "batch": 0.4}
+MEANS = (Group.BIO, Group.BATCH)
 GROUPS = {
     Group.BIO: "conservation of biology",
     Group.BATCH: "removal of batch effects",
@@ -109,6 +110,26 @@ def _controls(evaluation: Evaluation) -> Iterator[str]:
     members = evaluation.members.values()
     if any(score.scaled is not None for member in members for score in member.scores.values()):
         yield "Scaled scores are 0 for the random embedding and 1 for the oracle of labels."
+        yield from _without_scale(evaluation)
+
+
+def _without_scale(evaluation: Evaluation) -> Iterator[str]:
+    """The metrics of a mean that its scaled form leaves out."""
+    found = {
+        name: [score for member in evaluation.members.values()
+               if (score := member.scores.get(name)) is not None and score.value is not None]
+        for name in (fact.name for fact in evaluation.metrics if fact.group in MEANS)
+    }  # fmt: skip
+    without = [
+        plain(fact.title)
+        for fact in evaluation.metrics
+        if (scores := found.get(fact.name)) and all(score.scaled is None for score in scores)
+    ]
+    if without:
+        yield (
+            f"Without a scale here, because the two controls differ too little or lack a value: "
+            f"{listed(without)}; means of scaled scores are over the other metrics."
+        )
 
 
 def _approximations(evaluation: Evaluation) -> Iterator[str]:

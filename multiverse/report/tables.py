@@ -19,7 +19,7 @@ COLUMNS = (
     "dataset", "dataset_fingerprint", "labels_fingerprint", "evaluator", "scib_metrics",
     "kind", "member", "model", "configuration", "seed",
     "group", "metric", "part", "value", "reason", "detail", "scaled", "clipped",
-    "interval_low", "interval_high", "interval_sd", "coverage", "missing",
+    "interval_low", "interval_high", "interval_sd", "coverage", "scaled_coverage", "missing",
     "n_cells", "approximate", "seconds",
 )  # fmt: skip
 AGGREGATE = "aggregate"
@@ -117,11 +117,19 @@ def _of_aggregate(aggregate: Aggregate) -> Row:
         "value": aggregate.value,
         "reason": aggregate.reason,
         "scaled": aggregate.scaled,
+        "clipped": aggregate.scaled_clipped,
         **_of_interval(aggregate.interval),
         # A spreadsheet would take 9/10 for a date.
         "coverage": f"{aggregate.available} of {aggregate.of}",
+        "scaled_coverage": _scaled_coverage(aggregate),
         "missing": " ".join(aggregate.missing),
     }
+
+
+def _scaled_coverage(aggregate: Aggregate) -> str | None:
+    if aggregate.scaled is None or not aggregate.scaled_available:
+        return None
+    return f"{aggregate.scaled_available} of {aggregate.of}"
 
 
 def _of_interval(interval: Interval | None) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Locator, Page
 
@@ -75,6 +77,18 @@ def test_switch_changes_values(page: Page) -> None:
     assert cell.inner_text() == "0.649"  # (0.7 - 0.2) / 0.77
     page.get_by_label("Raw").check()
     assert cell.inner_text() == "0.700"
+
+
+def test_scaled_means_show_their_own_coverage(reader: Reader, tmp_path: Path) -> None:
+    page = reader.open(make_folder(tmp_path, MODELS, totals=TOTALS, unscaled=("bras",)))
+    covered = page.locator(".models td.coverage").first
+    assert covered.inner_text() == "5/5"
+    page.get_by_label("Scaled by the controls").check()
+    assert covered.inner_text() == "4/5"
+    heading(page, "Coverage").locator("button").click()
+    assert len(names(page)) == len(MODELS)
+    page.locator(".models tr").first.locator("td.aggregate").first.hover()
+    assert "from the 4/5 metrics that have a scale" in page.locator("#tip").inner_text()
 
 
 def test_clipped_values_are_marked(page: Page) -> None:

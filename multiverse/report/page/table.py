@@ -68,6 +68,7 @@ class Row:
     rank: int | None
     tied: str
     coverage: str
+    scaled_coverage: str
     seeds: int
     notes: tuple[str, ...]
     cells: tuple[TableCell, ...]
@@ -150,12 +151,14 @@ def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
     if any(run.record.identity.get("labels") for run in item.runs):
         notes.append("saw the labels")
     if not item.comparable:
-        notes.append("other metrics than most: not ranked with them")
+        mixed = "its seeds have different metrics: not ranked"
+        notes.append(mixed if item.varying else "other metrics than most: not ranked with them")
     return Row(
         label=name(item.label, 48),
         rank=item.rank,
         tied=shortened([plain(other, 80) for other in item.tied], 6) if item.tied else "",
         coverage=item.total.coverage,
+        scaled_coverage=item.total.scaled_coverage,
         seeds=len(item.runs),
         notes=tuple(notes),
         cells=(
@@ -212,11 +215,14 @@ def _said(cell: Cell) -> str:
         words.append(f"95 % interval {score(cell.interval.low)} to {score(cell.interval.high)}")
     if cell.sd is not None:
         words.append(f"sd {score(cell.sd)} over {cell.n} seeds")
-    if cell.scaled is not None:
-        clipped = ", clipped" if cell.clipped else ""
-        words.append(f"scaled {score(cell.scaled)}{clipped}")
     if cell.coverage:
         words.append(f"from {plain(cell.coverage, 40)} metrics")
+    if cell.scaled is not None:
+        covered = plain(cell.scaled_coverage, 40)
+        own = f" from the {covered} metrics that have a scale" if covered else ""
+        # Of a mean it is not the mean itself that was clipped.
+        clipped = " (some clipped)" if cell.coverage else ", clipped"
+        words.append(f"scaled {score(cell.scaled)}{own}{clipped if cell.clipped else ''}")
     words += [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
     if cell.approximate:
         words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))

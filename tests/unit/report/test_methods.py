@@ -73,6 +73,19 @@ def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -
     assert "0.6" not in methods_text(results)
 
 
+def test_metrics_without_a_scale_are_named(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    record = publish_run(results, make_record())
+    member = make_member("pca", 0.5, 0.5)
+    assert "Without a scale" not in methods_text(scored_folder(tmp_path / "other"))
+    close = member.scores["bras"].model_copy(update={"scaled": None})
+    member = member.model_copy(update={"scores": {**member.scores, "bras": close}})
+    write_evaluation(results, make_evaluation({record.run_id: member}))
+    text = methods_text(results)
+    assert "Without a scale here" in text
+    assert "lack a value: BRAS; means of scaled" in text
+
+
 def test_failures_parameters_gpus_and_labels_are_named(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     gpu = GpuUsage(name="NVIDIA H200", peak_memory_bytes=2**30)

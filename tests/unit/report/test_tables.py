@@ -51,6 +51,19 @@ def test_every_score_has_a_row(tmp_path: Path) -> None:
     assert (part["kind"], part["seed"], part["value"]) == ("control", "", "0.3")
 
 
+def test_scaled_means_have_a_coverage_of_their_own(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    record = publish_run(results, make_record())
+    member = make_member("pca", 0.5, 0.5)
+    bio = member.bio.model_copy(update={"scaled_available": 1, "scaled_clipped": True})
+    evaluation = make_evaluation({record.run_id: member.model_copy(update={"bio": bio})})
+    write_evaluation(results, evaluation)
+    row = one(rows(results), metric="bio", kind="run")
+    assert (row["coverage"], row["scaled_coverage"], row["clipped"]) == ("2 of 2", "1 of 2", "true")
+    older = one(rows(results), metric="batch", kind="run")
+    assert (older["scaled_coverage"], older["clipped"]) == ("", "false")
+
+
 def test_what_is_not_available_is_empty_and_has_a_reason(tmp_path: Path) -> None:
     found = rows(scored_folder(tmp_path / "r", {"pca": (None, 0.5)}))
     row = one(found, model="pca", metric="clisi")

@@ -5,7 +5,7 @@ const Scores = (() => {
     const cell = row.cells[column];
     if (column === 0) return cell.querySelector("bdi").textContent;
     if (column === 1) {
-      const [available, all] = cell.textContent.split("/").map(Number);
+      const [available, all] = cell.querySelector(`.${mode}`).textContent.split("/").map(Number);
       return Number.isFinite(available / all) ? available / all : null;
     }
     const value = cell.dataset[mode];

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,17 +180,25 @@ def add_scores(
     width: float = 0.01,
     facts: Sequence[MetricFacts] = FACTS,
     reason: Reason | None = None,
+    unscaled: Collection[str] = (),
     **more: Any,
 ) -> Evaluation:
-    """``scores.json``. ``totals``: of each run, drawn where not given; ``width``: of intervals."""
+    """``scores.json``. ``totals``: of each run, drawn where not given; ``width``: of intervals.
+
+    ``unscaled``: metrics whose controls are too close.
+    """
     random = np.random.default_rng(1)
     members = {}
     for position, record in enumerate(records):
         level = totals[position] if position < len(totals) else float(random.uniform(0.3, 0.9))
-        members[record.run_id] = make_member(data, record.model, level, width, facts)
+        members[record.run_id] = make_member(
+            data, record.model, level, width, facts, unscaled=unscaled
+        )
     levels = {"random": 0.2, "batch_one_hot": 0.25, "label_oracle": 0.97, "pca_rna": 0.4}
     controls = {
-        name: make_member(data, name, levels[name], 0.0, facts, kind=MemberKind.CONTROL)
+        name: make_member(
+            data, name, levels[name], 0.0, facts, kind=MemberKind.CONTROL, unscaled=unscaled
+        )
         for name in CONTROLS
     }
     evaluation = Evaluation(
@@ -242,6 +250,7 @@ def make_member(
     width: float,
     facts: Sequence[MetricFacts],
     kind: MemberKind = MemberKind.RUN,
+    unscaled: Collection[str] = (),
 ) -> Member:
     """Scores around ``level``; what needs labels or batches has none where these are missing."""
     random = np.random.default_rng(hash_of(name) % 2**32)
@@ -249,6 +258,8 @@ def make_member(
         fact.name: _score(data, fact, float(np.clip(level + random.normal(0, 0.05), 0, 1)))
         for fact in facts
     }
+    for name in unscaled:
+        scores[name] = scores[name].model_copy(update={"scaled": None, "clipped": False})
     bio = _aggregate(scores, facts, Group.BIO, width)
     batch = _aggregate(scores, facts, Group.BATCH, width)
     both = bio.value is not None and batch.value is not None
@@ -260,6 +271,8 @@ def make_member(
         reason="" if both else "a group of metrics is not available",
         interval=_interval(level, width) if both and width else None,
         scaled=min(1.0, max(0.0, (level - 0.2) / 0.77)) if both else None,
+        scaled_available=bio.scaled_available + batch.scaled_available,
+        scaled_clipped=bio.scaled_clipped or batch.scaled_clipped,
     )
     return Member(kind=kind, name=name, scores=scores, bio=bio, batch=batch, total=total)
 
@@ -298,6 +311,8 @@ def _aggregate(
         reason="" if values else "nothing of it is available",
         interval=_interval(mean, width) if mean is not None and width else None,
         scaled=None if mean is None else min(1.0, max(0.0, (mean - 0.2) / 0.77)),
+        scaled_available=sum(scores[name].scaled is not None for name in names),
+        scaled_clipped=any(scores[name].clipped for name in names),
     )
 
 
