@@ -33,7 +33,7 @@ def make_headline(source: DatasetSource) -> Headline:
     elif not ranked:
         answer, sentences = _without_total(comparison)
     else:
-        answer, sentences = _verdict(ranked[0], comparison)
+        answer, sentences = _verdict(ranked, comparison)
     return Headline(
         source.key, source.title, answer, tuple(sentences), tuple(_warnings(source, ranked))
     )
@@ -66,17 +66,10 @@ def _without_total(comparison: Comparison) -> tuple[str, list[str]]:
     return f"No model has a total{said}, so none can be called best.", sentences
 
 
-def _verdict(best: Configuration, comparison: Comparison) -> tuple[str, list[str]]:
-    name = plain(best.label, 80)
+def _verdict(ranked: list[Configuration], comparison: Comparison) -> tuple[str, list[str]]:
+    best = ranked[0]
     names = tuple(plain(other, 80) for other in best.tied)
-    if len(comparison.configurations) == 1:
-        answer = f"{name} is the only model that was scored: there is nothing to compare it with."
-    elif names:
-        answer = f"{name} scores highest, but is tied with {shortened(names, 4)}."
-    elif best.total.interval is None:
-        answer = f"{name} scores highest; how sure that is isn't known, for there is no interval."
-    else:
-        answer = f"{name} scores highest, beyond every other model's interval."
+    answer = " ".join(filter(None, (_answer(ranked, comparison), _above(best, comparison))))
     sentences = [
         f"Total {with_interval(best.total)}, from {coverage(best.total)}; "
         f"bio {score(best.bio.value)}, batch {score(best.batch.value)}."
@@ -87,6 +80,40 @@ def _verdict(best: Configuration, comparison: Comparison) -> tuple[str, list[str
     if second is not None and not names:
         sentences.append(f"Next: {plain(second.label, 80)} with {with_interval(second.total)}.")
     return answer, sentences + _beside_controls(best, comparison)
+
+
+def _answer(ranked: list[Configuration], comparison: Comparison) -> str:
+    """What the ranks say, of those that have one: others are not spoken for."""
+    best = ranked[0]
+    name = plain(best.label, 80)
+    scored = len(comparison.configurations)
+    if scored == 1:
+        return f"{name} is the only model that was scored: there is nothing to compare it with."
+    if len(ranked) == 1:
+        return f"{name} is the only one of {scored:,} with its metrics: none is ranked beside it."
+    whole = len(ranked) == scored
+    among = "" if whole else f" of the {len(ranked):,} that share its metrics"
+    if best.tied:
+        tied = shortened([plain(other, 80) for other in best.tied], 4)
+        return f"{name} scores highest{among}, but is tied with {tied}."
+    if any(item.total.interval is None for item in ranked):
+        return (
+            f"{name} scores highest{among}; how sure that is isn't known, for there is no interval."
+        )
+    others = "every other model's interval" if whole else "the intervals of all others among them"
+    return f"{name} scores highest{among}, beyond {others}."
+
+
+def _above(best: Configuration, comparison: Comparison) -> str:
+    """Those that have no rank, and a total that is higher all the same."""
+    higher = [
+        f"{plain(item.label, 80)} ({score(item.total.value)} from {coverage(item.total)})"
+        for item in comparison.configurations
+        if item.rank is None and (item.total.value or 0.0) > (best.total.value or 0.0)
+    ]
+    if not higher:
+        return ""
+    return f"Not ranked, for other metrics, with a higher total: {shortened(higher, 4)}."
 
 
 def _beside_controls(best: Configuration, comparison: Comparison) -> list[str]:
@@ -120,7 +147,7 @@ def _warnings(source: DatasetSource, ranked: list[Configuration]) -> list[str]:
         ]
         found.append(
             "Totals are means over different metrics and don't compare across all models"
-            + (f"; ranked apart from the rest: {shortened(others, 6)}." if others else ".")
+            + (f"; not ranked with the rest: {shortened(others, 6)}." if others else ".")
         )
     if ranked and all(item.total.n <= 1 for item in ranked) and len(ranked) > 1:
         found.append(

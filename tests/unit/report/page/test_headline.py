@@ -11,7 +11,7 @@ from multiverse.report.page.headline import Headline, make_headline
 from multiverse.report.page.source import read_sources
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
-from multiverse.runs.scores import ScoresFile
+from multiverse.runs.scores import Member, ScoresFile
 from tests.unit.report.page.folder import (
     Data,
     add_failure,
@@ -59,19 +59,53 @@ def test_one_seed_is_said_and_several_are_not(tmp_path: Path) -> None:
     assert any("One seed" in w for w in headline(make_folder(tmp_path / "one")).warnings)
 
 
-def test_different_coverage_is_a_warning(tmp_path: Path) -> None:
-    results = make_folder(tmp_path, MODELS)
+def without_kbet(results: ResultsFolder, *models: str) -> ResultsFolder:
+    """The folder, where a metric of these models has failed."""
     path = results.scores("small")
-    file = ScoresFile.read(path)
-    members = file.evaluations[0].members
-    run_id, member = next((run, m) for run, m in members.items() if m.name == "mofa")
-    missing = member.scores["seed_stability"]
-    scores = {**member.scores, "kbet_per_label": missing}
-    changed = member.model_copy(update={"scores": scores})
-    evaluation = file.evaluations[0].model_copy(update={"members": {**members, run_id: changed}})
-    path.write_text(file.model_copy(update={"evaluations": (evaluation,)}).to_json())
+    evaluation = ScoresFile.read(path).evaluations[0]
+    members = {
+        run_id: _without_kbet(member) if member.name in models else member
+        for run_id, member in evaluation.members.items()
+    }
+    changed = evaluation.model_copy(update={"members": members})
+    path.write_text(ScoresFile(dataset="small", evaluations=(changed,)).to_json())
+    return results
+
+
+def _without_kbet(member: Member) -> Member:
+    scores = {**member.scores, "kbet_per_label": member.scores["seed_stability"]}
+    total = member.total.model_copy(update={"available": 4, "missing": ("kbet_per_label",)})
+    return member.model_copy(update={"scores": scores, "total": total})
+
+
+def test_the_claim_is_only_about_those_that_share_its_metrics(tmp_path: Path) -> None:
+    made = make_folder(tmp_path, MODELS, totals=(0.5, 0.9, 0.8), width=0.02)
+    found = headline(without_kbet(made, "mofa"))
+    assert found.answer == (
+        "totalvi scores highest of the 2 that share its metrics, beyond the intervals of all "
+        "others among them. Not ranked, for other metrics, with a higher total: mofa (0.900 from "
+        "4 of 5 metrics)."
+    )
+
+
+def test_a_lower_total_that_is_not_ranked_is_not_named_in_the_answer(tmp_path: Path) -> None:
+    made = make_folder(tmp_path, MODELS, totals=(0.79, 0.3, 0.8), width=0.02)
+    assert headline(without_kbet(made, "mofa")).answer == (
+        "totalvi scores highest of the 2 that share its metrics, but is tied with pca."
+    )
+
+
+def test_alone_with_its_metrics(tmp_path: Path) -> None:
+    made = make_folder(tmp_path, ["pca", "mofa"], totals=(0.5, 0.6), width=0.02)
+    answer = headline(without_kbet(made, "mofa")).answer
+    assert answer.startswith("pca is the only one of 2 with its metrics: none is ranked beside it.")
+    assert "mofa (0.600 from 4 of 5 metrics)" in answer
+
+
+def test_different_coverage_is_a_warning(tmp_path: Path) -> None:
+    results = without_kbet(make_folder(tmp_path, MODELS), "mofa")
     warnings = " ".join(headline(results).warnings)
-    assert "don't compare across all models; ranked apart from the rest: mofa" in warnings
+    assert "don't compare across all models; not ranked with the rest: mofa" in warnings
 
 
 @pytest.mark.parametrize("missing", ["label", "batch"])
