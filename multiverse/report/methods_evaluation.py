@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import isclose
 
 from multiverse.contract.scores import Group
+from multiverse.report.methods_missing import missing_sentences
 from multiverse.report.references import SCIB
 from multiverse.report.words import counted, listed, plain, settings
 from multiverse.runs.scores import Aggregate, Evaluation, Member
@@ -47,8 +48,8 @@ def _evaluator(name: str, evaluation: Evaluation) -> str:
 
 
 def _metrics(evaluation: Evaluation) -> Iterator[str]:
-    """The metrics that have a value, by group, and those that have none."""
-    members = [*evaluation.members.values(), *evaluation.controls.values()]
+    """The metrics that a run has a value of, by group, and those that have none."""
+    members = evaluation.members.values()
     valued = {
         name for member in members for name, score in member.scores.items() if not score.reason
     }
@@ -59,9 +60,7 @@ def _metrics(evaluation: Evaluation) -> Iterator[str]:
             parts.append(f"{words} by {listed(titles)}")
     if parts:
         yield f"Metrics: {'; '.join(parts)}."
-    missing = [plain(item.title) for item in evaluation.metrics if item.name not in valued]
-    if missing:
-        yield f"Not available for these data: {listed(missing)}."
+    yield from missing_sentences(evaluation)
 
 
 def _aggregates(evaluation: Evaluation) -> Iterator[str]:

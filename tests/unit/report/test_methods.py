@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from multiverse.cli.parser import make_parser
+from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
 from multiverse.report.methods import methods_text, repeat_command
+from multiverse.report.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import GpuUsage
+from multiverse.runs.scores import Member
 from tests.unit.report.made import (
     FINGERPRINT,
     keep_failure,
@@ -71,6 +75,53 @@ def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -
     other = member.model_copy(update={"total": member.total.model_copy(update={"value": 0.7})})
     write_evaluation(results, make_evaluation({record.run_id: other}))
     assert "0.6" not in methods_text(results)
+
+
+def lacking(reasons: Mapping[str, Reason]) -> Member:
+    member = make_member("pca", 0.5, 0.5)
+    gone = {name: Score(value=None, reason=reason) for name, reason in reasons.items()}
+    return member.model_copy(update={"scores": {**member.scores, **gone}})
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Reason.ONE_SEED, "Not computed for want of a second seed: BRAS (1 of 2 embeddings)."),
+        (Reason.METRIC_FAILED, "The computation failed: BRAS (1 of 2 embeddings)."),
+        (Reason.EVALUATOR_FAILED, "because the evaluator ended early: BRAS (1 of 2 embeddings)."),
+        (Reason.DAMAGED, "are not those that it published: BRAS (1 of 2 embeddings)."),
+        (Reason.CONSTANT_EMBEDDING, "for constant embeddings: BRAS (1 of 2 embeddings)."),
+    ],
+)
+def test_what_does_not_lie_in_the_data_is_not_blamed_on_them(
+    tmp_path: Path, reason: Reason, words: str
+) -> None:
+    results = ResultsFolder(tmp_path)
+    runs = [publish_run(results, make_record(model)).run_id for model in ("pca", "mofa")]
+    members = [lacking({"bras": reason}), make_member("mofa", 0.5, 0.5)]
+    write_evaluation(results, make_evaluation(dict(zip(runs, members, strict=True))))
+    text = methods_text(results)
+    assert words in text
+    assert "Not available for these data" not in text
+
+
+def test_every_reason_has_its_sentence() -> None:
+    assert OF_THE_DATA | OTHERS.keys() == set(Reason)
+    assert not OF_THE_DATA & OTHERS.keys()
+
+
+def test_only_the_runs_metrics_are_said(tmp_path: Path) -> None:
+    """The controls have values of what the runs lack, and lack what nobody asked them for."""
+    results = ResultsFolder(tmp_path)
+    run_id = publish_run(results, make_record()).run_id
+    reasons = {"bras": Reason.CONFOUNDED, "kbet_per_label": Reason.METRIC_FAILED}
+    control = lacking({"clisi": Reason.NO_LABELS, "leiden_nmi": Reason.METRIC_FAILED})
+    evaluation = make_evaluation({run_id: lacking(reasons)}, controls={"pca_rna": control})
+    write_evaluation(results, evaluation)
+    text = methods_text(results)
+    assert "Metrics: conservation of biology by NMI (Leiden) and cLISI; structure by" in text
+    assert "Not available for these data: BRAS." in text
+    assert "The computation failed: kBET (1 of 1 embedding)." in text
 
 
 def test_metrics_without_a_scale_are_named(tmp_path: Path) -> None:
