@@ -1,4 +1,4 @@
-"""What a Methods section says of scores that there are not: for the data, a run, or the evaluation."""
+"""What a Methods section says of scores that are not there, and whether the data are why."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from multiverse.report.summary import AGGREGATES, compare_configurations
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Aggregate, Member
+from multiverse.runs.spreadsheet import field
 from multiverse.runs.writing import write_atomic
 
 COLUMNS = (
@@ -23,8 +24,6 @@ COLUMNS = (
     "n_cells", "approximate", "seconds",
 )  # fmt: skip
 AGGREGATE = "aggregate"
-#: What a spreadsheet would take for the begin of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 Row = Mapping[str, object]
 
@@ -41,7 +40,7 @@ def write_scores(results: ResultsFolder) -> Path:
     writer = csv.DictWriter(stream, COLUMNS, restval="")
     writer.writeheader()
     for row in score_rows(read_contents(results)):
-        writer.writerow({name: _field(value) for name, value in row.items()})
+        writer.writerow({name: field(value) for name, value in row.items()})
     write_atomic(results.scores_table, stream.getvalue())
     return results.scores_table
 
@@ -140,15 +139,3 @@ def _of_interval(interval: Interval | None) -> Row:
         "interval_high": interval.high,
         "interval_sd": interval.sd,
     }
-
-
-def _field(value: object) -> str:
-    """A number with every digit it has; a text that no spreadsheet computes."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -15,6 +15,7 @@ from pathlib import Path
 from multiverse.errors import ResultsError, UsageError
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
 from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.spreadsheet import field
 from multiverse.runs.writing import write_atomic
 
 
@@ -167,7 +168,7 @@ COLUMNS = (
 
 
 def write_table(results: ResultsFolder) -> None:
-    """``runs.csv``: one line a run, rebuilt from the records."""
+    """``runs.csv``: one line a run, rebuilt from the records; no text in it is a formula."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS)
     writer.writeheader()
@@ -176,7 +177,7 @@ def write_table(results: ResultsFolder) -> None:
     write_atomic(results.runs_table, stream.getvalue())
 
 
-def _row(run: FoundRun, base: Path) -> dict[str, object]:
+def _row(run: FoundRun, base: Path) -> dict[str, str]:
     record = run.record
     values = {
         **record.model_dump(mode="json", include=set(COLUMNS)),
@@ -187,4 +188,4 @@ def _row(run: FoundRun, base: Path) -> dict[str, object]:
         "parameters": "; ".join(f"{key}={value}" for key, value in record.parameters.items()),
         "folder": run.folder.relative_to(base),
     }
-    return {name: values[name] for name in COLUMNS}
+    return {name: field(values[name]) for name in COLUMNS}
