@@ -357,7 +357,8 @@ def evaluate(
     report
         Write ``report.html``, ``scores.csv`` and the research object as well.
     settings
-        Of the evaluator (:class:`multiverse.contract.evaluation.Settings`), by name.
+        Of the evaluator (:class:`multiverse.contract.evaluation.Settings`), by name; None are
+        those that the folder was scored with before, or the defaults.
 
     Raises
     ------
@@ -372,7 +373,8 @@ def evaluate(
     >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
     """
     results = ResultsFolder(Path(folder))
-    options = ScoringOptions(settings=Settings(**dict(settings or {})), again=again)
+    chosen = None if settings is None else Settings(**dict(settings))
+    options = ScoringOptions(settings=chosen, again=again)
     evaluate_results(results, choose_engine(engine, say), options, say=say)
     if report:
         write_report(results, say=say)

@@ -47,7 +47,7 @@ def _options(arguments: Namespace) -> ScoringOptions:
         if (value := getattr(arguments, name)) is not None
     }
     try:
-        settings = Settings(**given)
+        settings = Settings(**given) if given else None
     except ValueError as error:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error

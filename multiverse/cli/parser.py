@@ -138,10 +138,14 @@ def _evaluate(commands: Any) -> None:
         "--max-cells",
         type=int,
         metavar="N",
-        help="past it, quadratic metrics see a subsample of as many cells (default: 50000)",
+        help="past it, quadratic metrics see a subsample of as many cells (default: as before, or "
+        "50000)",
     )
     parser.add_argument(
-        "--replicates", type=int, metavar="N", help="of the bootstrap (default: 200; 0 for none)"
+        "--replicates",
+        type=int,
+        metavar="N",
+        help="of the bootstrap; 0 for none (default: as before, or 200)",
     )
     parser.add_argument("--cpus", type=float, metavar="N", help="CPU cores (default: 2)")
     parser.add_argument("--memory", metavar="AMOUNT", help="at most (default: 8GiB, or what fits)")

@@ -91,5 +91,6 @@ class MetricFacts(Frozen):
     group: Group
     description: str
     source: str = Field(default="", description="paper or package that defines it")
+    needs: tuple[str, ...] = Field(default=(), description="what the data must have")
     higher_is_better: bool = True
     bounds: tuple[float, float] = (0.0, 1.0)

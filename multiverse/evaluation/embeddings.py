@@ -11,6 +11,8 @@ from multiverse.errors import ResultsError
 from multiverse.evaluation.neighbours import Matrix
 from multiverse.evaluation.sheet import AnswerSheet
 
+LEAST_SPREAD, MOST_SPREAD = 1e-6, 1e6
+
 
 def read_embedding(path: Path, sheet: AnswerSheet) -> Matrix:
     """Points (n_cells, n_dims), each row that of the cell with its name.
@@ -30,3 +32,16 @@ def read_embedding(path: Path, sheet: AnswerSheet) -> Matrix:
     points = np.empty_like(latent)
     points[[sheet.position[name] for name in names]] = latent
     return points
+
+
+def of_ordinary_size(points: Matrix) -> Matrix:
+    """The embedding times a power of two, where its spread is far from one.
+
+    Neighbours, clusters and silhouettes don't depend on it, but libraries that compute in single
+    precision lose an embedding of a spread of 1e-20 or 1e20. A power of two changes no digit.
+    """
+    spread = float(points.astype(np.float64).std())
+    if spread == 0 or LEAST_SPREAD <= spread <= MOST_SPREAD:
+        return points
+    factor = np.exp2(-np.round(np.log2(spread)))
+    return np.asarray(points.astype(np.float64) * factor, dtype=np.float32)

@@ -24,20 +24,26 @@ class Estimate:
     """A metric's value, and the same from resampled cells.
 
     ``cells``: rows of the dataset that it is computed from. ``again`` takes a weight for each of
-    them; with all weights one it gives ``value``. ``parts``: the values behind a mean.
+    them; with all weights one it gives ``value``. ``parts``: the values behind a mean. ``remark``:
+    what a reader of the value must know, in a sentence.
     """
 
     value: float
     cells: Cells
     again: Statistic
     parts: Mapping[str, float] = field(default_factory=dict)
+    remark: str = ""
 
     @classmethod
     def of(
-        cls, cells: Cells, again: Statistic, parts: Mapping[str, float] | None = None
+        cls,
+        cells: Cells,
+        again: Statistic,
+        parts: Mapping[str, float] | None = None,
+        remark: str = "",
     ) -> Estimate:
         """The estimate whose value is the statistic of all cells."""
-        return cls(again(np.ones(len(cells))), cells, again, parts or {})
+        return cls(again(np.ones(len(cells))), cells, again, parts or {}, remark)
 
     def replicates(self, n_cells: int, number: int, seed: int) -> list[float | None]:
         """The statistic of ``number`` resamples of the dataset's cells; None where it has none.

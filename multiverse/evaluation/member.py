@@ -21,11 +21,11 @@ from multiverse.contract.evaluation import (
 from multiverse.contract.scores import Reason
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.controls import controls
-from multiverse.evaluation.embeddings import read_embedding
+from multiverse.evaluation.embeddings import of_ordinary_size, read_embedding
 from multiverse.evaluation.metric import Metric
 from multiverse.evaluation.modalities import ModalityView
-from multiverse.evaluation.needs import unmet
-from multiverse.evaluation.neighbours import Matrix, find_neighbours
+from multiverse.evaluation.needs import Need, unmet
+from multiverse.evaluation.neighbours import Matrix, find_neighbours, neighbours_needed
 from multiverse.evaluation.sheet import AnswerSheet
 
 Emitted = BeginLine | ScoreLine | MemberLine
@@ -49,7 +49,7 @@ class Bench:
         made = controls(self.sheet, self.modalities, self.settings.seed)
         if member in made:
             return made[member]
-        return read_embedding(self.files.embeddings(member), self.sheet)
+        return of_ordinary_size(read_embedding(self.files.embeddings(member), self.sheet))
 
     def structure_neighbours(self, run_id: str) -> NDArray[np.int64]:
         """The nearest other cells in a run's embedding, (n_cells, k); kept for its siblings."""
@@ -60,7 +60,9 @@ class Bench:
         k = self.settings.structure_neighbours
         exact = self.sheet.n_cells <= self.settings.max_cells
         points = self.points(run_id)
-        found = find_neighbours(points, k + 1, exact=exact, seed=self.settings.seed).others(k)
+        # As many as an embedding has for its own metrics: an approximate search finds others else.
+        wanted = neighbours_needed(self.settings)
+        found = find_neighbours(points, wanted, exact=exact, seed=self.settings.seed).others(k)
         aside = self.scratch / f".{run_id}.{time.monotonic_ns()}.npy"
         np.save(aside, found, allow_pickle=False)
         aside.replace(kept)
@@ -123,6 +125,7 @@ def _score(bench: Bench, case: Case, metric: Metric) -> ScoreLine:
     settings = bench.settings
     return line(
         value=estimate.value,
+        detail=estimate.remark,
         parts=dict(estimate.parts),
         replicates=tuple(
             estimate.replicates(bench.sheet.n_cells, settings.replicates, settings.seed)
@@ -146,7 +149,8 @@ def _approximations(case: Case, metric: Metric) -> tuple[str, ...]:
     words = []
     if metric.quadratic and case.sample is not case.labelled:
         words.append("subsample")
-    if metric.by_neighbours and not case.whole.neighbours.exact:
+    space = case.labelled if Need.LABELS in metric.needs else case.whole
+    if metric.by_neighbours and not space.neighbours.exact:
         words.append("neighbours")
     return tuple(words)
 

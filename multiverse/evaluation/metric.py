@@ -42,5 +42,6 @@ class Metric:
             group=self.group,
             description=self.description,
             source=self.source,
+            needs=tuple(need.value for need in self.needs),
             higher_is_better=self.higher_is_better,
         )

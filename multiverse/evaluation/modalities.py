@@ -20,7 +20,7 @@ from multiverse.contract import JobSpec
 from multiverse.contract.evaluation import Settings
 from multiverse.errors import NotApplicable
 from multiverse.evaluation.estimate import Cells
-from multiverse.evaluation.neighbours import Matrix, find_neighbours
+from multiverse.evaluation.neighbours import Matrix, find_neighbours, neighbours_needed
 from multiverse.worker.data import read_input
 from multiverse.worker.epochs import EpochLog
 from multiverse.worker.job import Job
@@ -43,7 +43,8 @@ class ModalityView:
         """The nearest other cells, (n_measured, k): rows of ``points``."""
         k = self.settings.structure_neighbours
         exact = len(self.cells) <= self.settings.max_cells
-        found = find_neighbours(self.points, k + 1, exact=exact, seed=self.settings.seed)
+        wanted = neighbours_needed(self.settings)
+        found = find_neighbours(self.points, wanted, exact=exact, seed=self.settings.seed)
         return found.others(k)
 
 

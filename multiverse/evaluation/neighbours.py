@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scib_metrics.nearest_neighbors import NeighborsResults
 from scipy.sparse import csr_matrix
 
+from multiverse.contract.evaluation import Settings
+
 Matrix = NDArray[np.float32]
 Wide = NDArray[np.float64]
 #: More candidates than wanted, so that the last place is decided by true distances too.
@@ -54,6 +56,16 @@ class Neighbours:
         """UMAP's fuzzy graph over ``k`` neighbours (McInnes et al. 2018), as the library has it."""
         graph: csr_matrix = self.nearest(k).knn_graph_connectivities.tocsr()
         return graph
+
+
+def neighbours_needed(settings: Settings) -> int:
+    """As many as any metric asks for, the cell itself included."""
+    return max(
+        settings.lisi_neighbours,
+        settings.kbet_neighbours,
+        settings.graph_neighbours,
+        settings.structure_neighbours + 1,
+    )
 
 
 def find_neighbours(points: Matrix, k: int, *, exact: bool, seed: int = 0) -> Neighbours:

@@ -43,8 +43,9 @@ from multiverse.worker.umap_layout import MIN_CELLS, layout
 PACKAGES = (
     "scib-metrics", "jax", "scikit-learn", "scipy", "numpy", "igraph", "umap-learn", "pynndescent",
 )  # fmt: skip
-#: Memory of one process: the libraries, one embedding and its graphs.
-PROCESS_BYTES = 1536 * 1024**2
+#: Memory of one process: the libraries, and for each cell its place in points and graphs.
+PROCESS_BYTES = 1024 * 1024**2
+CELL_BYTES = 30 * 1024
 
 
 def evaluate(scratch: Path) -> int:
@@ -147,7 +148,7 @@ class _Evaluation:
         )
 
     def _score(self, bench: Bench, tasks: list[Task], stream: IO[str]) -> None:
-        pool = Pool(_lanes(len(tasks)), _Work(bench, self._metrics), self._log)
+        pool = Pool(_lanes(len(tasks), bench.sheet.n_cells), _Work(bench, self._metrics), self._log)
         with contextlib.closing(pool.run(tasks)) as messages:
             for message in messages:
                 if isinstance(message, Laid):
@@ -193,11 +194,11 @@ class _Work:
         yield Laid(task.member, placed.tobytes(), time.monotonic() - began)
 
 
-def _lanes(n_tasks: int) -> int:
+def _lanes(n_tasks: int, n_cells: int) -> int:
     """Processes at a time: one a core, as far as the memory goes."""
     cores = int(os.environ.get("OMP_NUM_THREADS", "1"))
     memory = int(os.environ.get(MEMORY_VARIABLE, "0"))
-    room = memory // PROCESS_BYTES if memory else cores
+    room = memory // (PROCESS_BYTES + n_cells * CELL_BYTES) if memory else cores
     return max(1, min(cores, room, n_tasks))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from multiverse.contract.evaluation import Settings
 from multiverse.evaluation.estimate import Cells, Values
-from multiverse.evaluation.neighbours import Matrix, Neighbours, find_neighbours
+from multiverse.evaluation.neighbours import Matrix, Neighbours, find_neighbours, neighbours_needed
 from multiverse.evaluation.sheet import Column
 
 #: Of scib-metrics: ten resolutions up to 2, the best by NMI with the labels, seed 42.
@@ -54,12 +54,7 @@ class Space:
     @cached_property
     def neighbours(self) -> Neighbours:
         settings = self.settings
-        k = max(
-            settings.lisi_neighbours,
-            settings.kbet_neighbours,
-            settings.graph_neighbours,
-            settings.structure_neighbours + 1,
-        )
+        k = neighbours_needed(settings)
         exact = self.n_cells <= settings.max_cells
         return find_neighbours(self.points, k, exact=exact, seed=settings.seed)
 

@@ -27,8 +27,9 @@ class Aggregate(Frozen):
     """A mean over the metrics of a group that are available: ``available`` of ``of``.
 
     ``missing``: names of the others. ``value`` is None where nothing is available; for the total,
-    where one of its two groups is not (``reason`` says which). ``scaled``: the same mean over the
-    control-scaled values, 0 is the random embedding and 1 the oracle.
+    where one of its two groups is not (``reason`` says which). ``scaled``: the mean over the
+    control-scaled values, 0 is the random embedding and 1 the oracle; ``scaled_available`` of its
+    metrics have one, and ``scaled_clipped`` says whether one of them was cut.
     """
 
     value: FiniteFloat | None
@@ -38,6 +39,8 @@ class Aggregate(Frozen):
     reason: str = ""
     interval: Interval | None = None
     scaled: FiniteFloat | None = None
+    scaled_available: int = 0
+    scaled_clipped: bool = False
 
     @property
     def coverage(self) -> str:
@@ -46,7 +49,11 @@ class Aggregate(Frozen):
 
 
 class Member(Frozen):
-    """The scores of one embedding. ``name``: the model's, or the control's (``pca_rna``)."""
+    """The scores of one embedding. ``name``: the model's, or the control's (``pca_rna``).
+
+    ``checksum``: of the embedding that was scored. ``siblings``: the runs of the same
+    configuration with other seeds that its seed stability was asked for.
+    """
 
     kind: MemberKind
     name: str
@@ -54,6 +61,8 @@ class Member(Frozen):
     bio: Aggregate
     batch: Aggregate
     total: Aggregate
+    checksum: str = ""
+    siblings: tuple[str, ...] = ()
     neighbours_seconds: float = 0.0
     evaluated_at: str = ""
     image: ImageReference | None = Field(default=None, description="the evaluator that did this")
@@ -113,6 +122,7 @@ class Evaluation(Frozen):
     metrics: tuple[MetricFacts, ...]
     members: dict[str, Member] = Field(description="run id → scores")
     controls: dict[str, Member] = Field(default_factory=dict)
+    expected_controls: tuple[str, ...] = Field(default=(), description="those that the data allow")
     records: tuple[EvaluationRecord, ...] = ()
     notes: tuple[str, ...] = Field(default=(), description="what a reader should know")
 

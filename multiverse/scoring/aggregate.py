@@ -21,8 +21,9 @@ BATCH_WEIGHT = 0.4
 PERCENTILES = (2.5, 97.5)
 #: Fewer replicates with a value give no interval.
 MIN_REPLICATES = 20
-#: Controls that are closer than this don't span a scale.
-MIN_SPAN = 0.05
+
+#: What :class:`multiverse.contract.scores.MetricFacts` call the need of two batches.
+BATCH_NEED = "batch"
 
 Replicates = NDArray[np.float64]
 
@@ -40,31 +41,18 @@ def interval_of(value: float, replicates: Replicates) -> Interval | None:
     return Interval(low=float(low), high=float(high), sd=float(valued.std(ddof=1)))
 
 
-def score_of(line: ScoreLine, random: float | None, oracle: float | None) -> Score:
-    """A line as it is kept: with its interval, and scaled between the controls."""
-    scaled, clipped = _scaled(line.value, random, oracle)
+def score_of(line: ScoreLine) -> Score:
+    """A line as it is kept: with its interval; not yet scaled."""
     return Score(
         value=line.value,
         reason=line.reason,
         detail=line.detail,
         parts=line.parts,
         interval=None if line.value is None else interval_of(line.value, _replicates(line)),
-        scaled=scaled,
-        clipped=clipped,
         n_cells=line.n_cells,
         approximate=line.approximate,
         seconds=line.seconds,
     )
-
-
-def _scaled(
-    value: float | None, random: float | None, oracle: float | None
-) -> tuple[float | None, bool]:
-    """0 where the random embedding is, 1 where the oracle is; None where they are the same."""
-    if value is None or random is None or oracle is None or oracle - random < MIN_SPAN:
-        return None, False
-    place = (value - random) / (oracle - random)
-    return min(1.0, max(0.0, place)), not 0.0 <= place <= 1.0
 
 
 def _replicates(line: ScoreLine) -> Replicates:
@@ -80,6 +68,12 @@ def aggregates(
     groups = {group: [m.name for m in metrics if m.group is group] for group in Group}
     bio, bio_replicates = _mean(groups[Group.BIO], lines, scores)
     batch, batch_replicates = _mean(groups[Group.BATCH], lines, scores)
+    looking = {metric.name for metric in metrics if BATCH_NEED in metric.needs}
+    if looking and not any(scores[name].value is not None for name in looking & scores.keys()):
+        # Graph connectivity alone, which looks at no batch, says nothing of mixing them.
+        batch = batch.model_copy(
+            update={"value": None, "interval": None, "reason": "no metric could look at batches"}
+        )
     return bio, batch, _total(bio, batch, _weighted(bio_replicates, batch_replicates))
 
 
@@ -98,8 +92,6 @@ def _mean(
         )
         return empty, np.empty(0)
     values = [scores[name].value for name in valued]
-    scaled = [scores[name].scaled for name in valued]
-    known = [value for value in scaled if value is not None]
     parts = [_replicates(lines[name]) for name in valued if name in lines]
     full = len(parts) == len(valued) and len({len(part) for part in parts}) == 1
     together = np.mean(parts, axis=0) if full else np.empty(0)
@@ -110,7 +102,6 @@ def _mean(
         of=len(names),
         missing=missing,
         interval=interval_of(middle, together),
-        scaled=float(np.mean(known)) if known else None,
     )
     return mean, together
 
@@ -133,9 +124,6 @@ def _total(bio: Aggregate, batch: Aggregate, replicates: Replicates) -> Aggregat
             missing=missing,
             reason=f"no {lacking} metric is available",
         )
-    scaled = None
-    if bio.scaled is not None and batch.scaled is not None:
-        scaled = BIO_WEIGHT * bio.scaled + BATCH_WEIGHT * batch.scaled
     value = BIO_WEIGHT * bio.value + BATCH_WEIGHT * batch.value
     return Aggregate(
         value=value,
@@ -143,5 +131,4 @@ def _total(bio: Aggregate, batch: Aggregate, replicates: Replicates) -> Aggregat
         of=of,
         missing=missing,
         interval=interval_of(value, replicates),
-        scaled=scaled,
     )

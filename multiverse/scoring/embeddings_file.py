@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import disk_errors, sync
+from multiverse.scoring.wanted import checksum_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,18 +34,23 @@ def keys_of(runs: Sequence[FoundRun]) -> dict[str, str]:
     }
 
 
-def read_layouts(path: Path) -> dict[str, Points]:
-    """Run id → UMAP of an earlier file; none where it can't be read."""
+def read_layouts(path: Path, runs: Sequence[FoundRun]) -> dict[str, Points]:
+    """Run id → UMAP of an earlier file, of runs whose embedding is still the same.
+
+    None where the file can't be read.
+    """
     import h5py
 
     found: dict[str, Points] = {}
+    sums = {run.record.run_id: checksum_of(run) for run in runs}
     try:
         with h5py.File(path, "r") as file:
-            keys = file["uns"]["multiverse"]["keys"]
-            for key, stored in keys.items():
+            about = file["uns"]["multiverse"]
+            for key, stored in about["keys"].items():
                 run_id = stored[()].decode()
                 name = f"X_umap_{key}"
-                if name in file["obsm"]:
+                same = about["checksums"][key][()].decode() == sums.get(run_id)
+                if same and name in file["obsm"]:
                     found[run_id] = file["obsm"][name][...]
     except (OSError, KeyError, AttributeError, ValueError):
         return {}
@@ -85,6 +91,9 @@ def write_embeddings(
         "label_key": record.label_key or "",
         "batch_key": record.batch_key or "",
         "keys": {key: run_id for run_id, key in keys.items()},
+        "checksums": {
+            keys[run.record.run_id]: checksum_of(run) for run in runs if run.record.run_id in keys
+        },
     }
     with (
         disk_errors(path.parent),

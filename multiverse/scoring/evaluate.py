@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from multiverse.contract.evaluation import ScoreLine, Settings
 from multiverse.engines.protocol import Engine, Say
-from multiverse.errors import Cancelled, DatasetError, EvaluationFailed, ResultsError
+from multiverse.errors import Cancelled, EngineError, MultiverseError, ResultsError
 from multiverse.images.locks import read_pins
 from multiverse.plan.job import Limits
 from multiverse.registry.datasets import RegisteredDataset
@@ -32,6 +32,11 @@ from multiverse.scoring.part import PartRun, PartScoring, Site
 from multiverse.scoring.wanted import Wanted, is_current, wanted
 from multiverse.specs.evaluator import EvaluatorSpec
 
+#: Among the notes of scores that are to be made anew.
+OUTDATED = (
+    "these scores are outdated: the labels, the evaluator or its settings have changed since, and "
+    "scoring again has not succeeded yet"
+)
 #: Between looks at whether the first evaluation has ended.
 WAIT_SECONDS = 0.25
 
@@ -42,9 +47,12 @@ def _unwatched(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How to score. ``again``: everything, whatever is there. ``datasets``: only these."""
+    """How to score. ``again``: everything, whatever is there. ``datasets``: only these.
 
-    settings: Settings = field(default_factory=Settings)
+    ``settings``: None are those that the folder was scored with, or the defaults.
+    """
+
+    settings: Settings | None = None
     machine: Machine = field(default_factory=Machine)
     build: bool = True
     again: bool = False
@@ -93,12 +101,15 @@ def evaluate_results(
             runtime=runtime,
             results=results,
             capacity=machine,
-            settings=options.settings,
             progress=progress,
             say=say,
             cancelled=cancelled,
         )
-        return [_outcome(site, part, options) for part in _parts(results, options, say)]
+        parts = _parts(results, options, say)
+        outcomes = [_outcome(site, part, options) for part in parts]
+        with suppress(OSError):
+            results.evaluations.rmdir()
+        return outcomes
 
 
 def _parts(
@@ -120,10 +131,11 @@ def _parts(
             remedy="See what happened: multiverse runs, or run models first: multiverse run.",
         )
     chosen = [part for part in parts if not options.datasets or part.dataset in options.datasets]
-    if not chosen:
+    absent = [name for name in options.datasets if name not in {part.dataset for part in parts}]
+    if absent:
         there = ", ".join(sorted({part.dataset for part in parts}))
         raise ResultsError(
-            f"{results.folder} has no complete run on {', '.join(options.datasets)}",
+            f"{results.folder} has no complete run on {', '.join(absent)}",
             remedy=f"It has runs on: {there}.",
         )
     return chosen
@@ -169,31 +181,41 @@ def _outcome(site: Site, part: Part, options: ScoringOptions) -> Outcome:
             return _score(site, part, options)
     except OSError as error:
         text = f"{part.dataset}: {error}"
-        site.say(text)
-        return replace(outcome, problem=text)
-    except (DatasetError, EvaluationFailed, ResultsError) as error:
+    except (Cancelled, EngineError):
+        raise
+    except MultiverseError as error:
         text = f"{error} {error.remedy or ''}".strip()
-        site.say(text)
-        return replace(outcome, problem=text)
+    except Exception as error:
+        # Libraries read what users registered: no surprise of theirs may cost the other datasets.
+        text = f"{part.dataset}: {type(error).__name__}: {str(error)[:500]}"
+    site.say(text)
+    return replace(outcome, problem=text)
 
 
 def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
     dataset = find_answers(part)
     file = _read_scores(site, part.dataset)
-    evaluator = _evaluator(options.settings)
+    settings = options.settings or _settings_of(file, part)
+    evaluator = _evaluator(settings)
     earlier = _earlier(file, part, dataset, evaluator, again=options.again)
     damaged = _damaged(part.runs)
     whole = [run for run in part.runs if run.record.run_id not in damaged]
     target = _embeddings_target(site.results, part, file)
-    layouts: dict[str, object] = {} if options.again else dict(read_layouts(target))
+    layouts: dict[str, object] = {} if options.again else dict(read_layouts(target, whole))
     asked = wanted(whole, earlier, list(layouts))
     done = PartRun(Collected(), {}, [])
+    if earlier is None:
+        _mark_outdated(site, file, part)
     if not asked.nothing and whole:
-        done = PartScoring(site, part, dataset, asked, _limits(site)).run()
-    assembly = Assembly(
-        dataset, part.runs, damaged, earlier, evaluator, site.runtime, done.collected, done.records
-    )
-    _write_scores(site, part, assembly.evaluation())
+        scoring = PartScoring(site, part, dataset, asked, settings, _limits(site))
+        try:
+            done = scoring.run()
+        except (Cancelled, EngineError):
+            so_far = scoring.done()
+            if so_far.collected.sheet is not None:  # what is computed is not computed again
+                _keep(site, part, dataset, damaged, earlier, evaluator, so_far, asked)
+            raise
+    _keep(site, part, dataset, damaged, earlier, evaluator, done, asked)
     layouts |= done.layouts | _without_layout(asked, done)
     if whole and (asked.layouts or asked.runs or not target.is_file()):
         for run_id in write_embeddings(target, dataset, whole, layouts):  # type: ignore[arg-type]
@@ -208,6 +230,48 @@ def _score(site: Site, part: Part, options: ScoringOptions) -> Outcome:
         known=len(whole) - len(fresh),
         problem=_problem(damaged, done.collected.lost()),
     )
+
+
+def _keep(
+    site: Site,
+    part: Part,
+    dataset: RegisteredDataset,
+    damaged: Mapping[str, str],
+    earlier: Evaluation | None,
+    evaluator: Evaluator,
+    done: PartRun,
+    asked: Wanted,
+) -> None:
+    """Write what the evaluator has said, together with what still holds."""
+    assembly = Assembly(
+        dataset=dataset,
+        runs=part.runs,
+        damaged=damaged,
+        earlier=earlier,
+        evaluator=evaluator,
+        runtime=site.runtime,
+        collected=done.collected,
+        records=done.records,
+        wanted=asked,
+    )
+    _write_scores(site, part, assembly.evaluation())
+
+
+def _mark_outdated(site: Site, file: ScoresFile, part: Part) -> None:
+    """Say in the file that its scores answer another question, until there are new ones."""
+    for item in file.evaluations:
+        if item.dataset_fingerprint == part.fingerprint and OUTDATED not in item.notes:
+            notes = (OUTDATED, *item.notes)
+            _write_scores(site, part, item.model_copy(update={"notes": notes}))
+
+
+def _settings_of(file: ScoresFile, part: Part) -> Settings:
+    """Those that the part was scored with; the defaults where it was not, or by another version."""
+    for item in file.evaluations:
+        if item.dataset_fingerprint == part.fingerprint:
+            with suppress(ValueError):
+                return Settings.model_validate(item.evaluator.settings)
+    return Settings()
 
 
 def _without_layout(asked: Wanted, done: PartRun) -> dict[str, object]:

@@ -22,8 +22,9 @@ from multiverse.runs.scores import (
 from multiverse.scoring.aggregate import aggregates, score_of
 from multiverse.scoring.answers import label_notes
 from multiverse.scoring.collected import Collected
+from multiverse.scoring.scale import rescaled
+from multiverse.scoring.wanted import Wanted, checksum_of
 
-RANDOM, ORACLE = "random", "label_oracle"
 #: Records of earlier evaluations that are kept.
 MAX_RECORDS = 100
 
@@ -40,33 +41,22 @@ class Assembly:
     runtime: Runtime
     collected: Collected
     records: Sequence[EvaluationRecord]
+    wanted: Wanted
 
     def evaluation(self) -> Evaluation:
-        """Earlier members stay where nothing new is known of them; runs that are gone go."""
+        """Earlier members stay where nothing new is known of them; runs that are gone go.
+
+        A member of which some metrics have not been computed, because the evaluator was stopped,
+        is left out: the next evaluation scores it.
+        """
         facts = self._facts()
-        control_lines = {
-            name: lines
-            for name, lines in self.collected.lines.items()
-            if self.collected.sheet is not None and name in self.collected.sheet.controls
-        }
-        scale = self._scale(control_lines)
-        earlier = self.earlier
-        members = dict(earlier.members) if earlier else {}
-        controls = dict(earlier.controls) if earlier else {}
-        for name, lines in control_lines.items():
-            controls[name] = self._member(MemberKind.CONTROL, name, name, lines, facts, scale)
-        models = {run.record.run_id: run.record.model for run in (*self.runs,)}
-        for run_id, lines in self.collected.lines.items():
-            if run_id in models:
-                name = models[run_id]
-                members[run_id] = self._updated(
-                    members.get(run_id), run_id, name, lines, facts, scale
-                )
-        for run_id, why in self.damaged.items():
-            members[run_id] = self._damaged(models[run_id], why, facts)
+        controls = self._controls(facts)
+        members = self._members(facts)
         sheet = self._sheet()
         record = self.dataset.record
+        earlier, said = self.earlier, self.collected.sheet
         records = (*(earlier.records if earlier else ()), *self.records)[-MAX_RECORDS:]
+        expected = earlier.expected_controls if earlier else ()
         return Evaluation(
             dataset_fingerprint=record.fingerprint,
             labels_fingerprint=record.labels_fingerprint,
@@ -75,14 +65,42 @@ class Assembly:
             sheet=sheet,
             evaluator=self._evaluator(),
             metrics=facts,
-            members=_in_order(members, models),
-            controls=_in_order(controls, self._control_names(controls)),
+            members={key: rescaled(item, controls, facts) for key, item in members.items()},
+            controls={key: rescaled(item, controls, facts) for key, item in controls.items()},
+            expected_controls=said.controls if said else expected,
             records=records,
             notes=self._notes(sheet),
         )
 
-    def _control_names(self, there: Mapping[str, Member]) -> Sequence[str]:
-        return tuple(there) if self.collected.sheet is None else self.collected.sheet.controls
+    def _controls(self, facts: Sequence[MetricFacts]) -> dict[str, Member]:
+        said = self.collected.sheet
+        controls = dict(self.earlier.controls) if self.earlier else {}
+        for name in said.controls if said else ():
+            lines = self.collected.lines.get(name, {})
+            if len(lines) == len(facts):
+                controls[name] = self._member(MemberKind.CONTROL, name, name, lines, facts)
+        return controls
+
+    def _members(self, facts: Sequence[MetricFacts]) -> dict[str, Member]:
+        runs = {run.record.run_id: run for run in self.runs}
+        members = dict(self.earlier.members) if self.earlier else {}
+        for run_id in runs.keys() & self.collected.lines.keys():
+            lines, before = self.collected.lines[run_id], members.get(run_id)
+            if len(lines) == len(facts):
+                fresh = self._member(
+                    MemberKind.RUN, run_id, runs[run_id].record.model, lines, facts
+                )
+                members[run_id] = fresh.model_copy(
+                    update={
+                        "checksum": checksum_of(runs[run_id]),
+                        "siblings": self.wanted.siblings.get(run_id, ()),
+                    }
+                )
+            elif before is not None and run_id in self.wanted.only:
+                members[run_id] = self._updated(before, run_id, lines)
+        for run_id, why in self.damaged.items():
+            members[run_id] = self._damaged(runs[run_id].record.model, why, facts)
+        return {name: members[name] for name in runs if name in members}
 
     def _facts(self) -> tuple[MetricFacts, ...]:
         if self.collected.sheet is not None:
@@ -111,43 +129,24 @@ class Assembly:
         if self.collected.sheet is None:
             return self.earlier.notes if self.earlier else ()
         notes = [*self.collected.sheet.notes, *label_notes(sheet.labels, sheet.unlabelled)]
-        return tuple(notes)
+        return tuple(dict.fromkeys([*notes, *self._remarks()]))
 
-    def _scale(
-        self, control_lines: Mapping[str, Mapping[str, ScoreLine]]
-    ) -> dict[str, tuple[float | None, float | None]]:
-        """Metric → its value for the random embedding and for the oracle."""
-        return {
-            metric.name: (
-                self._control_value(control_lines, RANDOM, metric.name),
-                self._control_value(control_lines, ORACLE, metric.name),
-            )
-            for metric in self._facts()
-        }
+    def _remarks(self) -> list[str]:
+        """What the evaluator says of values that it gives: that they rest on few cells."""
+        titles = {metric.name: metric.title for metric in self._facts()}
+        return [
+            f"{titles[name]}: {line.detail}"
+            for lines in self.collected.lines.values()
+            for name, line in lines.items()
+            if line.value is not None and line.detail
+        ]
 
-    def _control_value(
-        self, control_lines: Mapping[str, Mapping[str, ScoreLine]], control: str, metric: str
-    ) -> float | None:
-        if line := control_lines.get(control, {}).get(metric):
-            return line.value
-        known = self.earlier.controls.get(control) if self.earlier else None
-        score = known.scores.get(metric) if known else None
-        return score.value if score else None
-
-    def _updated(
-        self,
-        before: Member | None,
-        run_id: str,
-        name: str,
-        lines: Mapping[str, ScoreLine],
-        facts: Sequence[MetricFacts],
-        scale: Mapping[str, tuple[float | None, float | None]],
-    ) -> Member:
-        """A member with new lines for all of its metrics, or for some that enter no aggregate."""
-        if before is None or len(lines) == len(facts):
-            return self._member(MemberKind.RUN, run_id, name, lines, facts, scale)
-        fresh = {metric: score_of(line, *scale[metric]) for metric, line in lines.items()}
-        return before.model_copy(update={"scores": {**before.scores, **fresh}})
+    def _updated(self, before: Member, run_id: str, lines: Mapping[str, ScoreLine]) -> Member:
+        """A member with new lines for metrics that enter no aggregate."""
+        fresh = {metric: score_of(line) for metric, line in lines.items()}
+        siblings = self.wanted.siblings.get(run_id, ())
+        update = {"scores": {**before.scores, **fresh}, "siblings": siblings}
+        return before.model_copy(update=update)
 
     def _member(
         self,
@@ -156,9 +155,8 @@ class Assembly:
         name: str,
         lines: Mapping[str, ScoreLine],
         facts: Sequence[MetricFacts],
-        scale: Mapping[str, tuple[float | None, float | None]],
     ) -> Member:
-        scores = {metric: score_of(line, *scale[metric]) for metric, line in lines.items()}
+        scores = {metric: score_of(line) for metric, line in lines.items()}
         bio, batch, total = aggregates(lines, scores, facts)
         return Member(
             kind=kind,

@@ -36,7 +36,6 @@ class Site:
     runtime: Runtime
     results: ResultsFolder
     capacity: Capacity
-    settings: Settings
     progress: Progress
     say: Say
     cancelled: threading.Event
@@ -52,15 +51,22 @@ class PartRun:
 
 
 class PartScoring:
-    """One dataset's evaluation at work. A context manager: its folder is removed at the end."""
+    """One dataset's evaluation at work."""
 
     def __init__(
-        self, site: Site, part: Part, dataset: RegisteredDataset, wanted: Wanted, limits: Limits
+        self,
+        site: Site,
+        part: Part,
+        dataset: RegisteredDataset,
+        wanted: Wanted,
+        settings: Settings,
+        limits: Limits,
     ) -> None:
         self._site = site
         self._part = part
         self._dataset = dataset
         self._wanted = wanted
+        self._settings = settings
         self._limits = limits
         self._skip: list[tuple[str, str, str]] = []
         self._collected = Collected()
@@ -86,6 +92,10 @@ class PartScoring:
                 self._give_up(f"the evaluator ended {MAX_STARTS} times")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        return self.done()
+
+    def done(self) -> PartRun:
+        """What there is up to now: also after :meth:`run` was left by an error."""
         return PartRun(self._collected, self._layouts, self._records)
 
     def _once(self, folder: Path) -> bool:
@@ -195,7 +205,7 @@ class PartScoring:
             umaps=tuple(run for run in wanted.layouts if run not in self._layouts),
             only=only,
             skip=tuple(self._skip),
-            settings=self._site.settings,
+            settings=self._settings,
         )
 
     def _inputs(self) -> Inputs:

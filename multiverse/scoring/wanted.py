@@ -79,18 +79,25 @@ def wanted(
     """What to score of ``runs`` (whole ones); ``earlier``: scores that are still current."""
     siblings = siblings_of(runs)
     ids = [run.record.run_id for run in runs]
-    missing = [name for name in ids if earlier is None or not _settled(earlier.members.get(name))]
+    sums = {run.record.run_id: checksum_of(run) for run in runs}
+    missing = [
+        name for name in ids if earlier is None or not _holds(earlier.members.get(name), sums[name])
+    ]
     stale = [
         name
         for name in ids
         if name not in missing
         and earlier is not None
-        and _siblings_scored(earlier.members[name]) != siblings.get(name, ())
+        and (
+            earlier.members[name].siblings != siblings.get(name, ())
+            or not set(missing).isdisjoint(siblings.get(name, ()))
+        )
     ]
     return Wanted(
         runs=(*missing, *stale),
         only=dict.fromkeys(stale, (SEED_STABILITY,)),
-        controls=earlier is None or not all(map(_settled, earlier.controls.values())),
+        controls=earlier is None
+        or not all(_settled(earlier.controls.get(name)) for name in earlier.expected_controls),
         siblings=siblings,
         layouts=tuple(name for name in ids if name not in layouts),
     )
@@ -102,6 +109,11 @@ def _settled(member: Member | None) -> bool:
     )
 
 
-def _siblings_scored(member: Member) -> tuple[str, ...]:
-    score = member.scores.get(SEED_STABILITY)
-    return tuple(sorted(score.parts)) if score is not None else ()
+def _holds(member: Member | None, checksum: str) -> bool:
+    """Whether a member's scores are of this very embedding: a run may be made again."""
+    return _settled(member) and member is not None and member.checksum == checksum
+
+
+def checksum_of(run: FoundRun) -> str:
+    """Of the embedding, as it was published."""
+    return run.record.checksums.get("embeddings.h5", "")

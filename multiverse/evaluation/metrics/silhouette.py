@@ -12,6 +12,9 @@ from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.needs import Need
 from multiverse.evaluation.space import Space
 
+#: A mean over fewer cells than this deserves a remark.
+FEW = 10
+
 
 def silhouette_label(case: Case) -> Estimate:
     """The mean silhouette width, from -1..1 to 0..1."""
@@ -29,7 +32,10 @@ def isolated_labels(case: Case) -> Estimate:
         names[code]: float(widths[labels == code].mean())
         for code in np.flatnonzero(_isolated(space))
     }
-    return Estimate.of(space.cells, mean_of_groups(widths, labels), means)
+    sizes = {names[code]: int((labels == code).sum()) for code in np.flatnonzero(_isolated(space))}
+    small = [f"{name!r:.60} ({size})" for name, size in sizes.items() if size < FEW]
+    remark = f"rests on labels of few cells: {', '.join(small[:5])}" if small else ""
+    return Estimate.of(space.cells, mean_of_groups(widths, labels), means, remark)
 
 
 def _isolated(space: Space) -> NDArray[np.bool_]:
