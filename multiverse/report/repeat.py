@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from ruamel.yaml import YAML
+
+from multiverse.contract.evaluation import Settings
 from multiverse.errors import MultiverseError
 from multiverse.report.contents import Contents, read_contents
 from multiverse.report.words import listed, plain
@@ -13,6 +18,10 @@ from multiverse.runs.record import RunRecord
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource
 
 OUTPUT = "results-again"
+#: A longer word of a command is no command any more.
+MAX_WORD = 1000
+#: Settings of the evaluator that the command has an option for.
+OPTIONS = {"max_cells": "--max-cells", "replicates": "--replicates"}
 
 
 def repeat_command(results: ResultsFolder) -> str:
@@ -30,7 +39,8 @@ def repeat_command(results: ResultsFolder) -> str:
     else:
         lines += _beyond(contents, benchmark)
         lines.append("# in this folder:")
-        lines.append(_command("benchmark.yaml", *_engine(contents), "--output", OUTPUT))
+        lines.append(_command("run", "benchmark.yaml", *_engine(contents), "--output", OUTPUT))
+    lines += _evaluate(contents)
     return "\n".join(lines) + "\n"
 
 
@@ -78,16 +88,65 @@ def _engine(contents: Contents) -> tuple[str, ...]:
     return ("--engine", plain(engines.pop(), 64)) if len(engines) == 1 else ()
 
 
+def _evaluate(contents: Contents) -> Iterator[str]:
+    """The scores with their settings, where these are not the defaults that a run ends with."""
+    chosen: dict[tuple[str, ...], list[str]] = {}
+    for scored in contents.evaluations:
+        differing = _differing(scored.evaluation.evaluator.settings)
+        words = (
+            word for name, option in OPTIONS.items() if name in differing
+            for word in (option, str(differing[name]))
+        )  # fmt: skip
+        chosen.setdefault(tuple(words), []).append(scored.dataset)
+        for name in differing.keys() - OPTIONS.keys():
+            yield (
+                f"# {plain(scored.dataset, 64)} was scored with {name}={plain(differing[name], 60)}"
+                ", for which there is no option"
+            )
+    for options, datasets in chosen.items():
+        if options:
+            only = ("--datasets", *dict.fromkeys(datasets)) if len(chosen) > 1 else ()
+            yield _command("evaluate", OUTPUT, *options, *_engine(contents), *only)
+
+
+def _differing(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The evaluator's settings that are not at their defaults."""
+    defaults = Settings().model_dump(mode="json")
+    return {
+        name: settings[name]
+        for name, default in defaults.items()
+        if name in settings and settings[name] != default
+    }
+
+
 def _short_form(record: RunRecord) -> str:
     changed = (
         word
         for name, value in record.changed.items()
-        for word in ("-p", f"{record.model}.{name}={value}")
+        for word in ("-p", f"{record.model}.{name}={_yaml(value)}")
     )
     chosen = ("--models", record.model, "--dataset", record.dataset, "--seeds", str(record.seed))
     device = () if record.device == "cpu" else ("--device", record.device)
-    return _command(*chosen, *changed, *device, "--engine", record.engine.name, "--output", OUTPUT)
+    engine = ("--engine", record.engine.name)
+    return _command("run", *chosen, *changed, *device, *engine, "--output", OUTPUT)
+
+
+def _yaml(value: object) -> str:
+    """A parameter's value on one line, as the command reads it: None is ``null``."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = True
+    yaml.allow_unicode = False
+    yaml.width = MAX_WORD
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue().removesuffix("...\n").rstrip("\n")
 
 
 def _command(*words: str) -> str:
-    return shlex.join(["multiverse", "run", *(plain(word, 1000) for word in words)])
+    return shlex.join(["multiverse", *map(_word, words)])
+
+
+def _word(word: str) -> str:
+    """Blanks in it are kept: they are part of a value."""
+    harmless = len(word) <= MAX_WORD and word.isascii() and word.isprintable()
+    return word if harmless else plain(word, MAX_WORD)

@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from multiverse.cli.parser import make_parser
+from multiverse.contract.evaluation import Settings
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
 from multiverse.report.methods import methods_text, repeat_command
 from multiverse.report.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import GpuUsage
-from multiverse.runs.scores import Member
+from multiverse.runs.scores import Evaluator, Member
 from tests.unit.report.made import (
     FINGERPRINT,
     keep_failure,
@@ -172,7 +174,7 @@ def commands(text: str) -> list[list[str]]:
     """The commands as a shell splits them; each is one that the program understands."""
     found = [shlex.split(line) for line in text.splitlines() if not line.startswith("#")]
     for words in found:
-        assert make_parser().parse_args(words[1:]).command == "run"
+        assert make_parser().parse_args(words[1:]).command in ("run", "evaluate")
     return found
 
 
@@ -201,3 +203,44 @@ def test_without_benchmark_yaml_the_records_say_what_was_run(tmp_path: Path) -> 
          "pca.name=a'; touch x", "--engine", "docker", "--output", "results-again"]
     ]  # fmt: skip
     assert re.search(r"^# benchmark.yaml .* is missing", repeat_command(results), re.MULTILINE)
+
+
+VALUES = [None, True, 0.5, 1e-05, "null", "5", "", " a  b", "x\ny", "\u202e🧬", [1, None], {"a": 1}]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_changed_parameter_is_read_back_as_it_was(tmp_path: Path, value: object) -> None:
+    results = ResultsFolder(tmp_path)
+    publish_run(results, make_record(changed={"alpha": value}))
+    (words,) = commands(repeat_command(results))
+    (item,) = make_parser().parse_args(words[1:]).parameter
+    name, _, text = item.partition("=")
+    assert name == "pca.alpha"
+    assert YAML(typ="safe", pure=True).load(text) == value
+
+
+def evaluated_with(results: ResultsFolder, name: str, **settings: int) -> None:
+    """One run of a dataset, scored with these settings."""
+    run = publish_run(results, make_record(dataset=name))
+    evaluator = Evaluator(version="1.0.0", scib_metrics="0.5.10", settings=settings)
+    member = make_member("pca", 0.5, 0.5)
+    write_evaluation(results, make_evaluation({run.run_id: member}, evaluator=evaluator), name=name)
+
+
+def test_scores_of_other_settings_have_their_command(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    evaluated_with(results, "pbmc", max_cells=500, replicates=0, seed=3)
+    text = repeat_command(results)
+    assert commands(text)[-1] == [
+        "multiverse", "evaluate", "results-again", "--max-cells", "500", "--replicates", "0",
+        "--engine", "docker",
+    ]  # fmt: skip
+    assert "# pbmc was scored with seed=3, for which there is no option" in text
+    evaluated_with(results, "mop", replicates=200, max_cells=50_000)
+    assert commands(repeat_command(results))[-1][-2:] == ["--datasets", "pbmc"]
+
+
+def test_default_settings_need_no_command_of_their_own(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    evaluated_with(results, "pbmc", **Settings().model_dump())
+    assert "evaluate" not in repeat_command(results)
