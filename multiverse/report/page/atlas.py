@@ -58,21 +58,24 @@ class Atlas:
 
 
 def read_atlas(source: DatasetSource) -> Atlas:
-    """Read the dataset's ``embeddings.h5ad``; a damaged or absent file is said, not raised."""
+    """Read the file of embeddings that says it is of these data, whatever it is called.
+
+    A damaged or absent file is said, not raised. A file of another fingerprint is never shown.
+    """
     if not source.complete:
         return Atlas(source.key, source.title, problem="No run completed.")
+    problems = []
     for path in source.embeddings:
-        if path.is_file():
-            try:
-                with h5py.File(path, "r") as file:
-                    atlas = _read(file, source)
-            except Exception as error:  # damaged HDF5 raises whatever it likes
-                said = plain(f"{path.name} can't be read: {error}", 300)
-                return Atlas(source.key, source.title, problem=said)
-            if atlas is not None:
-                return atlas
+        try:
+            with h5py.File(path, "r") as file:
+                atlas = _read(file, source)
+        except Exception as error:  # damaged HDF5 raises whatever it likes
+            problems.append(plain(f"{path.name} can't be read: {error}", 300))
+            continue
+        if atlas is not None:
+            return atlas
     said = "embeddings.h5ad is not there yet. It is written by: multiverse evaluate RESULTS"
-    return Atlas(source.key, source.title, problem=said)
+    return Atlas(source.key, source.title, problem="; ".join(problems[:3]) or said)
 
 
 def _read(file: h5py.File, source: DatasetSource) -> Atlas | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from multiverse.report.contents import Contents
+from multiverse.report.layouts import layout_files
 from multiverse.report.summary import Comparison, compare_configurations
 from multiverse.report.words import plain, settings
 from multiverse.runs.folder import ResultsFolder
@@ -27,7 +28,7 @@ class DatasetSource:
     runs: tuple[FoundRun, ...]
     evaluation: Evaluation | None
     comparison: Comparison | None
-    folder: Path
+    results: ResultsFolder
 
     @property
     def complete(self) -> list[FoundRun]:
@@ -54,10 +55,9 @@ class DatasetSource:
         return self.evaluation.n_obs if self.evaluation else self.runs[0].record.n_obs
 
     @property
-    def embeddings(self) -> tuple[Path, ...]:
-        """Where the file of all embeddings may lie, the likelier place first."""
-        own = f"embeddings-{self.fingerprint[:8]}.h5ad"
-        return (self.folder / own, self.folder / "embeddings.h5ad")
+    def embeddings(self) -> list[Path]:
+        """The files of all embeddings of the dataset: whose they are is written in them."""
+        return layout_files(self.results, self.slug)
 
     @cached_property
     def run_titles(self) -> dict[str, str]:
@@ -115,9 +115,5 @@ def _source(
         runs=runs,
         evaluation=evaluation,
         comparison=None if evaluation is None else compare_configurations(evaluation, runs),
-        folder=_folder(contents.results, slug),
+        results=contents.results,
     )
-
-
-def _folder(results: ResultsFolder, slug: str) -> Path:
-    return results.embeddings(slug).parent

@@ -67,7 +67,21 @@ def test_a_file_of_other_data_is_not_taken(tmp_path: Path) -> None:
     assert "not there yet" in atlas_of(results).problem
 
 
-def test_the_file_named_after_the_fingerprint_wins(tmp_path: Path) -> None:
+def test_what_a_file_says_counts_not_what_it_is_called(tmp_path: Path) -> None:
+    """The file that has this fingerprint's name is of other data, and the other way round."""
+    results, data = ResultsFolder(tmp_path), Data()
+    record = add_run(results, data, "pca")
+    other = Data(slug="other")
+    path = add_embeddings(results, other, [record])
+    results.embeddings("small").parent.mkdir(exist_ok=True)
+    path.replace(results.embeddings("small").with_name(f"embeddings-{data.fingerprint[:8]}.h5ad"))
+    assert "not there yet" in atlas_of(results).problem
+    path = add_embeddings(results, data, [record])
+    path.replace(path.with_name(f"embeddings-{other.fingerprint[:8]}.h5ad"))
+    assert [picture.run_id for picture in atlas_of(results).pictures] == [record.run_id]
+
+
+def test_the_intact_file_wins(tmp_path: Path) -> None:
     results, data = ResultsFolder(tmp_path), Data()
     record = add_run(results, data, "pca")
     path = add_embeddings(results, data, [record])
