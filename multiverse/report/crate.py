@@ -19,6 +19,7 @@ from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
 
 from multiverse.report.contents import Contents, read_contents, relative
 from multiverse.report.crate_entities import Entities
+from multiverse.report.figure_files import current_figures
 from multiverse.report.words import counted, listed, plain, settings
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
@@ -152,10 +153,9 @@ def _times(started: str, finished: str) -> dict[str, str]:
 
 
 def _other_files(results: ResultsFolder) -> Iterator[Path]:
-    """What is derived from the runs, as far as it was written."""
+    """What is derived from the runs, as far as it was written; figures of these scores only."""
     named = (results.benchmark, results.runs_table, results.scores_table, results.report)
-    figures = sorted(results.figures.iterdir()) if results.figures.is_dir() else []
-    for path in (*named, *figures):
+    for path in (*named, *current_figures(results)):
         hidden = relative(path, results).rpartition("/")[2].startswith(".")
         if path.is_file() and not path.is_symlink() and not hidden:
             yield path

@@ -60,6 +60,7 @@ def write_report(
 ) -> Report:
     """Write the page, ``scores.csv``, ``figures/`` if wanted, and the research object.
 
+    Figures that are there already are drawn anew in any case: they would show other scores.
     ``output``: where the page goes instead of ``report.html``. ``say`` is told of each part.
     Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
     """
@@ -68,6 +69,7 @@ def write_report(
 
 
 def _parts(results: ResultsFolder, figures: bool, output: Path | None, say: Say) -> Iterator[Part]:
+    figures = figures or results.figures.is_dir()
     steps: dict[str, Write] = {
         "scores": partial(_scores, results),
         "page": partial(_page, results, output),

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from multiverse.errors import ResultsError
 from multiverse.report.contents import Contents, Scored, read_contents
+from multiverse.report.figure_files import remove_others
 from multiverse.report.figures_cost import cost_figure
 from multiverse.report.figures_curves import curves_figure
 from multiverse.report.figures_style import drawing, name_of, save
@@ -28,9 +29,9 @@ def write_figures(results: ResultsFolder, folder: Path | None = None) -> list[Pa
     """Draw what the folder has, into ``folder`` (``figures/`` by default); returns the files.
 
     A dataset gives ``table-``, ``cost-``, ``umap-`` and ``training-`` and its name, each as
-    ``.svg`` and ``.pdf``; what there is nothing to draw from is left out. Raises
-    :class:`ResultsError` if there is no such folder, and after all others are drawn if a file of
-    embeddings is damaged.
+    ``.svg`` and ``.pdf``; what there is nothing to draw from is left out, and in ``figures/`` an
+    earlier drawing of it is removed. Raises :class:`ResultsError` if there is no such folder, and
+    after all others are drawn if a file of embeddings is damaged.
     """
     contents = read_contents(results)
     target = folder or results.figures
@@ -38,10 +39,14 @@ def write_figures(results: ResultsFolder, folder: Path | None = None) -> list[Pa
         target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     damaged: list[ResultsError] = []
-    with drawing():
-        for name, figure in _figures(contents, damaged):
-            if figure is not None:
-                written += save(figure, target, name)
+    try:
+        with drawing():
+            for name, figure in _figures(contents, damaged):
+                if figure is not None:
+                    written += save(figure, target, name)
+    finally:  # where drawing fails, what is left of an earlier one would pass for its result
+        if target == results.figures:
+            remove_others(target, written)
     if damaged:
         raise damaged[0]
     return written

@@ -14,6 +14,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from multiverse.report.figure_files import FORMATS
 from multiverse.report.words import plain
 from multiverse.runs.writing import write_atomic
 
@@ -28,7 +29,6 @@ MANY = (
 GREY = "#BBBBBB"
 MARKERS = "osD^vP*X<>hp"
 NAME_LIMIT = 28
-FORMATS = ("svg", "pdf")
 #: Resolution of what is rasterised inside a vector file (points of a UMAP).
 DPI = 300
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -90,6 +91,23 @@ def test_the_evaluation_is_an_action_on_the_embeddings(tmp_path: Path) -> None:
     assert set(targets(found["./"]["mentions"])) == {
         item["@id"] for item in found.values() if item["@type"] == "CreateAction"
     }
+
+
+def test_figures_older_than_the_scores_are_left_out(tmp_path: Path) -> None:
+    results = scored_folder(tmp_path / "r")
+    results.figures.mkdir()
+    for name in ("table-pbmc.svg", "cost-pbmc.svg", "sketch.svg"):
+        (results.figures / name).write_text("<svg/>")
+    scored = results.scores("pbmc").stat().st_mtime_ns
+    for name, time in (
+        ("table-pbmc.svg", scored),
+        ("cost-pbmc.svg", scored - 1),
+        ("sketch.svg", 0),
+    ):
+        os.utime(results.figures / name, ns=(time, time))
+    found = graph(results)
+    listed = {name for name in found if name.startswith("figures/")}
+    assert listed == {"figures/table-pbmc.svg", "figures/sketch.svg"}
 
 
 def test_a_failed_run_is_an_action_that_failed(tmp_path: Path) -> None:

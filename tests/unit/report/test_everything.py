@@ -9,7 +9,15 @@ import pytest
 from multiverse.errors import ResultsError
 from multiverse.report.everything import write_report
 from multiverse.runs.folder import ResultsFolder
-from tests.unit.report.made import scored_folder, write_embeddings
+from tests.unit.report.made import (
+    make_evaluation,
+    make_member,
+    make_record,
+    publish_run,
+    scored_folder,
+    write_embeddings,
+    write_evaluation,
+)
 
 
 def test_all_parts_are_written(tmp_path: Path) -> None:
@@ -35,6 +43,19 @@ def test_figures_are_only_drawn_on_demand(tmp_path: Path) -> None:
     assert tmp_path / "page.html" in report.written
     assert not results.figures.exists()
     assert not results.report.exists()
+
+
+def test_figures_that_are_there_are_drawn_anew(tmp_path: Path) -> None:
+    results = scored_folder(tmp_path / "r")
+    write_report(results, figures=True)
+    figure = results.figures / "table-pbmc.svg"
+    assert "cobolt" not in figure.read_text()
+    record = publish_run(results, make_record("cobolt"))
+    members = {record.run_id: make_member("cobolt", 0.5, 0.5)}
+    write_evaluation(results, make_evaluation(members))
+    report = write_report(results)
+    assert figure in report.written
+    assert "cobolt" in figure.read_text()
 
 
 def test_a_part_that_fails_is_said_and_costs_no_other(tmp_path: Path) -> None:

@@ -182,6 +182,38 @@ def test_damaged_embeddings_are_named(tmp_path: Path, content: bytes) -> None:
     assert (results.figures / "training-pbmc.pdf").is_file()
 
 
+def test_figures_of_earlier_scores_do_not_stay(tmp_path: Path) -> None:
+    results = folder(tmp_path)
+    write_figures(results)
+    for name in ("umap-gone.pdf", "cost-gone-00000000.svg"):
+        (results.figures / name).write_text("of a dataset that has gone")
+    mine = [results.figures / name for name in ("umap-notes.txt", "my-table.svg", "table-pbmc.png")]
+    for path in mine:
+        path.write_text("somebody's own")
+    results.embeddings("pbmc").unlink()
+    written = write_figures(results)
+    assert set(results.figures.iterdir()) == {*written, *mine}
+    assert not [path for path in written if path.name.startswith("umap")]
+
+
+def test_a_drawing_that_fails_leaves_no_older_one(tmp_path: Path) -> None:
+    results = folder(tmp_path)
+    write_figures(results)
+    results.embeddings("pbmc").write_bytes(b"no HDF5")
+    with pytest.raises(ResultsError):
+        write_figures(results)
+    assert not list(results.figures.glob("umap-*"))
+    assert (results.figures / "table-pbmc.pdf").is_file()
+
+
+def test_in_a_folder_of_the_users_nothing_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "paper"
+    target.mkdir()
+    (target / "umap-mine.pdf").write_text("mine")
+    write_figures(folder(tmp_path / "r"), target)
+    assert (target / "umap-mine.pdf").read_text() == "mine"
+
+
 def test_nothing_scored_gives_no_figures(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     keep_failure(results)
