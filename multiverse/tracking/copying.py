@@ -16,7 +16,7 @@ from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
 from multiverse.tracking.entry import FINISHED
 from multiverse.tracking.outcome import Say, Tally, Tracked
-from multiverse.tracking.quiet import quiet
+from multiverse.tracking.quiet import importing, quiet
 from multiverse.tracking.uri import (
     artifacts_folder,
     default_uri,
@@ -61,8 +61,9 @@ def track(
         Told a line for each run that is copied or updated.
 
     A server that is down, slow or dies in the middle is no error: what is missing is returned,
-    with the command that copies it later. Raises :class:`UsageError` without MLflow,
-    :class:`ResultsError` where there is no such folder or it can't be written.
+    with the command that copies it later. Raises :class:`UsageError` without MLflow and
+    where it can't be imported, :class:`ResultsError` where there is no such folder or it can't be
+    written.
     """
     results.check()
     target = uri or default_uri(results, os.environ)
@@ -92,9 +93,9 @@ def _visit(
     say: Say,
 ) -> None:
     with quiet() as upload:
-        from multiverse.tracking.client import Failure, Store
-        from multiverse.tracking.visit import Visit
-
+        with importing():
+            from multiverse.tracking.client import Failure, Store
+            from multiverse.tracking.visit import Visit
         try:
             local = artifacts_folder(results) if uri == local_uri(results) else None
             store = Store(uri, local, upload)

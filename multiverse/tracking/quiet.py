@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 
+from multiverse.errors import UsageError
+
 #: For whoever has not set them: MLflow's own (120 s, 7 repetitions) would hold a run up for
 #: a quarter of an hour when its server hangs.
 DEFAULTS = {
@@ -49,8 +51,25 @@ def _unset(values: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
+def importing() -> Iterator[None]:
+    """Whatever goes wrong while MLflow or what it needs is imported, as :class:`UsageError`.
+
+    All exceptions: a package that is damaged, or of a version that does not fit another one,
+    raises anything.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:300]
+        raise UsageError(
+            f"MLflow can't be used here: {type(error).__name__}: {reason}",
+            remedy='Install it anew: pip install --force-reinstall "multiverse[mlflow]"',
+        ) from error
+
+
+@contextmanager
 def quiet() -> Iterator[dict[str, str]]:
-    """MLflow imported, with short patience and no chatter; raises ImportError without it.
+    """MLflow imported, with short patience and no chatter; :class:`UsageError` if it can't be.
 
     Yields the variables to set while a file is sent.
 
@@ -59,7 +78,8 @@ def quiet() -> Iterator[dict[str, str]]:
     """
     upload = _unset(UPLOAD)
     with environment({**_unset(DEFAULTS), **FORCED}):
-        import_module("mlflow")
+        with importing():
+            import_module("mlflow")
         loggers = [logging.getLogger(name) for name in LOGGERS]
         levels = [logger.level for logger in loggers]
         for logger in loggers:

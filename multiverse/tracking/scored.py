@@ -16,13 +16,18 @@ from multiverse.tracking.names import Fitted, fitting_name
 PREFIX = "score."
 REASON = "score_reason."
 AGGREGATES = ("total", "bio", "batch")
+#: What was known of the cells that were scored.
+LABELS, LABEL_KEY, BATCH_KEY = (
+    f"multiverse.{name}" for name in ("labels_fingerprint", "label_key", "batch_key")
+)
+_TAGS = (REASON, "multiverse.coverage.", "multiverse.evaluator")
 
 
 @dataclass(frozen=True)
 class RunScores:
     """``values``: metric → value, where there is one. ``tags``: why not, and what scored it.
 
-    ``digest`` changes with any of them.
+    ``digest`` changes with any of them, and is empty where there is nothing.
     """
 
     values: Mapping[str, float]
@@ -30,6 +35,8 @@ class RunScores:
 
     @property
     def digest(self) -> str:
+        if not self.values and not self.tags:
+            return ""
         text = json.dumps([dict(self.values), dict(self.tags)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -43,20 +50,23 @@ class ScoreBook:
         self.notes: list[str] = []
 
     def of(self, record: RunRecord) -> RunScores | None:
-        """None for a run that was not scored (yet)."""
+        """Nothing in it for a run that has no scores (yet, or any more); None: not known."""
         if record.dataset not in self._files:
             self._files[record.dataset] = self._read(record.dataset)
         file = self._files[record.dataset]
-        for evaluation in file.evaluations if file is not None else ():
+        if file is None:
+            return None
+        for evaluation in file.evaluations:
             member = evaluation.members.get(record.run_id)
             if member is not None and evaluation.dataset_fingerprint == record.dataset_fingerprint:
                 return run_scores(member, evaluation)
-        return None
+        return RunScores({}, {})
 
     def _read(self, dataset: str) -> ScoresFile | None:
+        """The file, an empty one where there is none; None if it can't be read."""
         path = self._results.scores(dataset)
         if not path.exists():
-            return None
+            return ScoresFile(dataset=dataset)
         try:
             return ScoresFile.read(path)
         except ResultsError as error:
@@ -69,6 +79,11 @@ def run_scores(member: Member, evaluation: Evaluation) -> RunScores:
     fitted = Fitted()
     fitted.add_tags(dict(_tags(member, evaluation)))
     return RunScores({fitting_name(name): value for name, value in _values(member)}, fitted.tags)
+
+
+def is_of_scores(tag: str) -> bool:
+    """Whether a tag of this name comes from here."""
+    return tag.startswith(_TAGS) or tag in (LABELS, LABEL_KEY, BATCH_KEY)
 
 
 def _values(member: Member) -> Iterator[tuple[str, float]]:
@@ -94,8 +109,13 @@ def _tags(member: Member, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
         yield f"multiverse.coverage.{name}", aggregate.coverage
         if aggregate.value is None and aggregate.reason:
             yield f"{REASON}{name}", aggregate.reason
-    yield "multiverse.evaluator", evaluation.evaluator.version
-    yield "multiverse.evaluator.scib_metrics", evaluation.evaluator.scib_metrics
+    evaluator, sheet = evaluation.evaluator, evaluation.sheet
+    yield "multiverse.evaluator", evaluator.version
+    yield "multiverse.evaluator.scib_metrics", evaluator.scib_metrics
+    yield "multiverse.evaluator.settings", json.dumps(evaluator.settings, sort_keys=True)
+    yield LABELS, evaluation.labels_fingerprint or ""
+    yield LABEL_KEY, sheet.label_key or ""
+    yield BATCH_KEY, sheet.batch_key or ""
     if member.image is not None:
         yield "multiverse.evaluator.image_tag", member.image.tag
         yield "multiverse.evaluator.image_digest", member.image.digest

@@ -23,12 +23,14 @@ def installed() -> bool:
 
 
 def local_uri(results: ResultsFolder) -> str:
-    """The store in the results folder itself. Needs the extra for an unusual name."""
+    """The store in the results folder itself; an unusual name is quoted as MLflow reads it."""
     path = str(results.tracking.absolute())
     if re.fullmatch(r"[\w./ -]+", path):
         return f"sqlite:///{path}"
-    from sqlalchemy import URL  # comes with MLflow; its versions differ in what they escape
-
+    try:
+        from sqlalchemy import URL  # comes with MLflow; its versions differ in what they escape
+    except Exception:  # a damaged installation; that MLflow can't be used is said where it is
+        return f"sqlite:///{path}"
     return URL.create("sqlite", database=path).render_as_string(hide_password=False)
 
 

@@ -14,7 +14,7 @@ from multiverse.tracking.entry import Entry, entry_of
 from multiverse.tracking.files import artifacts_of, output_of, staged
 from multiverse.tracking.measured import Point, read_points
 from multiverse.tracking.outcome import Done, Say, Tally
-from multiverse.tracking.scored import PREFIX, REASON, RunScores, ScoreBook
+from multiverse.tracking.scored import PREFIX, RunScores, ScoreBook, is_of_scores
 
 #: So many runs in a row that got no answer, and the rest is left for later.
 PATIENCE = 2
@@ -77,13 +77,13 @@ class Visit:
         if copy is None:
             self._make(run, entry, experiment, scores)
             return Done.COPIED
-        if not copy.complete:
-            self._complete(run, entry, experiment, copy, scores)
-            return Done.COPIED
         if scores is not None and _has_more(copy, scores):
             self.store.delete(copy)  # a metric can't be taken back from a run
             self._make(run, entry, experiment, scores)
-            return Done.UPDATED
+            return Done.UPDATED if copy.complete else Done.COPIED
+        if not copy.complete:
+            self._complete(run, entry, experiment, copy, scores)
+            return Done.COPIED
         return self._update(run, copy, scores)
 
     def _copies(self, experiment: str, entry: Entry) -> list[Copy]:
@@ -130,7 +130,7 @@ class Visit:
         done = Done.PRESENT
         if self._send(run, copy, frozenset(copy.tags.get(FILES, "").split())):
             done = Done.UPDATED
-        if scores is not None and copy.tags.get(SCORES) != scores.digest:
+        if scores is not None and copy.tags.get(SCORES, "") != scores.digest:
             self._score(copy, scores)
             done = Done.UPDATED
         return done
@@ -167,12 +167,15 @@ class Visit:
         """The digest comes last: without it the scores are sent again."""
         points = [Point(name, value) for name, value in scores.values.items()]
         self.store.log_points(copy, points, round(time.time() * 1000))
-        gone = [name for name in copy.tags if name.startswith(REASON) and name not in scores.tags]
+        gone = [name for name in copy.tags if is_of_scores(name) and name not in scores.tags]
+        if SCORES in copy.tags and not scores.digest:
+            gone.append(SCORES)
         self.store.drop_tags(copy, gone)
         self.store.set_tags(copy, scores.tags)
-        self.store.set_tags(copy, {SCORES: scores.digest})
+        if scores.digest:
+            self.store.set_tags(copy, {SCORES: scores.digest})
 
 
 def _has_more(copy: Copy, scores: RunScores) -> bool:
-    """Whether the copy has a score that has become unavailable."""
+    """Whether the copy has a score that has become unavailable, or that the folder lacks now."""
     return any(name.startswith(PREFIX) and name not in scores.values for name in copy.metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,20 @@ from multiverse.care.verify import verify_results
 from multiverse.errors import ResultsError, UsageError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs, write_table
+from multiverse.runs.scores import ScoresFile, Sheet
 from multiverse.tracking import default_uri, track
+from multiverse.tracking.scored import is_of_scores
 from tests.unit.tracking.made import publish_tracked, score
 
 pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 
+from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+
+from multiverse.tracking.client import SCORES
+
+#: Where the package is imported from, whatever comes first on the path.
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +141,101 @@ def test_a_user_without_the_extra_is_told_so(
             track(results, uri)
         assert caught.value.remedy is not None
         assert 'pip install "multiverse[mlflow]"' in caught.value.remedy
+
+
+def only_run(results: ResultsFolder) -> Run:
+    uri = default_uri(results, {})
+    assert uri is not None
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("pilot")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    return run
+
+
+def test_scores_that_have_gone_go_from_mlflow_too(results: ResultsFolder) -> None:
+    folder = publish_tracked(results)
+    score(results, [folder.run_id])
+    track(results)
+    assert "score.total" in only_run(results).data.metrics
+    score(results, [])
+    assert track(results).updated == 1
+    data = only_run(results).data
+    assert not [name for name in data.metrics if name.startswith("score.")]
+    assert not [name for name in data.tags if is_of_scores(name) or name == SCORES]
+    assert data.metrics["resource/wall_seconds"] == 7.5
+    assert track(results).present == 1
+    score(results, [folder.run_id])
+    assert track(results).updated == 1
+    results.scores("pbmc").unlink()
+    assert track(results).updated == 1
+
+
+def test_scores_that_can_t_be_read_change_nothing(results: ResultsFolder) -> None:
+    folder = publish_tracked(results)
+    score(results, [folder.run_id])
+    track(results)
+    results.scores("pbmc").write_text("{")
+    assert track(results).present == 1
+    assert "score.total" in only_run(results).data.metrics
+
+
+def test_what_was_scored_and_how_is_a_tag(results: ResultsFolder) -> None:
+    folder = publish_tracked(results)
+    path = score(results, [folder.run_id])
+    (evaluation,) = ScoresFile.read(path).evaluations
+
+    def rescored(fingerprint: str | None, sheet: Sheet, **settings: int) -> dict[str, str]:
+        evaluator = evaluation.evaluator.model_copy(update={"settings": settings})
+        facts = {"labels_fingerprint": fingerprint, "sheet": sheet, "evaluator": evaluator}
+        changed = (evaluation.model_copy(update=facts),)
+        path.write_text(ScoresFile(dataset="pbmc", evaluations=changed).to_json())
+        track(results)
+        return dict(only_run(results).data.tags)
+
+    tags = rescored("a" * 64, Sheet(label_key="cell_type", batch_key="donor"), replicates=200)
+    assert tags["multiverse.labels_fingerprint"] == "a" * 64
+    assert tags["multiverse.label_key"] == "cell_type"
+    assert tags["multiverse.batch_key"] == "donor"
+    assert tags["multiverse.evaluator.settings"] == '{"replicates": 200}'
+    tags = rescored(None, Sheet(label_key="cell_type"), replicates=0)
+    assert tags["multiverse.evaluator.settings"] == '{"replicates": 0}'
+    assert "multiverse.labels_fingerprint" not in tags
+    assert "multiverse.batch_key" not in tags
+
+
+@pytest.mark.parametrize("package", ["mlflow", "sqlalchemy"])
+@pytest.mark.parametrize("error", ["ImportError", "RuntimeError"])
+def test_an_mlflow_that_can_t_be_imported_is_said(
+    results: ResultsFolder, tmp_path: Path, package: str, error: str
+) -> None:
+    publish_tracked(results)
+    broken = tmp_path / "site" / package
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(f"raise {error}('it is damaged')\n")
+    environment = {**os.environ, "PYTHONPATH": str(broken.parent)}
+    command = [sys.executable, "-m", "multiverse", "track", str(results.folder)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, cwd=ROOT
+    )
+    assert done.returncode == UsageError.exit_code
+    said = " ".join(done.stderr.split())
+    assert f"MLflow can't be used here: {error}: it is damaged" in said
+    assert "Traceback" not in done.stderr
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom multiverse.afterwards import Steps, conclude\n"
+        "from multiverse.runs.folder import ResultsFolder\n"
+        "steps = Steps(evaluate=False, report=False)\n"
+        "done = conclude(ResultsFolder(Path(sys.argv[1])), steps, say=print, progress=print)\n"
+        "print(done.complete)"
+    )
+    command = [sys.executable, "-c", code, str(results.folder)]
+    environment = {**environment, "MULTIVERSE_NO_MLFLOW": ""}
+    after = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=True, cwd=ROOT
+    )
+    assert "nothing was copied to MLflow: MLflow can't be used here" in after.stdout
+    assert after.stdout.splitlines()[-1] == "True"
 
 
 def test_importing_the_room_does_not_import_mlflow() -> None:
