@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from math import hypot, sqrt
 from statistics import fmean, stdev
 
-from scipy.special import stdtrit
-
 from multiverse.contract.scores import Interval
 
 #: Standard deviations on either side that hold 95 % of a normal distribution.
@@ -21,6 +19,8 @@ Z95 = 1.959963984540054
 
 def student95(n: int) -> float:
     """The same of Student's t with ``n`` - 1 degrees of freedom: 12.7 for two, 2.26 for ten."""
+    from scipy.special import stdtrit  # heavy, and not needed where every model has one seed
+
     return float(stdtrit(n - 1, 0.975))
 
 
