@@ -11,10 +11,12 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
+from pathlib import Path
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -152,6 +154,8 @@ def _serve(pipe: Connection, parents: Connection, work: Work, n_lanes: int) -> N
     parents.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):  # memory is short: this process ends, not the one that keeps the lines
+        Path("/proc/self/oom_score_adj").write_text("1000")
     threads = max(1, int(os.environ.get("OMP_NUM_THREADS", "1")) // n_lanes)
     if threads == 1:
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")

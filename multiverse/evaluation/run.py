@@ -206,7 +206,10 @@ def _notes(bench: Bench, request: EvaluationRequest) -> tuple[str, ...]:
     notes = []
     lost = [name for name in request.modalities if name not in bench.modalities]
     if lost:
-        notes.append(f"no components of {', '.join(lost)}: nothing varies there")
+        notes.append(
+            f"{', '.join(lost)} has no components of its own: nothing varies, or there are too few "
+            "cells"
+        )
     if bench.sheet.n_cells > bench.settings.max_cells:
         notes.append(
             f"more than {bench.settings.max_cells:,} cells: neighbours are approximate, and "
