@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
+import pandas as pd
 from anndata.io import write_elem
 
 from multiverse.errors import DatasetError
@@ -74,6 +75,8 @@ def _write_anndata(group: h5py.Group, data: AnnData, layer: str | None) -> None:
 
 
 def _write_element(group: h5py.Group, name: str, value: object) -> None:
+    if isinstance(value, pd.DataFrame):
+        value = _writable(value)
     try:
         write_elem(group, name, value)
     except (TypeError, ValueError, NotImplementedError, KeyError) as error:
@@ -82,3 +85,13 @@ def _write_element(group: h5py.Group, name: str, value: object) -> None:
             f"{name} of the object can't be written: {reason}",
             remedy="A column with values of several types is the usual cause: make it text.",
         ) from error
+
+
+def _writable(table: pd.DataFrame) -> pd.DataFrame:
+    """Text with missing values as categories, as anndata's own writer has them; else as it is."""
+    found = table.copy(deep=False)
+    for column, values in table.items():
+        text = values.dtype == object and values.hasnans
+        if text and all(isinstance(value, str) for value in values.dropna()):
+            found[column] = pd.Categorical(values)
+    return found

@@ -415,3 +415,14 @@ def test_an_object_is_registered_and_not_changed(kind: str, tmp_path: Path) -> N
     assert (data if kind == "anndata" else data["rna"]).X is matrix_before
     assert {path.name for path in (tmp_path / "datasets").iterdir()} == {"mine", ".mine.lock"}
     assert register_object(data, slug="mine", options=BATCH_AND_LABELS, home=tmp_path) == dataset
+
+
+@pytest.mark.parametrize("kind", ["anndata", "mudata"])
+def test_text_with_missing_values_of_an_object_stays_missing(kind: str, tmp_path: Path) -> None:
+    data = make_anndata() if kind == "anndata" else make_mudata()
+    words: list[str | None] = ["a", None] * 6
+    data.obs["remark"] = pd.Series(words, index=data.obs_names, dtype=object)
+    dataset = register_object(data, slug="mine", options=BATCH_AND_LABELS, home=tmp_path)
+    kept = read_h5ad(dataset.labels).obs["remark"]
+    assert [None if pd.isna(word) else word for word in kept] == words
+    assert data.obs["remark"].dtype == object
