@@ -74,9 +74,13 @@ def timed(command: Sequence[str], environment: Mapping[str, str] | None = None) 
 
 
 def clean_environment(home: Path) -> dict[str, str]:
-    """The caller's variables, with a registry of our own, and byte code kept as users keep it."""
+    """The caller's variables, with a registry of our own, and byte code kept as users keep it.
+
+    What follows a benchmark (scores, report, MLflow) is left out: the runner is measured.
+    """
     variables = {name: text for name, text in os.environ.items() if name not in _DISTURBING}
-    return {**variables, "MULTIVERSE_HOME": str(home)}
+    alone = {f"MULTIVERSE_NO_{step}": "1" for step in ("EVALUATE", "REPORT", "MLFLOW")}
+    return {**variables, **alone, "MULTIVERSE_HOME": str(home)}
 
 
 _DISTURBING = {
