@@ -12,6 +12,7 @@ from multiverse.care.removable import Group, Item, Kept
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.errors import ResultsError
 from multiverse.registry.models import list_models
+from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.quantity import format_bytes
 
 #: What each option of the command line chooses.
@@ -27,7 +28,9 @@ MAX_KEPT = 10
 
 def main(arguments: Namespace) -> int:
     wanted = _wanted(arguments)
-    found = find(arguments.results, wanted, list_models(arguments.models_dir))
+    # The evaluator's image and environment are in use as those of models are.
+    known = [*list_models(arguments.models_dir), EvaluatorSpec.load()]
+    found = find(arguments.results, wanted, known)
     if not arguments.json:
         _print(found)
     if not arguments.yes or not found.items:

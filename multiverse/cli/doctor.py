@@ -16,6 +16,7 @@ from multiverse.doctor.finding import Finding, Status
 from multiverse.doctor.scene import Scene
 from multiverse.errors import EngineError
 from multiverse.registry.models import BUILT_IN
+from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
 
 STYLES = {
@@ -30,7 +31,7 @@ WIDTH = 80
 
 def main(arguments: Namespace) -> int:
     models = tuple(ModelSpec.load(path.parent) for path in sorted(BUILT_IN.glob("*/model.yaml")))
-    findings = examine(Scene.here(arguments.results, models))
+    findings = examine(Scene.here(arguments.results, (*models, EvaluatorSpec.load())))
     well = is_well(findings)
     if arguments.json:
         print_json({"well": well, "findings": [asdict(finding) for finding in findings]})
