@@ -41,10 +41,11 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run is followed by scores, a report and MLflow only in the tests of those.
 
-    They take the variables away again: ``monkeypatch.delenv``.
+    They take the variables away again: ``monkeypatch.delenv``. Nobody's own MLflow hears of them.
     """
     for step in ("EVALUATE", "REPORT", "MLFLOW"):
         monkeypatch.setenv(f"MULTIVERSE_NO_{step}", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

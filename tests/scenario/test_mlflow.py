@@ -21,6 +21,7 @@ from tests.unit.tracking.server import Action, MlflowServer, silent_server, wire
 
 pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 
+import mlflow
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
@@ -36,7 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
@@ -431,14 +431,20 @@ def test_time_that_is_up_leaves_the_rest_for_later(
     assert len(runs_of(server, "short")) == 3
 
 
+@pytest.fixture
+def own_store(tmp_path: Path) -> Iterator[str]:
+    """The store that a user has chosen for the whole process; MLflow keeps it in the environment."""
+    uri = f"sqlite:///{tmp_path}/own.db"
+    mlflow.set_tracking_uri(uri)
+    yield uri
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+
+
 def test_the_users_own_mlflow_is_not_disturbed(
-    server: MlflowServer, results: ResultsFolder, tmp_path: Path
+    server: MlflowServer, results: ResultsFolder, tmp_path: Path, own_store: str
 ) -> None:
     """In a process that has a run of its own, and logs to it from another thread."""
-    import mlflow
-
     publish_tracked(results)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/own.db")
     experiment = mlflow.create_experiment("own", (tmp_path / "own").as_uri())
     with mlflow.start_run(experiment_id=experiment) as own:
         copying = threading.Thread(target=track, args=(results, server.uri))
@@ -446,7 +452,7 @@ def test_the_users_own_mlflow_is_not_disturbed(
         mlflow.log_metric("mine", 1.0)
         copying.join()
         assert mlflow.active_run() is not None
-        assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path}/own.db"
-    finished = MlflowClient(f"sqlite:///{tmp_path}/own.db").get_run(own.info.run_id)
+        assert mlflow.get_tracking_uri() == own_store
+    finished = MlflowClient(own_store).get_run(own.info.run_id)
     assert finished.data.metrics == {"mine": 1.0}
     assert {"epoch/loss", "model/elbo"} <= runs_of(server, "pilot")[0].data.metrics.keys()
