@@ -5,11 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multiverse.contract.evaluation import EvaluationFiles, EvaluationRequest, Settings
+from multiverse.contract.evaluation import (
+    EvaluationFiles,
+    EvaluationRequest,
+    ScoreLine,
+    Settings,
+)
 from multiverse.engines.protocol import Capacity, Ending, Engine, Runtime, Say
 from multiverse.errors import EvaluationFailed
 from multiverse.plan.job import Limits
@@ -123,13 +129,14 @@ class PartScoring:
 
     def _judge(self, ending: Ending, progress: bool) -> bool:
         """What to do after an ending: nothing, more memory, or on without what ended it."""
-        lost = [line for line in self._collected.lost() if "memory" in line.detail]
+        lost = self._short_of_memory()
         if ending.exit_code == 0 and not lost:
             return False
         if (lost or ending.cause is Cause.OUT_OF_MEMORY) and self._grow():
             self._collected.forget(lost)
             return True
         if ending.exit_code == 0:
+            self._name_limit(lost)
             return False
         if self._collected.sheet is None:
             raise EvaluationFailed(
@@ -147,6 +154,16 @@ class PartScoring:
             self._give_up(f"the evaluator {_how(ending, self._limits)}")
             return False
         return True
+
+    def _short_of_memory(self) -> list[ScoreLine]:
+        return [line for line in self._collected.lost() if "memory" in line.detail]
+
+    def _name_limit(self, lost: Sequence[ScoreLine]) -> None:
+        """The evaluator goes on when one of its processes is killed, and knows no limit."""
+        limit = format_bytes(self._limits.memory)
+        for line in lost:
+            if limit not in line.detail:
+                self._collected.lose(line.member, line.metric, f"{line.detail} ({limit})")
 
     def _spare_others(self, starved: set[str]) -> None:
         """A metric that ran out of memory for a second member would do so for all: of one size."""
@@ -239,7 +256,6 @@ class PartScoring:
         runtime = self._site.runtime
         sheet = self._collected.sheet
         controls = sheet.controls if sheet and request.controls is None else request.controls or ()
-        clean = ending.exit_code == 0
         return EvaluationRecord(
             started_at=began,
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -251,8 +267,16 @@ class PartScoring:
             usage=ending.usage,
             host=host_facts(),
             versions=versions(),
-            message="" if clean else f"it {_how(ending, self._limits)}",
+            message=self._message(ending),
         )
+
+    def _message(self, ending: Ending) -> str:
+        if ending.exit_code != 0:
+            return f"it {_how(ending, self._limits)}"
+        if self._short_of_memory():
+            limit = format_bytes(self._limits.memory)
+            return f"processes of it were killed, probably because memory ran out ({limit})"
+        return ""
 
     def _last_words(self) -> str:
         path = self._site.results.evaluation_log(self._part.dataset)

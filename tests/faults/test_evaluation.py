@@ -174,14 +174,19 @@ def test_after_a_killed_command_two_others_share_the_work(scoring: Scoring) -> N
 
 
 def test_without_memory_it_says_so(scoring: Scoring) -> None:
-    """What it can't hold is lost with that as its reason; the command goes on to the end."""
+    """What it can't hold is lost with that as its reason; the command goes on to the end.
+
+    The kernel ends the evaluator, or one of its processes after another: it is free to choose.
+    """
     said: list[str] = []
     options = ScoringOptions(machine=Machine(memory=300 * MEBIBYTE))
     (outcome,) = evaluate_results(scoring.results, DockerEngine(), options, say=said.append)
-    assert "ran out of memory (300.0 MiB)" in outcome.problem, outcome
+    assert "ran out" in outcome.problem, outcome
+    assert "memory" in outcome.problem, outcome
+    assert "(300.0 MiB)" in outcome.problem, outcome
     scoring.assert_nothing_left()
     found = scoring.evaluation
-    assert any("ran out of memory" in record.message for record in found.records)
+    assert any("(300.0 MiB)" in record.message for record in found.records)
     for member in (*found.members.values(), *found.controls.values()):
         assert set(member.scores) == {metric.name for metric in found.metrics}
         assert any(score.value is not None for score in member.scores.values())
