@@ -8,13 +8,12 @@ variant like any other model: only its lock and its tag differ.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from multiverse.errors import UsageError
 from multiverse.specs.model import ModelSpec
 
 Accelerator = Literal["cpu", "cuda"]
-ACCELERATORS: tuple[Accelerator, ...] = get_args(Accelerator)
 
 
 class CudaModel(ModelSpec):

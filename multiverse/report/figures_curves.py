@@ -22,8 +22,6 @@ MAX_CURVES = 2
 _FIRST = ("elbo", "loss", "likelihood", "reconstruction")
 _LAST = ("weight", "lr", "learning_rate")
 
-Panel = tuple[str, Sequence[FoundRun]]
-
 
 def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure | None:
     """The objective by epoch, a line a seed; None where no run has written epochs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -179,8 +179,3 @@ class Assembly:
         return Member(
             kind=MemberKind.RUN, name=name, scores=scores, bio=bio, batch=batch, total=total
         )
-
-
-def _in_order(members: Mapping[str, Member], names: Iterable[str]) -> dict[str, Member]:
-    """Those that are named, in that order: not in the order in which they happened to be done."""
-    return {name: members[name] for name in names if name in members}

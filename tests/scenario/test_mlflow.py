@@ -433,7 +433,7 @@ def test_time_that_is_up_leaves_the_rest_for_later(
 
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[str]:
-    """The store that a user has chosen for the whole process; MLflow keeps it in the environment."""
+    """A store chosen for the whole process, which MLflow writes into the environment."""
     uri = f"sqlite:///{tmp_path}/own.db"
     mlflow.set_tracking_uri(uri)
     yield uri

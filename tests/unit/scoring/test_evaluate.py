@@ -471,8 +471,8 @@ def test_where_there_is_no_more_memory_the_reason_stays(
     assert len(engine.starts) == 1
     found = scores(results)
     score = found.members[run.record.run_id].scores["mixing"]
-    assert "memory ran out (6.0 GiB)" in score.detail
-    assert "memory ran out (6.0 GiB)" in found.records[0].message
+    assert "memory ran out (5.4 GiB)" in score.detail
+    assert "memory ran out (5.4 GiB)" in found.records[0].message
 
 
 def test_an_evaluator_that_gets_nowhere_is_given_up(
