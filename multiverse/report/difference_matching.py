@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from multiverse.contract.scores import MetricFacts
 from multiverse.report.contents import Contents
-from multiverse.report.summary import Configuration, compare_configurations, configuration_key
+from multiverse.report.summary import Configuration, compare_configurations
 from multiverse.report.words import plain, settings
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
@@ -79,7 +79,7 @@ def of_folder(contents: Contents) -> list[Found]:
             rows[scored.dataset, row.key] = row, scored.evaluation
     grouped: dict[tuple[str, str], list[FoundRun]] = {}
     for run in contents.complete:
-        key = (run.record.dataset, configuration_key(run.record))
+        key = (run.record.dataset, run.record.configuration)
         grouped.setdefault(key, []).append(run)
     nothing = (None, None)
     return [Found(tuple(runs), *rows.get(key, nothing)) for key, runs in grouped.items()]
@@ -124,7 +124,7 @@ def _asked_and_prepared(found: Found) -> str:
 
 
 def _whole(found: Found) -> str:
-    return _text(found.record.dataset, configuration_key(found.record))
+    return _text(found.record.dataset, found.record.configuration)
 
 
 def _text(*parts: object) -> str:

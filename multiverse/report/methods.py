@@ -13,7 +13,6 @@ from multiverse.report.contents import Contents, read_contents
 from multiverse.report.methods_evaluation import evaluation_sentences
 from multiverse.report.references import ANNDATA, MUDATA, CitedModel, cited_models, model_spec
 from multiverse.report.repeat import repeat_command
-from multiverse.report.summary import configuration_key
 from multiverse.report.words import counted, listed, plain, settings, shortened
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
@@ -156,7 +155,7 @@ def _seeds(records: list[RunRecord]) -> str:
     seeds = sorted({record.seed for record in records})
     words = f"{'seed' if len(seeds) == 1 else 'seeds'} {shortened([str(s) for s in seeds], 20)}"
     names = sorted({plain(record.dataset, 64) for record in records})
-    runs = len({(configuration_key(record), record.seed) for record in records})
+    runs = len({(record.configuration, record.seed) for record in records})
     return f"{words} ({counted(runs, 'run')} on {listed(names)})"
 
 

@@ -6,8 +6,6 @@ standard deviation; their intervals are those of :mod:`multiverse.report.interva
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
@@ -16,7 +14,6 @@ from typing import Any
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
 from multiverse.report.intervals import interval_of
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
 from multiverse.specs.names import short
 
@@ -99,7 +96,7 @@ def compare_configurations(evaluation: Evaluation, runs: Iterable[FoundRun]) -> 
     grouped: dict[str, list[FoundRun]] = {}
     for run in runs:
         if run.record.run_id in evaluation.members:
-            grouped.setdefault(configuration_key(run.record), []).append(run)
+            grouped.setdefault(run.record.configuration, []).append(run)
     labels = _labels(grouped)
     found = [
         _configuration(
@@ -117,13 +114,6 @@ def compare_configurations(evaluation: Evaluation, runs: Iterable[FoundRun]) -> 
         for name, member in evaluation.controls.items()
     ]
     return Comparison(evaluation, evaluation.metrics, tuple(ranked), tuple(controls), differs)
-
-
-def configuration_key(record: RunRecord) -> str:
-    """Equal for runs that differ in their seed only: 12 hexadecimal digits."""
-    identity = {name: value for name, value in record.identity.items() if name != "seed"}
-    text = json.dumps(identity, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _labels(grouped: Mapping[str, Sequence[FoundRun]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from enum import StrEnum
@@ -129,6 +130,13 @@ class RunRecord(_Frozen):
     def name(self) -> str:
         """What the job is called, as the plan calls it."""
         return job_name(self.dataset, self.model, self.changed, self.seed)
+
+    @property
+    def configuration(self) -> str:
+        """Equal for runs that differ in their seed only: 12 hexadecimal digits."""
+        identity = {name: value for name, value in self.identity.items() if name != "seed"}
+        text = json.dumps(identity, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,9 +38,7 @@ def siblings_of(runs: Sequence[FoundRun]) -> dict[str, tuple[str, ...]]:
     """Run id → the other seeds of its configuration, sorted; only where there are some."""
     grouped: dict[str, list[FoundRun]] = {}
     for run in runs:
-        identity = {key: value for key, value in run.record.identity.items() if key != "seed"}
-        text = json.dumps(identity, sort_keys=True, default=str)
-        grouped.setdefault(hashlib.sha256(text.encode()).hexdigest(), []).append(run)
+        grouped.setdefault(run.record.configuration, []).append(run)
     return {
         run.record.run_id: tuple(
             sorted(

@@ -13,7 +13,7 @@ from scipy.stats import t
 
 from multiverse.contract.scores import Reason, Score
 from multiverse.report.intervals import Z95, student95
-from multiverse.report.summary import Comparison, compare_configurations, configuration_key
+from multiverse.report.summary import Comparison, compare_configurations
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Member
@@ -176,7 +176,7 @@ def test_labels_are_unique_and_short() -> None:
     found = comparison(*((record, make_member("pca", 0.5, 0.5)) for record in records))
     labels = {row.key: row.label for row in found.configurations}
     assert len(set(labels.values())) == len(records)
-    assert labels[configuration_key(records[1])] == "pca n=5"
+    assert labels[records[1].configuration] == "pca n=5"
     assert max(map(len, labels.values())) < 60
 
 
@@ -188,7 +188,7 @@ def test_runs_that_were_not_scored_are_left_out() -> None:
 
 
 def test_only_the_seed_is_no_part_of_a_configuration() -> None:
-    key = configuration_key(make_record(seed=0))
-    assert key == configuration_key(make_record(seed=9))
-    assert key != configuration_key(make_record(device="cuda"))
-    assert key != configuration_key(make_record(preprocessing={}))
+    key = make_record(seed=0).configuration
+    assert key == make_record(seed=9).configuration
+    assert key != make_record(device="cuda").configuration
+    assert key != make_record(preprocessing={}).configuration
