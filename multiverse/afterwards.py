@@ -18,7 +18,8 @@ from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
 from multiverse.runs.record import RunState
-from multiverse.scoring.evaluate import Outcome, ScoringOptions, evaluate_results
+from multiverse.scoring.evaluate import evaluate_results
+from multiverse.scoring.outcome import Outcome, ScoringOptions
 
 if TYPE_CHECKING:
     from multiverse.report.everything import Report

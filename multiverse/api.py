@@ -27,7 +27,8 @@ from multiverse.runner.execute import RunOptions, execute
 from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
-from multiverse.scoring.evaluate import ScoringOptions, evaluate_results
+from multiverse.scoring.evaluate import evaluate_results
+from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import make_slug

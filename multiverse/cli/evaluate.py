@@ -17,7 +17,7 @@ from multiverse.engines.protocol import Say
 from multiverse.errors import UsageError
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
-from multiverse.scoring.evaluate import Outcome, ScoringOptions
+from multiverse.scoring.outcome import Outcome, ScoringOptions
 
 
 def main(arguments: Namespace) -> int:

@@ -23,7 +23,7 @@ from multiverse.errors import JobsFailed, UsageError
 from multiverse.runner.capacity import Machine
 from multiverse.runner.execute import RunOptions
 from multiverse.runs.folder import ResultsFolder
-from multiverse.scoring.evaluate import ScoringOptions
+from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import BenchmarkSource
 from multiverse.specs.quantity import parse_bytes
 

@@ -142,6 +142,17 @@ class ScoresFile(Frozen):
         found = (evaluation.members.get(run_id) for evaluation in self.evaluations)
         return next((member for member in found if member is not None), None)
 
+    def of(self, fingerprint: str) -> Evaluation | None:
+        """The evaluation of one fingerprint of the dataset."""
+        found = (item for item in self.evaluations if item.dataset_fingerprint == fingerprint)
+        return next(found, None)
+
+    def including(self, evaluation: Evaluation) -> ScoresFile:
+        """The file with this evaluation, in the place of the earlier one of its fingerprint."""
+        items = {item.dataset_fingerprint: item for item in self.evaluations}
+        items[evaluation.dataset_fingerprint] = evaluation
+        return self.model_copy(update={"evaluations": tuple(items.values())})
+
     def to_json(self) -> str:
         return self.model_dump_json(indent=1) + "\n"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multiverse.contract.evaluation import (
     EvaluationFiles,
@@ -16,35 +16,25 @@ from multiverse.contract.evaluation import (
     ScoreLine,
     Settings,
 )
-from multiverse.engines.protocol import Capacity, Ending, Engine, Runtime, Say
+from multiverse.engines.protocol import Ending
 from multiverse.errors import EvaluationFailed
 from multiverse.plan.job import Limits
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.host import host_facts, versions
-from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause
 from multiverse.runs.scores import EvaluationRecord
 from multiverse.scoring.answers import Part
-from multiverse.scoring.attempt import EvaluatorRun, Inputs, Progress
+from multiverse.scoring.attempt import EvaluatorRun, Inputs
 from multiverse.scoring.collected import Collected
+from multiverse.scoring.site import Site
 from multiverse.scoring.wanted import Wanted
 from multiverse.specs.quantity import format_bytes
 
+if TYPE_CHECKING:
+    from multiverse.scoring.embeddings_file import Points
+
 #: Starts of the evaluator for one dataset: each must bring something, or be the last.
 MAX_STARTS = 20
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where evaluations happen and how: the same for all datasets."""
-
-    engine: Engine
-    runtime: Runtime
-    results: ResultsFolder
-    capacity: Capacity
-    progress: Progress
-    say: Say
-    cancelled: threading.Event
 
 
 @dataclass
@@ -52,7 +42,7 @@ class PartRun:
     """What came of it: lines, layouts by run id, and the records of each start."""
 
     collected: Collected
-    layouts: dict[str, object]
+    layouts: dict[str, Points]
     records: list[EvaluationRecord]
 
 
@@ -66,17 +56,16 @@ class PartScoring:
         dataset: RegisteredDataset,
         wanted: Wanted,
         settings: Settings,
-        limits: Limits,
     ) -> None:
         self._site = site
         self._part = part
         self._dataset = dataset
         self._wanted = wanted
         self._settings = settings
-        self._limits = limits
+        self._limits = site.limits
         self._skip: list[tuple[str, str, str]] = []
         self._collected = Collected()
-        self._layouts: dict[str, object] = {}
+        self._layouts: dict[str, Points] = {}
         self._records: list[EvaluationRecord] = []
         self._grown = False
         self._starved: set[str] = set()
@@ -293,6 +282,3 @@ def _how(ending: Ending, limits: Limits) -> str:
     if ending.exit_code is None or ending.cause is not None:
         return f"was ended ({ending.cause or 'unknown cause'})"
     return f"ended with exit code {ending.exit_code}"
-
-
-__all__ = ["PartRun", "PartScoring", "Site"]

@@ -21,7 +21,8 @@ from multiverse.runner.events import Epoch, SilentListener, Task
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Usage
 from multiverse.runs.scores import Evaluation, Member, ScoresFile
-from multiverse.scoring.evaluate import Outcome, ScoringOptions, evaluate_results
+from multiverse.scoring.evaluate import evaluate_results
+from multiverse.scoring.outcome import Outcome, ScoringOptions
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS
 from tests.engine.conftest import ENGINES

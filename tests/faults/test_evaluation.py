@@ -20,7 +20,8 @@ from multiverse.engines.docker import DockerEngine
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.scores import Evaluation, ScoresFile
-from multiverse.scoring.evaluate import ScoringOptions, evaluate_results
+from multiverse.scoring.evaluate import evaluate_results
+from multiverse.scoring.outcome import ScoringOptions
 from tests.conftest import docker_or_skip
 from tests.faults.conftest import PATIENCE_SECONDS, Bench
 from tests.unit.scoring.made import make_data, publish_run, register

@@ -18,7 +18,8 @@ from multiverse.runs.record import Cause, RunState
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.embeddings_file import read_layouts
-from multiverse.scoring.evaluate import Outcome, ScoringOptions, evaluate_results
+from multiverse.scoring.evaluate import evaluate_results
+from multiverse.scoring.outcome import Outcome, ScoringOptions
 from multiverse.scoring.part import MAX_STARTS
 from tests.unit.scoring.made import (
     files_below,

@@ -1,0 +1,52 @@
+"""What an evaluation of a results folder is asked for, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from multiverse.contract.evaluation import ScoreLine, Settings
+from multiverse.runner.capacity import Machine
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """How to score. ``again``: everything, whatever is there. ``datasets``: only these.
+
+    ``settings``: None are those that the folder was scored with, or the defaults.
+    """
+
+    settings: Settings | None = None
+    machine: Machine = field(default_factory=Machine)
+    build: bool = True
+    again: bool = False
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fingerprint of a dataset: runs scored now, runs that had scores already.
+
+    ``problem``: why there are no scores, or not all.
+    """
+
+    dataset: str
+    fingerprint: str
+    scored: int = 0
+    known: int = 0
+    problem: str = ""
+
+
+def problem_of(damaged: Mapping[str, str], lost: Sequence[ScoreLine]) -> str:
+    """In a sentence: runs whose files are damaged, and scores that something has ended."""
+    words = []
+    if damaged:
+        runs = "1 run is" if len(damaged) == 1 else f"{len(damaged)} runs are"
+        words.append(f"{runs} damaged (multiverse verify)")
+    if lost:
+        scores = "1 score was" if len(lost) == 1 else f"{len(lost)} scores were"
+        ((why, _),) = Counter(line.detail for line in lost).most_common(1)
+        more = " with more memory (--memory)" if "memory" in why else ""
+        words.append(f"{scores} lost: {why}. Evaluate again{more}: what is lost is tried again")
+    return "; ".join(words)
