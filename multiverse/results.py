@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import UsageError
+from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.record import RunRecord, RunState
@@ -129,11 +130,9 @@ class Results:
         cells = runs[0].obs_names()
         table = AnnData(X=np.empty((len(cells), 0), dtype=np.float32))
         table.obs_names = cells
-        models = [run.record.model for run in runs]
+        keys = embedding_keys(run.record for run in runs)
         for run in runs:
-            once = models.count(run.record.model) == 1
-            suffix = "" if once else f"_{run.record.run_id}"
-            table.obsm[f"X_{run.record.model}{suffix}"] = run.embedding()
+            table.obsm[f"X_{keys[run.record.run_id]}"] = run.embedding()
         return table
 
     def scores(self, dataset: str | None = None) -> DataFrame:

@@ -15,10 +15,10 @@ from multiverse.report.figures_curves import curves_figure
 from multiverse.report.figures_style import drawing, name_of, save
 from multiverse.report.figures_table import table_figure
 from multiverse.report.figures_umap import umap_figure
-from multiverse.report.layouts import Layouts, layout_files, read_layouts
 from multiverse.report.summary import Comparison, Configuration, compare_configurations
 from multiverse.report.words import plain
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.layouts import Layouts, find_layouts
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import disk_errors
 
@@ -59,7 +59,10 @@ def _figures(contents: Contents, damaged: list[ResultsError]) -> Iterator[Named]
         yield f"table-{name}", table_figure(title, comparison)
         yield f"cost-{name}", cost_figure(title, comparison)
         yield f"training-{name}", curves_figure(title, comparison.configurations)
-        for layouts in _layouts(scored, contents, damaged):
+        fingerprint = scored.evaluation.dataset_fingerprint
+        layouts, problems = find_layouts(contents.results, scored.dataset, fingerprint)
+        damaged += problems
+        if layouts is not None:
             panels = _panels(comparison, layouts)
             unlabelled = scored.evaluation.sheet.unlabelled
             yield f"umap-{name}", umap_figure(title, layouts, panels, unlabelled)
@@ -82,19 +85,6 @@ def _named(contents: Contents) -> Iterator[tuple[Scored, str]]:
 
 def _runs_of(scored: Scored, contents: Contents) -> list[FoundRun]:
     return [run for run in contents.runs if run.record.dataset == scored.dataset]
-
-
-def _layouts(scored: Scored, contents: Contents, damaged: list[ResultsError]) -> Iterator[Layouts]:
-    """The file of the evaluation's fingerprint, if there is one."""
-    for path in layout_files(contents.results, scored.dataset):
-        try:
-            layouts = read_layouts(path)
-        except ResultsError as error:
-            damaged.append(error)
-            continue
-        if layouts.fingerprint == scored.evaluation.dataset_fingerprint:
-            yield layouts
-            return
 
 
 def _panels(comparison: Comparison, layouts: Layouts) -> Mapping[str, str]:

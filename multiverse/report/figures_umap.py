@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from multiverse.report.figures_style import GREY, Colouring, colouring, name_of, new_figure
-from multiverse.report.layouts import Layouts
+from multiverse.runs.layouts import Layouts
 
 COLUMNS = 4
 PANEL_INCHES = 1.55

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import disk_errors, sync
 from multiverse.scoring.wanted import checksum_of
@@ -20,41 +22,25 @@ if TYPE_CHECKING:
     Points = NDArray[np.float32]
 
 
-def keys_of(runs: Sequence[FoundRun]) -> dict[str, str]:
-    """Run id → key in ``obsm``: the model's name, with the run's id where it ran more than once.
-
-    And where the name alone would read as the layout of another model (``umap_pca``).
-    """
-    models = [run.record.model for run in runs]
-    return {
-        run.record.run_id: run.record.model
-        if models.count(run.record.model) == 1 and not run.record.model.startswith("umap_")
-        else f"{run.record.model}_{run.record.run_id}"
-        for run in runs
-    }
-
-
-def read_layouts(path: Path, runs: Sequence[FoundRun]) -> dict[str, Points]:
+def layouts_that_hold(path: Path, runs: Sequence[FoundRun]) -> dict[str, Points]:
     """Run id → UMAP of an earlier file, of runs whose embedding is still the same.
 
-    None where the file can't be read.
+    Nothing where there is no such file, or one that can't be read: it is made anew.
     """
-    import h5py
+    from multiverse.runs.layouts import read_layouts
 
-    found: dict[str, Points] = {}
-    sums = {run.record.run_id: checksum_of(run) for run in runs}
-    try:
-        with h5py.File(path, "r") as file:
-            about = file["uns"]["multiverse"]
-            for key, stored in about["keys"].items():
-                run_id = stored[()].decode()
-                name = f"X_umap_{key}"
-                same = about["checksums"][key][()].decode() == sums.get(run_id)
-                if same and name in file["obsm"]:
-                    found[run_id] = file["obsm"][name][...]
-    except (OSError, KeyError, AttributeError, ValueError):
+    if not path.is_file():
         return {}
-    return found
+    try:
+        found = read_layouts(path)
+    except ResultsError:
+        return {}
+    sums = {run.record.run_id: checksum_of(run) for run in runs}
+    return {
+        run_id: points.astype("float32")
+        for run_id, points in found.umaps.items()
+        if run_id in sums and found.checksums.get(run_id) == sums[run_id]
+    }
 
 
 def write_embeddings(
@@ -76,7 +62,7 @@ def write_embeddings(
     obs = _obs(dataset)
     table = AnnData(obs=obs)
     embeddings = {run.record.run_id: _embedding(run, obs.index) for run in runs}
-    keys = keys_of([run for run in runs if embeddings[run.record.run_id] is not None])
+    keys = embedding_keys(run.record for run in runs if embeddings[run.record.run_id] is not None)
     for run_id, key in keys.items():
         table.obsm[f"X_{key}"] = embeddings[run_id]
         if run_id in layouts:

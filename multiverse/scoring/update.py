@@ -10,7 +10,7 @@ from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import sha256
 from multiverse.scoring.answers import Part, find_answers
 from multiverse.scoring.collected import Collected
-from multiverse.scoring.embeddings_file import read_layouts, write_embeddings
+from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
 from multiverse.scoring.outcome import Outcome, ScoringOptions, problem_of
 from multiverse.scoring.part import PartRun, PartScoring
@@ -38,7 +38,7 @@ class PartUpdate:
         self._damaged = damaged_runs(part.runs)
         self._whole = [run for run in part.runs if run.record.run_id not in self._damaged]
         self._laid: Mapping[str, Points | None] = (
-            {} if options.again else read_layouts(self._store.embeddings, self._whole)
+            {} if options.again else layouts_that_hold(self._store.embeddings, self._whole)
         )
         self._wanted = wanted(self._whole, self._earlier, list(self._laid))
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
 from numpy.typing import NDArray
 
 from multiverse.report.page.columns import ColourColumn, pack_column, packed
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import name
 from multiverse.report.words import counted, plain
+from multiverse.runs.layouts import Layouts, find_layouts
 
 #: Coordinates are whole numbers up to this; the next one says that a cell has no place.
 LAST = 65534
@@ -64,29 +63,19 @@ def read_atlas(source: DatasetSource) -> Atlas:
     """
     if not source.complete:
         return Atlas(source.key, source.title, problem="No run completed.")
-    problems = []
-    for path in source.embeddings:
-        try:
-            with h5py.File(path, "r") as file:
-                atlas = _read(file, source)
-        except Exception as error:  # damaged HDF5 raises whatever it likes
-            problems.append(plain(f"{path.name} can't be read: {error}", 300))
-            continue
-        if atlas is not None:
-            return atlas
+    layouts, damaged = find_layouts(source.results, source.slug, source.fingerprint)
+    if layouts is not None:
+        return _atlas(source, layouts)
     said = "embeddings.h5ad is not there yet. It is written by: multiverse evaluate RESULTS"
-    return Atlas(source.key, source.title, problem="; ".join(problems[:3]) or said)
+    problems = [plain(str(error), 300) for error in damaged[:3]]
+    return Atlas(source.key, source.title, problem="; ".join(problems) or said)
 
 
-def _read(file: h5py.File, source: DatasetSource) -> Atlas | None:
-    """The file's content, or None if it is of other data."""
-    facts = read_elem(file["uns"]["multiverse"])
-    if str(facts.get("dataset_fingerprint")) != source.fingerprint:
-        return None
-    cells: pd.DataFrame = read_elem(file["obs"])
-    pictures, coordinates = _pictures(file, dict(facts["keys"]), source, len(cells))
-    first = [facts.get("label_key"), facts.get("batch_key")]
-    columns, notes = _columns(cells, [str(key) for key in first if key])
+def _atlas(source: DatasetSource, layouts: Layouts) -> Atlas:
+    cells = layouts.cells
+    pictures, coordinates = _pictures(layouts.umaps, source)
+    first = [key for key in (layouts.label_key, layouts.batch_key) if key]
+    columns, notes = _columns(cells, first)
     names, said = _cell_names(cells.index)
     content = {
         "n": len(cells),
@@ -109,20 +98,15 @@ def _read(file: h5py.File, source: DatasetSource) -> Atlas | None:
 
 
 def _pictures(
-    file: h5py.File, keys: dict[str, Any], source: DatasetSource, n_cells: int
+    umaps: Mapping[str, NDArray[np.float64]], source: DatasetSource
 ) -> tuple[list[Picture], list[dict[str, Any]]]:
     """In the order of the comparison; runs that the folder no longer has are left out."""
-    by_run = {str(run_id): str(key) for key, run_id in keys.items()}
     pictures, coordinates = [], []
     for run in source.ordered:
         run_id = run.record.run_id
-        place = f"X_umap_{by_run.get(run_id, '')}"
-        if run_id not in by_run or place not in file["obsm"]:
+        if run_id not in umaps:
             continue
-        points = np.asarray(file["obsm"][place][...], dtype=np.float64)
-        if points.shape != (n_cells, 2):
-            continue
-        x, y, missing = quantised(points)
+        x, y, missing = quantised(umaps[run_id])
         title = name(source.run_titles[run_id])
         pictures.append(Picture(run_id, title.shown, missing))
         coordinates.append(

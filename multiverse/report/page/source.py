@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from multiverse.report.contents import Contents
-from multiverse.report.layouts import layout_files
 from multiverse.report.summary import Comparison, compare_configurations
 from multiverse.report.words import plain, settings
 from multiverse.runs.folder import ResultsFolder
@@ -53,11 +51,6 @@ class DatasetSource:
     @property
     def n_obs(self) -> int:
         return self.evaluation.n_obs if self.evaluation else self.runs[0].record.n_obs
-
-    @property
-    def embeddings(self) -> list[Path]:
-        """The files of all embeddings of the dataset: whose they are is written in them."""
-        return layout_files(self.results, self.slug)
 
     @cached_property
     def run_titles(self) -> dict[str, str]:

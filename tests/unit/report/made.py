@@ -279,5 +279,6 @@ def write_embeddings(
         "label_key": "cell_type",
         "batch_key": "donor",
         "keys": dict(keys),
+        "checksums": dict.fromkeys(keys, "0" * 64),
     }
     table.write_h5ad(results.embeddings("pbmc"))

@@ -11,9 +11,10 @@ from anndata import AnnData, read_h5ad
 from mudata import MuData
 
 from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
-from multiverse.scoring.embeddings_file import keys_of, read_layouts, write_embeddings
+from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from tests.unit.scoring.made import TINY, cells_of, make_data, noise, publish_run, register
 
 
@@ -98,7 +99,11 @@ def test_a_model_that_ran_more_than_once_has_the_runs_id_in_its_key(
         publish_run(results, tiny, model, seed) for model, seed in (("a", 0), ("a", 1), ("b", 0))
     ]
     ids = [run.record.run_id for run in runs]
-    assert keys_of(runs) == {ids[0]: f"a_{ids[0]}", ids[1]: f"a_{ids[1]}", ids[2]: "b"}
+    assert embedding_keys(run.record for run in runs) == {
+        ids[0]: f"a_{ids[0]}",
+        ids[1]: f"a_{ids[1]}",
+        ids[2]: "b",
+    }
 
 
 def test_no_embedding_is_taken_for_the_layout_of_another_model(
@@ -110,7 +115,7 @@ def test_no_embedding_is_taken_for_the_layout_of_another_model(
     shapes = {name: points.shape[1] for name, points in read_h5ad(target).obsm.items()}
     assert sorted(shapes.values()) == [2, 2, 5, 5]
     assert (shapes["X_pca"], shapes["X_umap_pca"]) == (5, 2)
-    assert {points.shape for points in read_layouts(target, runs).values()} == {(120, 2)}
+    assert {points.shape for points in layouts_that_hold(target, runs).values()} == {(120, 2)}
 
 
 def test_layouts_are_read_back(
@@ -120,26 +125,26 @@ def test_layouts_are_read_back(
     ids = [run.record.run_id for run in runs]
     laid = noise(120, 2)
     write_embeddings(target, tiny, runs, {ids[0]: laid, ids[1]: None})
-    found = read_layouts(target, runs)
+    found = layouts_that_hold(target, runs)
     assert set(found) == {ids[0], ids[1]}
     assert np.array_equal(found[ids[0]], laid)
     assert np.isnan(found[ids[1]]).all(), "known to have none"
     # A run less: the keys change with it, and the layouts follow their runs.
     write_embeddings(target, tiny, runs[:1], found)
-    assert set(read_layouts(target, runs)) == {ids[0]}
+    assert set(layouts_that_hold(target, runs)) == {ids[0]}
     assert list(read_h5ad(target).obsm) == ["X_pca", "X_umap_pca"]
     # The run was made again: the layout is of another embedding.
     again = runs[0].record.model_copy(update={"checksums": {"embeddings.h5": "sha256:1"}})
-    assert read_layouts(target, [FoundRun(again, runs[0].folder)]) == {}
+    assert layouts_that_hold(target, [FoundRun(again, runs[0].folder)]) == {}
 
 
 def test_a_file_that_is_absent_or_damaged_has_no_layouts(tmp_path: Path) -> None:
-    assert read_layouts(tmp_path / "none.h5ad", []) == {}
+    assert layouts_that_hold(tmp_path / "none.h5ad", []) == {}
     (tmp_path / "bad.h5ad").write_bytes(b"no HDF5")
-    assert read_layouts(tmp_path / "bad.h5ad", []) == {}
+    assert layouts_that_hold(tmp_path / "bad.h5ad", []) == {}
     with h5py.File(tmp_path / "other.h5ad", "w") as file:
         file["uns/multiverse/keys/pca"] = [1, 2]
-    assert read_layouts(tmp_path / "other.h5ad", []) == {}
+    assert layouts_that_hold(tmp_path / "other.h5ad", []) == {}
 
 
 def test_cells_of_a_mosaic_have_no_depth_where_they_were_not_measured(

@@ -17,7 +17,7 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
-from multiverse.scoring.embeddings_file import read_layouts
+from multiverse.scoring.embeddings_file import layouts_that_hold
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import Outcome, ScoringOptions
 from multiverse.scoring.part import MAX_STARTS
@@ -287,7 +287,9 @@ def test_a_damaged_embedding_is_not_scored_until_it_is_whole(
         assert {score.reason for score in member.scores.values()} == {Reason.DAMAGED}
         assert member.total.value is None
     assert members[good.record.run_id].total.value == pytest.approx(0.5)
-    assert set(read_layouts(results.embeddings("tiny"), [good, bad, gone])) == {good.record.run_id}
+    assert set(layouts_that_hold(results.embeddings("tiny"), [good, bad, gone])) == {
+        good.record.run_id
+    }
     (bad.folder / "embeddings.h5").write_bytes(original)
     (outcome,) = evaluate(results, engine)
     assert engine.starts[1].request.runs == (bad.record.run_id,)

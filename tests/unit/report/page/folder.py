@@ -344,6 +344,7 @@ def add_embeddings(
         "label_key": data.label or "",
         "batch_key": data.batch or "",
         "keys": keys,
+        "checksums": dict.fromkeys(keys, "0" * 64),
     }
     path = results.embeddings(data.slug)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""``embeddings.h5ad``, as much of it as a picture needs: UMAPs and columns of cells."""
+"""``embeddings.h5ad``, as much of it as a picture needs: UMAPs and columns of cells.
+
+Whose they are is written in a file; its name may be that of another fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import ResultsFolder
 
+#: Of a key in ``obsm``, before the key of the embedding that it is a layout of.
 PREFIX = "X_umap_"
 
 
@@ -24,6 +28,7 @@ class Layouts:
     """The UMAPs of one fingerprint of a dataset.
 
     ``umaps``: run id → float array of shape (n_cells, 2), rows without a place are NaN.
+    ``checksums``: run id → checksum of the embedding that it is the layout of.
     ``cells``: a column a fact, a row a cell, in the same order.
     """
 
@@ -32,6 +37,7 @@ class Layouts:
     label_key: str | None
     batch_key: str | None
     umaps: Mapping[str, NDArray[np.float64]]
+    checksums: Mapping[str, str]
     cells: pd.DataFrame
 
     def column(self, name: str | None, missing: Collection[str] = ()) -> list[str | None] | None:
@@ -46,11 +52,23 @@ class Layouts:
         return [None if gap else str(value) for value, gap in zip(values, gaps, strict=True)]
 
 
-def layout_files(results: ResultsFolder, dataset: str) -> list[Path]:
-    """The files of a dataset: the newest fingerprint's first, then those of others."""
+def find_layouts(
+    results: ResultsFolder, dataset: str, fingerprint: str
+) -> tuple[Layouts | None, list[ResultsError]]:
+    """Those of one fingerprint, if a file has them; and what is wrong with files on the way."""
     newest = results.embeddings(dataset)
     others = sorted(newest.parent.glob(f"{newest.stem}-*{newest.suffix}"))
-    return [path for path in (newest, *others) if path.is_file()]
+    damaged: list[ResultsError] = []
+    for path in (newest, *others):
+        if path.is_file():
+            try:
+                found = read_layouts(path)
+            except ResultsError as error:
+                damaged.append(error)
+                continue
+            if found.fingerprint == fingerprint:
+                return found, damaged
+    return None, damaged
 
 
 def read_layouts(path: Path) -> Layouts:
@@ -71,11 +89,13 @@ def read_layouts(path: Path) -> Layouts:
                 label_key=_key(about, "label_key"),
                 batch_key=_key(about, "batch_key"),
                 umaps=umaps,
+                checksums={keys[str(key)]: str(sum_) for key, sum_ in about["checksums"].items()},
                 cells=cells,
             )
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except Exception as error:  # damaged HDF5 raises whatever it likes
         raise ResultsError(
-            f"{path} can't be read as embeddings: {type(error).__name__}: {str(error)[:200]}",
+            f"{path.parent.name}/{path.name} can't be read as embeddings: "
+            f"{type(error).__name__}: {str(error)[:200]}",
             remedy="Make it anew: multiverse evaluate RESULTS",
         ) from error
 
