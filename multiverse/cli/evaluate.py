@@ -11,9 +11,8 @@ from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.run import amount
 from multiverse.cli.scores import print_scores
-from multiverse.cli.terminal import console, print_error, print_json, safe, say
+from multiverse.cli.terminal import print_error, print_json, say, teller
 from multiverse.contract.evaluation import Settings
-from multiverse.engines.protocol import Say
 from multiverse.errors import UsageError
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
@@ -23,7 +22,7 @@ from multiverse.scoring.outcome import Outcome, ScoringOptions
 def main(arguments: Namespace) -> int:
     results = ResultsFolder(arguments.results)
     engine = arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto"
-    tell: Say = _to_stderr if arguments.json else say
+    tell = teller(json=arguments.json)
     with Evaluating() as progress:
         outcomes = score(results, engine, _options(arguments), tell, progress)
     steps = Steps(evaluate=False, report=not arguments.no_report, tracked=False)
@@ -34,10 +33,6 @@ def main(arguments: Namespace) -> int:
     else:
         _print(results, outcomes, conclusion)
     return 1 if problems or conclusion.problems else 0
-
-
-def _to_stderr(line: str) -> None:
-    console(stderr=True).print(safe(line))
 
 
 def _options(arguments: Namespace) -> ScoringOptions:

@@ -17,7 +17,7 @@ from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
 from multiverse.cli.scores import print_scores
 from multiverse.cli.summary import print_summary
-from multiverse.cli.terminal import console, safe, say
+from multiverse.cli.terminal import say, teller
 from multiverse.engines.protocol import Say
 from multiverse.errors import JobsFailed, UsageError
 from multiverse.runner.capacity import Machine
@@ -45,7 +45,9 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
         models_dirs=arguments.models_dir,
     )
     if arguments.dry_run:
-        return print_preview(preview_benchmark(request, say=_teller(arguments)), arguments.json)
+        return print_preview(
+            preview_benchmark(request, say=teller(json=arguments.json)), arguments.json
+        )
     if arguments.json:
         events = JsonEvents()
         results = run_benchmark(request, listener=events, say=events.noted)
@@ -85,15 +87,6 @@ def _conclude(
         say=tell,
         progress=progress,
     )
-
-
-def _teller(arguments: Namespace) -> Say:
-    """Where lines go that are not the result: a machine reads nothing but JSON."""
-    return _to_stderr if arguments.json else say
-
-
-def _to_stderr(line: str) -> None:
-    console(stderr=True).print(safe(line))
 
 
 def _options(source: BenchmarkSource, arguments: Namespace) -> RunOptions:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multiverse.engines.log_sink import printable
+from multiverse.engines.protocol import Say
 
 #: Width where nobody looks (a pipe or a file): wide enough that no cell is folded.
 PIPE_WIDTH = 200
@@ -26,6 +27,16 @@ def console(*, stderr: bool = False) -> Console:
 def say(line: str) -> None:
     """One line of progress."""
     console().print(Text(printable(line)))
+
+
+def say_beside(line: str) -> None:
+    """One line of progress on standard error, which is not the result's."""
+    console(stderr=True).print(Text(printable(line)))
+
+
+def teller(*, json: bool) -> Say:
+    """Where lines go that are not the result: a machine reads nothing but JSON."""
+    return say_beside if json else say
 
 
 def safe(value: object, style: str = "") -> Text:

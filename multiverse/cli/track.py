@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from multiverse.cli.terminal import console, print_error, print_json, safe, say
+from multiverse.cli.terminal import console, print_error, print_json, safe, say, teller
 from multiverse.errors import JobsFailed, UsageError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import parse_bytes
@@ -21,18 +21,13 @@ def main(arguments: Namespace) -> int:
         arguments.uri,
         experiment=arguments.experiment,
         embeddings_limit=_limit(arguments),
-        say=_progress if arguments.json else say,
+        say=teller(json=arguments.json),
     )
     if arguments.json:
         print_json({**asdict(tracked), "complete": tracked.complete})
     else:
         print_tracked(tracked)
     return 0 if tracked.complete else JobsFailed.exit_code
-
-
-def _progress(line: str) -> None:
-    """Standard output belongs to the JSON document."""
-    console(stderr=True).print(safe(line))
 
 
 def _limit(arguments: Namespace) -> int:

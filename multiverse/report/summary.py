@@ -175,16 +175,10 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
     )
     if not valued:
         return Cell(None, reasons=reasons or ("it was not evaluated",))
-    values = [score.value for score in valued if score.value is not None]
-    scaled = [score.scaled for score in valued if score.scaled is not None]
     parts = {name for score in valued for name in score.parts}
-    return Cell(
-        value=fmean(values),
-        sd=stdev(values) if len(values) > 1 else None,
-        interval=interval_of(values, [score.interval for score in valued]),
-        scaled=fmean(scaled) if scaled else None,
+    return replace(
+        _over_seeds(valued),
         clipped=any(score.clipped for score in valued),
-        n=len(values),
         reasons=reasons,
         parts={
             name: fmean(score.parts[name] for score in valued if name in score.parts)
@@ -202,6 +196,16 @@ def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
     if not valued:
         reasons = tuple(dict.fromkeys(item.reason for item in aggregates if item.reason))
         return Cell(None, reasons=reasons, coverage=coverage)
+    return replace(
+        _over_seeds(valued),
+        clipped=any(item.scaled_clipped for item in valued),
+        coverage=coverage,
+        scaled_coverage=" ".join(dict.fromkeys(filter(None, map(_scaled_coverage, valued)))),
+    )
+
+
+def _over_seeds(valued: Sequence[Score] | Sequence[Aggregate]) -> Cell:
+    """Mean, standard deviation and interval of at least one that has a value."""
     values = [item.value for item in valued if item.value is not None]
     scaled = [item.scaled for item in valued if item.scaled is not None]
     return Cell(
@@ -209,10 +213,7 @@ def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
         sd=stdev(values) if len(values) > 1 else None,
         interval=interval_of(values, [item.interval for item in valued]),
         scaled=fmean(scaled) if scaled else None,
-        clipped=any(item.scaled_clipped for item in valued),
         n=len(values),
-        coverage=coverage,
-        scaled_coverage=" ".join(dict.fromkeys(filter(None, map(_scaled_coverage, valued)))),
     )
 
 
