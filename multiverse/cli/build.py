@@ -10,9 +10,7 @@ from multiverse.images.accelerator import has_cuda_variant, variant
 from multiverse.images.build import build_models
 from multiverse.registry.models import find_models, list_models
 from multiverse.specs.evaluator import EvaluatorSpec
-
-#: What the evaluator is called where models are named.
-EVALUATOR = "evaluate"
+from multiverse.specs.names import EVALUATOR
 
 
 def main(arguments: Namespace) -> int:

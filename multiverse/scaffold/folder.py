@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from multiverse.errors import ResultsError, UsageError
 from multiverse.specs.model import ImageName
-from multiverse.specs.names import check_slug
+from multiverse.specs.names import EVALUATOR, check_slug
 
 TEMPLATE = Path(__file__).resolve().parent / "template"
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -61,6 +61,8 @@ def check_name(name: str) -> None:
             f"{name!r} can't name an image, and a model's image has its name",
             remedy="End with a letter or digit, and put one of _ and - at a time between them.",
         ) from error
+    if name == EVALUATOR:
+        raise UsageError(f"{name!r} is what the evaluator is called", remedy="Choose another name.")
     if (MODELS / name / "model.yaml").is_file():
         raise UsageError(f"there is a model {name} already", remedy="Choose another name.")
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 
 from multiverse.errors import Problem, SpecError
 from multiverse.specs.dataset import MODALITIES
-from multiverse.specs.names import Slug
+from multiverse.specs.names import EVALUATOR, Slug
 from multiverse.specs.quantity import MemoryAmount
 from multiverse.specs.yaml_file import YamlFile
 
@@ -137,8 +137,12 @@ class ModelSpec(_Frozen):
         """Read ``folder/model.yaml``; :class:`SpecError` lists everything that is wrong."""
         file = YamlFile(folder / "model.yaml")
         spec = file.parse(ModelYaml)
+        message = ""
         if spec.name != folder.name:
             message = f"is {spec.name!r}, but its folder is {folder.name!r}: they must be equal"
+        elif spec.name == EVALUATOR:
+            message = f"{EVALUATOR!r} is what the evaluator is called: choose another name"
+        if message:
             raise SpecError(str(file.path), [Problem(message, file.line(["name"]), "name")])
         return cls(yaml=spec, folder=folder)
 

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, WithJsonSchema
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 _SLUG = re.compile(SLUG_PATTERN)
+#: What ``multiverse build`` and ``clean`` call the evaluator, beside models.
+EVALUATOR = "evaluate"
 
 
 def check_slug(slug: str) -> str:

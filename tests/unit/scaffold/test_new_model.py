@@ -108,7 +108,8 @@ def test_names_that_yaml_takes_for_something_else_are_names(tmp_path: Path, name
 
 
 BAD_NAMES = [
-    "My Model", "../../etc", "", "a.b", "pca", "x" * 65, "'; echo x", "a-", "a--b", "a-_b",
+    "My Model", "../../etc", "", "a.b", "pca", "evaluate", "x" * 65, "'; echo x", "a-", "a--b",
+    "a-_b",
 ]  # fmt: skip
 
 
