@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import secrets
@@ -79,6 +80,8 @@ def remove_tree(folder: Path | str, *, dir_fd: int | None = None) -> None:
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
+        if not stat.S_ISDIR(os.lstat(folder, dir_fd=dir_fd).st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
         os.chmod(folder, 0o700, dir_fd=dir_fd)
         top = os.open(folder, flags, dir_fd=dir_fd)
     except FileNotFoundError:

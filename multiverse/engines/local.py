@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from multiverse.contract.files import remove_tree
 from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.cgroup import own_memory_limit
 from multiverse.engines.gpus import nvidia_gpus
@@ -91,7 +92,8 @@ class LocalEngine:
                 execution=execution,
             )
         except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(scratch)
             raise
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
@@ -108,7 +110,8 @@ class LocalEngine:
         """End processes that carry these labels, and remove their scratch folders."""
         ended = kill_labelled(labels)
         for folder in Path(tempfile.gettempdir()).glob(scratch_prefix(labels) + "*"):
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(folder)
         return ended
 
 

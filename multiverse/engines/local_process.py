@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from typing import IO, Self
 
 import psutil
 
+from multiverse.contract.files import remove_tree
 from multiverse.engines.cgroup import Reading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
@@ -140,7 +140,8 @@ class LocalProcess:
             self._signal(signal.SIGKILL)
         for thread in self._threads:
             thread.join(10)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(self._scratch)
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from multiverse.contract.files import remove_tree
 
 MAKE = """
@@ -41,6 +43,15 @@ def test_links_are_removed_not_followed(tmp_path: Path) -> None:
     assert not made.exists()
     assert (other / "kept").read_text() == "kept"
     assert (other / "kept").stat().st_mode == mode
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    """Others may write where scratch folders are."""
+    (tmp_path / "other").mkdir(mode=0o755)
+    (tmp_path / "made").symlink_to(tmp_path / "other")
+    with pytest.raises(NotADirectoryError):
+        remove_tree(tmp_path / "made")
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o755
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
