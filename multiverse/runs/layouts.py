@@ -28,7 +28,7 @@ class Layouts:
     """The UMAPs of one fingerprint of a dataset.
 
     ``umaps``: run id → float array of shape (n_cells, 2), rows without a place are NaN.
-    ``checksums``: run id → checksum of the embedding that it is the layout of.
+    ``checksums``: run id → checksum of the embedding that it is the layout of, where it is known.
     ``cells``: a column a fact, a row a cell, in the same order.
     """
 
@@ -89,7 +89,10 @@ def read_layouts(path: Path) -> Layouts:
                 label_key=_key(about, "label_key"),
                 batch_key=_key(about, "batch_key"),
                 umaps=umaps,
-                checksums={keys[str(key)]: str(sum_) for key, sum_ in about["checksums"].items()},
+                checksums={
+                    keys[str(key)]: str(checksum)
+                    for key, checksum in about.get("checksums", {}).items()
+                },
                 cells=cells,
             )
     except Exception as error:  # damaged HDF5 raises whatever it likes
