@@ -121,7 +121,7 @@ def _memory(amount: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
+    return "n/a" if value is None else f"{value:z.3f}"
 
 
 def _signed(value: float | None) -> str:

@@ -70,12 +70,12 @@ def _cells(row: Configuration) -> list[str]:
 
 
 def _number(cell: Cell) -> str:
-    return "—" if cell.value is None else f"{cell.value:.3f}"
+    return "—" if cell.value is None else f"{cell.value:z.3f}"
 
 
 def _interval(cell: Cell) -> str:
     interval = cell.interval
-    return "" if interval is None else f"{interval.low:.3f}–{interval.high:.3f}"
+    return "" if interval is None else f"{interval.low:z.3f}–{interval.high:z.3f}"
 
 
 def _remarks(comparison: Comparison) -> list[str]:

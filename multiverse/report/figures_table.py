@@ -122,7 +122,7 @@ def _circle(
     axes.text(
         column.x,
         y,
-        f"{cell.value:.2f}",
+        f"{cell.value:z.2f}",
         fontsize=5.3,
         ha="center",
         va="center",
@@ -158,7 +158,7 @@ def _bar(axes: Axes, x: float, y: float, cell: Cell, group: Group | None) -> Non
     if cell.interval is not None:
         ends = [min(1.0, max(0.0, end)) for end in (cell.interval.low, cell.interval.high)]
         axes.plot([x + room * end for end in ends], [y + 0.24] * 2, color="black", lw=0.8)
-    axes.text(x + 0.08, y - 0.03, f"{cell.value:.3f}", fontsize=5.5, va="center")
+    axes.text(x + 0.08, y - 0.03, f"{cell.value:z.3f}", fontsize=5.5, va="center")
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:

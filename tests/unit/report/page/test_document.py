@@ -13,7 +13,7 @@ import pytest
 from multiverse.errors import ResultsError
 from multiverse.report.page import write_page
 from multiverse.report.page.document import island, page_scripts
-from multiverse.report.page.text import chart_text, duration, figure, memory, moment, name
+from multiverse.report.page.text import chart_text, duration, figure, memory, moment, name, score
 from multiverse.runs.folder import ResultsFolder
 from tests.unit.report.page.folder import Data, make_cells, make_folder
 
@@ -105,6 +105,7 @@ def test_texts() -> None:
         "2 h 5 min",
     ]
     assert [memory(m) for m in (None, 623521792, 1414307840)] == ["–", "595 MiB", "1.3 GiB"]
+    assert [score(v, 2) for v in (None, 0.714, -0.001, -0.3)] == ["–", "0.71", "0.00", "-0.30"]
     assert [figure(v) for v in (None, 0, 15.0, 0.01234, 1e-9, 1234.5)] == [
         "–", "0", "15", "0.0123", "1.00e-09", "1,234",
     ]  # fmt: skip
