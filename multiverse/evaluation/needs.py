@@ -41,11 +41,13 @@ class Need(Enum):
     CELLS = "cells"
     LABELS = "labels"
     BATCH = "batch"
+    LABELLED_BATCHES = "batches of labelled cells"
     FULL_BATCHES = "full batches"
     BATCHES_WITHIN_LABELS = "batches within labels"
     TESTABLE_LABELS = "testable labels"
     MODALITIES = "modalities"
     BATCHED_MODALITIES = "modalities of several batches"
+    NEIGHBOURHOODS = "neighbourhoods"
     SEEDS = "seeds"
 
 
@@ -101,6 +103,14 @@ def _batch(case: Case) -> Unmet | None:
     return None
 
 
+def _labelled_batches(case: Case) -> Unmet | None:
+    """A batch in which no cell has a label says nothing of labels."""
+    present = np.unique(case.labelled.known_batches.codes)
+    if len(present) > 1:
+        return None
+    return Unmet(Reason.ONE_BATCH, "the cells that have a label are of one batch only")
+
+
 def _full_batches(case: Case) -> Unmet | None:
     """A batch of one cell would halve iLISI, which is scaled by the number of batches."""
     counts = case.whole.known_batches.counts
@@ -148,6 +158,34 @@ def _modalities(case: Case) -> Unmet | None:
     return Unmet(Reason.NOT_APPLICABLE, "no modality has components of its own")
 
 
+def _judge_views(case: Case, views: list[ModalityView]) -> Unmet | None:
+    """An embedding may be constant in the cells of one modality only."""
+    for view in views:
+        if (case.points[view.cells] == case.points[view.cells[0]]).all():
+            return Unmet(
+                Reason.CONSTANT_EMBEDDING,
+                f"the embedding is the same for all {len(view.cells):,} cells that were measured "
+                f"in {view.name}",
+            )
+    return None
+
+
+def _neighbourhoods(case: Case) -> Unmet | None:
+    """Of few cells, most are neighbours of each other whatever the embedding is."""
+    wanted = 2 * case.settings.structure_neighbours
+    views = [view for view in case.modalities.values() if len(view.cells) >= MIN_CELLS]
+    sizes = {"cells": case.whole.n_cells}
+    sizes |= {f"cells measured in {view.name}": len(view.cells) for view in views}
+    for words, n_cells in sizes.items():
+        if n_cells < wanted:
+            return Unmet(
+                Reason.TOO_FEW_CELLS,
+                f"{n_cells} {words}; {case.settings.structure_neighbours} neighbours need at "
+                f"least {wanted}",
+            )
+    return _judge_views(case, views)
+
+
 def spans_batches(view: ModalityView, batches: Column) -> bool:
     """Whether enough cells were measured in the modality, in two batches at least."""
     present = np.unique(batches.codes[view.cells])
@@ -156,9 +194,10 @@ def spans_batches(view: ModalityView, batches: Column) -> bool:
 
 def _batched_modalities(case: Case) -> Unmet | None:
     batches = case.whole.known_batches
-    if any(spans_batches(view, batches) for view in case.modalities.values()):
-        return None
-    return Unmet(Reason.ONE_BATCH, "no modality was measured in cells of two batches")
+    views = [view for view in case.modalities.values() if spans_batches(view, batches)]
+    if not views:
+        return Unmet(Reason.ONE_BATCH, "no modality was measured in cells of two batches")
+    return _judge_views(case, views)
 
 
 def _seeds(case: Case) -> Unmet | None:
@@ -171,10 +210,12 @@ _CHECKS: dict[Need, Callable[[Case], Unmet | None]] = {
     Need.CELLS: _cells,
     Need.LABELS: _labels,
     Need.BATCH: _batch,
+    Need.LABELLED_BATCHES: _labelled_batches,
     Need.FULL_BATCHES: _full_batches,
     Need.BATCHES_WITHIN_LABELS: _within_labels,
     Need.TESTABLE_LABELS: _testable,
     Need.MODALITIES: _modalities,
     Need.BATCHED_MODALITIES: _batched_modalities,
+    Need.NEIGHBOURHOODS: _neighbourhoods,
     Need.SEEDS: _seeds,
 }

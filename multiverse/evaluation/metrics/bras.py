@@ -55,11 +55,17 @@ def cosine_silhouettes(points: Values, groups: Codes) -> Values:
     own = np.arange(len(points)), groups
     others = sizes[groups] - 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        within = 1 - (products[own] - 1) / others
+        within = _distance(1 - (products[own] - 1) / others, len(points))
         elsewhere = len(points) - sizes[groups]
-        between = 1 - (products.sum(axis=1) - products[own]) / elsewhere
+        between = _distance(1 - (products.sum(axis=1) - products[own]) / elsewhere, len(points))
         widths = (between - within) / np.maximum(within, between)
     return np.where(others > 0, np.nan_to_num(widths), 0.0)
+
+
+def _distance(means: Values, n_cells: int) -> Values:
+    """Mean distances, those that are rounding alone as 0: their ratio could be anything."""
+    least = 4 * np.sqrt(n_cells) * np.finfo(np.float64).eps
+    return np.where(means < least, 0.0, means)
 
 
 METRICS = (

@@ -66,7 +66,7 @@ METRICS = (
         "The same, for the cell types that the fewest batches have: what an integration loses "
         "first.",
         f"{LUECKEN}; {SCIB_METRICS}",
-        (Need.CELLS, Need.LABELS, Need.BATCH),
+        (Need.CELLS, Need.LABELS, Need.BATCH, Need.LABELLED_BATCHES),
         isolated_labels,
         quadratic=True,
     ),

@@ -56,7 +56,7 @@ METRICS = (
         "The share of a cell's nearest neighbours in each modality that are its neighbours in the "
         "embedding too; mean over modalities. Needs no labels. By chance: k / (n - 1).",
         "multiverse",
-        (Need.CELLS, Need.MODALITIES),
+        (Need.CELLS, Need.MODALITIES, Need.NEIGHBOURHOODS),
         neighbourhood_preservation,
         by_neighbours=True,
     ),
@@ -67,7 +67,7 @@ METRICS = (
         "The share of a cell's nearest neighbours that another seed of the same configuration "
         "finds too. 1: the seed does not matter.",
         "multiverse",
-        (Need.CELLS, Need.SEEDS),
+        (Need.CELLS, Need.NEIGHBOURHOODS, Need.SEEDS),
         seed_stability,
         by_neighbours=True,
     ),

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from multiverse.evaluation.metrics.agreement import ari, contingency, nmi
 from multiverse.evaluation.metrics.bras import cosine_silhouettes
 from multiverse.evaluation.metrics.pcr import batch_share
-from tests.inside.evaluate.cases import blobs
+from tests.inside.evaluate.cases import blobs, case_of, value_of
 
 SEEDS = range(12)
 
@@ -73,6 +73,18 @@ def test_cosine_silhouettes_are_the_librarys(n_groups: int) -> None:
     )
     assert found == pytest.approx(expected, abs=5e-6)
     assert np.abs(found).max() > 0.1
+
+
+@pytest.mark.parametrize("along", ["one point", "one ray"])
+def test_cells_in_one_direction_are_mixed_perfectly(along: str) -> None:
+    """Cosine distances are 0 then, but for rounding, of which a ratio could be anything."""
+    random = np.random.default_rng(0)
+    directions = random.normal(size=(3, 8))
+    labels = np.arange(300) % 3
+    lengths = np.ones((300, 1)) if along == "one point" else random.uniform(0.5, 9, (300, 1))
+    points = (directions[labels] * lengths).astype(np.float32)
+    batches = random.integers(0, 2, 300)
+    assert value_of("bras", case_of(points, labels, batches)) == pytest.approx(1.0, abs=0.01)
 
 
 def test_cosine_silhouettes_of_a_cell_alone_in_its_batch() -> None:

@@ -14,7 +14,7 @@ from multiverse.evaluation.case import Case
 from multiverse.evaluation.controls import controls
 from multiverse.evaluation.metrics import all_metrics
 from multiverse.evaluation.needs import unmet
-from tests.inside.evaluate.cases import METRICS, blobs, case_of, scored, view_of
+from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, scored, view_of
 from tests.inside.evaluate.library import LIBRARY
 
 OF_LABELS = [
@@ -284,6 +284,40 @@ def test_each_modality_in_a_batch_of_its_own(tmp_path: Path) -> None:
     lines = scored(tmp_path, case, ["pcr_comparison"])
     none_has_a_value(lines, Reason.ONE_BATCH, "no modality was measured in cells of two batches")
     assert scored(tmp_path, case, ["neighbourhood_preservation"]).popitem()[1].value is not None
+
+
+def test_labelled_cells_of_one_batch(tmp_path: Path) -> None:
+    """A reference with labels and a query without: every label is isolated, and none is."""
+    data = blobs(N)
+    labels = data.labels.copy()
+    labels[data.batches != "donor 0"] = None
+    known = np.flatnonzero(data.batches == "donor 0")
+    wrong = scib_metrics.isolated_labels(
+        data.points[known], data.labels[known].astype(str), data.batches[known].astype(str)
+    )
+    assert 0 < wrong < 1
+    lines = scored(tmp_path, case_of(data.points, labels, data.batches), ["isolated_labels"])
+    none_has_a_value(lines, Reason.ONE_BATCH, "have a label are of one batch only")
+
+
+def test_constant_in_the_cells_of_one_modality(tmp_path: Path) -> None:
+    data = blobs(N)
+    points = data.points.copy()
+    points[60:] = 1.5
+    cells = np.arange(N)
+    views = [view_of("rna", data.points), view_of("adt", data.points[60:], cells[60:])]
+    case = case_of(points, None, data.batches, views=views)
+    lines = scored(tmp_path, case, ["pcr_comparison", "neighbourhood_preservation"])
+    none_has_a_value(lines, Reason.CONSTANT_EMBEDDING, "all 60 cells that were measured in adt")
+
+
+def test_neighbourhoods_of_nearly_all_cells(tmp_path: Path) -> None:
+    """With as many neighbours as there are cells any embedding keeps them all."""
+    settings = SHORT.model_copy(update={"structure_neighbours": 60})
+    views = [view_of("rna", blobs(100).points, settings=settings)]
+    case = case_of(blobs(100, seed=1).points, views=views, settings=settings)
+    lines = scored(tmp_path, case, ["neighbourhood_preservation"])
+    none_has_a_value(lines, Reason.TOO_FEW_CELLS, "60 neighbours need at least 120")
 
 
 def test_every_metric_says_what_it_needs() -> None:
