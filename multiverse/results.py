@@ -160,7 +160,7 @@ class Results:
             metric.name: str(metric.group) for item in file.evaluations for metric in item.metrics
         }
         for run in self.find(dataset=dataset):
-            record, member = run.record, file.find(run.record.run_id)
+            record, member = run.record, file.find(run.record)
             if member is None:
                 continue
             first = (dataset, record.model, record.seed, record.run_id)

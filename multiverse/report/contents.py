@@ -55,7 +55,11 @@ def read_contents(results: ResultsFolder) -> Contents:
     """Read a folder; :class:`ResultsError` if there is none. What is damaged hides only itself."""
     listing = read_runs(results)
     damaged = list(listing.damaged)
-    found = list(_scores(results, damaged))
+    records = [run.record for run in listing.runs]
+    found = [
+        Scored(scored.dataset, scored.evaluation.without_remade(records))
+        for scored in _scores(results, damaged)
+    ]
     return Contents(results, listing.runs, tuple(found), tuple(damaged))
 
 

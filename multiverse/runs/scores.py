@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import Field, FiniteFloat, ValidationError
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Frozen, Group, Interval, MetricFacts, Score
 from multiverse.errors import ResultsError
-from multiverse.runs.record import EngineFacts, Usage
+from multiverse.runs.record import EngineFacts, RunRecord, Usage
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
 
@@ -67,6 +68,10 @@ class Member(Frozen):
     evaluated_at: str = ""
     image: ImageReference | None = Field(default=None, description="the evaluator that did this")
     environment_lock: str | None = None
+
+    def is_of(self, record: RunRecord) -> bool:
+        """Whether the embedding that was scored is the one that the run has now."""
+        return self.checksum in ("", record.checksums.get("embeddings.h5"))
 
     @property
     def seconds(self) -> float:
@@ -126,6 +131,21 @@ class Evaluation(Frozen):
     records: tuple[EvaluationRecord, ...] = ()
     notes: tuple[str, ...] = Field(default=(), description="what a reader should know")
 
+    def member_of(self, record: RunRecord) -> Member | None:
+        """The scores of a run; None if it was not scored, or was made again since."""
+        member = self.members.get(record.run_id)
+        return member if member is not None and member.is_of(record) else None
+
+    def without_remade(self, records: Iterable[RunRecord]) -> Evaluation:
+        """The evaluation without scores of embeddings that these runs no longer have."""
+        found = {record.run_id: record for record in records}
+        members = {
+            run_id: member
+            for run_id, member in self.members.items()
+            if run_id not in found or member.is_of(found[run_id])
+        }
+        return self.model_copy(update={"members": members})
+
     def of_group(self, group: Group) -> list[MetricFacts]:
         return [metric for metric in self.metrics if metric.group is group]
 
@@ -137,9 +157,9 @@ class ScoresFile(Frozen):
     dataset: str
     evaluations: tuple[Evaluation, ...] = ()
 
-    def find(self, run_id: str) -> Member | None:
-        """The scores of one run, if it was scored."""
-        found = (evaluation.members.get(run_id) for evaluation in self.evaluations)
+    def find(self, record: RunRecord) -> Member | None:
+        """The scores of one run, if it was scored as it is."""
+        found = (evaluation.member_of(record) for evaluation in self.evaluations)
         return next((member for member in found if member is not None), None)
 
     def of(self, fingerprint: str) -> Evaluation | None:

@@ -69,7 +69,7 @@ class Assembly:
             controls={key: rescaled(item, controls, facts) for key, item in controls.items()},
             expected_controls=said.controls if said else expected,
             records=records,
-            notes=self._notes(sheet),
+            notes=self._notes(sheet, [*members.values(), *controls.values()]),
         )
 
     def _controls(self, facts: Sequence[MetricFacts]) -> dict[str, Member]:
@@ -83,7 +83,10 @@ class Assembly:
 
     def _members(self, facts: Sequence[MetricFacts]) -> dict[str, Member]:
         runs = {run.record.run_id: run for run in self.runs}
-        members = dict(self.earlier.members) if self.earlier else {}
+        members: dict[str, Member] = {}
+        if self.earlier is not None:
+            records = (run.record for run in self.runs)
+            members |= self.earlier.without_remade(records).members
         for run_id in runs.keys() & self.collected.lines.keys():
             lines, before = self.collected.lines[run_id], members.get(run_id)
             if len(lines) == len(facts):
@@ -125,20 +128,20 @@ class Assembly:
             batches=said.batches,
         )
 
-    def _notes(self, sheet: Sheet) -> tuple[str, ...]:
+    def _notes(self, sheet: Sheet, members: Sequence[Member]) -> tuple[str, ...]:
         if self.collected.sheet is None:
             return self.earlier.notes if self.earlier else ()
         notes = [*self.collected.sheet.notes, *label_notes(sheet.labels, sheet.unlabelled)]
-        return tuple(dict.fromkeys([*notes, *self._remarks()]))
+        return tuple(dict.fromkeys([*notes, *self._remarks(members)]))
 
-    def _remarks(self) -> list[str]:
+    def _remarks(self, members: Sequence[Member]) -> list[str]:
         """What the evaluator says of values that it gives: that they rest on few cells."""
         titles = {metric.name: metric.title for metric in self._facts()}
         return [
-            f"{titles[name]}: {line.detail}"
-            for lines in self.collected.lines.values()
-            for name, line in lines.items()
-            if line.value is not None and line.detail
+            f"{titles[name]}: {score.detail}"
+            for member in members
+            for name, score in member.scores.items()
+            if score.value is not None and score.detail
         ]
 
     def _updated(self, before: Member, run_id: str, lines: Mapping[str, ScoreLine]) -> Member:

@@ -57,7 +57,7 @@ class ScoreBook:
         if file is None:
             return None
         for evaluation in file.evaluations:
-            member = evaluation.members.get(record.run_id)
+            member = evaluation.member_of(record)
             if member is not None and evaluation.dataset_fingerprint == record.dataset_fingerprint:
                 return run_scores(member, evaluation)
         return RunScores({}, {})

@@ -67,9 +67,10 @@ class Bad:
     def member(self, name: str) -> Member:
         """The scores of a run, by the name that it has here."""
         slug = name.split()[0]
-        member = ScoresFile.read(self.results.scores(slug)).find(self.runs[name])
-        assert member is not None
-        return member
+        run_id = self.runs[name]
+        return next(
+            found.members[run_id] for found in self.evaluations(slug) if run_id in found.members
+        )
 
     def reasons(self, name: str) -> dict[str, Reason]:
         """Metric → why the run has no value of it; its seeds are nobody's concern here."""

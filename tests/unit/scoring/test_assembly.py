@@ -152,6 +152,33 @@ def test_what_was_known_before_stays(assembly: Assembly) -> None:
     assert len(later.records) == 2
 
 
+def test_a_run_that_was_made_again_loses_the_scores_of_before(assembly: Assembly) -> None:
+    """Also where the evaluator has said nothing of it yet."""
+    first, second = assembly.runs
+    sums = {"embeddings.h5": "sha256:" + "7" * 64}
+    again = FoundRun(first.record.model_copy(update={"checksums": sums}), first.folder)
+    before = FoundRun(
+        first.record.model_copy(update={"checksums": {"embeddings.h5": "sha256:" + "6" * 64}}),
+        first.folder,
+    )
+    earlier = replace(assembly, runs=[before, second]).evaluation()
+    assert set(earlier.members) == {first.record.run_id, second.record.run_id}
+    nothing = replace(assembly, earlier=earlier, collected=Collected(), runs=[again, second])
+    assert set(nothing.evaluation().members) == {second.record.run_id}
+
+
+def test_remarks_on_values_stay_while_the_values_do(assembly: Assembly) -> None:
+    """Here the evaluator was started for a layout only."""
+    collected = said({assembly.runs[0].record.run_id: 0.5})
+    lines = collected.lines[assembly.runs[0].record.run_id]
+    lines["mixing"] = lines["mixing"].model_copy(update={"detail": "rests on few cells"})
+    earlier = replace(assembly, collected=collected).evaluation()
+    assert "mixing: rests on few cells" in earlier.notes
+    layout_only = Collected(sheet=collected.sheet)
+    later = replace(assembly, earlier=earlier, collected=layout_only).evaluation()
+    assert later.notes == earlier.notes
+
+
 def test_members_are_in_the_order_of_the_runs_whoever_was_done_first(assembly: Assembly) -> None:
     made = assembly.evaluation()
     lines = dict(reversed(assembly.collected.lines.items()))
