@@ -95,7 +95,7 @@ def compare_configurations(evaluation: Evaluation, runs: Iterable[FoundRun]) -> 
     """The comparison of one evaluation; ``runs`` that it did not score are left out."""
     grouped: dict[str, list[FoundRun]] = {}
     for run in runs:
-        if run.record.run_id in evaluation.members:
+        if evaluation.member_of(run.record) is not None:
             grouped.setdefault(run.record.configuration, []).append(run)
     labels = _labels(grouped)
     found = [
@@ -142,7 +142,8 @@ def _configuration(
         for metric in facts
     }
     first = members[0]
-    sets = [_in_total(member, facts) for member in members]
+    # One that was lost has none, which says nothing of the others.
+    sets = [found for member in members if (found := _in_total(member, facts))] or [frozenset()]
     in_all = frozenset.intersection(*sets)
     return Configuration(
         key=key,

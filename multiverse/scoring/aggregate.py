@@ -65,10 +65,11 @@ def aggregates(
     lines: Mapping[str, ScoreLine], scores: Mapping[str, Score], metrics: Sequence[MetricFacts]
 ) -> tuple[Aggregate, Aggregate, Aggregate]:
     """Bio, batch and total of one member."""
+    needs = {metric.name: metric.needs for metric in metrics}
     groups = {group: [m.name for m in metrics if m.group is group] for group in Group}
     bio, bio_replicates = _mean(groups[Group.BIO], lines, scores)
     batch, batch_replicates = _mean(groups[Group.BATCH], lines, scores)
-    looking = {metric.name for metric in metrics if BATCH_NEED in metric.needs}
+    looking = {name for name in groups[Group.BATCH] if BATCH_NEED in needs[name]}
     if looking and not any(scores[name].value is not None for name in looking & scores.keys()):
         # Graph connectivity alone, which looks at no batch, says nothing of mixing them.
         batch = batch.model_copy(

@@ -66,13 +66,14 @@ def _aggregate(
 
 
 def _total(total: Aggregate, bio: Aggregate, batch: Aggregate) -> Aggregate:
-    scaled = None
+    scaled, available = None, 0
     if bio.scaled is not None and batch.scaled is not None and total.value is not None:
         scaled = BIO_WEIGHT * bio.scaled + BATCH_WEIGHT * batch.scaled
+        available = bio.scaled_available + batch.scaled_available
     return total.model_copy(
         update={
             "scaled": scaled,
-            "scaled_available": bio.scaled_available + batch.scaled_available if scaled else 0,
+            "scaled_available": available,
             "scaled_clipped": bio.scaled_clipped or batch.scaled_clipped,
         }
     )

@@ -156,6 +156,29 @@ def test_without_a_total_rows_come_last_and_have_no_rank() -> None:
     assert missing.metrics["clisi"].reasons == ("obs has no such column",)
 
 
+def test_a_lost_seed_does_not_cost_the_others_their_rank() -> None:
+    lost = make_member("pca", None, None)
+    found = comparison(
+        (make_record("pca", seed=0), make_member("pca", 0.8, 0.8)),
+        (make_record("pca", seed=1), make_member("pca", 0.7, 0.7)),
+        (make_record("pca", seed=2), lost),
+        (make_record("mofa"), make_member("mofa", 0.1, 0.1)),
+    )
+    first, second = found.configurations
+    assert [(row.label, row.rank) for row in (first, second)] == [("pca", 1), ("mofa", 2)]
+    assert (list(first.varying), first.comparable, found.coverage_differs) == ([], True, False)
+    assert (first.total.n, first.total.coverage) == (2, "4/4 0/4")
+
+
+def test_scores_of_an_embedding_that_was_made_again_are_not_the_runs() -> None:
+    made = make_record("pca", checksums={"embeddings.h5": "sha256:" + "1" * 64})
+    scored = make_member("pca", 0.9, 0.9).model_copy(update={"checksum": "sha256:" + "2" * 64})
+    other = (make_record("mofa"), make_member("mofa", 0.1, 0.1))
+    assert [row.label for row in comparison((made, scored), other).configurations] == ["mofa"]
+    current = scored.model_copy(update={"checksum": "sha256:" + "1" * 64})
+    assert len(comparison((made, current), other).configurations) == 2
+
+
 def test_parts_and_controls() -> None:
     found = comparison((make_record(), make_member("pca", 0.5, 0.5)))
     (row,) = found.configurations

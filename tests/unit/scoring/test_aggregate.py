@@ -186,6 +186,11 @@ def test_a_group_of_batch_that_could_look_at_no_batch_has_no_mean() -> None:
     lines = {name: line(name, value) for name, value in VALUES.items()}
     assert together(lines, facts)[1].value == pytest.approx(0.6)
     lines["m1"] = line("m1", None)
+    # Isolated labels look at batches, but say nothing of mixing them.
+    facts = [
+        fact.model_copy(update={"needs": ("batch",)}) if fact.name == "b1" else fact
+        for fact in facts
+    ]
     _, batch, total = together(lines, facts)
     assert batch.value is None
     assert batch.reason == "no metric could look at batches"

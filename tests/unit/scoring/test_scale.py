@@ -71,3 +71,10 @@ def test_a_control_that_is_computed_anew_counts_for_members_of_before() -> None:
     healed = rescaled(lost, controls(0.2, 0.8), FACTS)
     assert healed.scores["b1"].scaled == pytest.approx(0.5)
     assert healed.bio.scaled_available == 2
+
+
+def test_a_scaled_total_of_zero_is_one() -> None:
+    """That of the random control: as many metrics as any other member's."""
+    spans = {"random": member(0.2, 0.0, 0.4), "label_oracle": member(0.8, 1.0, 0.9)}
+    found = rescaled(spans["random"], spans, FACTS).total
+    assert (found.scaled, found.scaled_available) == (0.0, 3)
