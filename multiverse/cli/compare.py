@@ -78,7 +78,8 @@ def _print_pair(pair: Pair, *, everything: bool) -> None:
         out.print(safe(f"  {fact.what}: {fact.before} → {fact.after}", "dim"))
     shown = [change for change in pair.scores if everything or _worth_showing(change)]
     if not shown:
-        out.print(safe("  not evaluated in both folders", "dim"))
+        where = " and in ".join(pair.unscored)
+        out.print(safe(f"  not scored in {where}: multiverse evaluate", "dim"))
         return
     numbers = ("A", "B", "B − A", "needed")
     table = plain_table("", *numbers, "verdict", right=numbers, folded=("verdict",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from pathlib import Path
 
@@ -17,16 +18,22 @@ def main(arguments: Namespace) -> int:
     if arguments.json:
         print_json(_plain(results, report))
     else:
-        _print(report)
+        _print(results, report)
     return report.exit_code
 
 
-def _print(report: Report) -> None:
+def _print(results: ResultsFolder, report: Report) -> None:
     out = console()
     for path in report.written:
         out.print(safe(path) + safe(f"  {format_bytes(path.stat().st_size)}", "dim"))
     for part in report.failed:
         print_error(f"{part.name} was not written: {part.message}", part.remedy or None)
+    if report.damaged:
+        print_error(
+            "\n".join(["what is damaged was left out", *report.damaged]),
+            f"See what is whole: multiverse verify {shlex.quote(str(results.folder))}. Scores are "
+            "made anew by multiverse evaluate, runs by the benchmark.",
+        )
 
 
 def _plain(results: ResultsFolder, report: Report) -> dict[str, object]:
@@ -34,6 +41,7 @@ def _plain(results: ResultsFolder, report: Report) -> dict[str, object]:
         "results": str(results.folder),
         "written": [_file(path) for path in report.written],
         "failed": [{"part": part.name, "message": part.message} for part in report.failed],
+        "damaged": list(report.damaged),
     }
 
 

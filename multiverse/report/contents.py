@@ -57,7 +57,7 @@ def read_contents(results: ResultsFolder) -> Contents:
     damaged = list(listing.damaged)
     records = [run.record for run in listing.runs]
     found = [
-        Scored(scored.dataset, scored.evaluation.without_remade(records))
+        Scored(scored.dataset, scored.evaluation.of_runs(records))
         for scored in _scores(results, damaged)
     ]
     return Contents(results, listing.runs, tuple(found), tuple(damaged))

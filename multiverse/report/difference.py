@@ -82,7 +82,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Pair:
-    """A configuration that both folders have. ``seconds``, ``peak_bytes``: (A, B), mean of runs."""
+    """A configuration that both folders have. ``seconds``, ``peak_bytes``: (A, B), mean of runs.
+
+    ``unscored``: the folders, of A and B, where it has no scores.
+    """
 
     dataset: str
     fingerprint: str
@@ -93,6 +96,7 @@ class Pair:
     rank: tuple[int | None, int | None]
     seconds: tuple[float | None, float | None]
     peak_bytes: tuple[float | None, float | None]
+    unscored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,9 @@ def _pair(first: Found, second: Found) -> Pair:
         rank=(_rank(first), _rank(second)),
         seconds=(_seconds(first), _seconds(second)),
         peak_bytes=(_peak(first), _peak(second)),
+        unscored=tuple(
+            letter for letter, item in zip("AB", (first, second), strict=True) if item.row is None
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from multiverse.errors import MultiverseError
+from multiverse.errors import MultiverseError, ResultsError
 from multiverse.runs.folder import ResultsFolder
 
 Say = Callable[[str], None]
@@ -29,9 +29,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what was not."""
+    """What was written, and what was not. ``damaged``: what of the folder could not be read."""
 
     parts: tuple[Part, ...]
+    damaged: tuple[str, ...] = ()
 
     @property
     def written(self) -> list[Path]:
@@ -43,8 +44,9 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0, or that of the first part that failed."""
-        return next((part.exit_code for part in self.failed), 0)
+        """0, or that of the first part that failed, or that of something damaged."""
+        codes = [part.exit_code for part in self.failed]
+        return next(iter(codes), ResultsError.exit_code if self.damaged else 0)
 
 
 def _silent(_line: str) -> None:
@@ -65,7 +67,10 @@ def write_report(
     Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
     """
     results.check()
-    return Report(tuple(_parts(results, figures, output, say)))
+    from multiverse.report.contents import read_contents
+
+    parts = tuple(_parts(results, figures, output, say))
+    return Report(parts, read_contents(results).damaged)
 
 
 def _parts(results: ResultsFolder, figures: bool, output: Path | None, say: Say) -> Iterator[Part]:

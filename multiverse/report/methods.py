@@ -39,13 +39,14 @@ def methods_text(results: ResultsFolder) -> str:
         _models(contents, models),
         _failures(contents),
         *(_evaluation(name, item) for name, item in _evaluations(contents)),
+        _unscored(contents),
         _hardware(contents),
     ]
     return "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
 
 
 def _evaluations(contents: Contents) -> Iterator[tuple[str, Evaluation]]:
-    several = len(contents.evaluations) > 1
+    several = max(len(contents.evaluations), len(contents.datasets)) > 1
     for item in contents.evaluations:
         fingerprint = plain(item.evaluation.dataset_fingerprint, 64)[:16]
         yield f"{item.dataset} (fingerprint {fingerprint})" if several else "", item.evaluation
@@ -53,6 +54,18 @@ def _evaluations(contents: Contents) -> Iterator[tuple[str, Evaluation]]:
 
 def _evaluation(name: str, evaluation: Evaluation) -> list[str]:
     return list(evaluation_sentences(name, evaluation))
+
+
+def _unscored(contents: Contents) -> list[str]:
+    """Data whose embeddings have no scores, where others have."""
+    names = [
+        f"{plain(name, 64)} (fingerprint {plain(fingerprint, 64)[:16]})"
+        for name, fingerprint in contents.datasets
+        if not contents.evaluations_of(name, fingerprint)
+    ]
+    if not names or not contents.evaluations:
+        return []
+    return [f"Embeddings of {listed(names)} were not scored."]
 
 
 def _data(contents: Contents) -> list[str]:

@@ -136,13 +136,13 @@ class Evaluation(Frozen):
         member = self.members.get(record.run_id)
         return member if member is not None and member.is_of(record) else None
 
-    def without_remade(self, records: Iterable[RunRecord]) -> Evaluation:
-        """The evaluation without scores of embeddings that these runs no longer have."""
+    def of_runs(self, records: Iterable[RunRecord]) -> Evaluation:
+        """The evaluation with the scores of these runs only, of the embeddings they have now."""
         found = {record.run_id: record for record in records}
         members = {
             run_id: member
             for run_id, member in self.members.items()
-            if run_id not in found or member.is_of(found[run_id])
+            if run_id in found and member.is_of(found[run_id])
         }
         return self.model_copy(update={"members": members})
 

@@ -86,7 +86,7 @@ class Assembly:
         members: dict[str, Member] = {}
         if self.earlier is not None:
             records = (run.record for run in self.runs)
-            members |= self.earlier.without_remade(records).members
+            members |= self.earlier.of_runs(records).members
         for run_id in runs.keys() & self.collected.lines.keys():
             lines, before = self.collected.lines[run_id], members.get(run_id)
             if len(lines) == len(facts):

@@ -67,7 +67,7 @@ def read_atlas(source: DatasetSource) -> Atlas:
     if layouts is not None:
         return _atlas(source, layouts)
     said = "embeddings.h5ad is not there yet. It is written by: multiverse evaluate RESULTS"
-    problems = [plain(str(error), 300) for error in damaged[:3]]
+    problems = [plain(f"{error} {error.remedy or ''}", 300) for error in damaged[:3]]
     return Atlas(source.key, source.title, problem="; ".join(problems) or said)
 
 

@@ -55,6 +55,15 @@ def test_hostile_names_do_not_reach_the_terminal(
     assert len(printed) < 3000
 
 
+def test_it_says_which_folder_has_no_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, after = scored_folder(tmp_path / "a"), scored_folder(tmp_path / "b")
+    after.scores("pbmc").unlink()
+    assert main(["compare", str(before.folder), str(after.folder)]) == 0
+    assert "not scored in B: multiverse evaluate" in capsys.readouterr().out
+
+
 def test_nothing_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = scored_folder(tmp_path / "a", {"pca": (0.5, 0.5)})
     after = scored_folder(tmp_path / "b", {"mofa": (0.5, 0.5)})

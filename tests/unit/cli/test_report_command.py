@@ -32,6 +32,21 @@ def test_for_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert {"file": str(page), "bytes": page.stat().st_size} in said["written"]
 
 
+def test_what_is_damaged_is_said_and_the_rest_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = scored_folder(tmp_path / "r")
+    results.scores("other").parent.mkdir()
+    results.scores("other").write_text("{")
+    assert main(["report", str(results.folder)]) == ResultsError.exit_code
+    printed = capsys.readouterr()
+    assert str(results.report) in printed.out
+    said = " ".join(printed.err.split())
+    assert "what is damaged was left out" in said
+    assert "other/scores.json can't be read as scores" in said
+    assert f"multiverse verify {results.folder}" in said
+
+
 def test_a_failure_is_an_error_beside_the_rest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,15 @@ def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> N
         assert word not in text
 
 
+def test_data_without_scores_are_named_beside_those_that_have_them(tmp_path: Path) -> None:
+    results = scored_folder(tmp_path / "r")
+    assert "were not scored" not in methods_text(results)
+    publish_run(results, make_record(dataset="other", dataset_fingerprint="ab" * 32))
+    text = methods_text(results)
+    assert "Embeddings of pbmc (fingerprint ffffffffffffffff) were scored by" in text
+    assert f"Embeddings of other (fingerprint {'ab' * 8}) were not scored." in text
+
+
 def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     record = publish_run(results, make_record())

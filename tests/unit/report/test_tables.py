@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from multiverse.contract.scores import Reason
 from multiverse.report.tables import COLUMNS, write_scores
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import read_runs
 from tests.unit.report.made import (
     make_evaluation,
     make_member,
@@ -89,11 +91,12 @@ def test_text_is_never_a_formula_and_numbers_stay_numbers(tmp_path: Path, text: 
     assert one(found, metric="clisi", kind="run")["value"] == "-0.25"
 
 
-def test_scores_of_a_run_that_has_gone_are_kept(tmp_path: Path) -> None:
-    results = ResultsFolder(tmp_path)
-    write_evaluation(results, make_evaluation({"0" * 16: make_member("pca", 0.5, 0.5)}))
-    row = one(rows(results), member="0" * 16, metric="bio")
-    assert (row["model"], row["configuration"], row["seed"]) == ("pca", "pca", "")
+def test_a_run_that_has_gone_is_no_row(tmp_path: Path) -> None:
+    """As it is none of the page and of a comparison."""
+    results = scored_folder(tmp_path / "r", {"pca": (0.5, 0.5), "mofa": (0.7, 0.7)})
+    (gone,) = [run for run in read_runs(results).runs if run.record.model == "mofa"]
+    shutil.rmtree(gone.folder)
+    assert {row["model"] for row in rows(results) if row["kind"] == "run"} == {"pca"}
 
 
 def test_damaged_scores_hide_only_themselves(tmp_path: Path) -> None:
