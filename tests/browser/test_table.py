@@ -123,3 +123,9 @@ def test_copy_button_copies(page: Page) -> None:
     page.get_by_text("Copied").first.wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith(page.locator("#methods-bibtex").inner_text()[:40])
+
+
+@pytest.mark.parametrize("width", [560, 1280])
+def test_the_table_scrolls_and_not_the_page(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
