@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from multiverse.cli.terminal import console, print_error, print_json, safe
+from multiverse.errors import ResultsError
+from multiverse.report.contents import read_contents
 from multiverse.report.everything import Report, write_report
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import format_bytes
@@ -15,25 +18,30 @@ from multiverse.specs.quantity import format_bytes
 def main(arguments: Namespace) -> int:
     results = ResultsFolder(arguments.results)
     report = write_report(results, arguments.figures, output=arguments.output)
+    damaged = read_contents(results).damaged
     if arguments.json:
-        print_json(_plain(results, report))
+        print_json({**_plain(results, report), "damaged": list(damaged)})
     else:
-        _print(results, report)
-    return report.exit_code
+        _print(report)
+        if damaged:
+            _print_damaged(results, damaged)
+    return report.exit_code or (ResultsError.exit_code if damaged else 0)
 
 
-def _print(results: ResultsFolder, report: Report) -> None:
+def _print(report: Report) -> None:
     out = console()
     for path in report.written:
         out.print(safe(path) + safe(f"  {format_bytes(path.stat().st_size)}", "dim"))
     for part in report.failed:
         print_error(f"{part.name} was not written: {part.message}", part.remedy or None)
-    if report.damaged:
-        print_error(
-            "\n".join(["what is damaged was left out", *report.damaged]),
-            f"See what is whole: multiverse verify {shlex.quote(str(results.folder))}. Scores are "
-            "made anew by multiverse evaluate, runs by the benchmark.",
-        )
+
+
+def _print_damaged(results: ResultsFolder, damaged: Sequence[str]) -> None:
+    print_error(
+        "\n".join(["what is damaged was left out", *damaged]),
+        f"See what is whole: multiverse verify {shlex.quote(str(results.folder))}. Scores are "
+        "made anew by multiverse evaluate, runs by the benchmark.",
+    )
 
 
 def _plain(results: ResultsFolder, report: Report) -> dict[str, object]:
@@ -41,7 +49,6 @@ def _plain(results: ResultsFolder, report: Report) -> dict[str, object]:
         "results": str(results.folder),
         "written": [_file(path) for path in report.written],
         "failed": [{"part": part.name, "message": part.message} for part in report.failed],
-        "damaged": list(report.damaged),
     }
 
 

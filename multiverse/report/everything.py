@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from multiverse.errors import MultiverseError, ResultsError
+from multiverse.errors import MultiverseError
 from multiverse.runs.folder import ResultsFolder
 
 Say = Callable[[str], None]
@@ -29,10 +29,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what was not. ``damaged``: what of the folder could not be read."""
+    """What was written, and what was not."""
 
     parts: tuple[Part, ...]
-    damaged: tuple[str, ...] = ()
 
     @property
     def written(self) -> list[Path]:
@@ -44,9 +43,8 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0, or that of the first part that failed, or that of something damaged."""
-        codes = [part.exit_code for part in self.failed]
-        return next(iter(codes), ResultsError.exit_code if self.damaged else 0)
+        """0, or that of the first part that failed."""
+        return next((part.exit_code for part in self.failed), 0)
 
 
 def _silent(_line: str) -> None:
@@ -67,10 +65,7 @@ def write_report(
     Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
     """
     results.check()
-    from multiverse.report.contents import read_contents
-
-    parts = tuple(_parts(results, figures, output, say))
-    return Report(parts, read_contents(results).damaged)
+    return Report(tuple(_parts(results, figures, output, say)))
 
 
 def _parts(results: ResultsFolder, figures: bool, output: Path | None, say: Say) -> Iterator[Part]:
