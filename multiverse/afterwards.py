@@ -22,7 +22,7 @@ from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import Outcome, ScoringOptions
 
 if TYPE_CHECKING:
-    from multiverse.report.everything import Report
+    from multiverse.report.write import Report
     from multiverse.tracking import Tracked
 
 #: A slow server does not hold a benchmark up for longer.
@@ -123,7 +123,7 @@ def _has_complete_run(results: ResultsFolder) -> bool:
 
 
 def _report(results: ResultsFolder, problems: list[str]) -> Report:
-    from multiverse.report.everything import write_report
+    from multiverse.report.write import write_report
 
     report = write_report(results)
     problems += [

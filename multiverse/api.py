@@ -19,7 +19,7 @@ from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
-from multiverse.report.everything import write_report
+from multiverse.report.write import write_report
 from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
 from multiverse.runner.events import Listener, SilentListener

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from multiverse.care.clean import USUAL, Found, Outcome, Wanted, find, remove
-from multiverse.care.removable import Group, Item, Kept
+from multiverse.cleanup.clean import USUAL, Found, Outcome, Wanted, find, remove
+from multiverse.cleanup.removable import Group, Item, Kept
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.errors import ResultsError
 from multiverse.registry.models import list_models

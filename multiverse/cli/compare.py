@@ -7,7 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe, say
-from multiverse.report.difference import (
+from multiverse.compare.difference import (
     Difference,
     Pair,
     ScoreChange,

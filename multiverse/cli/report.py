@@ -10,7 +10,7 @@ from pathlib import Path
 from multiverse.cli.terminal import console, print_error, print_json, safe
 from multiverse.errors import ResultsError
 from multiverse.report.contents import read_contents
-from multiverse.report.everything import Report, write_report
+from multiverse.report.write import Report, write_report
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import format_bytes
 

@@ -6,7 +6,7 @@ happened and what to do. May import contract, specs, registry, plan, runs, engin
 """
 
 from multiverse.conformance.report import CheckResult, Report, Status
-from multiverse.conformance.subject import find_subject
 from multiverse.conformance.suite import SuiteOptions, check_model
+from multiverse.conformance.target import find_subject
 
 __all__ = ["CheckResult", "Report", "Status", "SuiteOptions", "check_model", "find_subject"]

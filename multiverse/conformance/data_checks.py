@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from multiverse.conformance import tiny_data
-from multiverse.conformance.bench import (
+from multiverse.conformance.context import (
     Answer,
     Bench,
     failed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
+from multiverse.conformance.context import Answer, Bench, failed, note, passed, skipped
 from multiverse.conformance.trial import Outcome
 from multiverse.runs.record import Cause
 from multiverse.specs.quantity import format_bytes, format_seconds

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from multiverse.conformance.bench import Answer, Bench, failed, passed, skipped
-from multiverse.conformance.circumstances import STRANGER, Circumstances
+from multiverse.conformance.context import Answer, Bench, failed, passed, skipped
+from multiverse.conformance.sandbox_change import STRANGER, Circumstances
 from multiverse.conformance.tiny_data import add_labels
 from multiverse.runner.watch import GRACE_SECONDS
 from multiverse.runs.record import RunState

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import Any
 
-from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
+from multiverse.conformance.context import Answer, Bench, failed, note, passed, skipped
 from multiverse.conformance.trial import Outcome
 from multiverse.conformance.values import other_values
 from multiverse.plan.settings import Part

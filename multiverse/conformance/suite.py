@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from multiverse.conformance import data_checks, output_checks, sandbox_checks, settings_checks
-from multiverse.conformance.bench import Answer, Bench, skipped
+from multiverse.conformance.context import Answer, Bench, skipped
 from multiverse.conformance.report import CheckResult, Report, Status
 from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import Laboratory

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.conformance.circumstances import ChangedEngine, Circumstances
+from multiverse.conformance.sandbox_change import ChangedEngine, Circumstances
 from multiverse.contract.files import read_regular
 from multiverse.contract.paths import OutputFiles
 from multiverse.engines.log_sink import last_lines

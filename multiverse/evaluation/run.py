@@ -28,8 +28,8 @@ from multiverse.contract.evaluation import (
 from multiverse.contract.paths import MEMORY_VARIABLE, ContainerPaths
 from multiverse.contract.scores import Reason
 from multiverse.errors import MultiverseError
-from multiverse.evaluation.apart import computed_apart
 from multiverse.evaluation.controls import controls
+from multiverse.evaluation.forked import computed_apart
 from multiverse.evaluation.member import Bench, score_member
 from multiverse.evaluation.metric import Metric
 from multiverse.evaluation.metrics import all_metrics

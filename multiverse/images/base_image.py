@@ -15,8 +15,8 @@ import platformdirs
 from filelock import FileLock
 
 from multiverse.errors import BuildError, UsageError
-from multiverse.images import debian
 from multiverse.images.docker_cli import DockerCli
+from multiverse.images.offline import debian
 
 PYTHON = "python:3.11-slim-bookworm"
 MICROMAMBA = "mambaorg/micromamba:2-debian12-slim"

@@ -20,10 +20,10 @@ from multiverse.images.accelerator import accelerator_of
 from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
 from multiverse.images.docker_cli import DockerCli, find_docker
-from multiverse.images.pip_settings import PipSettings
+from multiverse.images.offline.pip_settings import PipSettings
+from multiverse.images.offline.wheelhouse import served, without_local
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.images.stacks import Stack, stack_for
-from multiverse.images.wheelhouse import served, without_local
 from multiverse.specs.model import ModelSpec
 
 Say = Callable[[str], None]

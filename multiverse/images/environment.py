@@ -26,7 +26,7 @@ from filelock import FileLock
 from multiverse.errors import BuildError
 from multiverse.images import settle
 from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
-from multiverse.images.pip_settings import PipSettings
+from multiverse.images.offline.pip_settings import PipSettings
 from multiverse.images.sdk import content_hash, copy_files, sdk_files
 from multiverse.specs.model import ModelSpec
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from multiverse.engines.protocol import Capacity, Engine, Say
 from multiverse.errors import EngineError, UsageError
+from multiverse.forecast.forecast import Expectations
+from multiverse.forecast.history import History
 from multiverse.plan.job import Plan
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Machine, fit, usable
 from multiverse.runner.events import Broadcast, GuardedListener, Listener
-from multiverse.runner.expectation import Expectations
 from multiverse.runner.journal import Journal
 from multiverse.runner.prepare import prepare
 from multiverse.runner.prepared import PreparedJob, owner_labels
@@ -23,7 +24,6 @@ from multiverse.runner.resume import Resume
 from multiverse.runner.schedule import Bounds, Outcome, Schedule, Site
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.history import History
 from multiverse.runs.listing import write_table
 from multiverse.runs.lock import RunLocks, folder_lock, prepare_folder
 from multiverse.runs.publish import remove_empty

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import DiskFull, EngineError, EngineUnavailable, MultiverseError
+from multiverse.forecast.history import History, past_run_of
 from multiverse.plan.job import Limits
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Room, Share, within
-from multiverse.runner.engine_doubt import EngineDoubt
+from multiverse.runner.engine_health import EngineDoubt
 from multiverse.runner.events import Listener
 from multiverse.runner.guard import FreeSpace
 from multiverse.runner.prepared import PreparedJob, owner_labels
@@ -23,7 +24,6 @@ from multiverse.runner.resume import Resume
 from multiverse.runner.retry import again
 from multiverse.runner.waiting import Waiting, WaitingLine
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.history import History, past_run_of
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.lock import RunLocks
 from multiverse.runs.record import Cause, RunState

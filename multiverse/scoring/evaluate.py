@@ -18,8 +18,8 @@ from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
 from multiverse.scoring.answers import Part, in_place, parts_of
 from multiverse.scoring.attempt import Progress, owner_labels
+from multiverse.scoring.context import Site
 from multiverse.scoring.outcome import Outcome, ScoringOptions
-from multiverse.scoring.site import Site
 from multiverse.scoring.update import PartUpdate
 from multiverse.specs.evaluator import EvaluatorSpec
 

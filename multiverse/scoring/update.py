@@ -9,12 +9,12 @@ from multiverse.errors import Cancelled, EngineError
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import sha256
 from multiverse.scoring.answers import Part, find_answers
+from multiverse.scoring.cohort import PartRun, PartScoring
 from multiverse.scoring.collected import Collected
+from multiverse.scoring.context import Site
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
 from multiverse.scoring.outcome import Outcome, ScoringOptions, problem_of
-from multiverse.scoring.part import PartRun, PartScoring
-from multiverse.scoring.site import Site
 from multiverse.scoring.store import ScoresStore
 from multiverse.scoring.wanted import wanted
 

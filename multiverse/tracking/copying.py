@@ -95,7 +95,7 @@ def _visit(
     with quiet() as upload:
         with importing():
             from multiverse.tracking.client import Failure, Store
-            from multiverse.tracking.visit import Visit
+            from multiverse.tracking.sync import Visit
         try:
             local = artifacts_folder(results) if uri == local_uri(results) else None
             store = Store(uri, local, upload)

@@ -16,9 +16,9 @@ import pytest
 from multiverse.contract.evaluation import BeginLine, MemberLine, ScoreLine
 from multiverse.contract.scores import Reason
 from multiverse.errors import DatasetError, MultiverseError
-from multiverse.evaluation.apart import computed_apart
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.estimate import Estimate
+from multiverse.evaluation.forked import computed_apart
 from multiverse.evaluation.member import score_member
 from multiverse.evaluation.pool import Emitted, Laid, Pool, Task
 from tests.inside.evaluate.cases import METRICS, bench_of, blobs, case_of, write_embedding

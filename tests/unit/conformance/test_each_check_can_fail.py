@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.conformance import Status
-from multiverse.conformance.bench import Bench
+from multiverse.conformance.context import Bench
 from multiverse.conformance.output_checks import resources
 from multiverse.conformance.suite import CHECKS
 from multiverse.conformance.tiny_data import TinyData

@@ -14,8 +14,8 @@ from multiverse.cli.parser import make_parser
 from multiverse.contract.evaluation import Settings
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
-from multiverse.report.methods import methods_text, repeat_command
-from multiverse.report.methods_missing import OF_THE_DATA, OTHERS
+from multiverse.report.text.methods import methods_text, repeat_command
+from multiverse.report.text.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import GpuUsage
 from multiverse.runs.scores import Evaluator, Member

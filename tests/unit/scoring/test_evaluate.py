@@ -17,10 +17,10 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
+from multiverse.scoring.cohort import MAX_STARTS
 from multiverse.scoring.embeddings_file import layouts_that_hold
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import Outcome, ScoringOptions
-from multiverse.scoring.part import MAX_STARTS
 from tests.unit.scoring.made import (
     files_below,
     make_data,

@@ -1,0 +1,169 @@
+"""What can go from a results folder and from this machine; it goes only when told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from multiverse.cleanup.kept_attempts import Attempts
+from multiverse.cleanup.leftovers import leftovers
+from multiverse.cleanup.published import full_run_ids, published
+from multiverse.cleanup.references import References, references
+from multiverse.cleanup.removable import Entry, Group, Item, Kept, NotRemoved
+from multiverse.cleanup.stale_images import layer_bytes, stale_images
+from multiverse.cleanup.unused_datasets import unused_datasets
+from multiverse.cleanup.unused_environments import unused_environments
+from multiverse.errors import EngineError, MultiverseError, ResultsError, UsageError
+from multiverse.registry.home import cache, home
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import write_table
+from multiverse.runs.lock import folder_lock
+from multiverse.specs.model import ModelSpec
+
+#: What is looked for unless something is chosen; published runs never are.
+USUAL = frozenset(Group) - {Group.PUBLISHED}
+#: Groups that can't be judged without a results folder.
+_OF_RESULTS = frozenset({Group.ATTEMPTS, Group.LEFTOVERS, Group.PUBLISHED, Group.DATASETS})
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for. ``runs``: the first digits of ids, of which only the attempts go.
+
+    ``published`` adds the published runs of these ids; ``all_attempts`` the attempts whose
+    records spare a re-run.
+    """
+
+    groups: frozenset[Group] = USUAL
+    runs: tuple[str, ...] = ()
+    published: bool = False
+    all_attempts: bool = False
+
+    def check(self) -> None:
+        """:class:`UsageError` where published runs are meant and not named."""
+        if self.published and not self.runs:
+            raise UsageError(
+                "--published removes only runs that are named",
+                remedy="Name them: --runs RUN_ID ... --published",
+            )
+
+    @property
+    def sought(self) -> frozenset[Group]:
+        """The groups: with named runs, only what belongs to them."""
+        if not self.runs:
+            return self.groups
+        return frozenset({Group.ATTEMPTS, *([Group.PUBLISHED] if self.published else [])})
+
+
+@dataclass(frozen=True)
+class Found:
+    """What can go, and what stays although somebody may have expected it to go."""
+
+    items: tuple[Item, ...]
+    kept: tuple[Kept, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(item.size for item in self.items)
+
+
+@dataclass
+class Outcome:
+    """What was done: bytes given back, what went, and what stayed after all."""
+
+    freed: int = 0
+    removed: list[Item] = field(default_factory=list)
+    failed: list[tuple[Item, str]] = field(default_factory=list)
+
+
+def find(folder: Path, wanted: Wanted, models: Sequence[ModelSpec]) -> Found:
+    """Look for what can go; nothing is removed.
+
+    ``models`` are those known here: their versions and locks say what is still used. Raises
+    :class:`ResultsError` where ``folder`` is needed and is none, :class:`UsageError` for ids that
+    name no run, or several.
+    """
+    wanted.check()
+    results = ResultsFolder(folder)
+    if wanted.sought & _OF_RESULTS:
+        results.check()
+    entries = list(_entries(results, wanted, models))
+    return Found(
+        tuple(entry for entry in entries if isinstance(entry, Item)),
+        tuple(entry for entry in entries if isinstance(entry, Kept)),
+    )
+
+
+def _entries(
+    results: ResultsFolder, wanted: Wanted, models: Sequence[ModelSpec]
+) -> Iterator[Entry]:
+    runs = full_run_ids(results, wanted.runs)
+    groups = wanted.sought
+    seen = References.none()
+    if groups & {Group.IMAGES, Group.DATASETS} and results.folder.is_dir():
+        seen = references(results)
+    if Group.ATTEMPTS in groups:
+        yield from Attempts(results, runs, wanted.all_attempts).find()
+    if Group.LEFTOVERS in groups:
+        yield from leftovers(results)
+    if Group.PUBLISHED in groups:
+        yield from published(results, runs)
+    if Group.IMAGES in groups:
+        yield from stale_images(models, seen)
+    if Group.ENVIRONMENTS in groups:
+        yield from unused_environments(models, cache())
+    if Group.DATASETS in groups:
+        yield from unused_datasets(home(), seen)
+
+
+def remove(folder: Path, found: Found, tell: Callable[[Item], None]) -> Outcome:
+    """Remove all that was found, one after the other; what can't go does not stop the rest.
+
+    ``tell`` hears of each that is gone.
+    """
+    outcome = Outcome()
+    before = _layers(found.items)
+    for item in found.items:
+        try:
+            item.remove()
+        except FileNotFoundError:  # somebody else was faster
+            continue
+        except (NotRemoved, OSError, MultiverseError) as error:
+            outcome.failed.append((item, _reason(error)))
+            continue
+        outcome.removed.append(item)
+        outcome.freed += 0 if item.group is Group.IMAGES else item.size
+        tell(item)
+    after = _layers(outcome.removed)
+    if before is not None and after is not None:
+        outcome.freed += max(0, before - after)
+    if any(item.group in (Group.ATTEMPTS, Group.PUBLISHED) for item in outcome.removed):
+        _rewrite_table(ResultsFolder(folder))
+    return outcome
+
+
+def _layers(items: Sequence[Item]) -> int | None:
+    """Bytes of all images, where there are images among the items and the daemon tells.
+
+    Images share layers: what removing some of them gives back is the difference.
+    """
+    if not any(item.group is Group.IMAGES for item in items):
+        return None
+    try:
+        return layer_bytes()
+    except EngineError:
+        return None
+
+
+def _rewrite_table(results: ResultsFolder) -> None:
+    if results.runs_table.is_file():
+        with suppress(ResultsError), folder_lock(results):  # `verify` names a damaged record
+            write_table(results)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}"
+    return str(error)
