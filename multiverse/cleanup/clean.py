@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiverse.cleanup.kept_attempts import Attempts
+from multiverse.cleanup.kept_attempts import KeptAttempts
 from multiverse.cleanup.leftovers import leftovers
 from multiverse.cleanup.published import full_run_ids, published
 from multiverse.cleanup.references import References, references
-from multiverse.cleanup.removable import Entry, Group, Item, Kept, NotRemoved
+from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, NotRemoved
 from multiverse.cleanup.stale_images import layer_bytes, stale_images
 from multiverse.cleanup.unused_datasets import unused_datasets
 from multiverse.cleanup.unused_environments import unused_environments
@@ -23,20 +23,22 @@ from multiverse.runs.lock import folder_lock
 from multiverse.specs.model import ModelSpec
 
 #: What is looked for unless something is chosen; published runs never are.
-USUAL = frozenset(Group) - {Group.PUBLISHED}
+USUAL = frozenset(CleanupGroup) - {CleanupGroup.PUBLISHED}
 #: Groups that can't be judged without a results folder.
-_OF_RESULTS = frozenset({Group.ATTEMPTS, Group.LEFTOVERS, Group.PUBLISHED, Group.DATASETS})
+_OF_RESULTS = frozenset(
+    {CleanupGroup.ATTEMPTS, CleanupGroup.LEFTOVERS, CleanupGroup.PUBLISHED, CleanupGroup.DATASETS}
+)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CleanupRequest:
     """What to look for. ``runs``: the first digits of ids, of which only the attempts go.
 
     ``published`` adds the published runs of these ids; ``all_attempts`` the attempts whose
     records spare a re-run.
     """
 
-    groups: frozenset[Group] = USUAL
+    groups: frozenset[CleanupGroup] = USUAL
     runs: tuple[str, ...] = ()
     published: bool = False
     all_attempts: bool = False
@@ -50,15 +52,17 @@ class Wanted:
             )
 
     @property
-    def sought(self) -> frozenset[Group]:
+    def sought(self) -> frozenset[CleanupGroup]:
         """The groups: with named runs, only what belongs to them."""
         if not self.runs:
             return self.groups
-        return frozenset({Group.ATTEMPTS, *([Group.PUBLISHED] if self.published else [])})
+        return frozenset(
+            {CleanupGroup.ATTEMPTS, *([CleanupGroup.PUBLISHED] if self.published else [])}
+        )
 
 
 @dataclass(frozen=True)
-class Found:
+class CleanupPlan:
     """What can go, and what stays although somebody may have expected it to go."""
 
     items: tuple[Item, ...]
@@ -70,7 +74,7 @@ class Found:
 
 
 @dataclass
-class Outcome:
+class CleanupOutcome:
     """What was done: bytes given back, what went, and what stayed after all."""
 
     freed: int = 0
@@ -78,7 +82,7 @@ class Outcome:
     failed: list[tuple[Item, str]] = field(default_factory=list)
 
 
-def find(folder: Path, wanted: Wanted, models: Sequence[ModelSpec]) -> Found:
+def find(folder: Path, wanted: CleanupRequest, models: Sequence[ModelSpec]) -> CleanupPlan:
     """Look for what can go; nothing is removed.
 
     ``models`` are those known here: their versions and locks say what is still used. Raises
@@ -90,40 +94,40 @@ def find(folder: Path, wanted: Wanted, models: Sequence[ModelSpec]) -> Found:
     if wanted.sought & _OF_RESULTS:
         results.check()
     entries = list(_entries(results, wanted, models))
-    return Found(
+    return CleanupPlan(
         tuple(entry for entry in entries if isinstance(entry, Item)),
         tuple(entry for entry in entries if isinstance(entry, Kept)),
     )
 
 
 def _entries(
-    results: ResultsFolder, wanted: Wanted, models: Sequence[ModelSpec]
+    results: ResultsFolder, wanted: CleanupRequest, models: Sequence[ModelSpec]
 ) -> Iterator[Entry]:
     runs = full_run_ids(results, wanted.runs)
     groups = wanted.sought
     seen = References.none()
-    if groups & {Group.IMAGES, Group.DATASETS} and results.folder.is_dir():
+    if groups & {CleanupGroup.IMAGES, CleanupGroup.DATASETS} and results.folder.is_dir():
         seen = references(results)
-    if Group.ATTEMPTS in groups:
-        yield from Attempts(results, runs, wanted.all_attempts).find()
-    if Group.LEFTOVERS in groups:
+    if CleanupGroup.ATTEMPTS in groups:
+        yield from KeptAttempts(results, runs, wanted.all_attempts).find()
+    if CleanupGroup.LEFTOVERS in groups:
         yield from leftovers(results)
-    if Group.PUBLISHED in groups:
+    if CleanupGroup.PUBLISHED in groups:
         yield from published(results, runs)
-    if Group.IMAGES in groups:
+    if CleanupGroup.IMAGES in groups:
         yield from stale_images(models, seen)
-    if Group.ENVIRONMENTS in groups:
+    if CleanupGroup.ENVIRONMENTS in groups:
         yield from unused_environments(models, cache())
-    if Group.DATASETS in groups:
+    if CleanupGroup.DATASETS in groups:
         yield from unused_datasets(home(), seen)
 
 
-def remove(folder: Path, found: Found, tell: Callable[[Item], None]) -> Outcome:
+def remove(folder: Path, found: CleanupPlan, tell: Callable[[Item], None]) -> CleanupOutcome:
     """Remove all that was found, one after the other; what can't go does not stop the rest.
 
     ``tell`` hears of each that is gone.
     """
-    outcome = Outcome()
+    outcome = CleanupOutcome()
     before = _layers(found.items)
     for item in found.items:
         try:
@@ -134,12 +138,14 @@ def remove(folder: Path, found: Found, tell: Callable[[Item], None]) -> Outcome:
             outcome.failed.append((item, _reason(error)))
             continue
         outcome.removed.append(item)
-        outcome.freed += 0 if item.group is Group.IMAGES else item.size
+        outcome.freed += 0 if item.group is CleanupGroup.IMAGES else item.size
         tell(item)
     after = _layers(outcome.removed)
     if before is not None and after is not None:
         outcome.freed += max(0, before - after)
-    if any(item.group in (Group.ATTEMPTS, Group.PUBLISHED) for item in outcome.removed):
+    if any(
+        item.group in (CleanupGroup.ATTEMPTS, CleanupGroup.PUBLISHED) for item in outcome.removed
+    ):
         _rewrite_table(ResultsFolder(folder))
     return outcome
 
@@ -149,7 +155,7 @@ def _layers(items: Sequence[Item]) -> int | None:
 
     Images share layers: what removing some of them gives back is the difference.
     """
-    if not any(item.group is Group.IMAGES for item in items):
+    if not any(item.group is CleanupGroup.IMAGES for item in items):
         return None
     try:
         return layer_bytes()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from multiverse.cleanup.holders import LeftJobs, held, run_locks
 from multiverse.cleanup.removable import (
+    CleanupGroup,
     Entry,
-    Group,
     Item,
     Kept,
     NotRemoved,
@@ -28,7 +28,7 @@ from multiverse.runs.started import Started
 
 
 @dataclass(frozen=True)
-class Attempts:
+class KeptAttempts:
     """The attempts of a results folder; only those of ``runs`` where any are named.
 
     ``also_spared``: those too that keep a model from being tried again where it does not apply.
@@ -45,14 +45,16 @@ class Attempts:
             name = "/".join(self._names(run_id, number))
             holder = locks.get(run_id)
             if holder is not None:
-                yield Kept(Group.ATTEMPTS, name, f"{holder} is working on it")
+                yield Kept(CleanupGroup.ATTEMPTS, name, f"{holder} is working on it")
                 continue
             goes, why = self._judge(run_id, number, jobs)
             if not goes:
-                yield Kept(Group.ATTEMPTS, name, why)
+                yield Kept(CleanupGroup.ATTEMPTS, name, why)
                 continue
             size = occupied(self.results.folder / name)
-            yield Item(Group.ATTEMPTS, name, why, size, partial(self._remove, run_id, number))
+            yield Item(
+                CleanupGroup.ATTEMPTS, name, why, size, partial(self._remove, run_id, number)
+            )
 
     def _numbers(self) -> Iterator[tuple[str, str]]:
         attempts = self.results.attempts.name

@@ -13,8 +13,8 @@ from pathlib import Path
 from multiverse.cleanup.holders import LeftJobs, held, run_locks
 from multiverse.cleanup.kept_attempts import remove_empty_run
 from multiverse.cleanup.removable import (
+    CleanupGroup,
     Entry,
-    Group,
     Item,
     delete_folder,
     names_in,
@@ -34,7 +34,7 @@ def leftovers(results: ResultsFolder) -> Iterator[Entry]:
     """Everything that nobody needs and that no living process works on."""
     locks = run_locks(results)
     yield from _half_written(results)
-    yield from put_aside(results.folder, [results.attempts.name], Group.LEFTOVERS)
+    yield from put_aside(results.folder, [results.attempts.name], CleanupGroup.LEFTOVERS)
     yield from _locks(results, locks)
     yield from _empty_folders(results, locks)
     yield from _scratch(results, locks)
@@ -51,7 +51,7 @@ def _half_written(results: ResultsFolder) -> Iterator[Entry]:
         if known and stat.S_ISREG(path.lstat().st_mode):
             remove = partial(_unlink, results, name)
             why = "half-written by a process that was killed"
-            yield Item(Group.LEFTOVERS, name, why, occupied(path), remove)
+            yield Item(CleanupGroup.LEFTOVERS, name, why, occupied(path), remove)
 
 
 def _unlink(results: ResultsFolder, name: str) -> None:
@@ -68,7 +68,9 @@ def _locks(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[
             path = results.run_lock(run_id)
             name = f"{results.attempts.name}/{path.name}"
             remove = partial(_release, results, run_id)
-            yield Item(Group.LEFTOVERS, name, "a lock that nobody holds", occupied(path), remove)
+            yield Item(
+                CleanupGroup.LEFTOVERS, name, "a lock that nobody holds", occupied(path), remove
+            )
 
 
 def _empty_folders(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[Entry]:
@@ -78,7 +80,7 @@ def _empty_folders(results: ResultsFolder, locks: Mapping[str, str | None]) -> I
         if empty and locks.get(run_id) is None:
             name = f"{results.attempts.name}/{run_id}"
             remove = partial(_remove_empty, results, run_id)
-            yield Item(Group.LEFTOVERS, name, "an empty folder", occupied(path), remove)
+            yield Item(CleanupGroup.LEFTOVERS, name, "an empty folder", occupied(path), remove)
 
 
 def _scratch(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[Entry]:
@@ -91,7 +93,7 @@ def _scratch(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterato
         if ours and run is not None and not locks.get(run[1]) and not jobs.has_process(run[1]):
             remove = partial(_remove_scratch, results, run[1], path)
             why = "scratch of a job whose runner was killed"
-            yield Item(Group.LEFTOVERS, str(path), why, occupied(path), remove)
+            yield Item(CleanupGroup.LEFTOVERS, str(path), why, occupied(path), remove)
 
 
 def _release(results: ResultsFolder, run_id: str) -> None:

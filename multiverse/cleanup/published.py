@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from multiverse.cleanup.holders import held, run_locks
-from multiverse.cleanup.removable import Entry, Group, Item, Kept, occupied, remove_folder
+from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, occupied, remove_folder
 from multiverse.errors import UsageError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.places import Place, find_runs, opened_folder
@@ -51,11 +51,11 @@ def published(results: ResultsFolder, run_ids: frozenset[str]) -> Iterator[Entry
         if run_id not in run_ids:
             continue
         if locks.get(run_id):
-            yield Kept(Group.PUBLISHED, str(place), f"{locks[run_id]} is working on it")
+            yield Kept(CleanupGroup.PUBLISHED, str(place), f"{locks[run_id]} is working on it")
             continue
         size = occupied(results.folder.joinpath(*place.names))
         remove = partial(_remove, results, place)
-        yield Item(Group.PUBLISHED, str(place), "named with --published", size, remove)
+        yield Item(CleanupGroup.PUBLISHED, str(place), "named with --published", size, remove)
 
 
 def _remove(results: ResultsFolder, place: Place) -> None:

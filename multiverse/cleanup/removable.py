@@ -19,7 +19,7 @@ from multiverse.runs.places import opened_folder
 ASIDE = (".removing", "all")
 
 
-class Group(StrEnum):
+class CleanupGroup(StrEnum):
     """What is listed together, and chosen together on the command line."""
 
     ATTEMPTS = "attempts"
@@ -41,7 +41,7 @@ class Item:
     ``remove`` raises :class:`NotRemoved` or OSError.
     """
 
-    group: Group
+    group: CleanupGroup
     name: str
     why: str
     size: int
@@ -52,7 +52,7 @@ class Item:
 class Kept:
     """Something that somebody may have expected to go, and why it stays."""
 
-    group: Group
+    group: CleanupGroup
     name: str
     why: str
 
@@ -102,7 +102,7 @@ def remove_folder(root: Path, names: Sequence[str], base: Sequence[str]) -> None
     _remove_aside(root, base)
 
 
-def put_aside(root: Path, base: Sequence[str], group: Group) -> Iterator[Item]:
+def put_aside(root: Path, base: Sequence[str], group: CleanupGroup) -> Iterator[Item]:
     """What an earlier removal below ``root/base`` put aside and was not let finish."""
     aside = (*base, *ASIDE)
     for name in names_in(root, *aside):

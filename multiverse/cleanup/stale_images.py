@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from multiverse.cleanup.references import References
-from multiverse.cleanup.removable import Entry, Group, Item, Kept, NotRemoved
+from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, NotRemoved
 from multiverse.engines.docker import daemon_errors
 from multiverse.errors import EngineError
 from multiverse.images.accelerator import has_cuda_variant, variant
@@ -32,7 +32,7 @@ def stale_images(models: Sequence[ModelSpec], seen: References) -> Iterator[Entr
             found = client.images(filters={"label": [SOURCES_LABEL, MODEL_LABEL]})
             own = _own_sizes(client) if found else {}
     except EngineError as error:
-        yield Kept(Group.IMAGES, "images", f"{error}")
+        yield Kept(CleanupGroup.IMAGES, "images", f"{error}")
         return
     tags = _tags(models)
     for image in sorted(found, key=_first_tag):
@@ -43,12 +43,12 @@ def stale_images(models: Sequence[ModelSpec], seen: References) -> Iterator[Entr
         if not named:
             reason = f"an earlier build of {model}{why}"
             remove = partial(_remove, image["Id"])
-            yield Item(Group.IMAGES, image["Id"][:19], reason, size, remove)
+            yield Item(CleanupGroup.IMAGES, image["Id"][:19], reason, size, remove)
         for tag in named:
             if model in tags and tags[model].was(tag):
                 reason = f"{model} is {tags[model].version} now{why}"
                 only = size if len(named) == 1 else 0
-                yield Item(Group.IMAGES, tag, reason, only, partial(_remove, tag))
+                yield Item(CleanupGroup.IMAGES, tag, reason, only, partial(_remove, tag))
 
 
 class _Tags:

@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 
 from multiverse.cleanup.references import References
 from multiverse.cleanup.removable import (
+    CleanupGroup,
     Entry,
-    Group,
     Item,
     Kept,
     NotRemoved,
@@ -33,7 +33,7 @@ def unused_datasets(home: Path, seen: References) -> Iterator[Entry]:
 
     Where a record of the results folder can't be read, nobody knows which it needs: all stay.
     """
-    yield from put_aside(home, [DATASETS], Group.DATASETS)
+    yield from put_aside(home, [DATASETS], CleanupGroup.DATASETS)
     for slug in names_in(home, DATASETS):
         if not _is_slug(slug) or (home / DATASETS / slug).is_symlink():
             continue
@@ -48,7 +48,7 @@ def _versions(folder: DatasetFolder, seen: References) -> Iterator[Entry]:
     try:
         current = folder.current_version()
     except DatasetError as error:
-        yield Kept(Group.DATASETS, folder.slug, str(error))
+        yield Kept(CleanupGroup.DATASETS, folder.slug, str(error))
         return
     for version in sorted({*folder.versions()} - {current}):
         name = f"{DATASETS}/{folder.slug}/{version}"
@@ -56,7 +56,7 @@ def _versions(folder: DatasetFolder, seen: References) -> Iterator[Entry]:
             continue
         if seen.unreadable:
             why = f"a run that can't be read may need it: {seen.unreadable[0]}"
-            yield Kept(Group.DATASETS, name, why)
+            yield Kept(CleanupGroup.DATASETS, name, why)
             continue
         try:
             record = folder.read(version).record
@@ -64,7 +64,7 @@ def _versions(folder: DatasetFolder, seen: References) -> Iterator[Entry]:
             yield _item(folder, version, "a damaged version that the slug does not stand for")
             continue
         if record.fingerprint in seen.fingerprints:
-            yield Kept(Group.DATASETS, name, "runs of this results folder used it")
+            yield Kept(CleanupGroup.DATASETS, name, "runs of this results folder used it")
         else:
             why = f"replaced version of {folder.slug}, registered {record.registered_at[:10]}"
             yield _item(folder, version, why)
@@ -73,7 +73,7 @@ def _versions(folder: DatasetFolder, seen: References) -> Iterator[Entry]:
 def _item(folder: DatasetFolder, name: str, why: str) -> Item:
     path = folder.path / name
     place = f"{DATASETS}/{folder.slug}/{name}"
-    return Item(Group.DATASETS, place, why, occupied(path), partial(_remove, folder, name))
+    return Item(CleanupGroup.DATASETS, place, why, occupied(path), partial(_remove, folder, name))
 
 
 def _remove(folder: DatasetFolder, name: str) -> None:

@@ -12,8 +12,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 from multiverse.cleanup.removable import (
+    CleanupGroup,
     Entry,
-    Group,
     Item,
     Kept,
     NotRemoved,
@@ -36,10 +36,10 @@ def unused_environments(models: Sequence[ModelSpec], cache: Path) -> Iterator[En
     try:
         used = _used(models, cache)
     except BuildError as error:  # without Python 3.11 nobody can say which are used
-        yield Kept(Group.ENVIRONMENTS, str(cache / ENVIRONMENTS), str(error))
+        yield Kept(CleanupGroup.ENVIRONMENTS, str(cache / ENVIRONMENTS), str(error))
         return
     for base in (ENVIRONMENTS, SDK):
-        yield from put_aside(cache, [base], Group.ENVIRONMENTS)
+        yield from put_aside(cache, [base], CleanupGroup.ENVIRONMENTS)
         for name in names_in(cache, base):
             folder = cache / base / name
             leftover = base == SDK and name.startswith(".making-")
@@ -47,7 +47,7 @@ def unused_environments(models: Sequence[ModelSpec], cache: Path) -> Iterator[En
                 continue
             why = _why(folder) if base == ENVIRONMENTS else "an SDK of other sources"
             remove = partial(_remove, cache, base, name)
-            yield Item(Group.ENVIRONMENTS, str(folder), why, occupied(folder), remove)
+            yield Item(CleanupGroup.ENVIRONMENTS, str(folder), why, occupied(folder), remove)
 
 
 def _used(models: Sequence[ModelSpec], cache: Path) -> frozenset[Path]:

@@ -16,7 +16,7 @@ from statistics import fmean
 
 from multiverse.compare.matching import (
     Facts,
-    Found,
+    FolderConfiguration,
     asked,
     changes,
     matched,
@@ -30,7 +30,7 @@ from multiverse.report.words import plain, settings
 from multiverse.runs.folder import ResultsFolder
 
 
-class Verdict(StrEnum):
+class DifferenceVerdict(StrEnum):
     """Whether the difference of two scores matters."""
 
     EQUAL = "equal"
@@ -47,7 +47,10 @@ class Verdict(StrEnum):
 
 
 #: What is left of a verdict where one of the sides has a single seed.
-OF_ONE = {Verdict.BETTER: Verdict.BETTER_OF_ONE, Verdict.WORSE: Verdict.WORSE_OF_ONE}
+OF_ONE = {
+    DifferenceVerdict.BETTER: DifferenceVerdict.BETTER_OF_ONE,
+    DifferenceVerdict.WORSE: DifferenceVerdict.WORSE_OF_ONE,
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class ScoreChange:
     before: float | None
     after: float | None
     threshold: float | None
-    verdict: Verdict
+    verdict: DifferenceVerdict
 
     @property
     def difference(self) -> float | None:
@@ -131,7 +134,7 @@ def compare_results(before: ResultsFolder, after: ResultsFolder) -> Difference:
     )
 
 
-def _only(found: Sequence[Found], other: Contents) -> Iterator[str]:
+def _only(found: Sequence[FolderConfiguration], other: Contents) -> Iterator[str]:
     """The names of configurations, and what became of them in the other folder."""
     ended = {
         asked(run.record): str(run.record.cause or run.record.state).replace("_", " ")
@@ -144,7 +147,8 @@ def _only(found: Sequence[Found], other: Contents) -> Iterator[str]:
 
 
 def _warnings(
-    contents: tuple[Contents, Contents], pairs: Sequence[tuple[Found, Found]]
+    contents: tuple[Contents, Contents],
+    pairs: Sequence[tuple[FolderConfiguration, FolderConfiguration]],
 ) -> Iterator[str]:
     first, second = (dict(_fingerprints(item)) for item in contents)
     for name in sorted(first.keys() & second.keys()):
@@ -174,7 +178,7 @@ def _short(fingerprints: set[str]) -> str:
     return " ".join(sorted(plain(fingerprint, 64)[:8] for fingerprint in fingerprints))
 
 
-def _pair(first: Found, second: Found) -> Pair:
+def _pair(first: FolderConfiguration, second: FolderConfiguration) -> Pair:
     not_comparable = tuple(_not_comparable(first, second))
     record = first.record
     return Pair(
@@ -195,7 +199,7 @@ def _pair(first: Found, second: Found) -> Pair:
     )
 
 
-def _not_comparable(first: Found, second: Found) -> Iterator[str]:
+def _not_comparable(first: FolderConfiguration, second: FolderConfiguration) -> Iterator[str]:
     """What makes scores of equal data mean different things."""
     if first.evaluation is None or second.evaluation is None:
         return
@@ -203,7 +207,7 @@ def _not_comparable(first: Found, second: Found) -> Iterator[str]:
         yield f"{what} differs ({old}, then {new})"
 
 
-def _judged(found: Found) -> Facts:
+def _judged(found: FolderConfiguration) -> Facts:
     assert found.evaluation is not None  # noqa: S101 - asked before
     sheet, evaluator = found.evaluation.sheet, found.evaluation.evaluator
     return {
@@ -217,7 +221,9 @@ def _judged(found: Found) -> Facts:
     }
 
 
-def _scores(first: Found, second: Found, *, comparable: bool) -> Iterator[ScoreChange]:
+def _scores(
+    first: FolderConfiguration, second: FolderConfiguration, *, comparable: bool
+) -> Iterator[ScoreChange]:
     if first.row is None or second.row is None:
         return
     facts = {metric.name: metric for metric in (*first.metrics, *second.metrics)}
@@ -265,8 +271,8 @@ def _change(
     verdict = _verdict(before.value, after.value, threshold, higher_is_better)
     if min(before.n, after.n) == 1:
         verdict = OF_ONE.get(verdict, verdict)
-    if not comparable and verdict is not Verdict.NO_VALUE:
-        verdict = Verdict.NOT_COMPARABLE
+    if not comparable and verdict is not DifferenceVerdict.NO_VALUE:
+        verdict = DifferenceVerdict.NOT_COMPARABLE
     return ScoreChange(name, title, before.value, after.value, threshold, verdict)
 
 
@@ -278,27 +284,31 @@ def _threshold(before: Cell, after: Cell) -> float | None:
 
 def _verdict(
     before: float | None, after: float | None, threshold: float | None, higher_is_better: bool
-) -> Verdict:
+) -> DifferenceVerdict:
     if before is None or after is None:
-        return Verdict.NO_VALUE
+        return DifferenceVerdict.NO_VALUE
     if before == after:
-        return Verdict.EQUAL
+        return DifferenceVerdict.EQUAL
     if threshold is None:
-        return Verdict.NOT_KNOWN
+        return DifferenceVerdict.NOT_KNOWN
     if abs(after - before) <= threshold:
-        return Verdict.WITHIN
-    return Verdict.BETTER if (after > before) is higher_is_better else Verdict.WORSE
+        return DifferenceVerdict.WITHIN
+    return (
+        DifferenceVerdict.BETTER
+        if (after > before) is higher_is_better
+        else DifferenceVerdict.WORSE
+    )
 
 
-def _rank(found: Found) -> int | None:
+def _rank(found: FolderConfiguration) -> int | None:
     return None if found.row is None else found.row.rank
 
 
-def _seconds(found: Found) -> float | None:
+def _seconds(found: FolderConfiguration) -> float | None:
     return _mean([run.record.usage.wall_seconds for run in found.runs])
 
 
-def _peak(found: Found) -> float | None:
+def _peak(found: FolderConfiguration) -> float | None:
     peaks = [run.record.usage.peak_memory_bytes for run in found.runs]
     return _mean([float(peak) for peak in peaks if peak is not None])
 

@@ -19,7 +19,7 @@ Facts = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Found:
+class FolderConfiguration:
     """A configuration of one folder: its complete runs, and its scores where there are some."""
 
     runs: tuple[FoundRun, ...]
@@ -67,7 +67,7 @@ class Found:
         return {run.record.seed for run in self.runs}
 
 
-def of_folder(contents: Contents) -> list[Found]:
+def of_folder(contents: Contents) -> list[FolderConfiguration]:
     """Every configuration that has a complete run, in the order of the runs.
 
     Where a fingerprint was evaluated more than once, the last evaluation that scored it counts.
@@ -82,21 +82,27 @@ def of_folder(contents: Contents) -> list[Found]:
         key = (run.record.dataset, run.record.configuration)
         grouped.setdefault(key, []).append(run)
     nothing = (None, None)
-    return [Found(tuple(runs), *rows.get(key, nothing)) for key, runs in grouped.items()]
+    return [
+        FolderConfiguration(tuple(runs), *rows.get(key, nothing)) for key, runs in grouped.items()
+    ]
 
 
 def matched(
-    before: Sequence[Found], after: Sequence[Found]
-) -> tuple[list[tuple[Found, Found]], list[Found], list[Found]]:
+    before: Sequence[FolderConfiguration], after: Sequence[FolderConfiguration]
+) -> tuple[
+    list[tuple[FolderConfiguration, FolderConfiguration]],
+    list[FolderConfiguration],
+    list[FolderConfiguration],
+]:
     """Pairs of the same configuration, and what only one of the folders has.
 
     First those that are equal in all of their identity, then those that are asked for with the
     same words (dataset, fingerprint, model, changed parameters), with equal preprocessing first.
     """
-    pairs: list[tuple[Found, Found]] = []
+    pairs: list[tuple[FolderConfiguration, FolderConfiguration]] = []
     left, right = list(before), list(after)
     for key in (_whole, _asked_and_prepared, _asked):
-        waiting: dict[str, list[Found]] = {}
+        waiting: dict[str, list[FolderConfiguration]] = {}
         for item in right:
             waiting.setdefault(key(item), []).append(item)
         for item in list(left):
@@ -110,7 +116,7 @@ def matched(
     return sorted(pairs, key=lambda pair: order[id(pair[0])]), left, right
 
 
-def _asked(found: Found) -> str:
+def _asked(found: FolderConfiguration) -> str:
     return asked(found.record)
 
 
@@ -119,11 +125,11 @@ def asked(record: RunRecord) -> str:
     return _text(record.dataset, record.dataset_fingerprint, record.model, record.changed)
 
 
-def _asked_and_prepared(found: Found) -> str:
+def _asked_and_prepared(found: FolderConfiguration) -> str:
     return _text(_asked(found), found.record.preprocessing)
 
 
-def _whole(found: Found) -> str:
+def _whole(found: FolderConfiguration) -> str:
     return _text(found.record.dataset, found.record.configuration)
 
 

@@ -1,4 +1,4 @@
-"""The work bench of the checks: a model, tiny data, and answers."""
+"""The work context of the checks: a model, tiny data, and answers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from multiverse.conformance.report import Status
-from multiverse.conformance.sandbox_change import Circumstances
+from multiverse.conformance.report import CheckStatus
+from multiverse.conformance.sandbox_change import SandboxChange
 from multiverse.conformance.tiny_data import TinyData
-from multiverse.conformance.trial import Laboratory, Outcome, Trial
+from multiverse.conformance.trial import Trial, TrialOutcome, TrialRunner
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.specs.dataset import MODALITIES
 from multiverse.specs.model import ModelSpec
@@ -20,19 +20,19 @@ from multiverse.specs.model import ModelSpec
 class Answer:
     """What a check found. ``outcome``: the run that decided it, for its log and its files."""
 
-    status: Status
+    status: CheckStatus
     expected: str
     happened: str
     to_do: str = ""
-    outcome: Outcome | None = None
+    outcome: TrialOutcome | None = None
 
 
 @dataclass(frozen=True)
-class Bench:
+class CheckContext:
     """What checks work with. ``in_container`` is false for engines without a sandbox."""
 
     model: ModelSpec
-    laboratory: Laboratory
+    trials: TrialRunner
     data: TinyData
     parameters: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Bench:
         )
 
     @cached_property
-    def usual(self) -> Outcome:
+    def usual(self) -> TrialOutcome:
         """The model's usual run: usual data, seed 0."""
         return self.run("usual")
 
@@ -65,7 +65,7 @@ class Bench:
         parameters: Mapping[str, Any] | None = None,
         preprocessing: Mapping[str, Any] | None = None,
         **more: Any,
-    ) -> Outcome:
+    ) -> TrialOutcome:
         """Run the model; what is not given is as in the usual run. ``more``: see Trial."""
         trial = Trial(
             name=name,
@@ -75,41 +75,41 @@ class Bench:
             preprocessing={**self.preprocessing, **(preprocessing or {})},
             **more,
         )
-        return self.laboratory.make(trial)
+        return self.trials.make(trial)
 
-    def another(self, expected: str, to_do: str, outcome: Outcome) -> Answer:
+    def another(self, expected: str, to_do: str, outcome: TrialOutcome) -> Answer:
         """For an embedding that should be the same, and is not: on a GPU that is a note.
 
         There the order of additions is not given, so that not even equal jobs must agree in
         every bit (https://docs.pytorch.org/docs/stable/notes/randomness.html).
         """
-        if self.laboratory.device == "cpu":
+        if self.trials.device == "cpu":
             return failed(expected, "another embedding", to_do, outcome)
         advice = f"A GPU may round in another order. If results differ by more: {to_do}"
         return note(expected, "another embedding, on a GPU", advice, outcome)
 
-    def run_under(self, name: str, circumstances: Circumstances) -> Outcome:
-        return self.run(name, circumstances=circumstances)
+    def run_under(self, name: str, sandbox: SandboxChange) -> TrialOutcome:
+        return self.run(name, sandbox=sandbox)
 
 
-def passed(expected: str, happened: str, outcome: Outcome | None = None) -> Answer:
-    return Answer(Status.PASSED, expected, happened, "", outcome)
+def passed(expected: str, happened: str, outcome: TrialOutcome | None = None) -> Answer:
+    return Answer(CheckStatus.PASSED, expected, happened, "", outcome)
 
 
-def failed(expected: str, happened: str, to_do: str, outcome: Outcome | None = None) -> Answer:
-    return Answer(Status.FAILED, expected, happened, to_do, outcome)
+def failed(expected: str, happened: str, to_do: str, outcome: TrialOutcome | None = None) -> Answer:
+    return Answer(CheckStatus.FAILED, expected, happened, to_do, outcome)
 
 
-def note(expected: str, happened: str, to_do: str, outcome: Outcome | None = None) -> Answer:
-    return Answer(Status.NOTE, expected, happened, to_do, outcome)
+def note(expected: str, happened: str, to_do: str, outcome: TrialOutcome | None = None) -> Answer:
+    return Answer(CheckStatus.NOTE, expected, happened, to_do, outcome)
 
 
 def skipped(expected: str, reason: str) -> Answer:
     """For a check that says nothing about this model or this engine."""
-    return Answer(Status.NOT_APPLICABLE, expected, reason)
+    return Answer(CheckStatus.NOT_APPLICABLE, expected, reason)
 
 
-def must_complete(outcome: Outcome, expected: str, to_do: str) -> Answer:
+def must_complete(outcome: TrialOutcome, expected: str, to_do: str) -> Answer:
     """Passed if there is an embedding; an honest *not applicable* is a note."""
     if outcome.complete:
         return passed(expected, outcome.describe(), outcome)

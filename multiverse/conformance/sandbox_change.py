@@ -1,4 +1,4 @@
-"""An engine under other circumstances: another user, another HOME, or with a restriction lifted.
+"""An engine with a changed sandbox: another user, another HOME, or with a restriction lifted.
 
 Only what a check needs beyond the runner's own sandbox; everything else is the engine's own.
 """
@@ -32,7 +32,7 @@ NO_HOME = "/nonexistent"
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class SandboxChange:
     """What differs from the runner's own way.
 
     ``user`` runs the container as another user; ``network`` and ``writable_root`` lift a
@@ -50,20 +50,20 @@ class Circumstances:
 
 
 class ChangedEngine:
-    """An :class:`~multiverse.engines.protocol.Engine` that starts jobs under circumstances."""
+    """An :class:`~multiverse.engines.protocol.Engine` that starts jobs in a changed sandbox."""
 
-    def __init__(self, engine: Engine, circumstances: Circumstances) -> None:
-        if circumstances.need_docker and not isinstance(engine, DockerEngine):
-            raise ValueError("these circumstances exist in containers only")
+    def __init__(self, engine: Engine, sandbox: SandboxChange) -> None:
+        if sandbox.need_docker and not isinstance(engine, DockerEngine):
+            raise ValueError("such a change of the sandbox exists in containers only")
         self._engine = engine
-        self._circumstances = circumstances
+        self._sandbox = sandbox
         self.name = engine.name
 
     def start(self, execution: Execution) -> Running:
-        if self._circumstances.no_home:
+        if self._sandbox.no_home:
             variables = {**execution.environment, "HOME": NO_HOME}
             execution = replace(execution, environment=variables)
-        if not self._circumstances.need_docker:
+        if not self._sandbox.need_docker:
             return self._engine.start(execution)
         options = container_options(execution)
         self._change(options, execution)
@@ -71,7 +71,7 @@ class ChangedEngine:
             return DockerContainer.start(_client(), options, execution)
 
     def _change(self, options: dict[str, Any], execution: Execution) -> None:
-        changes = self._circumstances
+        changes = self._sandbox
         if changes.user is not None:
             options["user"] = f"{changes.user}:{changes.user}"
             if os.geteuid() == 0:  # the folder then is the stranger's, as the caller's usually is

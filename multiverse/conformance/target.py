@@ -24,7 +24,7 @@ class NamedImage(ModelSpec):
         return self.reference
 
 
-def find_subject(
+def find_target(
     name: str | None,
     *,
     image: str | None = None,

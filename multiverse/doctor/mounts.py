@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene, nearest
 
 AREA = "mounts"
@@ -42,7 +42,7 @@ def mount_of(path: Path) -> Mount | None:
     return found
 
 
-def check_mounts(scene: Scene) -> Iterator[Finding]:
+def check_mounts(scene: Scene) -> Iterator[MachineFinding]:
     """Network file systems by name; places from which nothing can be executed."""
     kinds = []
     for name, path in scene.folders.items():

@@ -24,7 +24,7 @@ class Known(StrEnum):
 
 
 @dataclass(frozen=True)
-class Point:
+class SizedFigure:
     """A figure, such as bytes or seconds, measured on data of a size."""
 
     size: float
@@ -41,7 +41,9 @@ class Expected:
     known: Known = Known.ABOUT
 
 
-def at_size(points: Sequence[Point], size: float, base: float, least: float = 0.0) -> Expected:
+def at_size(
+    points: Sequence[SizedFigure], size: float, base: float, least: float = 0.0
+) -> Expected:
     """The figure to be expected on data of ``size``.
 
     Two sizes or more: a line through them. One size: what exceeds ``base``, which a process has
@@ -54,7 +56,7 @@ def at_size(points: Sequence[Point], size: float, base: float, least: float = 0.
     return _from_one_size(largest, max(point.value for point in points), size, base, least)
 
 
-def _on_line(points: Sequence[Point], size: float, largest: float, least: float) -> Expected:
+def _on_line(points: Sequence[SizedFigure], size: float, largest: float, least: float) -> Expected:
     sizes, values = [point.size for point in points], [point.value for point in points]
     slope, intercept = statistics.linear_regression(sizes, values)
     if slope < 0:  # more data can't need less: what is seen is chance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from multiverse.forecast.extrapolate import Known, Point, at_size
+from multiverse.forecast.extrapolate import Known, SizedFigure, at_size
 from multiverse.forecast.history import PastRun
 from multiverse.forecast.memory_estimate import MemoryEstimate, estimate_memory
 from multiverse.forecast.similar_runs import PastRuns, Subject
@@ -45,7 +45,7 @@ class Expectations:
         subject = self._subject(job)
         if subject not in self._seconds:
             runs = self._with_seconds.alike(subject, lambda run: run.cpus == subject.cpus)
-            points = [Point(run.n_obs, run.wall_seconds) for run in runs]
+            points = [SizedFigure(run.n_obs, run.wall_seconds) for run in runs]
             expected = at_size(points, subject.n_obs, BASE_SECONDS) if points else None
             self._seconds[subject] = None if expected is None else expected.value
         return self._seconds[subject]

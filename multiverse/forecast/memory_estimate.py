@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from multiverse.forecast.extrapolate import FARTHEST, Expected, Known, Point, at_size
+from multiverse.forecast.extrapolate import FARTHEST, Expected, Known, SizedFigure, at_size
 from multiverse.forecast.history import PastRun
 from multiverse.forecast.similar_runs import PastRuns, Subject
 from multiverse.specs.quantity import format_bytes
@@ -72,7 +72,7 @@ def _base(all_runs: Iterable[PastRun], runs: Sequence[PastRun]) -> float:
 def _from_completed(
     runs: Sequence[PastRun], subject: Subject, base: float, least: int
 ) -> MemoryEstimate:
-    points = [Point(run.n_values, run.peak_memory_bytes or 0) for run in runs]
+    points = [SizedFigure(run.n_values, run.peak_memory_bytes or 0) for run in runs]
     found = _capped(at_size(points, subject.n_values, base, least), runs, subject)
     return MemoryEstimate(
         expected=round(found.value),
@@ -128,7 +128,7 @@ def _from_exhausted(
         limit = run.memory_limit
         if any(_settles(done, run) for done in completed):
             continue
-        scaled = at_size([Point(run.n_values, limit)], subject.n_values, base)
+        scaled = at_size([SizedFigure(run.n_values, limit)], subject.n_values, base)
         certain = not completed and scaled.known is Known.ABOUT
         expected = scaled.value if certain else float(limit)
         seen = f"the last run of {subject.model} on {run.n_obs:,} cells ran out of "

@@ -1,4 +1,4 @@
-"""Everything that is made from a results folder, part by part: one that fails costs no other."""
+"""Everything that is made from a results folder, one by one: one that fails costs no other."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from multiverse.runs.folder import ResultsFolder
 
 Say = Callable[[str], None]
 Write = Callable[[], list[Path]]
-#: Of a part that failed for a reason that is no error of ours.
+#: Of an output that failed for a reason that is no error of ours.
 _UNEXPECTED = 1
 
 
 @dataclass(frozen=True)
-class Part:
+class Output:
     """One thing that was to be written. ``message``: why it was not, empty if all went well."""
 
     name: str
@@ -28,23 +28,23 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Report:
+class WrittenReport:
     """What was written, and what was not."""
 
-    parts: tuple[Part, ...]
+    outputs: tuple[Output, ...]
 
     @property
     def written(self) -> list[Path]:
-        return [path for part in self.parts for path in part.written]
+        return [path for output in self.outputs for path in output.written]
 
     @property
-    def failed(self) -> list[Part]:
-        return [part for part in self.parts if part.message]
+    def failed(self) -> list[Output]:
+        return [output for output in self.outputs if output.message]
 
     @property
     def exit_code(self) -> int:
-        """0, or that of the first part that failed."""
-        return next((part.exit_code for part in self.failed), 0)
+        """0, or that of the first output that failed."""
+        return next((output.exit_code for output in self.failed), 0)
 
 
 def _silent(_line: str) -> None:
@@ -57,18 +57,20 @@ def write_report(
     say: Say = _silent,
     *,
     output: Path | None = None,
-) -> Report:
+) -> WrittenReport:
     """Write the page, ``scores.csv``, ``figures/`` if wanted, and the research object.
 
     Figures that are there already are drawn anew in any case: they would show other scores.
-    ``output``: where the page goes instead of ``report.html``. ``say`` is told of each part.
+    ``output``: where the page goes instead of ``report.html``. ``say`` is told of each output.
     Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
     """
     results.check()
-    return Report(tuple(_parts(results, figures, output, say)))
+    return WrittenReport(tuple(_outputs(results, figures, output, say)))
 
 
-def _parts(results: ResultsFolder, figures: bool, output: Path | None, say: Say) -> Iterator[Part]:
+def _outputs(
+    results: ResultsFolder, figures: bool, output: Path | None, say: Say
+) -> Iterator[Output]:
     figures = figures or results.figures.is_dir()
     steps: dict[str, Write] = {
         "scores": partial(_scores, results),
@@ -77,22 +79,22 @@ def _parts(results: ResultsFolder, figures: bool, output: Path | None, say: Say)
         "research object": partial(_crate, results),  # last: it describes the others
     }
     for name, write in steps.items():
-        part = _try(name, write)
-        say(f"{name}: {part.message or 'written'}")
-        yield part
+        made = _try(name, write)
+        say(f"{name}: {made.message or 'written'}")
+        yield made
 
 
-def _try(name: str, write: Write) -> Part:
+def _try(name: str, write: Write) -> Output:
     try:
-        return Part(name, tuple(write()))
+        return Output(name, tuple(write()))
     except MultiverseError as error:
-        return Part(name, (), str(error), error.remedy or "", error.exit_code)
+        return Output(name, (), str(error), error.remedy or "", error.exit_code)
     except Exception as error:
         # Libraries draw what models and users wrote: no surprise of theirs may cost the others.
-        return Part(name, (), f"{type(error).__name__}: {str(error)[:500]}", "", _UNEXPECTED)
+        return Output(name, (), f"{type(error).__name__}: {str(error)[:500]}", "", _UNEXPECTED)
 
 
-# Each part brings a library of its own; a command loads only those that it needs.
+# Each output brings a library of its own; a command loads only those that it needs.
 
 
 def _scores(results: ResultsFolder) -> list[Path]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from multiverse.contract.evaluation import (
     EvaluationFiles,
     EvaluationRequest,
+    EvaluationSettings,
     ScoreLine,
-    Settings,
 )
 from multiverse.engines.protocol import Ending
 from multiverse.errors import EvaluationFailed
@@ -23,10 +23,10 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.host import host_facts, versions
 from multiverse.runs.record import Cause
 from multiverse.runs.scores import EvaluationRecord
-from multiverse.scoring.answers import Part
+from multiverse.scoring.answers import Cohort
 from multiverse.scoring.attempt import EvaluatorRun, Inputs
 from multiverse.scoring.collected import Collected
-from multiverse.scoring.context import Site
+from multiverse.scoring.context import ScoringContext
 from multiverse.scoring.wanted import Wanted
 from multiverse.specs.quantity import format_bytes
 
@@ -38,7 +38,7 @@ MAX_STARTS = 20
 
 
 @dataclass
-class PartRun:
+class CohortRun:
     """What came of it: lines, layouts by run id, and the records of each start."""
 
     collected: Collected
@@ -46,23 +46,23 @@ class PartRun:
     records: list[EvaluationRecord]
 
 
-class PartScoring:
+class CohortScoring:
     """One dataset's evaluation at work."""
 
     def __init__(
         self,
-        site: Site,
-        part: Part,
+        context: ScoringContext,
+        cohort: Cohort,
         dataset: RegisteredDataset,
         wanted: Wanted,
-        settings: Settings,
+        settings: EvaluationSettings,
     ) -> None:
-        self._site = site
-        self._part = part
+        self._context = context
+        self._cohort = cohort
         self._dataset = dataset
         self._wanted = wanted
         self._settings = settings
-        self._limits = site.limits
+        self._limits = context.limits
         self._skip: list[tuple[str, str, str]] = []
         self._collected = Collected()
         self._layouts: dict[str, Points] = {}
@@ -70,15 +70,15 @@ class PartScoring:
         self._grown = False
         self._starved: set[str] = set()
 
-    def run(self) -> PartRun:
+    def run(self) -> CohortRun:
         """Start the evaluator until every score that is wanted has a value or a reason.
 
         Raises :class:`EvaluationFailed` where it brings nothing at all, :class:`EngineError`
         where it can't be started, :class:`Cancelled` after a signal.
         """
-        home = self._site.results.evaluations
+        home = self._context.results.evaluations
         home.mkdir(mode=0o700, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self._part.dataset}-", dir=home))
+        folder = Path(tempfile.mkdtemp(prefix=f"{self._cohort.dataset}-", dir=home))
         try:
             for number in range(MAX_STARTS):
                 if not self._once(folder / str(number)):
@@ -89,9 +89,9 @@ class PartScoring:
             shutil.rmtree(folder, ignore_errors=True)
         return self.done()
 
-    def done(self) -> PartRun:
+    def done(self) -> CohortRun:
         """What there is up to now: also after :meth:`run` was left by an error."""
-        return PartRun(self._collected, self._layouts, self._records)
+        return CohortRun(self._collected, self._layouts, self._records)
 
     def _once(self, folder: Path) -> bool:
         """One start; whether another is needed."""
@@ -99,15 +99,24 @@ class PartScoring:
         output = folder / "output"
         output.mkdir()
         request = self._request()
-        log = self._site.results.evaluation_log(self._part.dataset)
+        log = self._context.results.evaluation_log(self._cohort.dataset)
         run = EvaluatorRun(
-            self._site.engine, self._site.runtime, self._site.results, output, log, self._limits
+            self._context.engine,
+            self._context.runtime,
+            self._context.results,
+            output,
+            log,
+            self._limits,
         )
         before = self._n_lines()
         began = datetime.now(UTC).isoformat(timespec="seconds")
         self._collected.begun.clear()
         ending = run.run(
-            request, self._inputs(), self._collected, self._site.progress, self._site.cancelled
+            request,
+            self._inputs(),
+            self._collected,
+            self._context.progress,
+            self._context.cancelled,
         )
         self._take_layouts(run.files)
         self._records.append(self._record(request, began, ending))
@@ -129,9 +138,9 @@ class PartScoring:
             return False
         if self._collected.sheet is None:
             raise EvaluationFailed(
-                f"{self._part.dataset}: the evaluator {_how(ending, self._limits)} before its "
+                f"{self._cohort.dataset}: the evaluator {_how(ending, self._limits)} before its "
                 f"first score{self._last_words()}",
-                remedy=f"Its log: {self._site.results.evaluation_log(self._part.dataset)}",
+                remedy=f"Its log: {self._context.results.evaluation_log(self._cohort.dataset)}",
             )
         culprits = dict(self._collected.begun)
         for member, metric in culprits.items():
@@ -164,13 +173,13 @@ class PartScoring:
 
     def _grow(self) -> bool:
         """Twice the memory, once; whether there is more to be had."""
-        most = self._site.capacity.memory
+        most = self._context.capacity.memory
         if self._grown or self._limits.memory >= most:
             return False
         self._grown = True
         wanted = min(2 * self._limits.memory, most)
-        self._site.say(
-            f"{self._part.dataset}: the evaluator ran out of {format_bytes(self._limits.memory)} "
+        self._context.say(
+            f"{self._cohort.dataset}: the evaluator ran out of {format_bytes(self._limits.memory)} "
             f"of memory; again with {format_bytes(wanted)}"
         )
         self._limits = replace(self._limits, memory=wanted)
@@ -205,7 +214,7 @@ class PartScoring:
             unlabelled=record.unlabelled,
             batch_key=record.batch_key,
             runs=runs,
-            models={run.record.run_id: run.record.model for run in self._part.runs},
+            models={run.record.run_id: run.record.model for run in self._cohort.runs},
             controls=controls,
             seeds=dict(wanted.siblings),
             umaps=tuple(run for run in wanted.layouts if run not in self._layouts),
@@ -222,7 +231,7 @@ class PartScoring:
         }
         more: dict[str, Path] = {
             f"embeddings/{run.record.run_id}.h5": (run.folder / "embeddings.h5").resolve()
-            for run in self._part.runs
+            for run in self._cohort.runs
             if run.record.run_id in needed
         }
         if self._dataset.labels.is_file():
@@ -242,14 +251,14 @@ class PartScoring:
             self._collected.laid.clear()
 
     def _record(self, request: EvaluationRequest, began: str, ending: Ending) -> EvaluationRecord:
-        runtime = self._site.runtime
+        runtime = self._context.runtime
         sheet = self._collected.sheet
         controls = sheet.controls if sheet and request.controls is None else request.controls or ()
         return EvaluationRecord(
             started_at=began,
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             members=(*controls, *request.runs),
-            engine=self._site.engine.facts(),
+            engine=self._context.engine.facts(),
             image=runtime.image,
             environment_lock=runtime.environment_lock,
             limits=self._limits.plain(),
@@ -268,7 +277,7 @@ class PartScoring:
         return ""
 
     def _last_words(self) -> str:
-        path = self._site.results.evaluation_log(self._part.dataset)
+        path = self._context.results.evaluation_log(self._cohort.dataset)
         try:
             lines = path.read_text(errors="replace").splitlines()
         except OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.protocol import Capacity, Engine, Runtime, Say
 from multiverse.images.locks import read_pins
 from multiverse.plan.job import Limits
@@ -16,7 +16,7 @@ from multiverse.specs.evaluator import EvaluatorSpec
 
 
 @dataclass(frozen=True)
-class Site:
+class ScoringContext:
     """The evaluator, ready to start, and who is to hear of it."""
 
     spec: EvaluatorSpec
@@ -36,7 +36,7 @@ class Site:
             cpus=min(asked.cpus, self.capacity.cpus), memory=min(asked.memory, self.capacity.memory)
         )
 
-    def evaluator(self, settings: Settings) -> Evaluator:
+    def evaluator(self, settings: EvaluationSettings) -> Evaluator:
         """The evaluator with these settings, as it stands in every file of scores."""
         return Evaluator(
             version=self.spec.version,

@@ -18,7 +18,7 @@ MAX_STEP = 10**12
 
 
 @dataclass(frozen=True)
-class Point:
+class MetricPoint:
     """One value of one metric. ``step``: the epoch, from 1; 0 for what has none."""
 
     name: str
@@ -26,7 +26,7 @@ class Point:
     step: int = 0
 
 
-def read_points(output: OutputFiles) -> list[Point]:
+def read_points(output: OutputFiles) -> list[MetricPoint]:
     """``epoch/<name>`` for every epoch, ``model/<name>`` for what was measured at the end.
 
     Epochs come from ``metrics.jsonl``; ``history`` of ``metrics.json`` adds the names that are
@@ -40,13 +40,13 @@ def read_points(output: OutputFiles) -> list[Point]:
         if name not in seen and isinstance(values, list):
             epochs |= {(name, step): value for step, value in enumerate(values, 1)}
     points = [
-        Point(fitting_name(f"epoch/{name}"), float(value), step)
+        MetricPoint(fitting_name(f"epoch/{name}"), float(value), step)
         for (name, step), value in epochs.items()
         if is_finite(value)
     ]
     final = _objects(content, "model_metrics")
     return points + [
-        Point(fitting_name(f"model/{name}"), float(value))
+        MetricPoint(fitting_name(f"model/{name}"), float(value))
         for name, value in final
         if is_finite(value)
     ]

@@ -1,4 +1,4 @@
-"""One visit to MLflow: what it has of each run is compared with the run, and completed."""
+"""Compares what MLflow has of each run with the run, and completes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from multiverse.runs.listing import FoundRun
 from multiverse.tracking.client import FILES, SCORES, Copy, Refused, Store, Unreachable
 from multiverse.tracking.entry import Entry, entry_of
 from multiverse.tracking.files import artifacts_of, output_of, staged
-from multiverse.tracking.measured import Point, read_points
+from multiverse.tracking.measured import MetricPoint, read_points
 from multiverse.tracking.outcome import Done, Say, Tally
 from multiverse.tracking.scored import PREFIX, RunScores, ScoreBook, is_of_scores
 
@@ -22,7 +22,7 @@ LEFT_OUT = "multiverse.left_out"
 
 
 @dataclass
-class Visit:
+class Sync:
     """Copies runs to a store; the outcome of each is in the tally.
 
     ``experiment``: instead of the recorded ones. ``embeddings_limit`` in bytes.
@@ -165,7 +165,7 @@ class Visit:
 
     def _score(self, copy: Copy, scores: RunScores) -> None:
         """The digest comes last: without it the scores are sent again."""
-        points = [Point(name, value) for name, value in scores.values.items()]
+        points = [MetricPoint(name, value) for name, value in scores.values.items()]
         self.store.log_points(copy, points, round(time.time() * 1000))
         gone = [name for name in copy.tags if is_of_scores(name) and name not in scores.tags]
         if SCORES in copy.tags and not scores.digest:

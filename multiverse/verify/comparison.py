@@ -21,7 +21,7 @@ BLOCK = 1024 * 1024
 _ALGORITHM = "sha256:"
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     """How a run differs from its record, or from its place."""
 
     CHANGED = "changed"
@@ -34,15 +34,15 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunDifference:
     """One finding. ``place`` is the file or folder, from the results folder on."""
 
-    kind: Kind
+    kind: DifferenceKind
     place: str
     message: str
 
 
-class Reading(Protocol):
+class ReadProgress(Protocol):
     """Told what is read, as it is read."""
 
     def add(self, files: int, number: int) -> None:
@@ -50,17 +50,19 @@ class Reading(Protocol):
         ...
 
 
-def compare(folder: int, place: Place, reading: Reading) -> Iterator[Difference]:
+def compare(folder: int, place: Place, reading: ReadProgress) -> Iterator[RunDifference]:
     """Every difference of the run in an opened folder that was found at ``place``."""
     here = set(os.listdir(folder))
     record_place = str(place.below(RECORD))
     try:
         record = read_record(folder)
     except FileNotFoundError:
-        yield Difference(Kind.MISSING, record_place, "the run has no record")
+        yield RunDifference(DifferenceKind.MISSING, record_place, "the run has no record")
         return
     except ResultsError as error:
-        yield Difference(Kind.DAMAGED, record_place, f"the record can't be read: {error}")
+        yield RunDifference(
+            DifferenceKind.DAMAGED, record_place, f"the record can't be read: {error}"
+        )
         return
     reading.add(1, os.stat(RECORD, dir_fd=folder).st_size)
     yield from _of_record(record, place)
@@ -68,25 +70,25 @@ def compare(folder: int, place: Place, reading: Reading) -> Iterator[Difference]
     for name in sorted(here - {RECORD, *record.checksums}):
         kind = "a folder" if _is_folder(folder, name) else "a file"
         message = f"{kind} that the record does not name"
-        yield Difference(Kind.UNEXPECTED, str(place.below(name)), message)
+        yield RunDifference(DifferenceKind.UNEXPECTED, str(place.below(name)), message)
 
 
-def _of_record(record: RunRecord, place: Place) -> Iterator[Difference]:
+def _of_record(record: RunRecord, place: Place) -> Iterator[RunDifference]:
     """Name, place and identity of a run."""
     where = str(place)
     if record.state is not RunState.COMPLETE or not record.checksums:
         what = f"is {record.state.value}" if record.checksums else "names no file"
         message = f"the record of a published run {what}"
-        yield Difference(Kind.DAMAGED, str(place.below(RECORD)), message)
+        yield RunDifference(DifferenceKind.DAMAGED, str(place.below(RECORD)), message)
     if place.names[-1] != record.run_id:
         message = f"the record is that of run {record.run_id}"
-        yield Difference(Kind.WRONG_NAME, where, message)
+        yield RunDifference(DifferenceKind.WRONG_NAME, where, message)
     expected = Place((record.dataset, record.model, place.names[-1]))
     if place != expected:
         message = f"the record says {record.dataset}/{record.model}"
-        yield Difference(Kind.WRONG_PLACE, where, message)
+        yield RunDifference(DifferenceKind.WRONG_PLACE, where, message)
     for message in _of_identity(record):
-        yield Difference(Kind.WRONG_IDENTITY, str(place.below(RECORD)), message)
+        yield RunDifference(DifferenceKind.WRONG_IDENTITY, str(place.below(RECORD)), message)
 
 
 def _of_identity(record: RunRecord) -> Iterator[str]:
@@ -114,27 +116,31 @@ def _of_identity(record: RunRecord) -> Iterator[str]:
 
 
 def _of_files(
-    folder: int, place: Place, checksums: Mapping[str, str], reading: Reading
-) -> Iterator[Difference]:
+    folder: int, place: Place, checksums: Mapping[str, str], reading: ReadProgress
+) -> Iterator[RunDifference]:
     for name, expected in sorted(checksums.items()):
         where = str(place.below(name))
         try:
             found = _checksum(folder, name, reading)
         except FileNotFoundError:
-            yield Difference(Kind.MISSING, where, "the file is not there")
+            yield RunDifference(DifferenceKind.MISSING, where, "the file is not there")
         except ValueError:
             message = f"the record names a file outside its folder: {name!r:.80}"
-            yield Difference(Kind.DAMAGED, str(place.below(RECORD)), message)
+            yield RunDifference(DifferenceKind.DAMAGED, str(place.below(RECORD)), message)
         except NotARegularFile as error:
-            yield Difference(Kind.CHANGED, where, f"it is {error}")
+            yield RunDifference(DifferenceKind.CHANGED, where, f"it is {error}")
         except OSError as error:
-            yield Difference(Kind.CHANGED, where, f"it can't be read: {error.strerror or error}")
+            yield RunDifference(
+                DifferenceKind.CHANGED, where, f"it can't be read: {error.strerror or error}"
+            )
         else:
             if found != expected:
-                yield Difference(Kind.CHANGED, where, f"its checksum is {found}, not {expected}")
+                yield RunDifference(
+                    DifferenceKind.CHANGED, where, f"its checksum is {found}, not {expected}"
+                )
 
 
-def _checksum(folder: int, name: str, reading: Reading) -> str:
+def _checksum(folder: int, name: str, reading: ReadProgress) -> str:
     check_name(name)
     total = hashlib.sha256()
     reading.add(1, 0)

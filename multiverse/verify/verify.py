@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.places import Place, find_runs, opened_folder
 from multiverse.runs.record import RunState
-from multiverse.verify.comparison import Difference, Kind, compare
+from multiverse.verify.comparison import DifferenceKind, RunDifference, compare
 
 #: A second thread reads while the first one hashes; more would only compete for the disk.
 THREADS = 2
@@ -32,7 +32,7 @@ class Verification:
     files: int
     bytes: int
     seconds: float
-    differences: tuple[Difference, ...]
+    differences: tuple[RunDifference, ...]
 
 
 #: Told how many bytes there are in all, and then each time how many more have been read.
@@ -53,7 +53,9 @@ def verify_results(results: ResultsFolder, progress: Progress = _unwatched) -> V
     began = time.monotonic()
     places, links = find_runs(results)
     differences = [
-        Difference(Kind.UNEXPECTED, str(link), "a symbolic link to a folder: not followed")
+        RunDifference(
+            DifferenceKind.UNEXPECTED, str(link), "a symbolic link to a folder: not followed"
+        )
         for link in links
     ]
     count = _Count(sum(_size(results, place) for place in places), progress)
@@ -99,7 +101,7 @@ def _size(results: ResultsFolder, place: Place) -> int:
         return 0
 
 
-def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[Difference]:
+def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[RunDifference]:
     """All that is to be said of one run; of its new content if it is replaced meanwhile."""
     while True:
         try:
@@ -109,7 +111,7 @@ def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[Differe
                     return found
         except OSError as error:
             message = f"the run can't be read: {error.strerror or error}"
-            return [Difference(Kind.MISSING, str(place), message)]
+            return [RunDifference(DifferenceKind.MISSING, str(place), message)]
 
 
 def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
@@ -117,7 +119,7 @@ def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
     return (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
 
 
-def _lost(results: ResultsFolder, places: list[Place]) -> Iterator[Difference]:
+def _lost(results: ResultsFolder, places: list[Place]) -> Iterator[RunDifference]:
     """Runs that the folder's own table lists as complete, and that are nowhere."""
     here = {place.names[-1] for place in places}
     try:
@@ -126,6 +128,6 @@ def _lost(results: ResultsFolder, places: list[Place]) -> Iterator[Difference]:
                 if row.get("state") == RunState.COMPLETE and row.get("run_id") not in here:
                     name = row.get("folder") or row.get("run_id") or "?"
                     message = f"{results.runs_table.name} lists it, and it is nowhere"
-                    yield Difference(Kind.MISSING, name, message)
+                    yield RunDifference(DifferenceKind.MISSING, name, message)
     except (OSError, csv.Error):  # the table is derived: without it nothing is known to lack
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import MultiverseError
 from multiverse.report.contents import Contents, read_contents
 from multiverse.report.words import listed, plain
@@ -111,7 +111,7 @@ def _evaluate(contents: Contents) -> Iterator[str]:
 
 def _differing(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The evaluator's settings that are not at their defaults."""
-    defaults = Settings().model_dump(mode="json")
+    defaults = EvaluationSettings().model_dump(mode="json")
     return {
         name: settings[name]
         for name, default in defaults.items()

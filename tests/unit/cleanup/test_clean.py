@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.cleanup.clean import Found, Outcome, Wanted, find, remove
-from multiverse.cleanup.removable import ASIDE, Group, occupied
+from multiverse.cleanup.clean import CleanupOutcome, CleanupPlan, CleanupRequest, find, remove
+from multiverse.cleanup.removable import ASIDE, CleanupGroup, occupied
 from multiverse.engines.local import scratch_prefix
 from multiverse.engines.local_process import LABELS_VARIABLE, label_lines
 from multiverse.errors import ResultsError, UsageError
@@ -25,7 +25,7 @@ from multiverse.runs.record import Cause, RunState
 from multiverse.verify.verify import verify_results
 from tests.unit.cleanup.made import interrupt_attempt, keep_attempt, publish_run
 
-ATTEMPTS = Wanted(groups=frozenset({Group.ATTEMPTS, Group.LEFTOVERS}))
+ATTEMPTS = CleanupRequest(groups=frozenset({CleanupGroup.ATTEMPTS, CleanupGroup.LEFTOVERS}))
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def results(tmp_path: Path) -> ResultsFolder:
     return ResultsFolder(tmp_path / "results")
 
 
-def look(results: ResultsFolder, wanted: Wanted = ATTEMPTS) -> Found:
+def look(results: ResultsFolder, wanted: CleanupRequest = ATTEMPTS) -> CleanupPlan:
     return find(results.folder, wanted, [])
 
 
-def clean(results: ResultsFolder, wanted: Wanted = ATTEMPTS) -> Outcome:
+def clean(results: ResultsFolder, wanted: CleanupRequest = ATTEMPTS) -> CleanupOutcome:
     return remove(results.folder, look(results, wanted), lambda _item: None)
 
 
@@ -81,7 +81,7 @@ def test_what_is_not_applicable_spares_a_re_run_and_stays_unless_all_are_meant(
     attempt = keep_attempt(results, 1, RunState.NOT_APPLICABLE, Cause.NOT_APPLICABLE)
     assert [kept.name for kept in look(results).kept] == [place(attempt)]
     assert clean(results).removed == []
-    clean(results, Wanted(ATTEMPTS.groups, all_attempts=True))
+    clean(results, CleanupRequest(ATTEMPTS.groups, all_attempts=True))
     assert not attempt.folder.exists()
 
 
@@ -208,13 +208,13 @@ def test_published_runs_go_only_when_named_and_with_the_extra_word(
 ) -> None:
     first, second = publish_run(results, 1), publish_run(results, 2)
     failed = keep_attempt(results, 1)
-    assert clean(results, Wanted(ATTEMPTS.groups, runs=(first.run_id[:6],))).removed
+    assert clean(results, CleanupRequest(ATTEMPTS.groups, runs=(first.run_id[:6],))).removed
     assert not failed.folder.exists()
     assert first.record.is_file()
     with pytest.raises(UsageError, match="only runs that are named"):
-        look(results, Wanted(published=True))
-    outcome = clean(results, Wanted(runs=(first.run_id[:6],), published=True))
-    assert [item.group for item in outcome.removed] == [Group.PUBLISHED]
+        look(results, CleanupRequest(published=True))
+    outcome = clean(results, CleanupRequest(runs=(first.run_id[:6],), published=True))
+    assert [item.group for item in outcome.removed] == [CleanupGroup.PUBLISHED]
     assert not first.folder.exists()
     assert second.record.is_file()
     assert verify_results(results).differences == (), "the table lists it no more"
@@ -224,16 +224,16 @@ def test_published_runs_go_only_when_named_and_with_the_extra_word(
 def test_what_is_no_run_id_is_refused(results: ResultsFolder, name: str) -> None:
     publish_run(results)
     with pytest.raises(UsageError, match="not the id of a run"):
-        look(results, Wanted(runs=(name,), published=True))
+        look(results, CleanupRequest(runs=(name,), published=True))
 
 
 def test_an_id_that_is_unknown_or_not_unique_is_refused(results: ResultsFolder) -> None:
     for name in ("abcd" + "0" * 12, "abcd" + "1" * 12):
         (results.folder / "d" / "m" / name).mkdir(parents=True)
     with pytest.raises(UsageError, match="could be 2 runs"):
-        look(results, Wanted(runs=("abcd",)))
+        look(results, CleanupRequest(runs=("abcd",)))
     with pytest.raises(UsageError, match="no run of this folder"):
-        look(results, Wanted(runs=("1234",)))
+        look(results, CleanupRequest(runs=("1234",)))
 
 
 def test_links_never_lead_out_of_the_folder(results: ResultsFolder, tmp_path: Path) -> None:
@@ -374,4 +374,4 @@ def test_hard_links_and_sparse_files_are_counted_for_what_they_free(tmp_path: Pa
 
 def test_no_results_folder_is_an_error_where_it_matters(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="not a results folder"):
-        find(tmp_path / "none", Wanted(), [])
+        find(tmp_path / "none", CleanupRequest(), [])

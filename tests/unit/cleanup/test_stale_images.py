@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from multiverse.cleanup.clean import Found, remove
+from multiverse.cleanup.clean import CleanupPlan, remove
 from multiverse.cleanup.references import References
 from multiverse.cleanup.removable import Item, Kept
 from multiverse.cleanup.stale_images import stale_images
@@ -104,7 +104,7 @@ def test_an_image_of_another_version_and_an_earlier_build_go(
         earlier[:19]: f"an earlier build of {model.name}",
     }
     assert all(item.size >= 100_000 for item in items)
-    outcome = remove(Path("unused"), Found(tuple(items), ()), lambda _item: None)
+    outcome = remove(Path("unused"), CleanupPlan(tuple(items), ()), lambda _item: None)
     assert outcome.failed == []
     assert not images.here(old)
     assert not images.here(earlier)
@@ -126,7 +126,7 @@ def test_an_image_that_a_container_uses_stays(images: Images, model: ModelSpec) 
     container = images.client.create_container(old, command=["/content"])["Id"]
     try:
         items = tuple(found(images, [model]))
-        outcome = remove(Path("unused"), Found(items, ()), lambda _item: None)
+        outcome = remove(Path("unused"), CleanupPlan(items, ()), lambda _item: None)
     finally:
         images.client.remove_container(container)
     ((_, why),) = outcome.failed

@@ -12,8 +12,8 @@ import pytest
 from filelock import FileLock
 
 import multiverse
-from multiverse.cleanup.clean import Found, Outcome, Wanted, find, remove
-from multiverse.cleanup.removable import Group
+from multiverse.cleanup.clean import CleanupOutcome, CleanupPlan, CleanupRequest, find, remove
+from multiverse.cleanup.removable import CleanupGroup
 from multiverse.images.environment import MARKER, used_folders
 from multiverse.registry.datasets import DatasetFolder, find_dataset
 from multiverse.registry.home import cache, home
@@ -23,8 +23,8 @@ from multiverse.specs.model import ModelSpec
 from tests.conftest import TEST_MODELS, write_small
 from tests.unit.cleanup.made import interrupt_attempt, keep_attempt, publish_run
 
-DATASETS = Wanted(groups=frozenset({Group.DATASETS}))
-ENVIRONMENTS = Wanted(groups=frozenset({Group.ENVIRONMENTS}))
+DATASETS = CleanupRequest(groups=frozenset({CleanupGroup.DATASETS}))
+ENVIRONMENTS = CleanupRequest(groups=frozenset({CleanupGroup.ENVIRONMENTS}))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def _fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MULTIVERSE_CACHE", str(tmp_path / "cache"))
 
 
-def go(results: ResultsFolder, found: Found) -> Outcome:
+def go(results: ResultsFolder, found: CleanupPlan) -> CleanupOutcome:
     return remove(results.folder, found, lambda _item: None)
 
 

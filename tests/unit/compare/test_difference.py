@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from scipy.stats import t
 
-from multiverse.compare.difference import Difference, Pair, Verdict, compare_results
+from multiverse.compare.difference import Difference, DifferenceVerdict, Pair, compare_results
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
@@ -56,7 +56,7 @@ def only(difference: Difference) -> Pair:
     return difference.pairs[0]
 
 
-def verdicts(pair: Pair) -> dict[str, Verdict]:
+def verdicts(pair: Pair) -> dict[str, DifferenceVerdict]:
     return {change.name: change.verdict for change in pair.scores}
 
 
@@ -65,21 +65,21 @@ def test_equal_folders_differ_in_nothing(tmp_path: Path) -> None:
     pair = only(difference)
     assert pair.identity == ()
     assert difference.warnings == difference.only_before == difference.only_after == ()
-    assert set(verdicts(pair).values()) == {Verdict.EQUAL}
+    assert set(verdicts(pair).values()) == {DifferenceVerdict.EQUAL}
     assert pair.rank == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("after", "verdict"),
     [
-        (0.6 + Z95 * 0.01 * 2**0.5 + 1e-6, Verdict.BETTER_OF_ONE),
-        (0.6 + Z95 * 0.01 * 2**0.5 - 1e-6, Verdict.WITHIN),
-        (0.6 - Z95 * 0.01 * 2**0.5 + 1e-6, Verdict.WITHIN),
-        (0.6 - Z95 * 0.01 * 2**0.5 - 1e-6, Verdict.WORSE_OF_ONE),
+        (0.6 + Z95 * 0.01 * 2**0.5 + 1e-6, DifferenceVerdict.BETTER_OF_ONE),
+        (0.6 + Z95 * 0.01 * 2**0.5 - 1e-6, DifferenceVerdict.WITHIN),
+        (0.6 - Z95 * 0.01 * 2**0.5 + 1e-6, DifferenceVerdict.WITHIN),
+        (0.6 - Z95 * 0.01 * 2**0.5 - 1e-6, DifferenceVerdict.WORSE_OF_ONE),
     ],
 )
 def test_a_difference_matters_beyond_the_doubt_of_both(
-    tmp_path: Path, after: float, verdict: Verdict
+    tmp_path: Path, after: float, verdict: DifferenceVerdict
 ) -> None:
     pair = only(compared(tmp_path, {}, {"bio": after}))
     change = next(change for change in pair.scores if change.name == "bio")
@@ -87,7 +87,7 @@ def test_a_difference_matters_beyond_the_doubt_of_both(
     assert change.threshold == pytest.approx(Z95 * 0.01 * 2**0.5)
     assert change.difference == pytest.approx(after - 0.6)
     assert verdicts(pair)["leiden_nmi"] is verdict
-    assert verdicts(pair)["batch"] is Verdict.EQUAL
+    assert verdicts(pair)["batch"] is DifferenceVerdict.EQUAL
 
 
 def test_one_seed_is_never_plainly_better(tmp_path: Path) -> None:
@@ -114,9 +114,11 @@ def half(values: Sequence[float]) -> float:
     return hypot(float(t.ppf(0.975, len(values) - 1)) * stdev(values), Z95 * 0.01)
 
 
-@pytest.mark.parametrize(("beyond", "verdict"), [(1e-6, Verdict.BETTER), (-1e-6, Verdict.WITHIN)])
+@pytest.mark.parametrize(
+    ("beyond", "verdict"), [(1e-6, DifferenceVerdict.BETTER), (-1e-6, DifferenceVerdict.WITHIN)]
+)
 def test_few_seeds_need_a_larger_difference(
-    tmp_path: Path, beyond: float, verdict: Verdict
+    tmp_path: Path, beyond: float, verdict: DifferenceVerdict
 ) -> None:
     first, shape = [0.50, 0.51, 0.53], [0.0, 0.01]
     threshold = hypot(half(first), half(shape))
@@ -131,7 +133,7 @@ def test_few_seeds_need_a_larger_difference(
 def test_one_seed_against_several_is_still_one(tmp_path: Path) -> None:
     before = seeds(tmp_path / "a", [0.5])
     pair = only(compare_results(before, seeds(tmp_path / "b", [0.4, 0.401, 0.402])))
-    assert verdicts(pair)["bio"] is Verdict.WORSE_OF_ONE
+    assert verdicts(pair)["bio"] is DifferenceVerdict.WORSE_OF_ONE
 
 
 def test_seeds_with_different_metrics_are_not_held_against_others(tmp_path: Path) -> None:
@@ -143,32 +145,34 @@ def test_seeds_with_different_metrics_are_not_held_against_others(tmp_path: Path
     members = {**evaluation.members, run_id: member}
     write_evaluation(after, evaluation.model_copy(update={"members": members}))
     found = verdicts(only(compare_results(before, after)))
-    assert found["total"] is found["batch"] is Verdict.NOT_COMPARABLE
-    assert found["bio"] is Verdict.EQUAL
+    assert found["total"] is found["batch"] is DifferenceVerdict.NOT_COMPARABLE
+    assert found["bio"] is DifferenceVerdict.EQUAL
 
 
 def test_without_intervals_it_is_not_known(tmp_path: Path) -> None:
     pair = only(compared(tmp_path, {"sd": None}, {"sd": None, "bio": 0.9}))
-    assert verdicts(pair)["bio"] is Verdict.NOT_KNOWN
-    assert verdicts(pair)["batch"] is Verdict.EQUAL
+    assert verdicts(pair)["bio"] is DifferenceVerdict.NOT_KNOWN
+    assert verdicts(pair)["batch"] is DifferenceVerdict.EQUAL
 
 
 def test_lower_can_be_better(tmp_path: Path) -> None:
     metrics = make_evaluation({}).metrics
     lower = tuple(item.model_copy(update={"higher_is_better": False}) for item in metrics)
     pair = only(compared(tmp_path, {"evaluation": {"metrics": lower}}, {"bio": 0.9}))
-    assert verdicts(pair)["clisi"] is Verdict.BETTER_OF_ONE  # what B says of a metric counts
+    assert (
+        verdicts(pair)["clisi"] is DifferenceVerdict.BETTER_OF_ONE
+    )  # what B says of a metric counts
     other = tmp_path / "other"
     other.mkdir()
     last = {"metrics": lower}
     pair = only(compared(other, {"evaluation": last}, {"bio": 0.9, "evaluation": last}))
-    assert verdicts(pair)["clisi"] is Verdict.WORSE_OF_ONE
+    assert verdicts(pair)["clisi"] is DifferenceVerdict.WORSE_OF_ONE
 
 
 def test_a_lost_value_is_no_difference(tmp_path: Path) -> None:
     pair = only(compared(tmp_path, {}, {"bio": None}))
-    assert verdicts(pair)["total"] is Verdict.NO_VALUE
-    assert verdicts(pair)["batch"] is Verdict.EQUAL
+    assert verdicts(pair)["total"] is DifferenceVerdict.NO_VALUE
+    assert verdicts(pair)["batch"] is DifferenceVerdict.EQUAL
 
 
 IMAGE = ImageReference(tag="multiverse-pca:1.0.0", digest="sha256:" + "2" * 64)
@@ -231,7 +235,7 @@ def test_other_evaluators_are_never_silently_compared(
 ) -> None:
     difference = compared(tmp_path, {}, {"bio": 0.9, "evaluation": evaluation})
     assert any(f"pbmc: {what} differs" in warning for warning in difference.warnings)
-    assert set(verdicts(only(difference)).values()) == {Verdict.NOT_COMPARABLE}
+    assert set(verdicts(only(difference)).values()) == {DifferenceVerdict.NOT_COMPARABLE}
     assert only(difference).scores[0].after is not None
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiverse.forecast.extrapolate import Known, Point, at_size
+from multiverse.forecast.extrapolate import Known, SizedFigure, at_size
 from multiverse.forecast.forecast import REMEDY, Expectations, least_memory
 from multiverse.forecast.history import PastRun, settings_hash
 from multiverse.plan import expand
@@ -184,7 +184,7 @@ def test_measured_models_are_foreseen_from_two_smaller_sizes(model: str) -> None
     """The recorded peaks of each model: what 1,000 and 3,000 cells tell of 10,000."""
     sizes = json.loads(SCALING.read_text())["models"][model]["sizes"]
     peaks = {size["n_cells"]: size["peak_memory_mib"] * MIB for size in sizes}
-    points = [Point(cells * PER_CELL, peaks[cells]) for cells in (1_000, 3_000)]
+    points = [SizedFigure(cells * PER_CELL, peaks[cells]) for cells in (1_000, 3_000)]
     found = at_size(points, 10_000 * PER_CELL, base=128 * MIB)
     assert 0.6 < found.value / peaks[10_000] < 1.25
     alone = at_size(points[1:], 10_000 * PER_CELL, base=128 * MIB)
@@ -211,7 +211,7 @@ def test_more_data_never_need_less_than_was_seen() -> None:
 def test_bounds_hold_for_any_history(
     measured: list[tuple[int, int]], size: int, least: int
 ) -> None:
-    points = [Point(*pair) for pair in measured]
+    points = [SizedFigure(*pair) for pair in measured]
     found = at_size(points, size, base=1000.0, least=float(least))
     slack = 1e-6 * max(1.0, abs(found.value))
     assert found.value >= least - slack

@@ -34,7 +34,7 @@ def test_all_parts_are_written(tmp_path: Path) -> None:
     for name in ("report.html", "scores.csv", "figures/table-pbmc.svg"):
         assert f'"@id": "{name}"' in crate
     assert said[0] == "scores: written"
-    assert len(said) == len(report.parts) == 4
+    assert len(said) == len(report.outputs) == 4
 
 
 def test_figures_are_only_drawn_on_demand(tmp_path: Path) -> None:

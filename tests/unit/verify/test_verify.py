@@ -15,7 +15,7 @@ import pytest
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.record import RunState
-from multiverse.verify.comparison import Kind
+from multiverse.verify.comparison import DifferenceKind
 from multiverse.verify.verify import verify_results
 from tests.unit.cleanup.made import keep_attempt, make_record, publish_run
 
@@ -25,7 +25,7 @@ def results(tmp_path: Path) -> ResultsFolder:
     return ResultsFolder(tmp_path / "results")
 
 
-def kinds(results: ResultsFolder) -> list[tuple[Kind, str]]:
+def kinds(results: ResultsFolder) -> list[tuple[DifferenceKind, str]]:
     return [(item.kind, item.place) for item in verify_results(results).differences]
 
 
@@ -58,7 +58,7 @@ def test_a_changed_byte_is_found_though_size_and_time_are_the_same(
     run.embeddings.write_bytes(content)
     os.utime(run.embeddings, ns=(before.st_atime_ns, before.st_mtime_ns))
     (difference,) = verify_results(results).differences
-    assert difference.kind is Kind.CHANGED
+    assert difference.kind is DifferenceKind.CHANGED
     assert difference.place == f"pbmc/pca/{run.run_id}/embeddings.h5"
 
 
@@ -69,9 +69,9 @@ def test_a_missing_file_and_an_unexpected_one(results: ResultsFolder) -> None:
     (run.folder / "folder").mkdir()
     where = f"pbmc/pca/{run.run_id}"
     assert kinds(results) == [
-        (Kind.MISSING, f"{where}/umap.png"),
-        (Kind.UNEXPECTED, f"{where}/folder"),
-        (Kind.UNEXPECTED, f"{where}/notes; echo x\x1b[2J"),
+        (DifferenceKind.MISSING, f"{where}/umap.png"),
+        (DifferenceKind.UNEXPECTED, f"{where}/folder"),
+        (DifferenceKind.UNEXPECTED, f"{where}/notes; echo x\x1b[2J"),
     ]
 
 
@@ -99,21 +99,21 @@ def test_a_record_that_cannot_be_read(
     run, whole = publish_run(results, 0), publish_run(results, 1)
     run.record.chmod(0o644)
     damage(run.record)
-    assert kinds(results) == [(Kind.DAMAGED, f"pbmc/pca/{run.run_id}/run.json")]
+    assert kinds(results) == [(DifferenceKind.DAMAGED, f"pbmc/pca/{run.run_id}/run.json")]
     assert whole.record.is_file()
 
 
 def test_a_run_without_a_record_is_known_by_its_name(results: ResultsFolder) -> None:
     run = publish_run(results)
     run.record.unlink()
-    assert kinds(results) == [(Kind.MISSING, f"pbmc/pca/{run.run_id}/run.json")]
+    assert kinds(results) == [(DifferenceKind.MISSING, f"pbmc/pca/{run.run_id}/run.json")]
 
 
 def test_a_folder_that_is_named_after_another_run(results: ResultsFolder) -> None:
     run = publish_run(results)
     results.runs_table.unlink()
     run.folder.rename(run.folder.with_name("0" * 16))
-    assert kinds(results) == [(Kind.WRONG_NAME, f"pbmc/pca/{'0' * 16}")]
+    assert kinds(results) == [(DifferenceKind.WRONG_NAME, f"pbmc/pca/{'0' * 16}")]
 
 
 @pytest.mark.parametrize("place", ["pbmc/mofa", "other/pca", "pbmc", "a/b/c"])
@@ -122,7 +122,7 @@ def test_a_run_in_another_place(results: ResultsFolder, place: str) -> None:
     target = results.folder / place / run.run_id
     target.parent.mkdir(parents=True, exist_ok=True)
     run.folder.rename(target)
-    assert kinds(results) == [(Kind.WRONG_PLACE, f"{place}/{run.run_id}")]
+    assert kinds(results) == [(DifferenceKind.WRONG_PLACE, f"{place}/{run.run_id}")]
 
 
 def test_a_record_whose_identity_was_edited(results: ResultsFolder) -> None:
@@ -130,7 +130,7 @@ def test_a_record_whose_identity_was_edited(results: ResultsFolder) -> None:
     record = make_record()
     change_record(run, identity={**record.identity, "seed": 7})
     found = verify_results(results).differences
-    assert {item.kind for item in found} == {Kind.WRONG_IDENTITY}
+    assert {item.kind for item in found} == {DifferenceKind.WRONG_IDENTITY}
     assert any("seed is not the same" in item.message for item in found)
     assert any("is that of run" in item.message for item in found)
 
@@ -141,14 +141,14 @@ def test_a_record_that_says_other_than_its_identity(results: ResultsFolder, fiel
     other = {"seed": 5, "parameters": {"n_components": 3}}.get(field, "9.9.9")
     change_record(run, **{field: other})
     (difference,) = verify_results(results).differences
-    assert difference.kind is Kind.WRONG_IDENTITY
+    assert difference.kind is DifferenceKind.WRONG_IDENTITY
     assert difference.message.startswith(field.removesuffix("_fingerprint"))
 
 
 @pytest.mark.parametrize("identity", [{}, {"seed": 0}, {"no": "such"}])
 def test_an_identity_that_is_none(results: ResultsFolder, identity: dict[str, Any]) -> None:
     change_record(publish_run(results), identity=identity)
-    assert [kind for kind, _ in kinds(results)] == [Kind.WRONG_IDENTITY]
+    assert [kind for kind, _ in kinds(results)] == [DifferenceKind.WRONG_IDENTITY]
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "", "a\0b"])
@@ -157,7 +157,7 @@ def test_a_record_cannot_name_files_elsewhere(results: ResultsFolder, name: str)
     checksums = json.loads(run.record.read_text())["checksums"]
     change_record(run, checksums={**checksums, name: "sha256:0"})
     (difference,) = verify_results(results).differences
-    assert difference.kind is Kind.DAMAGED
+    assert difference.kind is DifferenceKind.DAMAGED
     assert "outside its folder" in difference.message
 
 
@@ -171,15 +171,15 @@ def test_links_are_named_and_not_followed(results: ResultsFolder, tmp_path: Path
     shutil.copytree(run.folder, outside / "pca" / ("1" * 16))
     (results.folder / "linked").symlink_to(outside)
     assert kinds(results) == [
-        (Kind.UNEXPECTED, "linked"),
-        (Kind.CHANGED, f"pbmc/pca/{run.run_id}/embeddings.h5"),
+        (DifferenceKind.UNEXPECTED, "linked"),
+        (DifferenceKind.CHANGED, f"pbmc/pca/{run.run_id}/embeddings.h5"),
     ]
 
 
 def test_a_published_folder_with_the_record_of_a_failure(results: ResultsFolder) -> None:
     change_record(publish_run(results), state=RunState.FAILED)
     results.runs_table.unlink()
-    assert [kind for kind, _ in kinds(results)] == [Kind.DAMAGED]
+    assert [kind for kind, _ in kinds(results)] == [DifferenceKind.DAMAGED]
 
 
 def test_a_half_copied_folder_names_what_did_not_arrive(
@@ -196,9 +196,9 @@ def test_a_half_copied_folder_names_what_did_not_arrive(
         path.unlink()
     shutil.rmtree(absent.folder)
     assert set(kinds(copy)) == {
-        (Kind.CHANGED, f"pbmc/pca/{cut.run_id}/embeddings.h5"),
-        (Kind.MISSING, f"pbmc/pca/{short.run_id}/run.json"),
-        (Kind.MISSING, f"pbmc/pca/{absent.run_id}"),
+        (DifferenceKind.CHANGED, f"pbmc/pca/{cut.run_id}/embeddings.h5"),
+        (DifferenceKind.MISSING, f"pbmc/pca/{short.run_id}/run.json"),
+        (DifferenceKind.MISSING, f"pbmc/pca/{absent.run_id}"),
     }
 
 
