@@ -1,4 +1,4 @@
-"""What can go from a results folder and from this machine; it goes only when told to."""
+"""Finds what can go from a results folder and from this machine; removes it only when told to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OF_RESULTS = frozenset(
 
 @dataclass(frozen=True)
 class CleanupRequest:
-    """What to look for. ``runs``: the first digits of ids, of which only the attempts go.
+    """A choice of what to clean. ``runs``: the first digits of ids, of which only the attempts go.
 
     ``published`` adds the published runs of these ids; ``all_attempts`` the attempts whose
     records spare a re-run.
@@ -63,7 +63,7 @@ class CleanupRequest:
 
 @dataclass(frozen=True)
 class CleanupPlan:
-    """What can go, and what stays although somebody may have expected it to go."""
+    """The items that can go, and those that stay although one may expect them to go."""
 
     items: tuple[Item, ...]
     kept: tuple[Kept, ...]
@@ -75,7 +75,7 @@ class CleanupPlan:
 
 @dataclass
 class CleanupOutcome:
-    """What was done: bytes given back, what went, and what stayed after all."""
+    """The result of a clean-up: bytes freed, items removed, items that stayed after all."""
 
     freed: int = 0
     removed: list[Item] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Who is working on a run: runners by their locks, and jobs that a killed runner left."""
+"""The holders of a run: runners by their locks, and jobs that a killed runner left."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class LeftJobs:
     results: ResultsFolder
 
     def reason_to_keep(self, run_id: str, attempt: str, engine: str | None) -> str | None:
-        """Why an attempt without an end must stay; None where no job stands behind it."""
+        """Return why an unfinished attempt must stay; None if no job stands behind it."""
         again = "the next `multiverse run` takes care of it"
         if (run_id, attempt) in self._processes:
             return f"its process is still there; {again}"
@@ -91,7 +91,7 @@ class LeftJobs:
         return None
 
     def has_process(self, run_id: str) -> bool:
-        """Whether a process of any attempt of the run is still there."""
+        """Return whether a process of any attempt of the run is still there."""
         return any(run_id == found for found, _ in self._processes)
 
     @cached_property

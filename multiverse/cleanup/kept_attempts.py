@@ -67,7 +67,7 @@ class KeptAttempts:
         return (self.results.attempts.name, run_id, number)
 
     def _judge(self, run_id: str, number: str, jobs: LeftJobs) -> tuple[bool, str]:
-        """Whether an attempt can go, and why it does or doesn't."""
+        """Return whether an attempt can go, and the reason."""
         try:
             with opened_folder(self.results.folder, self._names(run_id, number)) as folder:
                 return self._judge_record(read_record(folder))

@@ -1,4 +1,4 @@
-"""What a killed runner, or a killed clean-up, left in a results folder and in the system's tmp."""
+"""Leftovers of killed runners and clean-ups, in a results folder and in the system's tmp."""
 
 from __future__ import annotations
 

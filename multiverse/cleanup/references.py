@@ -1,4 +1,4 @@
-"""What the runs of a results folder refer to: datasets by fingerprint, images by digest."""
+"""References of a results folder's runs: datasets by fingerprint, images by digest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class References:
 
     @classmethod
     def none(cls) -> References:
-        """Where no results folder is looked at."""
+        """Return the references where no results folder is given."""
         return cls(frozenset(), Counter(), ())
 
 

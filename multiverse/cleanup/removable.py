@@ -1,4 +1,4 @@
-"""What can go: what it is, why, how much room it takes, and how it is removed."""
+"""Removable things: their kind, the reason, their size, and their removal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASIDE = (".removing", "all")
 
 
 class CleanupGroup(StrEnum):
-    """What is listed together, and chosen together on the command line."""
+    """A group that is listed together and chosen together on the command line."""
 
     ATTEMPTS = "attempts"
     LEFTOVERS = "leftovers"
@@ -103,7 +103,7 @@ def remove_folder(root: Path, names: Sequence[str], base: Sequence[str]) -> None
 
 
 def put_aside(root: Path, base: Sequence[str], group: CleanupGroup) -> Iterator[Item]:
-    """What an earlier removal below ``root/base`` put aside and was not let finish."""
+    """Yield what an interrupted removal below ``root/base`` has put aside."""
     aside = (*base, *ASIDE)
     for name in names_in(root, *aside):
         place = "/".join((*aside, name))
@@ -118,7 +118,7 @@ def delete_folder(root: Path, name: str) -> None:
 
 
 def names_in(root: Path, *names: str) -> list[str]:
-    """What is in a folder; nothing where there is no such folder, or a link in its place."""
+    """Return the names in a folder; none if it is absent or a link."""
     try:
         with opened_folder(root, names) as folder:
             return sorted(os.listdir(folder))  # noqa: PTH208 - a descriptor is no path

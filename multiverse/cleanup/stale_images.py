@@ -62,7 +62,7 @@ class _Tags:
             self._current.add(variant(model, "cuda").image_tag)
 
     def was(self, tag: str) -> bool:
-        """Whether it is the name of the model's image in another version."""
+        """Return whether it is the name of the model's image in another version."""
         return tag.rpartition(":")[0] == self.name and tag not in self._current
 
 

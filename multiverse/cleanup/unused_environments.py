@@ -77,7 +77,7 @@ def _remove(cache: Path, base: str, name: str) -> None:
 
 
 def _is_running(folder: Path) -> bool:
-    """Whether a process was started by the environment's Python, or imports from the folder."""
+    """Return whether a process runs the environment's Python, or imports from the folder."""
     for process in psutil.process_iter(["cmdline", "environ"]):
         words = process.info["cmdline"] or []
         search = (process.info["environ"] or {}).get("PYTHONPATH", "").split(":")

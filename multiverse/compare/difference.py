@@ -31,7 +31,7 @@ from multiverse.runs.folder import ResultsFolder
 
 
 class DifferenceVerdict(StrEnum):
-    """Whether the difference of two scores matters."""
+    """A verdict on the difference of two scores."""
 
     EQUAL = "equal"
     WITHIN = "within the interval"
@@ -200,7 +200,7 @@ def _pair(first: FolderConfiguration, second: FolderConfiguration) -> Pair:
 
 
 def _not_comparable(first: FolderConfiguration, second: FolderConfiguration) -> Iterator[str]:
-    """What makes scores of equal data mean different things."""
+    """Yield what makes scores of equal data incomparable."""
     if first.evaluation is None or second.evaluation is None:
         return
     for what, old, new in changes(_judged(first), _judged(second)):

@@ -1,4 +1,4 @@
-"""Which configuration of one results folder is which of another."""
+"""Matches the configurations of two results folders."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FolderConfiguration:
         return () if self.evaluation is None else self.evaluation.metrics
 
     def facts(self) -> Facts:
-        """What could have changed its result, besides what it is matched by."""
+        """Return what may have changed the result, besides what it is matched by."""
         record = self.record
         return {
             "model's version": record.model_version,
@@ -121,7 +121,7 @@ def _asked(found: FolderConfiguration) -> str:
 
 
 def asked(record: RunRecord) -> str:
-    """What was asked for, in words that do not depend on versions: equal text, equal wish."""
+    """Return what was requested as text that does not depend on versions, to match runs by."""
     return _text(record.dataset, record.dataset_fingerprint, record.model, record.changed)
 
 

@@ -18,7 +18,7 @@ from multiverse.specs.model import ModelSpec
 
 @dataclass(frozen=True)
 class Answer:
-    """What a check found. ``outcome``: the run that decided it, for its log and its files."""
+    """The finding of a check. ``outcome``: the run that decided it, for its log and its files."""
 
     status: CheckStatus
     expected: str
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What checks work with. ``in_container`` is false for engines without a sandbox."""
+    """The inputs of a check. ``in_container`` is false for engines without a sandbox."""
 
     model: ModelSpec
     trials: TrialRunner

@@ -93,7 +93,7 @@ def _seed_problem(outcome: TrialOutcome, number: int, expected: str) -> Answer |
 
 
 def resources(context: CheckContext) -> Answer:
-    """What the usual run used, within what the model declares."""
+    """Compare what the usual run used with what the model declares."""
     declared, record = context.trials.limits, context.usual.record
     usage = record.usage
     expected = f"at most {record.threads} thread(s) and {format_bytes(declared.memory)} of memory"

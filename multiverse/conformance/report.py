@@ -1,4 +1,4 @@
-"""What the suite found: one result a check, readable as a to-do list and as JSON."""
+"""The results of the suite: one a check, readable as a to-do list and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CheckStatus(StrEnum):
-    """How a check ended. A note is worth reading, and no failure."""
+    """The outcome of a check. A note is worth reading, and no failure."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -51,7 +51,7 @@ class CheckReport:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
+        """True if no check failed."""
         return self.count(CheckStatus.FAILED) == 0
 
     def result(self, name: str) -> CheckResult:

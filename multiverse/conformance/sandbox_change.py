@@ -33,7 +33,7 @@ NO_HOME = "/nonexistent"
 
 @dataclass(frozen=True)
 class SandboxChange:
-    """What differs from the runner's own way.
+    """Differences from the runner's own sandbox.
 
     ``user`` runs the container as another user; ``network`` and ``writable_root`` lift a
     restriction, to find out whether a failure comes from it. These three need Docker.

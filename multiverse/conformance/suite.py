@@ -64,7 +64,7 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class SuiteOptions:
-    """How to check.
+    """Options of a conformance check.
 
     ``parameters`` replace defaults in every run (fewer epochs). ``only`` names checks to make.
     ``output`` keeps the runs there; without it they go with the suite. ``time_limit``: seconds of

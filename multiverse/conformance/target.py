@@ -1,4 +1,4 @@
-"""What is checked: a model with its sources, or an image of which nothing else is known."""
+"""The target of a check: a model with its sources, or an image known by name only."""
 
 from __future__ import annotations
 

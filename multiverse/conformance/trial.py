@@ -55,7 +55,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """What came of a trial. ``latent`` is there if the run is complete.
+    """The outcome of a trial. ``latent`` is there if the run is complete.
 
     ``ended_within`` is the time in seconds between the request to stop and the end.
     """
@@ -77,12 +77,12 @@ class TrialOutcome:
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """What the worker SDK notes beside the metrics; None for a model without it."""
+        """The worker SDK's notes beside the metrics; None for a model without the SDK."""
         found = self.metrics.get("settings")
         return found if isinstance(found, dict) and "hyperparameters" in found else None
 
     def equals(self, other: TrialOutcome) -> bool:
-        """Whether both embeddings are there and the same, bit for bit."""
+        """Return whether both embeddings are there and the same, bit for bit."""
         import numpy as np
 
         if self.latent is None or other.latent is None:

@@ -1,4 +1,4 @@
-"""Whether the clocks agree: this process, the daemon, the file system of the results."""
+"""Checks that the clocks agree: this process, the daemon, the file system of the results."""
 
 from __future__ import annotations
 

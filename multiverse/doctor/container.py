@@ -1,4 +1,4 @@
-"""What a container sees of this machine: the results folder, the user, the time."""
+"""Checks what a container sees of this machine: the results folder, the user, the time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_container(scene: Scene) -> Iterator[MachineFinding]:
 
 
 def judge_probe(scene: Scene, found: Probe) -> Iterator[MachineFinding]:
-    """What the container's answer tells of mounts, users and clocks."""
+    """Judge mounts, users and clocks by the container's answer."""
     yield _of_mount(scene, found)
     if found.seen:
         yield _of_owner(found)

@@ -48,7 +48,7 @@ def _of_disk(names: str, path: Path) -> Iterator[MachineFinding]:
 
 
 def _docker_root(scene: Scene) -> Path | None:
-    """Where a daemon on this machine keeps images and containers."""
+    """Return the folder where a daemon on this machine keeps images and containers."""
     try:
         with scene.daemon() as client:
             info = client.info()

@@ -37,7 +37,7 @@ def check_engine(scene: Scene) -> Iterator[MachineFinding]:
 
 
 def judge_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Iterator[MachineFinding]:
-    """What the daemon's own ``info`` and ``version`` tell."""
+    """Judge the daemon by its own ``info`` and ``version``."""
     yield _of_daemon(info, version)
     yield from _of_limits(info)
     options = [str(option) for option in info.get("SecurityOptions") or []]

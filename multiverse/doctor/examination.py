@@ -84,5 +84,5 @@ def examine(
 
 
 def is_well(findings: Iterable[MachineFinding]) -> bool:
-    """Whether none of them is an error."""
+    """Return whether none of them is an error."""
     return all(finding.status is not Severity.ERROR for finding in findings)

@@ -1,4 +1,4 @@
-"""What a check found: how bad it is, what was seen, what to do."""
+"""Findings about the machine: their severity, what was seen, what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How bad it is. A note is worth knowing; a warning may harm a run; an error will."""
+    """The severity of a finding. A warning may harm a run; an error will."""
 
     OK = "ok"
     NOTE = "note"

@@ -14,7 +14,7 @@ AREA = "images"
 
 
 def check_images(scene: Scene) -> Iterator[MachineFinding]:
-    """Which models' images are present, outdated or absent, and whether one could be built."""
+    """Report which models' images are present, outdated or absent, and whether one can be built."""
     from docker.errors import ImageNotFound
 
     present, outdated, absent = list[str](), list[str](), list[str]()

@@ -1,4 +1,4 @@
-"""Whether this user can write where multiverse writes, and lock what is worked on."""
+"""Checks that this user can write where multiverse writes, and take locks there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container uses, read from its control group on this machine (cgroup v1 and v2)."""
+"""Reads what a container uses from its control group on this machine (cgroup v1 and v2)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ControlGroup:
 
     @property
     def folder(self) -> Path:
-        """Where the group's memory is accounted."""
+        """The folder where the group's memory is accounted."""
         return self._memory
 
     def read(self) -> CgroupReading | None:

@@ -251,7 +251,7 @@ def _is_timeout(error: Exception) -> bool:
 
 
 def _is_broken(error: Exception) -> bool:
-    """Whether the daemon went away in the middle of an answer, or is not there to be asked."""
+    """Return whether the daemon went away in the middle of an answer, or can't be asked."""
     from docker.errors import APIError
     from requests.exceptions import ChunkedEncodingError
     from requests.exceptions import ConnectionError as Broken

@@ -145,7 +145,7 @@ class LocalProcess:
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """What the process prints, as it comes, until every writer has closed the pipe."""
+    """Yield what the process prints, as it comes, until every writer has closed the pipe."""
     with stream:
         while chunk := os.read(stream.fileno(), 64 * 1024):
             yield chunk

@@ -1,4 +1,4 @@
-"""How a figure that was measured on data of some sizes is expected to be on data of another."""
+"""Extrapolates a figure measured on data of some sizes to data of another size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARGIN = 0.1
 
 
 class Known(StrEnum):
-    """How an expected figure is meant."""
+    """The certainty of an expected figure."""
 
     ABOUT = "about"
     AT_LEAST = "at least"

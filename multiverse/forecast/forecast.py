@@ -1,4 +1,4 @@
-"""What is to be expected of a job, from what past runs of its model took."""
+"""Expects duration and memory of a job from past runs of its model."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Expectations:
         return self._memory[subject]
 
     def warning(self, job: Job) -> str | None:
-        """What will probably happen to a job that has too little memory; None if it has enough.
+        """Return a warning for a job with too little memory; None if it has enough.
 
         The same for jobs that differ in nothing that matters here, such as their seed.
         """
@@ -109,7 +109,7 @@ def least_memory(job: Job) -> int:
 
 
 def _likelihood(estimate: MemoryEstimate, limit: int) -> str | None:
-    """How sure it is that a job runs out of its ``limit``; None if it should not."""
+    """Return how likely a job runs out of its ``limit``; None if it should not."""
     probable, possible = {
         Known.ABOUT: (estimate.expected > limit, (estimate.high or 0) > limit),
         Known.AT_MOST: (estimate.low > limit, estimate.expected > limit),

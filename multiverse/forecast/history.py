@@ -1,4 +1,4 @@
-"""What past runs of a model took, in any results folder of this user: ``history.jsonl``.
+"""Keeps what past runs took, in any results folder of this user: ``history.jsonl``.
 
 A convenience for whoever plans the next runs, and nothing else: it may be deleted at any time, a
 line of it that makes no sense is skipped, and no error of the disk reaches a run.
@@ -30,7 +30,7 @@ _Word = Annotated[str, StringConstraints(max_length=100)]
 
 
 class PastRun(BaseModel):
-    """What one run took: of a model, on data of some size, with some settings.
+    """The cost of one run: of a model, on data of some size, with some settings.
 
     ``n_values`` counts the stored values of the modalities that the model used; ``device`` is
     the kind of device (``cpu``, ``cuda``); ``parameters`` stands for the settings, as
@@ -56,7 +56,7 @@ class PastRun(BaseModel):
 
 
 def past_run_of(record: RunRecord, n_values: int) -> PastRun | None:
-    """What a run teaches about the next one; None for what ended for another reason.
+    """Return the cost of a run for the history; None if it ended for another reason.
 
     ``n_values``: the stored counts of the dataset in the modalities that the model used. A run
     that failed, was stopped or did not apply took what it took because of that.

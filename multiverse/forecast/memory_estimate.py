@@ -1,4 +1,4 @@
-"""How much memory a job is expected to need."""
+"""Estimates the memory that a job needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BASE_BYTES = 128 * 1024**2
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """What a job is expected to need, in bytes.
+    """The memory that a job is expected to need, in bytes.
 
     ``known`` says how ``expected`` is meant: about so much, at least (runs on no more data ran
     out of what they had), or at most (only runs on far more, or far less, data are known).
@@ -55,7 +55,7 @@ def estimate_memory(past: PastRuns, subject: Subject, least: int) -> MemoryEstim
 
 
 def _base(all_runs: Iterable[PastRun], runs: Sequence[PastRun]) -> float:
-    """What of a model's memory is there without data.
+    """Return the part of a model's memory that does not depend on the data.
 
     The least that it ever took on far less data than in ``runs``, with whatever settings: a
     model that imports PyTorch has several times :data:`BASE_BYTES`.
@@ -142,7 +142,7 @@ def _from_exhausted(
 
 
 def _settles(done: PastRun, exhausted: PastRun) -> bool:
-    """Whether a completed run tells more than one that ran out of memory.
+    """Return whether a completed run tells more than one that ran out of memory.
 
     It needed more than the other was given; or what the other was given was enough, since.
     """

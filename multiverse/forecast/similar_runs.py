@@ -1,4 +1,4 @@
-"""Which past runs are like a job."""
+"""Finds past runs that are similar to a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECENT = 200
 
 @dataclass(frozen=True)
 class Subject:
-    """What of a job makes a difference to what it takes."""
+    """The features of a job that determine its cost."""
 
     model: str
     version: str

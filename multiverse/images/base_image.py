@@ -1,4 +1,4 @@
-"""Which image the models' images are built on.
+"""Chooses the image that the models' images are built on.
 
 ``auto`` takes the first that this machine can have: the official Python image, here or from its
 registry; otherwise one made from Debian packages. ``micromamba`` (conda environments) only when

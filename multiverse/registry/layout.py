@@ -1,4 +1,4 @@
-"""Where a source file keeps what a dataset is made of: its modalities and their matrices."""
+"""The layout of a source file: its modalities and their matrices."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SourceModality:
     feature_type: str | None = None
 
     def columns(self, var: pd.DataFrame) -> np.ndarray | None:
-        """Which features of a table are the part's; None means all."""
+        """Return the features of a table that belong to the modality; None means all."""
         if self.feature_type is None:
             return None
         if FEATURE_TYPES not in var:
@@ -54,7 +54,7 @@ class Layout:
 
     @property
     def is_multimodal(self) -> bool:
-        """Whether modalities have tables of their own."""
+        """True if modalities have tables of their own."""
         return any(part.obs is not self.obs for part in self.parts)
 
 

@@ -22,7 +22,7 @@ _ALGORITHM = "sha256:"
 
 
 class DifferenceKind(StrEnum):
-    """How a run differs from its record, or from its place."""
+    """The kinds of difference between a run and its record or place."""
 
     CHANGED = "changed"
     MISSING = "missing"

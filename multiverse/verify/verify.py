@@ -1,4 +1,4 @@
-"""Whether published runs are what they were on the day they were published.
+"""Checks that published runs are what they were when they were published.
 
 The record of a run names the SHA-256 of each of its files, and the folder's name is the hash of
 what was run: together they tell of every change, but for the parts of ``run.json`` that say how it
@@ -26,7 +26,7 @@ THREADS = 2
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, in numbers, and every difference, in the order of the folders."""
+    """The result of a verification: numbers, and every difference in the order of the folders."""
 
     runs: int
     files: int
@@ -73,7 +73,7 @@ def verify_results(results: ResultsFolder, progress: Progress = _unwatched) -> V
 
 
 class _Count:
-    """What has been read by all threads."""
+    """A counter of what all threads have read."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self.stopped = threading.Event()

@@ -39,7 +39,7 @@ _LEFTOVERS = (
 
 
 def why_impossible() -> str | None:
-    """What this machine lacks to make the image; None if nothing."""
+    """Return what this machine lacks to make the image; None if nothing."""
     if os.geteuid() != 0:
         return "debootstrap needs root"
     if shutil.which("debootstrap", path=_search_path()) is None:

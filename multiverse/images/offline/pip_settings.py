@@ -49,7 +49,7 @@ class PipSettings:
     def of_host(
         cls, environ: Mapping[str, str] | None = None, files: Sequence[Path] | None = None
     ) -> PipSettings:
-        """What pip would use here. ``files``: lowest precedence first, default pip's own."""
+        """Return pip's settings here. ``files``: lowest precedence first, default pip's own."""
         environ = os.environ if environ is None else environ
         values: dict[str, str] = {}
         for section in ("global", "install"):
