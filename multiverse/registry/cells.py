@@ -53,7 +53,10 @@ def align(
 
 
 def cell_groups(measured: Mapping[str, np.ndarray]) -> tuple[CellGroup, ...]:
-    """The groups of cells, those with most modalities first; cells measured nowhere are in none."""
+    """Return the groups of cells, those with most modalities first.
+
+    ``measured``: modality → boolean array of shape (n_cells,). Cells measured nowhere are in none.
+    """
     names = list(measured)
     patterns, numbers = np.unique(np.column_stack([*measured.values()]), axis=0, return_counts=True)
     groups = [
