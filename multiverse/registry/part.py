@@ -42,7 +42,8 @@ class PartWriter:
     def write(self, part: SourceModality, rows: np.ndarray) -> WrittenPart:
         """Write the first matrix of ``part`` that holds raw counts, for the cells ``rows``.
 
-        ``rows``: source rows to keep, of shape (n_cells,), strictly increasing. Raises :class:`DatasetError` with what each matrix holds instead, where none does.
+        ``rows``: source rows to keep, of shape (n_cells,), strictly increasing.
+        Raises :class:`DatasetError` with what each matrix holds instead, where none does.
         """
         found: list[tuple[str, str]] = []
         for candidate in candidates(self.source, part, self.layer):
