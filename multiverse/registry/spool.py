@@ -16,8 +16,9 @@ def reordered(
 ) -> Iterator[csr_array]:
     """Yield the cells of ``blocks`` in the order ``order``.
 
-    ``order``: positions in the stream of blocks, of shape (n_cells,). The counts are written to ``scratch`` uncompressed and gathered from there, so that memory
-    holds one block at a time; 8 bytes of disk a value, given back at the end.
+    ``order``: positions in the stream of blocks, of shape (n_cells,). The counts
+    are written to ``scratch`` uncompressed and gathered from there, so that memory holds one
+    block at a time; 8 bytes of disk a value, given back at the end.
     """
     indices_file, data_file = scratch / "indices.bin", scratch / "data.bin"
     lengths = []
