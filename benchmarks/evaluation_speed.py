@@ -20,8 +20,10 @@ import numpy as np
 from measure import show, take_turns
 from report import Target, conclude
 
+from multiverse.cli.terminal import show_notes
 from multiverse.contract.evaluation import EvaluationFiles, EvaluationRequest, ScoreLine, parse_line
 from multiverse.demo.simulation import write_simulation
+from multiverse.events import silent
 from multiverse.images.environment import LockedEnvironment, prepare_environment
 from multiverse.plan.job import Limits
 from multiverse.registry.home import cache
@@ -56,7 +58,7 @@ class Bench:
         source = write_simulation(folder / "cells.h5mu", n_cells=CELLS)
         options = RegistrationOptions(batch_key="batch", label_key="cell_type")
         os.environ["MULTIVERSE_HOME"] = str(folder / "home")
-        self.dataset = register(source, slug="cells", options=options, say=lambda _: None)
+        self.dataset = register(source, slug="cells", options=options, tell=silent)
         self.input = folder / "input"
         (self.input / "embeddings").mkdir(parents=True)
         (self.input / "data.h5mu").symlink_to(self.dataset.data)
@@ -67,7 +69,7 @@ class Bench:
         self.runs = [f"embedding{number}" for number in range(EMBEDDINGS)]
         self._embed()
         self.environment: LockedEnvironment = prepare_environment(
-            EvaluatorSpec.load(), cache=cache(), say=show
+            EvaluatorSpec.load(), cache=cache(), tell=show_notes
         )
         limits = Limits(cpus=os.cpu_count() or 1, memory=8 * 1024**3)
         self.variables = {

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from multiverse.engines.choice import AUTO, choose_engine
-from multiverse.engines.protocol import Say
 from multiverse.errors import Cancelled, MultiverseError
+from multiverse.events import Concluded, Noted, ScoredDataset, Tell
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 #: A slow server does not hold a benchmark up for longer.
 MLFLOW_SECONDS = 120.0
 
-Progress = Callable[[str, int, int], None]
 #: Each switches one of the steps off, for all commands.
 NO_EVALUATE, NO_REPORT, NO_MLFLOW = (
     f"MULTIVERSE_NO_{name}" for name in ("EVALUATE", "REPORT", "MLFLOW")
@@ -70,6 +69,15 @@ class Conclusion:
     def complete(self) -> bool:
         return not self.problems
 
+    def event(self) -> Concluded:
+        """Return what is told of it."""
+        return Concluded(
+            datasets=tuple(ScoredDataset(**vars(outcome)) for outcome in self.outcomes),
+            written=tuple(self.report.written) if self.report else (),
+            mlflow=self.tracked.summary if self.tracked else None,
+            problems=self.problems,
+        )
+
 
 def conclude(
     results: ResultsFolder,
@@ -77,8 +85,7 @@ def conclude(
     *,
     engine: str = AUTO,
     options: ScoringOptions | None = None,
-    say: Say,
-    progress: Progress,
+    tell: Tell,
 ) -> Conclusion:
     """Score what is new, write the report, bring MLflow up to date.
 
@@ -90,7 +97,7 @@ def conclude(
     outcomes: list[ScoringOutcome] = []
     if steps.evaluate and _has_complete_run(results):
         try:
-            outcomes = score(results, engine, options or ScoringOptions(), say, progress)
+            outcomes = score(results, engine, options or ScoringOptions(), tell)
             problems += [outcome.problem for outcome in outcomes if outcome.problem]
         except Cancelled:
             raise
@@ -98,22 +105,23 @@ def conclude(
             problems.append(_sentence("the runs are complete, but were not scored", error))
     # Copied before the report is written, which goes to MLflow with the next copy otherwise.
     report = _report(results, problems) if steps.report else None
-    tracked = _track(results, steps.mlflow, say) if steps.tracked else None
-    return Conclusion(tuple(outcomes), report, tracked, tuple(problems))
+    tracked = _track(results, steps.mlflow, tell) if steps.tracked else None
+    conclusion = Conclusion(tuple(outcomes), report, tracked, tuple(problems))
+    tell(conclusion.event())
+    return conclusion
 
 
 def score(
-    results: ResultsFolder, engine: str, options: ScoringOptions, say: Say, progress: Progress
+    results: ResultsFolder, engine: str, options: ScoringOptions, tell: Tell
 ) -> list[ScoringOutcome]:
     """:func:`evaluate_results` on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
     with cancellation(cancelled):
         return evaluate_results(
             results,
-            choose_engine(engine, say),
+            choose_engine(engine, tell),
             options,
-            say=say,
-            progress=progress,
+            tell=tell,
             cancelled=cancelled,
         )
 
@@ -133,7 +141,7 @@ def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
     return report
 
 
-def _track(results: ResultsFolder, uri: str | None, say: Say) -> Tracked | None:
+def _track(results: ResultsFolder, uri: str | None, tell: Tell) -> Tracked | None:
     from multiverse.tracking import default_uri, track
 
     if (uri or default_uri(results, os.environ)) is None:
@@ -141,11 +149,11 @@ def _track(results: ResultsFolder, uri: str | None, say: Say) -> Tracked | None:
     try:
         tracked = track(results, uri, seconds=MLFLOW_SECONDS)
     except MultiverseError as error:
-        say(_sentence("nothing was copied to MLflow", error))
+        tell(Noted(_sentence("nothing was copied to MLflow", error)))
         return None
-    say(f"MLflow: {tracked.summary}")
+    tell(Noted(f"MLflow: {tracked.summary}"))
     if not tracked.complete:
-        say(f"copy the rest later: {tracked.command}")
+        tell(Noted(f"copy the rest later: {tracked.command}"))
     return tracked
 
 

@@ -5,6 +5,7 @@ May import every room but ``cli``. Each command of the CLI calls one function of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import AUTO, choose_engine
-from multiverse.engines.protocol import Engine, Say
+from multiverse.engines.protocol import Engine
 from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
+from multiverse.events import Noted, Summarised, Tell, silent
 from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
@@ -22,7 +24,6 @@ from multiverse.registry.options import RegistrationOptions
 from multiverse.report.write import write_report
 from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
-from multiverse.runner.events import Listener, SilentListener
 from multiverse.runner.execute import RunOptions, execute
 from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
@@ -52,10 +53,6 @@ __all__ = [
 HISTORY = "history.jsonl"
 
 
-def _silent(_line: str) -> None:
-    """Progress of a library call is nobody's business unless asked for."""
-
-
 @dataclass(frozen=True)
 class Request:
     """A benchmark, where its results go and how it is run."""
@@ -68,16 +65,14 @@ class Request:
     registered: Sequence[RegisteredDataset] = ()
 
 
-def run_benchmark(
-    request: Request, *, listener: Listener | None = None, say: Say = _silent
-) -> Results:
+def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
     """Register, plan, choose an engine, prepare the models, run, and collect.
 
     Raises :class:`SpecError`, :class:`DatasetError`, :class:`EngineError` or
     :class:`ResultsError` before anything is started; :class:`JobsFailed` is *not* raised here:
     ask the results. :class:`Cancelled` after an orderly stop.
     """
-    work = _planned(request, say)
+    work = _planned(request, tell)
     results = ResultsFolder(request.output)
     outcome = execute(
         work.plan,
@@ -86,8 +81,7 @@ def run_benchmark(
         results,
         resolved=resolved_yaml(request.source.benchmark, work.datasets),
         options=_with_history(request.options),
-        listener=listener or SilentListener(),
-        say=say,
+        tell=tell,
     )
     if outcome.error is not None:
         raise outcome.error
@@ -101,17 +95,20 @@ def run_benchmark(
         raise ResultsError(
             f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started"
         )
-    return Results.of(results.folder, outcome.runs, _reasons(work.plan))
+    found = Results.of(results.folder, outcome.runs, _reasons(work.plan))
+    counts = dict(Counter(run.record.state for run in found))
+    tell(Summarised(found.folder, len(found), counts, tuple(found.not_applicable)))
+    return found
 
 
-def preview_benchmark(request: Request, *, say: Say = _silent) -> list[Preview]:
+def preview_benchmark(request: Request, *, tell: Tell = silent) -> list[Preview]:
     """What :func:`run_benchmark` would do with each job, and why. Nothing is built or started.
 
     A dataset that is given as a file is registered, because only its content tells what is done.
     """
-    work = _planned(request, say)
+    work = _planned(request, tell)
     options = _with_history(request.options)
-    return preview(work.plan, work.engine, ResultsFolder(request.output), options, say)
+    return preview(work.plan, work.engine, ResultsFolder(request.output), options, tell)
 
 
 @dataclass(frozen=True)
@@ -123,14 +120,14 @@ class _Work:
     plan: Plan
 
 
-def _planned(request: Request, say: Say) -> _Work:
+def _planned(request: Request, tell: Tell) -> _Work:
     request.options.check()
     models = _models(request)
-    engine = choose_engine(request.engine, say)
-    datasets = list(request.registered) or _datasets(request.source.benchmark, say)
+    engine = choose_engine(request.engine, tell)
+    datasets = list(request.registered) or _datasets(request.source.benchmark, tell)
     plan = expand(request.source, [item.record for item in datasets], models)
     for pair in plan.not_applicable:
-        say(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}")
+        tell(Noted(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}"))
     return _Work(engine, datasets, plan)
 
 
@@ -178,11 +175,11 @@ def _slug(entry: DatasetEntry) -> str:
     return entry.slug or make_slug(entry.path.stem if entry.path else "")
 
 
-def _datasets(benchmark: Benchmark, say: Say) -> list[RegisteredDataset]:
-    return [_dataset(entry, say) for entry in benchmark.datasets]
+def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:
+    return [_dataset(entry, tell) for entry in benchmark.datasets]
 
 
-def _dataset(entry: DatasetEntry, say: Say) -> RegisteredDataset:
+def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
     if entry.path is None:
         return find_dataset(str(entry.slug))
     options = RegistrationOptions(
@@ -196,11 +193,12 @@ def _dataset(entry: DatasetEntry, say: Say) -> RegisteredDataset:
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
     )
     before = _registered(_slug(entry))
-    dataset = register(entry.path, slug=_slug(entry), options=options, say=say)
+    dataset = register(entry.path, slug=_slug(entry), options=options, tell=tell)
     if before is not None and before.folder != dataset.folder:
-        say(f"{dataset.record.slug}: stands for new content, or for other options, from now on")
+        words = "stands for new content, or for other options, from now on"
+        tell(Noted(f"{dataset.record.slug}: {words}"))
     for note in dataset.record.notes:
-        say(f"{dataset.record.slug}: note: {note}")
+        tell(Noted(f"{dataset.record.slug}: note: {note}"))
     return dataset
 
 
@@ -216,7 +214,7 @@ def register(
     *,
     slug: str | None = None,
     options: RegistrationOptions | None = None,
-    say: Say = _silent,
+    tell: Tell = silent,
     **settings: Any,
 ) -> RegisteredDataset:
     """Make a dataset canonical: verified raw counts, aligned cells, labels set apart.
@@ -243,10 +241,10 @@ def register(
     if isinstance(data, str | Path):
         from multiverse.registry.registration import register as register_file
 
-        return register_file(Path(data), slug=slug, options=chosen, say=say)
+        return register_file(Path(data), slug=slug, options=chosen, tell=tell)
     from multiverse.registry.objects import register_object
 
-    return register_object(data, slug=slug or "dataset", options=chosen, say=say)
+    return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
 
 
 def run(
@@ -272,8 +270,7 @@ def run(
     tags: Mapping[str, str] | None = None,
     models_dirs: Sequence[str | Path] = (),
     raise_on_failure: bool = True,
-    listener: Listener | None = None,
-    say: Say = _silent,
+    tell: Tell = silent,
 ) -> Results:
     """Run models on one dataset; embeddings come back in the order of your own cells.
 
@@ -293,6 +290,9 @@ def run(
         ``memory_growth``, ``max_memory`` of one job.
     raise_on_failure
         Raise :class:`JobsFailed` if a job failed. The others are complete all the same.
+    tell
+        Called with every :class:`multiverse.events.Event`, as ``--json`` prints them; by several
+        threads. What it raises while jobs run is passed over.
 
     Examples
     --------
@@ -304,7 +304,7 @@ def run(
     names = [models] if isinstance(models, str) else list(models)
     settings = parameters or {}
     machine = _machine(cpus, memory, gpus)
-    registered = _given_dataset(dataset, slug, batch_key, label_key, say)
+    registered = _given_dataset(dataset, slug, batch_key, label_key, tell)
     source = BenchmarkSource.of(
         {
             "datasets": [registered.record.slug],
@@ -332,7 +332,7 @@ def run(
         models_dirs=[Path(folder) for folder in models_dirs],
         registered=[registered],
     )
-    results = run_benchmark(request, listener=listener, say=say)
+    results = run_benchmark(request, tell=tell)
     if raise_on_failure:
         raise_failures(results)
     return results
@@ -345,7 +345,7 @@ def evaluate(
     again: bool = False,
     report: bool = True,
     settings: Mapping[str, Any] | None = None,
-    say: Say = _silent,
+    tell: Tell = silent,
 ) -> Results:
     """Score every complete run that has no scores yet; ask the results for them.
 
@@ -376,9 +376,9 @@ def evaluate(
     results = ResultsFolder(Path(folder))
     chosen = None if settings is None else EvaluationSettings(**dict(settings))
     options = ScoringOptions(settings=chosen, again=again)
-    evaluate_results(results, choose_engine(engine, say), options, say=say)
+    evaluate_results(results, choose_engine(engine, tell), options, tell=tell)
     if report:
-        write_report(results, say=say)
+        write_report(results, tell=tell)
     return open_results(folder)
 
 
@@ -399,7 +399,7 @@ def _check_names(settings: Mapping[str, Any], names: Sequence[str]) -> None:
 
 
 def _given_dataset(
-    dataset: Any, slug: str | None, batch_key: str | None, label_key: str | None, say: Say
+    dataset: Any, slug: str | None, batch_key: str | None, label_key: str | None, tell: Tell
 ) -> RegisteredDataset:
     if dataset is None:
         raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
@@ -413,7 +413,7 @@ def _given_dataset(
             )
         return find_dataset(dataset)
     options = RegistrationOptions(batch_key=batch_key, label_key=label_key, replace=True)
-    return register(dataset, slug=slug, options=options, say=say)
+    return register(dataset, slug=slug, options=options, tell=tell)
 
 
 def raise_failures(results: Results) -> None:

@@ -46,6 +46,9 @@ MAY_IMPORT: dict[str, set[str]] = {
             "runs", "engines", "runner", "results", "images", "demo", "contract", "conformance",
             "scaffold", "cleanup", "verify", "compare", "doctor"},
 }  # fmt: skip
+#: The ground floor, for every room that never is in a container; errors are for all.
+GROUND = {"events": {"facts"}, "facts": set[str]()}
+INSIDE = {"contract", "worker", "models", "evaluation"}
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.
 EXCEPTIONS = {("runner/cli.py", "cli")}
 
@@ -75,14 +78,34 @@ def test_room_keeps_to_the_map(room: str) -> None:
     for path in files:
         name = path.relative_to(PACKAGE).as_posix()
         excepted = {target for file, target in EXCEPTIONS if file == name}
-        strangers = rooms_imported(path) - MAY_IMPORT[room] - {room} - excepted
+        ground = set() if room in INSIDE else set(GROUND)
+        strangers = rooms_imported(path) - MAY_IMPORT[room] - ground - {room} - excepted
         assert not strangers, f"{name} imports {strangers}"
 
 
 def test_every_room_is_on_the_map() -> None:
     rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
     rooms |= {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
-    assert rooms - {"errors"} == set(MAY_IMPORT)
+    assert rooms - {"errors"} - set(GROUND) == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("name", sorted(GROUND))
+def test_the_ground_floor_imports_no_room(name: str) -> None:
+    assert rooms_imported(PACKAGE / f"{name}.py") <= GROUND[name]
+
+
+def test_only_commands_speak_in_lines() -> None:
+    """Everything below ``cli`` tells events; inside a container a model has a log of its own."""
+    spoken = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0]
+        if room in INSIDE | {"cli"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = {node.arg} if isinstance(node, ast.arg | ast.keyword) else set()
+            if names & {"say", "listener"}:
+                spoken.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")  # type: ignore[attr-defined]
+    assert not spoken
 
 
 def loaded_by(statement: str) -> set[str]:

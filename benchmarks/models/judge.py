@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from benchmarks.models.agreement import agreement, batch_mixing
 from benchmarks.models.cases import MODELS, Case
 from multiverse.api import Request, raise_failures, run_benchmark
+from multiverse.cli.terminal import show_notes
+from multiverse.events import Tell
 from multiverse.results import Run
-from multiverse.runner.events import Listener
 from multiverse.runner.host import host_facts
 from multiverse.specs.benchmark import BenchmarkSource
 
@@ -43,8 +44,7 @@ def run_models(
     seeds: Sequence[int] = (0,),
     batch: bool = True,
     engine: str = "auto",
-    listener: Listener | None = None,
-    say: Callable[[str], None] = print,
+    tell: Tell = show_notes,
 ) -> list[Run]:
     """Complete runs of ``models`` on a case; raises :class:`JobsFailed` if one failed."""
     source = BenchmarkSource.of(
@@ -54,7 +54,7 @@ def run_models(
             "models": [MODELS[model].entry(model, seeds) for model in models],
         }
     )
-    results = run_benchmark(Request(source, output, engine=engine), listener=listener, say=say)
+    results = run_benchmark(Request(source, output, engine=engine), tell=tell)
     raise_failures(results)
     return list(results)
 

@@ -65,7 +65,7 @@ def _judge_model(case: Case, model: str, options: argparse.Namespace) -> list[Ju
             options.output,
             seeds=options.seeds if MODELS[model].seeded else options.seeds[:1],
             engine=options.engine,
-            listener=progress,
+            tell=progress,
         )
     return [judge(case, run) for run in runs]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from multiverse.cli.terminal import say
+from multiverse.cli.terminal import say, show_notes
 from multiverse.errors import UsageError
 from multiverse.images.accelerator import has_cuda_variant, variant
 from multiverse.images.build import build_models
@@ -34,7 +34,7 @@ def main(arguments: Namespace) -> int:
         chosen,
         base=arguments.base,
         no_cache=arguments.no_cache,
-        say=say,
+        tell=show_notes,
         verbose=arguments.verbose,
     )
     for image in built:

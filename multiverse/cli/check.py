@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from multiverse.cli.terminal import console, print_json, safe, say
+from multiverse.cli.terminal import console, print_json, safe, say, show_notes
 from multiverse.conformance import (
     CheckReport,
     CheckResult,
@@ -17,6 +17,7 @@ from multiverse.conformance import (
 )
 from multiverse.engines.choice import choose_engine
 from multiverse.errors import UsageError
+from multiverse.events import silent
 from multiverse.specs.quantity import format_seconds, parse_seconds
 
 STYLES = {
@@ -50,12 +51,13 @@ def main(arguments: Namespace) -> int:
         build=not arguments.no_build and not arguments.image,
         output=arguments.output,
     )
-    told = _silent if arguments.json else say
+    tell = silent if arguments.json else show_notes
     wanted = "docker" if arguments.image else _engine(arguments)
-    engine = choose_engine(wanted, told)
-    told(f"checking {model.name} {model.version} on tiny and on hostile data")
+    engine = choose_engine(wanted, tell)
+    if not arguments.json:
+        say(f"checking {model.name} {model.version} on tiny and on hostile data")
     report = check_model(
-        model, engine, options, say=told, tell=_hidden if arguments.json else _show
+        model, engine, options, tell=tell, show=_hidden if arguments.json else _show
     )
     if arguments.json:
         print_json(report.plain())
@@ -75,12 +77,8 @@ def _seconds(text: str) -> int:
         raise UsageError(f"--time-limit: {error}") from error
 
 
-def _silent(_line: str) -> None:
-    """Standard output holds one JSON document and nothing else."""
-
-
 def _hidden(_result: CheckResult) -> None:
-    """As above."""
+    """Leave standard output to one JSON document."""
 
 
 def _parameters(items: list[str]) -> dict[str, Any]:

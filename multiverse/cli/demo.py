@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from multiverse.cli.run import run
-from multiverse.cli.terminal import say
+from multiverse.cli.terminal import say, show_notes
 from multiverse.demo import make_demo
 from multiverse.registry.models import list_models
 from multiverse.specs.benchmark import BenchmarkSource
@@ -22,7 +22,9 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 def main(arguments: Namespace) -> int:
-    datasets = make_demo(arguments.folder, n_cells=arguments.cells, seed=arguments.seed, say=say)
+    datasets = make_demo(
+        arguments.folder, n_cells=arguments.cells, seed=arguments.seed, tell=show_notes
+    )
     if not arguments.run:
         for dataset in datasets:
             say(f"run it: multiverse run --models pca mofa --input {dataset.path}")

@@ -11,9 +11,10 @@ from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.run import amount
 from multiverse.cli.scores import print_scores
-from multiverse.cli.terminal import print_error, print_json, say, teller
+from multiverse.cli.terminal import notes, print_error, print_json, say
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import UsageError
+from multiverse.events import everybody
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
@@ -22,11 +23,11 @@ from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 def main(arguments: Namespace) -> int:
     results = ResultsFolder(arguments.results)
     engine = arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto"
-    tell = teller(json=arguments.json)
-    with Evaluating() as progress:
-        outcomes = score(results, engine, _options(arguments), tell, progress)
+    tell = notes(json=arguments.json)
+    with Evaluating() as evaluating:
+        outcomes = score(results, engine, _options(arguments), everybody(tell, evaluating))
     steps = Steps(evaluate=False, report=not arguments.no_report, tracked=False)
-    conclusion = conclude(results, steps, say=tell, progress=progress)
+    conclusion = conclude(results, steps, tell=tell)
     problems = [outcome.problem for outcome in outcomes if outcome.problem]
     if arguments.json:
         print_json({"datasets": [asdict(outcome) for outcome in outcomes]})

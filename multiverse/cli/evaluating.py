@@ -9,10 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from multiverse.cli.terminal import console, safe
+from multiverse.events import Event, MetricScored
 
 
 class Evaluating:
-    """A context manager; call it with what is done, how many members are, and of how many."""
+    """Shows the metrics that have been computed, while it is entered."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
@@ -29,11 +30,14 @@ class Evaluating:
         self._task = self._bar.add_task("scoring", total=None, what="starting")
         self._told = 0
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        shown = safe(what).plain.replace("[", "\\[")
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, MetricScored):
+            return
+        done, total = event.done, event.total
+        shown = safe(event.what).plain.replace("[", "\\[")
         self._bar.update(self._task, completed=done, total=total or None, what=shown)
         if not self._console.is_terminal and done > self._told:
-            self._console.print(safe(f"scoring: {done} of {total}, {what}"))
+            self._console.print(safe(f"scoring: {done} of {total}, {event.what}"))
         self._told = done
 
     def __enter__(self) -> Self:

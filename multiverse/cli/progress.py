@@ -17,9 +17,22 @@ from rich.text import Text
 from multiverse.cli.running import RunningRow, counts_line, running_table
 from multiverse.cli.terminal import console
 from multiverse.engines.log_sink import last_lines, printable
-from multiverse.runner.events import Epoch, Start, Task
-from multiverse.runs.listing import FoundRun
-from multiverse.runs.record import RunRecord, RunState, Usage
+from multiverse.events import (
+    AttemptStarted,
+    Event,
+    Finished,
+    Held,
+    Noted,
+    Planned,
+    Printed,
+    Progressed,
+    Queued,
+    Retried,
+    Reused,
+    Warned,
+)
+from multiverse.facts import AttemptFacts, EpochFacts, JobFacts, RunState, Usage
+from multiverse.runs.record import RunRecord
 from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
 from multiverse.specs.quantity import format_seconds
 
@@ -38,10 +51,10 @@ LOG_LINES = 4
 
 @dataclass
 class _Active:
-    task: Task
-    start: Start
+    job: JobFacts
+    start: AttemptStarted
     usage: Usage = field(default_factory=Usage)
-    epoch: Epoch | None = None
+    epoch: EpochFacts | None = None
     said: float = field(default_factory=time.monotonic)
 
     def row(self) -> RunningRow:
@@ -49,7 +62,7 @@ class _Active:
         counted = None if epoch is None else (epoch.number, epoch.total)
         elapsed = self.usage.wall_seconds
         return RunningRow(
-            name=self.task.name,
+            name=self.job.name,
             elapsed=elapsed,
             memory=self.usage.peak_memory_bytes,
             memory_limit=self.start.memory,
@@ -57,23 +70,24 @@ class _Active:
             epoch=epoch.number if epoch else None,
             epochs=epoch.total if epoch else None,
             values=epoch.values if epoch else {},
-            remaining=job_remaining(elapsed, counted, self.task.expected_seconds),
+            remaining=job_remaining(elapsed, counted, self.job.expected_seconds),
         )
 
 
 class Progress:
-    """A :class:`multiverse.runner.events.Listener` for people."""
+    """Shows people the events of a benchmark."""
 
     def __init__(self, out: Console | None = None, *, line_seconds: float = LINE_SECONDS) -> None:
         self._console = out or console()
         self._line_seconds = line_seconds
         self._lock = threading.Lock()
-        self._queued: dict[str, Task] = {}
+        self._jobs: dict[str, JobFacts] = {}
+        self._queued: dict[str, JobFacts] = {}
         self._elsewhere: set[str] = set()
         self._active: dict[str, _Active] = {}
         self._ended: Counter[RunState] = Counter()
         self._live: Live | None = None
-        self._partial: dict[str, bytes] = {}
+        self._partial: dict[str, str] = {}
         self._said = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -88,47 +102,76 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def planned(self, tasks: Sequence[Task]) -> None:
-        """Each job says by itself what becomes of it."""
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._jobs = {job.run_id: job for job in event.jobs}
+            case Queued():
+                self._queue(event)
+            case Reused():
+                self._leave(event.run_id, event.run.state)
+                words = f"already {_word(event.run.state)} ({event.run_id})"
+                self._print(f"{self._job(event.run_id).name}: {words}")
+            case Held():
+                self._hold(event)
+            case AttemptStarted():
+                self._start(event)
+            case Progressed():
+                self._advance(event)
+            case Printed():
+                self._output(event)
+            case Retried():
+                self._retry(event)
+            case Finished():
+                self._leave(event.run_id, event.run.state)
+                self._console.print(_ending(self._job(event.run_id).name, event.run))
+                self._say_all()
+            case Warned():
+                self._print(f"note: {event.message}", "yellow")
+            case Noted():
+                self._print(event.message)
 
-    def queued(self, task: Task, why: str) -> None:
+    def _job(self, run_id: str) -> JobFacts:
+        """Return the job of a run, which may be one that the plan does not have any more."""
+        return self._jobs.get(run_id) or JobFacts(run_id, run_id, "", run_id, 0)
+
+    def _queue(self, event: Queued) -> None:
+        job = self._job(event.run_id)
         with self._lock:
-            self._queued[task.run_id] = task
+            self._queued[event.run_id] = job
         self._show()
-        if why != "new":
-            self._print(f"{task.name}: to run because {why}")
+        if event.why != "new":
+            self._print(f"{job.name}: to run because {event.why}")
 
-    def reused(self, task: Task, run: FoundRun) -> None:
-        self._leave(task, run.record.state)
-        self._print(f"{task.name}: already {_word(run.record.state)} ({run.record.run_id})")
-
-    def held(self, task: Task, holder: str) -> None:
+    def _hold(self, event: Held) -> None:
+        job = self._job(event.run_id)
         with self._lock:
-            self._queued[task.run_id] = task
-            self._elsewhere.add(task.run_id)
-        self._print(f"{task.name}: {holder} works on it: waiting for that ({task.run_id})")
+            self._queued[event.run_id] = job
+            self._elsewhere.add(event.run_id)
+        self._print(f"{job.name}: {event.holder} works on it: waiting for that ({event.run_id})")
 
-    def started(self, task: Task, start: Start) -> None:
+    def _start(self, event: AttemptStarted) -> None:
+        job = self._job(event.run_id)
         with self._lock:
-            self._queued.pop(task.run_id, None)
-            self._elsewhere.discard(task.run_id)
-            self._active[task.run_id] = _Active(task, start)
+            self._queued.pop(event.run_id, None)
+            self._elsewhere.discard(event.run_id)
+            self._active[event.run_id] = _Active(job, event)
         self._show()
-        more = [f"attempt {start.attempt}"] if start.attempt > 1 else []
-        more += [f"GPU {start.gpu}"] if start.gpu is not None else []
-        facts = ", ".join([task.run_id, *more])
-        if start.adopted:
-            self._print(f"{task.name}: taken over from a runner that was killed ({facts})")
+        more = [f"attempt {event.attempt}"] if event.attempt > 1 else []
+        more += [f"GPU {event.gpu}"] if event.gpu is not None else []
+        facts = ", ".join([event.run_id, *more])
+        if event.adopted:
+            self._print(f"{job.name}: taken over from a runner that was killed ({facts})")
         else:
-            self._print(f"{task.name}: started ({facts})")
+            self._print(f"{job.name}: started ({facts})")
 
-    def progress(self, task: Task, usage: Usage, epoch: Epoch | None) -> None:
+    def _advance(self, event: Progressed) -> None:
         now = time.monotonic()
         with self._lock:
-            active = self._active.get(task.run_id)
+            active = self._active.get(event.run_id)
             if active is None:
                 return
-            active.usage, active.epoch = usage, epoch
+            active.usage, active.epoch = event.usage, event.epoch
             due = self._live is None and now - active.said >= self._line_seconds
             if due:
                 active.said = now
@@ -136,35 +179,26 @@ class Progress:
             self._print(active.row().line())
             self._say_all()
 
-    def output(self, task: Task, chunk: bytes) -> None:
-        *lines, rest = (self._partial.pop(task.run_id, b"") + chunk).split(b"\n")
-        self._partial[task.run_id] = rest[-4096:]
+    def _output(self, event: Printed) -> None:
+        *lines, rest = (self._partial.pop(event.run_id, "") + event.text).split("\n")
+        self._partial[event.run_id] = rest[-4096:]
         for line in lines:
-            self._print(f"  {task.model} | {line.decode(errors='replace')}")
+            self._print(f"  {self._job(event.run_id).model} | {line}")
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def _retry(self, event: Retried) -> None:
+        job, run = self._job(event.run_id), event.run
         with self._lock:
-            self._active.pop(task.run_id, None)
-            self._queued[task.run_id] = task
-        self._print(
-            f"{task.name}: attempt {run.record.attempt} failed — {reason(run.record)}; "
-            f"tried again {how}"
-        )
+            self._active.pop(event.run_id, None)
+            self._queued[event.run_id] = job
+        words = f"attempt {run.attempt} failed — {reason(run)}; tried again {event.how}"
+        self._print(f"{job.name}: {words}")
 
-    def finished(self, task: Task, run: FoundRun) -> None:
-        self._leave(task, run.record.state)
-        self._console.print(_ending(task, run))
-        self._say_all()
-
-    def noted(self, message: str) -> None:
-        self._print(f"note: {message}", "yellow")
-
-    def _leave(self, task: Task, state: RunState) -> None:
+    def _leave(self, run_id: str, state: RunState) -> None:
         with self._lock:
-            self._queued.pop(task.run_id, None)
-            self._elsewhere.discard(task.run_id)
-            self._active.pop(task.run_id, None)
-            self._partial.pop(task.run_id, None)
+            self._queued.pop(run_id, None)
+            self._elsewhere.discard(run_id)
+            self._active.pop(run_id, None)
+            self._partial.pop(run_id, None)
             self._ended[state] += 1
 
     def _show(self) -> None:
@@ -219,36 +253,35 @@ class Progress:
 
     def _remaining(self, rows: Sequence[RunningRow]) -> Remaining | None:
         with self._lock:
-            expected = [task.expected_seconds for task in self._queued.values()]
+            expected = [job.expected_seconds for job in self._queued.values()]
         return total_remaining(expected, [row.remaining for row in rows])
 
 
 _NOT_DONE = (RunState.FAILED, RunState.NOT_APPLICABLE, RunState.CANCELLED)
 
 
-def _ending(task: Task, run: FoundRun) -> Text:
-    """How a job ended. A failure: its cause, what to do, the end of its log, and where it lies."""
-    record = run.record
-    text = Text(f"{printable(task.name)}: ")
-    text.append(_word(record.state), style=f"bold {STYLES[record.state]}")
-    text.append(f" in {format_seconds(record.usage.wall_seconds)}")
-    if record.message or record.cause:
-        text.append(f" — {printable(reason(record))}")
-    for warning in record.warnings:
+def _ending(name: str, run: AttemptFacts) -> Text:
+    """Return how a job ended; of a failure its cause, the end of its log, and where it lies."""
+    text = Text(f"{printable(name)}: ")
+    text.append(_word(run.state), style=f"bold {STYLES[run.state]}")
+    text.append(f" in {format_seconds(run.usage.wall_seconds)}")
+    if run.message or run.cause:
+        text.append(f" — {printable(reason(run))}")
+    for warning in run.warnings:
         text.append(f"\n  warning: {printable(warning)}", style="yellow")
-    if record.state is RunState.FAILED:
+    if run.state is RunState.FAILED:
         for line in last_lines(run.folder / "container.log", LOG_LINES):
             text.append(f"\n    | {line}", style="dim")
         text.append(f"\n  attempt: {printable(str(run.folder))}")
     return text
 
 
-def reason(record: RunRecord) -> str:
-    """Cause and message of a failure; the message alone of what is none."""
-    cause = "" if record.cause is None else record.cause.replace("_", " ")
-    if record.state is not RunState.FAILED:
-        return record.message or cause
-    return f"{cause}: {record.message}" if cause and record.message else record.message or cause
+def reason(run: RunRecord | AttemptFacts) -> str:
+    """Return cause and message of a failure; the message alone of what is none."""
+    cause = "" if run.cause is None else run.cause.replace("_", " ")
+    if run.state is not RunState.FAILED:
+        return run.message or cause
+    return f"{cause}: {run.message}" if cause and run.message else run.message or cause
 
 
 def _word(state: RunState) -> str:

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from multiverse.api import register
 from multiverse.cli.run import pairs
-from multiverse.cli.terminal import console, safe, say
+from multiverse.cli.terminal import console, safe, show_notes
 from multiverse.registry.options import RegistrationOptions
 
 
@@ -21,7 +21,7 @@ def main(arguments: Namespace) -> int:
         mosaic=arguments.mosaic,
         replace=arguments.replace,
     )
-    dataset = register(arguments.input, slug=arguments.slug, options=options, say=say)
+    dataset = register(arguments.input, slug=arguments.slug, options=options, tell=show_notes)
     record = dataset.record
     out = console()
     out.print(safe(f"registered {record.slug}: {record.n_obs:,} cells", "bold green"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
 from multiverse.cli.scores import print_scores
 from multiverse.cli.summary import print_summary
-from multiverse.cli.terminal import say, teller
-from multiverse.engines.protocol import Say
+from multiverse.cli.terminal import notes, show_notes
 from multiverse.errors import JobsFailed, UsageError
+from multiverse.events import Tell, everybody
 from multiverse.runner.capacity import Machine
 from multiverse.runner.execute import RunOptions
 from multiverse.runs.folder import ResultsFolder
@@ -46,20 +45,18 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
     )
     if arguments.dry_run:
         return print_preview(
-            preview_benchmark(request, say=teller(json=arguments.json)), arguments.json
+            preview_benchmark(request, tell=notes(json=arguments.json)), arguments.json
         )
     if arguments.json:
         events = JsonEvents()
-        results = run_benchmark(request, listener=events, say=events.noted)
-        events.summary(results)
-        conclusion = _conclude(request, arguments, events.noted, events.scoring)
-        events.concluded(conclusion)
+        results = run_benchmark(request, tell=events)
+        conclusion = _conclude(request, arguments, events)
     else:
         with Progress() as progress:
-            results = run_benchmark(request, listener=progress, say=say)
+            results = run_benchmark(request, tell=progress)
         print_summary(results)
         with Evaluating() as evaluating:
-            conclusion = _conclude(request, arguments, say, evaluating)
+            conclusion = _conclude(request, arguments, everybody(show_notes, evaluating))
         print_scores(ResultsFolder(results.folder))
         print_conclusion(conclusion)
     try:
@@ -69,9 +66,7 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
     return 0 if conclusion.complete else 1
 
 
-def _conclude(
-    request: Request, arguments: Namespace, tell: Say, progress: Callable[[str, int, int], None]
-) -> Conclusion:
+def _conclude(request: Request, arguments: Namespace, tell: Tell) -> Conclusion:
     """Scores, report and MLflow, as far as they are wanted."""
     steps = Steps(
         evaluate=not arguments.no_evaluate,
@@ -84,8 +79,7 @@ def _conclude(
         steps,
         engine=request.engine,
         options=ScoringOptions(machine=request.options.machine, build=request.options.build),
-        say=tell,
-        progress=progress,
+        tell=tell,
     )
 
 

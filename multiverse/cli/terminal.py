@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multiverse.engines.log_sink import printable
-from multiverse.engines.protocol import Say
+from multiverse.events import Event, Noted, Tell
 
 #: Width where nobody looks (a pipe or a file): wide enough that no cell is folded.
 PIPE_WIDTH = 200
@@ -29,14 +29,21 @@ def say(line: str) -> None:
     console().print(Text(printable(line)))
 
 
-def say_beside(line: str) -> None:
-    """One line of progress on standard error, which is not the result's."""
-    console(stderr=True).print(Text(printable(line)))
+def show_notes(event: Event) -> None:
+    """Print the message of a note; other events have listeners of their own."""
+    if isinstance(event, Noted):
+        say(event.message)
 
 
-def teller(*, json: bool) -> Say:
-    """Where lines go that are not the result: a machine reads nothing but JSON."""
-    return say_beside if json else say
+def show_notes_beside(event: Event) -> None:
+    """Print the message of a note on standard error, which is not the result's."""
+    if isinstance(event, Noted):
+        console(stderr=True).print(Text(printable(event.message)))
+
+
+def notes(*, json: bool) -> Tell:
+    """Return where notes go that are not the result: a machine reads nothing but JSON."""
+    return show_notes_beside if json else show_notes
 
 
 def safe(value: object, style: str = "") -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from multiverse.cli.terminal import console, print_error, print_json, safe, say, teller
+from multiverse.cli.terminal import console, notes, print_error, print_json, safe, say
 from multiverse.errors import JobsFailed, UsageError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import parse_bytes
@@ -21,7 +21,7 @@ def main(arguments: Namespace) -> int:
         arguments.uri,
         experiment=arguments.experiment,
         embeddings_limit=_limit(arguments),
-        say=teller(json=arguments.json),
+        tell=notes(json=arguments.json),
     )
     if arguments.json:
         print_json({**asdict(tracked), "complete": tracked.complete})

@@ -12,15 +12,16 @@ from rich.progress import Progress as Bar
 
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.errors import ResultsError
+from multiverse.events import BytesVerified, Event, Tell
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import format_bytes, format_seconds
-from multiverse.verify.verify import Progress, Verification, verify_results
+from multiverse.verify.verify import Verification, verify_results
 
 
 def main(arguments: Namespace) -> int:
     results = ResultsFolder(arguments.results)
-    with _shown(quiet=arguments.json) as progress:
-        verification = verify_results(results, progress)
+    with _shown(quiet=arguments.json) as tell:
+        verification = verify_results(results, tell)
     if arguments.json:
         print_json({"results": str(results.folder), **asdict(verification)})
     else:
@@ -29,7 +30,7 @@ def main(arguments: Namespace) -> int:
 
 
 @contextmanager
-def _shown(*, quiet: bool) -> Iterator[Progress]:
+def _shown(*, quiet: bool) -> Iterator[Tell]:
     """A bar on a terminal; nothing elsewhere."""
     out = console(stderr=True)
     hidden = quiet or not out.is_terminal
@@ -37,10 +38,11 @@ def _shown(*, quiet: bool) -> Iterator[Progress]:
     with Bar(*columns, console=out, disable=hidden, transient=True) as bar:
         task = bar.add_task("verifying", total=None)
 
-        def advance(total: int, more: int) -> None:
-            bar.update(task, total=total, advance=more)
+        def tell(event: Event) -> None:
+            if isinstance(event, BytesVerified):
+                bar.update(task, total=event.total, completed=event.done)
 
-        yield advance
+        yield tell
 
 
 def _print(verification: Verification, results: ResultsFolder) -> None:

@@ -21,8 +21,8 @@ from multiverse.engines.protocol import (
     Orphan,
     Running,
     Runtime,
-    Say,
 )
+from multiverse.events import Tell
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
@@ -85,8 +85,8 @@ class ChangedEngine:
     def facts(self) -> EngineFacts:
         return self._engine.facts()
 
-    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
-        return self._engine.prepare(model, build=build, say=say)
+    def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
+        return self._engine.prepare(model, build=build, tell=tell)
 
     def check_device(self, device: str) -> None:
         self._engine.check_device(device)

@@ -17,12 +17,14 @@ from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import TrialRunner
 from multiverse.conformance.values import trial_settings
 from multiverse.engines.docker import DockerEngine
-from multiverse.engines.protocol import Engine, Runtime, Say, model_for
+from multiverse.engines.protocol import Engine, Runtime, model_for
 from multiverse.errors import UsageError
+from multiverse.events import Tell
 from multiverse.plan.settings import resolve
 from multiverse.specs.model import ModelSpec
 
-Tell = Callable[[CheckResult], None]
+#: Is shown each result at once.
+Show = Callable[[CheckResult], None]
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class SuiteOptions:
 
 
 def check_model(
-    model: ModelSpec, engine: Engine, options: SuiteOptions, *, say: Say, tell: Tell
+    model: ModelSpec, engine: Engine, options: SuiteOptions, *, tell: Tell, show: Show
 ) -> CheckReport:
     """Make every check, telling each result at once.
 
@@ -93,7 +95,7 @@ def check_model(
     if model.yaml.resources.gpu == "required" and options.device == "cpu":
         raise UsageError(f"{model.name} needs a GPU", remedy="Check it with --device cuda.")
     engine.check_device(options.device)
-    runtime = engine.prepare(model_for(model, options.device), build=options.build, say=say)
+    runtime = engine.prepare(model_for(model, options.device), build=options.build, tell=tell)
     with _workplace(options.output) as folder:
         trials = TrialRunner(
             engine,
@@ -112,7 +114,7 @@ def check_model(
             in_container=isinstance(engine, DockerEngine),
         )
         kept = options.output is not None
-        results = tuple(_make_all(checks, context, tell, kept=kept))
+        results = tuple(_make_all(checks, context, show, kept=kept))
         return _report(context, runtime, engine, results)
 
 
@@ -158,7 +160,7 @@ def _workplace(output: Path | None) -> Iterator[Path]:
 
 
 def _make_all(
-    checks: Sequence[Check], context: CheckContext, tell: Tell, *, kept: bool
+    checks: Sequence[Check], context: CheckContext, show: Show, *, kept: bool
 ) -> Iterator[CheckResult]:
     for check in checks:
         started = time.monotonic()
@@ -167,7 +169,7 @@ def _make_all(
         else:
             answer = skipped("", "not made: the usual run has to complete first")
         result = _result(check, answer, time.monotonic() - started, kept=kept)
-        tell(result)
+        show(result)
         yield result
 
 

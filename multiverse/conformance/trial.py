@@ -15,14 +15,14 @@ from multiverse.contract.files import read_regular
 from multiverse.contract.paths import OutputFiles
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Engine, Runtime
+from multiverse.events import AttemptStarted, Event, Progressed
 from multiverse.plan.job import Job, Limits
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.attempt import Attempts
-from multiverse.runner.events import Epoch, SilentListener, Start, Task
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.record import RunRecord, RunState, Usage
+from multiverse.runs.record import RunRecord, RunState
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,11 +116,11 @@ class TrialRunner:
         """One attempt. What concerns the job is in the outcome; a full disk and the like raise."""
         results = ResultsFolder(self.folder / trial.name)
         cancelled = threading.Event()
-        listener = _Stopper(cancelled, trial.stop_after)
+        stopper = _Stopper(cancelled, trial.stop_after)
         engine = ChangedEngine(self._engine, trial.sandbox)
-        attempts = Attempts(engine, results, listener, cancelled)
+        attempts = Attempts(engine, results, stopper, cancelled)
         found = attempts.make(self._prepared(trial))
-        return _outcome(found, listener)
+        return _outcome(found, stopper)
 
     def _prepared(self, trial: Trial) -> PreparedJob:
         model = self._runtime.model
@@ -145,7 +145,7 @@ class TrialRunner:
         )
 
 
-class _Stopper(SilentListener):
+class _Stopper:
     """Asks a job to end some time after it was started."""
 
     def __init__(self, cancelled: threading.Event, seconds: float | None) -> None:
@@ -154,19 +154,18 @@ class _Stopper(SilentListener):
         self._began = 0.0
         self.asked: float | None = None
 
-    def started(self, _task: Task, _start: Start) -> None:
-        self._began = time.monotonic()
-
-    def progress(self, _task: Task, _usage: Usage, _epoch: Epoch | None) -> None:
-        if self._seconds is None or self.asked is not None:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, AttemptStarted):
+            self._began = time.monotonic()
+        if not isinstance(event, Progressed) or self._seconds is None or self.asked is not None:
             return
         if time.monotonic() - self._began >= self._seconds:
             self.asked = time.monotonic()
             self._cancelled.set()
 
 
-def _outcome(found: FoundRun, listener: _Stopper) -> TrialOutcome:
-    ended_within = None if listener.asked is None else time.monotonic() - listener.asked
+def _outcome(found: FoundRun, stopper: _Stopper) -> TrialOutcome:
+    ended_within = None if stopper.asked is None else time.monotonic() - stopper.asked
     if not found.published:
         return TrialOutcome(
             found.record, found.folder, _log(found), None, ended_within=ended_within

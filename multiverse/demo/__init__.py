@@ -1,13 +1,14 @@
 """Two datasets made without any download: real RNA counts and a seeded simulation.
 
-May import errors.
+May import errors and events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from multiverse.events import Tell, silent
 
 if TYPE_CHECKING:
     from multiverse.demo.folder import DemoDataset
@@ -15,12 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["make_demo"]
 
 
-def _silent(_: str) -> None:
-    """For callers that need no progress."""
-
-
 def make_demo(
-    folder: Path, *, n_cells: int = 500, seed: int = 0, say: Callable[[str], None] = _silent
+    folder: Path, *, n_cells: int = 500, seed: int = 0, tell: Tell = silent
 ) -> list[DemoDataset]:
     """Write both demo datasets into ``folder``, or find them there unchanged.
 
@@ -43,4 +40,4 @@ def make_demo(
     """
     from multiverse.demo.folder import DemoFolder
 
-    return DemoFolder(folder, say).make(n_cells=n_cells, seed=seed)
+    return DemoFolder(folder, tell).make(n_cells=n_cells, seed=seed)

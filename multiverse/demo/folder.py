@@ -12,6 +12,7 @@ from pathlib import Path
 from multiverse.demo.real_rna import write_pbmc68k
 from multiverse.demo.simulation import MODEL_VERSION, write_simulation
 from multiverse.errors import DiskFull, ResultsError
+from multiverse.events import Noted, Tell
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class DemoFolder:
     """Names the files of one demo. ``demo.json`` holds how each was made, and its SHA-256."""
 
     path: Path
-    say: Callable[[str], None]
+    tell: Tell
 
     @property
     def note(self) -> Path:
@@ -63,9 +64,9 @@ class DemoFolder:
     ) -> None:
         notes = self._notes()
         if path.is_file() and notes.get(path.name) == {**made_by, "sha256": _sha256(path)}:
-            self.say(f"{path} is there already")
+            self.tell(Noted(f"{path} is there already"))
             return
-        self.say(f"writing {path}")
+        self.tell(Noted(f"writing {path}"))
         write(path)
         notes[path.name] = {**made_by, "sha256": _sha256(path)}
         aside = self.note.with_name(".demo.json.new")

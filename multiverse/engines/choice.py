@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
-from multiverse.engines.protocol import Engine, Say
+from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineUnavailable, UsageError
+from multiverse.events import Noted, Tell
 
 AUTO = "auto"
 
@@ -15,7 +16,7 @@ def engine_names() -> list[str]:
     return ["docker", "local", *sorted(point.name for point in _third_party())]
 
 
-def choose_engine(name: str, say: Say) -> Engine:
+def choose_engine(name: str, tell: Tell) -> Engine:
     """An engine that answers. ``auto``: Docker where a daemon is reachable, otherwise local.
 
     Raises :class:`UsageError` for an unknown name, :class:`EngineUnavailable` if the named
@@ -24,15 +25,16 @@ def choose_engine(name: str, say: Say) -> Engine:
     if name != AUTO:
         engine = _make(name)
         facts = engine.facts()
-        say(f"engine: {facts.name} {facts.version} ({facts.isolation.partition(':')[0]})")
+        tell(Noted(f"engine: {facts.name} {facts.version} ({facts.isolation.partition(':')[0]})"))
         return engine
     docker = _make("docker")
     try:
         facts = docker.facts()
     except EngineUnavailable as error:
-        say(f"engine: local, because {error}; models are isolated by environment only")
+        words = f"engine: local, because {error}; models are isolated by environment only"
+        tell(Noted(words))
         return _make("local")
-    say(f"engine: docker {facts.version} ({facts.isolation.partition(':')[0]})")
+    tell(Noted(f"engine: docker {facts.version} ({facts.isolation.partition(':')[0]})"))
     return docker
 
 

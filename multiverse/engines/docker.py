@@ -13,8 +13,9 @@ from typing import Any
 from multiverse.contract.job_spec import ImageReference
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.gpus import nvidia_gpus
-from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime, Say
+from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
+from multiverse.events import Noted, Tell
 from multiverse.images.accelerator import accelerator_of
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.runs.record import EngineFacts
@@ -68,7 +69,7 @@ class DockerEngine:
             )
         return self._facts
 
-    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+    def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
         """The model's image by its tag, built first if ``build`` and it is absent or outdated.
 
         Outdated is an image that was built on this machine from sources that have changed
@@ -84,9 +85,9 @@ class DockerEngine:
             )
         outdated = image is not None and is_outdated(image, model)
         if build and (image is None or outdated):
-            image, outdated = self._build(model, say), False
+            image, outdated = self._build(model, tell), False
         elif outdated:
-            say(f"the image {model.image_tag} is older than its sources")
+            tell(Noted(f"the image {model.image_tag} is older than its sources"))
         if image is None:
             raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
         reference = ImageReference(tag=model.image_tag, digest=_digest(image))
@@ -149,11 +150,12 @@ class DockerEngine:
         found: list[dict[str, Any]] = self._client().containers(all=True, filters={"label": wanted})
         return found
 
-    def _build(self, model: ModelSpec, say: Say) -> dict[str, Any] | None:
+    def _build(self, model: ModelSpec, tell: Tell) -> dict[str, Any] | None:
         from multiverse.images.build import build_model
 
-        say(f"building the image {model.image_tag}: it is not here, or its sources have changed")
-        build_model(model, say=say)
+        words = "it is not here, or its sources have changed"
+        tell(Noted(f"building the image {model.image_tag}: {words}"))
+        build_model(model, tell=tell)
         return self._find(model)
 
     def _find(self, model: ModelSpec) -> dict[str, Any] | None:

@@ -29,8 +29,9 @@ from multiverse.engines.local_process import (
     label_lines,
     labelled,
 )
-from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime, Say
+from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime
 from multiverse.errors import EngineError, ImageMissing
+from multiverse.events import Tell
 from multiverse.images.environment import LockedEnvironment, is_prepared, prepare_environment
 from multiverse.registry.home import cache
 from multiverse.runs.record import EngineFacts
@@ -47,7 +48,7 @@ class LocalEngine:
     def facts(self) -> EngineFacts:
         return EngineFacts(name=self.name, version=platform.release(), isolation=ISOLATION)
 
-    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+    def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
         """The model's locked environment, made first if it is not there and ``build``."""
         if not model.requirements.is_file():
             raise ImageMissing(
@@ -59,7 +60,7 @@ class LocalEngine:
                 f"the environment of {model.name} is not on this machine",
                 remedy="Run once without --no-build.",
             )
-        environment = prepare_environment(model, cache=cache(), say=say)
+        environment = prepare_environment(model, cache=cache(), tell=tell)
         return Runtime(model=model, environment_lock=environment.lock_hash, handle=environment)
 
     def check_device(self, device: str) -> None:

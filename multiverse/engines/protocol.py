@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from multiverse.contract.job_spec import ImageReference
+from multiverse.events import Tell
 from multiverse.images.accelerator import for_device
 from multiverse.runs.record import Cause, EngineFacts, Usage
 from multiverse.specs.model import ModelSpec
 
-Say = Callable[[str], None]
 Echo = Callable[[bytes], None]
 #: No file of an output may be larger; the contract allows the largest one less.
 MAX_FILE_BYTES = 16 * 1024**3
@@ -166,7 +166,7 @@ class Engine(Protocol):
         """Return what is recorded about the engine; :class:`EngineUnavailable` if absent."""
         ...
 
-    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+    def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
         """Find what runs the model, or make it if ``build``; EngineError otherwise."""
         ...
 

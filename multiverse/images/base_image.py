@@ -8,13 +8,13 @@ asked for; anything that looks like an image reference is taken as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import platformdirs
 from filelock import FileLock
 
 from multiverse.errors import BuildError, UsageError
+from multiverse.events import Tell
 from multiverse.images.docker_cli import DockerCli
 from multiverse.images.offline import debian
 
@@ -40,15 +40,15 @@ class BaseImage:
         return f"Base image: {self.reference} ({self.reason})"
 
 
-def choose_base(docker: DockerCli, wanted: str, say: Callable[[str], None]) -> BaseImage:
+def choose_base(docker: DockerCli, wanted: str, tell: Tell) -> BaseImage:
     """The base for ``--base wanted``; it is on the daemon afterwards.
 
     Raises :class:`UsageError` for an unknown word, :class:`BuildError` when it can't be had.
     """
     if wanted == "auto":
-        return _auto(docker, say)
+        return _auto(docker, tell)
     if wanted == "debian":
-        return _debian(docker, say, "asked for")
+        return _debian(docker, tell, "asked for")
     if wanted == "python":
         return _named(docker, PYTHON, shared=True)
     if wanted == "micromamba":
@@ -61,7 +61,7 @@ def choose_base(docker: DockerCli, wanted: str, say: Callable[[str], None]) -> B
     )
 
 
-def _auto(docker: DockerCli, say: Callable[[str], None]) -> BaseImage:
+def _auto(docker: DockerCli, tell: Tell) -> BaseImage:
     if docker.image(PYTHON) is not None:
         return BaseImage(PYTHON, shared=True, reason="on this machine")
     if docker.image(debian.IMAGE) is not None:
@@ -76,15 +76,15 @@ def _auto(docker: DockerCli, say: Callable[[str], None]) -> BaseImage:
             remedy="connect to a registry, name another image with --base, "
             "or as root: apt-get install debootstrap",
         )
-    return _debian(docker, say, f"{PYTHON} can't be pulled")
+    return _debian(docker, tell, f"{PYTHON} can't be pulled")
 
 
-def _debian(docker: DockerCli, say: Callable[[str], None], reason: str) -> BaseImage:
+def _debian(docker: DockerCli, tell: Tell, reason: str) -> BaseImage:
     place = platformdirs.user_cache_path("multiverse", ensure_exists=True)
     # Two builds at once must not make two: every image on top would be made anew for the second.
     with FileLock(place / "debian.lock"):
         if docker.image(debian.IMAGE) is None:
-            debian.make_image(docker, say)
+            debian.make_image(docker, tell)
     return BaseImage(debian.IMAGE, shared=True, reason=reason)
 
 

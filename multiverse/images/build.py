@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import platformdirs
 
 import multiverse
 from multiverse.errors import BuildError, UsageError
+from multiverse.events import Noted, Tell
 from multiverse.images.accelerator import accelerator_of
 from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
@@ -25,8 +26,6 @@ from multiverse.images.offline.wheelhouse import served, without_local
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.images.stacks import Stack, stack_for
 from multiverse.specs.model import ModelSpec
-
-Say = Callable[[str], None]
 
 SDK_TAG = f"multiverse-sdk:{multiverse.__version__}"
 #: Predefined by Docker: they reach the build and stay out of the image and its history.
@@ -48,11 +47,11 @@ def build_model(
     *,
     base: str = "auto",
     no_cache: bool = False,
-    say: Say,
+    tell: Tell,
     verbose: bool = False,
 ) -> BuiltImage:
     """Build one model's image; see :func:`build_models`."""
-    (built,) = build_models([model], base=base, no_cache=no_cache, say=say, verbose=verbose)
+    (built,) = build_models([model], base=base, no_cache=no_cache, tell=tell, verbose=verbose)
     return built
 
 
@@ -61,15 +60,16 @@ def build_models(
     *,
     base: str = "auto",
     no_cache: bool = False,
-    say: Say,
+    tell: Tell,
     verbose: bool = False,
 ) -> list[BuiltImage]:
     """Build the images of ``models`` on one base, in order.
 
-    ``base``: see :mod:`multiverse.images.base_image`. ``no_cache``: every layer anew. ``say``
-    takes one line at a time; with ``verbose`` the output of the builds too, which is always kept
-    in a log file. Raises :class:`BuildError` for the first image that fails, with its last lines,
-    :class:`EngineUnavailable` without a daemon, :class:`UsageError` for a base that won't do.
+    ``base``: see :mod:`multiverse.images.base_image`. ``no_cache``: every layer anew. ``tell``
+    hears a note for each step; with ``verbose`` the output of the builds too, which is always
+    kept in a log file. Raises :class:`BuildError` for the first image that fails, with its last
+    lines, :class:`EngineUnavailable` without a daemon, :class:`UsageError` for a base that won't
+    do.
     """
     for model in models:
         if not model.dockerfile.is_file():
@@ -83,7 +83,7 @@ def build_models(
                 remedy="add one; multiverse/models/mofa/Dockerfile is an example",
             )
         _check_base(model, base)
-    with _Builder.opened(no_cache=no_cache, say=say, verbose=verbose) as builder:
+    with _Builder.opened(no_cache=no_cache, tell=tell, verbose=verbose) as builder:
         if any(_has_argument(model, "BASE_IMAGE") for model in models):
             builder.prepare_base(base)
         if any(_has_argument(model, "SDK_IMAGE") for model in models):
@@ -95,11 +95,11 @@ class _Builder:
     """One use of the Docker client: the options and secrets that all its builds share."""
 
     def __init__(
-        self, docker: DockerCli, shared_options: Sequence[str], *, say: Say, verbose: bool
+        self, docker: DockerCli, shared_options: Sequence[str], *, tell: Tell, verbose: bool
     ) -> None:
         self._docker = docker
         self._shared_options = list(shared_options)
-        self._say = say
+        self._tell = tell
         self._verbose = verbose
         self._base: BaseImage | None = None
         self._stacks: dict[Stack, str] = {}
@@ -107,7 +107,7 @@ class _Builder:
 
     @classmethod
     @contextmanager
-    def opened(cls, *, no_cache: bool, say: Say, verbose: bool) -> Iterator[_Builder]:
+    def opened(cls, *, no_cache: bool, tell: Tell, verbose: bool) -> Iterator[_Builder]:
         docker = find_docker()
         settings = PipSettings.of_host()
         if not _is_local_daemon():
@@ -123,12 +123,12 @@ class _Builder:
             ]
             if no_cache:
                 options.append("--no-cache")
-            yield cls(docker, options, say=say, verbose=verbose)
+            yield cls(docker, options, tell=tell, verbose=verbose)
 
     def prepare_base(self, wanted: str) -> None:
         """Choose what the stacks and the models are built on."""
-        self._base = choose_base(self._docker, wanted, self._say)
-        self._say(str(self._base))
+        self._base = choose_base(self._docker, wanted, self._tell)
+        self._tell(Noted(str(self._base)))
 
     def prepare_sdk(self) -> None:
         """The SDK as an image to copy from, for models outside the package."""
@@ -163,13 +163,16 @@ class _Builder:
             self._stacks[stack] = built.tag
         return self._stacks[stack]
 
+    def _show(self, line: str) -> None:
+        self._tell(Noted(line))
+
     def _build(self, tag: str, options: Sequence[str]) -> BuiltImage:
-        self._say(f"Building {tag}")
+        self._tell(Noted(f"Building {tag}"))
         started = time.monotonic()
         self._docker.build(
             [*self._shared_options, "--tag", tag, *options],
             log=log_file(tag),
-            show=self._say if self._verbose else None,
+            show=self._show if self._verbose else None,
         )
         seconds = time.monotonic() - started
         image = self._docker.image(tag)

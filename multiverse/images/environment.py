@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from multiverse.errors import BuildError
+from multiverse.events import Noted, Tell, silent
 from multiverse.images import settle
 from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
 from multiverse.images.offline.pip_settings import PipSettings
@@ -35,8 +36,6 @@ MARKER = "complete.json"
 
 #: Of the caller's environment, what would steer uv to another project or interpreter.
 _FORGOTTEN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_PROJECT")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class _Interpreter:
     version: str
 
 
-def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnvironment:
+def prepare_environment(model: ModelSpec, *, cache: Path, tell: Tell) -> LockedEnvironment:
     """The environment of ``model`` below ``cache``, made or repaired if need be.
 
     Raises :class:`BuildError` without Python 3.11, without a lock, or when uv fails.
@@ -69,14 +68,14 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
             f"the model {model.name} has no requirements.txt in {model.folder}",
             remedy="lock its packages: uv pip compile --generate-hashes requirements.in",
         )
-    interpreter = _find_python(say)
+    interpreter = _find_python(tell)
     lock = _lock_identity(model.requirements, interpreter)
     folder = _folder(model, interpreter, cache)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not _is_complete(folder):
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if not _is_complete(folder):
-                _make(model, folder, interpreter, say)
+                _make(model, folder, interpreter, tell)
     files = sdk_files(model)
     sdk_identity = content_hash(files)
     sdk = _sdk_folder(sdk_identity, cache)
@@ -89,7 +88,7 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
 def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
     """Return whether :func:`prepare_environment` would find the environment complete."""
     return model.requirements.is_file() and _is_complete(
-        _folder(model, _find_python(_unsaid), cache)
+        _folder(model, _find_python(silent), cache)
     )
 
 
@@ -98,16 +97,12 @@ def used_folders(models: Iterable[ModelSpec], *, cache: Path) -> frozenset[Path]
 
     Raises :class:`BuildError` without Python 3.11: none is fetched for this.
     """
-    interpreter = _find_python(_unsaid, fetch=False)
+    interpreter = _find_python(silent, fetch=False)
     folders: set[Path] = set()
     for model in models:
         folders.add(_folder(model, interpreter, cache))
         folders.add(_sdk_folder(content_hash(sdk_files(model)), cache))
     return frozenset(folders)
-
-
-def _unsaid(_line: str) -> None:
-    """Looking for something is no news."""
 
 
 def _folder(model: ModelSpec, interpreter: _Interpreter, cache: Path) -> Path:
@@ -119,8 +114,8 @@ def _sdk_folder(identity: str, cache: Path) -> Path:
     return cache / "sdk" / identity[:16]
 
 
-def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -> None:
-    say(f"Making the environment of {model.image_tag} in {folder}")
+def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, tell: Tell) -> None:
+    tell(Noted(f"Making the environment of {model.image_tag} in {folder}"))
     started = time.monotonic()
     if folder.exists():
         shutil.rmtree(folder)
@@ -131,7 +126,7 @@ def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -
     aside = folder / f".{MARKER}"
     aside.write_text(json.dumps(record) + "\n", encoding="utf-8")
     aside.replace(folder / MARKER)
-    say(f"Made the environment of {model.name} in {seconds:.1f} s")
+    tell(Noted(f"Made the environment of {model.name} in {seconds:.1f} s"))
 
 
 def _is_complete(folder: Path) -> bool:
@@ -178,12 +173,12 @@ def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _find_python(say: Say, *, fetch: bool = True) -> _Interpreter:
+def _find_python(tell: Tell, *, fetch: bool = True) -> _Interpreter:
     """Python 3.11 as uv finds it (``UV_PYTHON_DOWNLOADS`` says whether it may fetch one)."""
     settings = PipSettings.of_host()
     done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
     if done.returncode != 0 and fetch:
-        say(f"There is no Python {PYTHON_VERSION} here: asking uv to fetch it.")
+        tell(Noted(f"There is no Python {PYTHON_VERSION} here: asking uv to fetch it."))
         _run(["python", "install", PYTHON_VERSION], settings)
         done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
     if done.returncode != 0:
@@ -209,7 +204,7 @@ def make_environment(lock: Path, folder: Path, *, compiled: bool = True) -> Path
     Raises :class:`BuildError` without Python 3.11, or when uv fails.
     """
     options = ["--compile-bytecode"] if compiled else []
-    _install(lock, folder, _find_python(_unsaid), options)
+    _install(lock, folder, _find_python(silent), options)
     return _python_of(folder)
 
 

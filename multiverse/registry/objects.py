@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ import pandas as pd
 from anndata.io import write_elem
 
 from multiverse.errors import DatasetError
+from multiverse.events import Tell, silent
 from multiverse.registry.datasets import RegisteredDataset, checked_slug
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.home import home as default_home
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
-from multiverse.registry.registration import _silent, register
+from multiverse.registry.registration import register
 from multiverse.registry.versions import storage_errors
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def register_object(
     slug: str,
     options: RegistrationOptions = DEFAULT_OPTIONS,
     home: Path | None = None,
-    say: Callable[[str], None] = _silent,
+    tell: Tell = silent,
 ) -> RegisteredDataset:
     """Register an object as if it were a file; the object itself is not changed.
 
@@ -45,7 +45,7 @@ def register_object(
         with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
             path = Path(folder) / ("object.h5mu" if hasattr(data, "mod") else "object.h5ad")
             _write(data, path, options.layer)
-            return register(path, slug=slug, options=options, home=home, say=say)
+            return register(path, slug=slug, options=options, home=home, tell=tell)
 
 
 def _write(data: AnnData | MuData, path: Path, layer: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
+from multiverse.events import Noted, Tell
 from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
@@ -37,7 +38,7 @@ class PartWriter:
     file: CanonicalFile
     scratch: Path
     layer: str | None
-    say: Callable[[str], None]
+    tell: Tell
 
     def write(self, part: SourceModality, rows: np.ndarray) -> WrittenPart:
         """Write the first matrix of ``part`` that holds raw counts, for the cells ``rows``.
@@ -96,10 +97,8 @@ class PartWriter:
             notes.append(f"{part.modality}: {summary.empty_cells:,} cells have no count")
         if summary.empty_features:
             notes.append(f"{part.modality}: {summary.empty_features:,} features have no count")
-        self.say(
-            f"{part.modality}: {n_obs:,} cells × {summary.n_vars:,} features, verified as "
-            "raw counts"
-        )
+        size = f"{n_obs:,} cells × {summary.n_vars:,} features"
+        self.tell(Noted(f"{part.modality}: {size}, verified as raw counts"))
         return WrittenPart(written, features, tuple(notes))
 
     def _no_counts(self, part: SourceModality, found: list[tuple[str, str]]) -> DatasetError:

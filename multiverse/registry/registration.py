@@ -8,7 +8,6 @@ fails, nothing is left over and nothing that was there before is touched.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pandas as pd
 
 from multiverse import __version__
 from multiverse.errors import DatasetError
+from multiverse.events import Noted, Tell, silent
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.columns import Columns, choose_columns, join_tables
@@ -35,17 +35,13 @@ from multiverse.specs.names import make_slug
 __all__ = ["RegistrationOptions", "register"]
 
 
-def _silent(_: str) -> None:
-    """For callers that need no progress."""
-
-
 def register(
     source: Path,
     *,
     slug: str | None = None,
     options: RegistrationOptions = DEFAULT_OPTIONS,
     home: Path | None = None,
-    say: Callable[[str], None] = _silent,
+    tell: Tell = silent,
 ) -> RegisteredDataset:
     """Register an ``.h5ad`` or ``.h5mu`` file under a slug (by default, its file name).
 
@@ -56,7 +52,7 @@ def register(
     ----------
     source
         The file. It is only read; CSR and dense matrices are never loaded whole.
-    say
+    tell
         Receives one-line messages about what is being done.
 
     Raises
@@ -73,13 +69,13 @@ def register(
     check_source(source)
     origin = Origin(slug, source.name, _hash_source(source), options)
     folder = DatasetFolder(slug, home or default_home())
-    with locked(folder, replace=options.replace, say=say) as store:
+    with locked(folder, replace=options.replace, tell=tell) as store:
         known = store.find(origin.sha256, options.sha256())
         if known is not None:
-            say(f"{slug} is already registered from this file")
+            tell(Noted(f"{slug} is already registered from this file"))
             return store.use(known)
         with open_source(source) as opened, store.temporary() as temporary:
-            record = Registration(opened, origin, temporary, say).run()
+            record = Registration(opened, origin, temporary, tell).run()
             return store.publish(record, temporary)
 
 
@@ -100,7 +96,7 @@ class Registration:
     source: Hdf5
     origin: Origin
     folder: Path
-    say: Callable[[str], None]
+    tell: Tell
 
     def run(self) -> DatasetRecord:
         """Write everything but the record, and return the record."""
@@ -139,7 +135,7 @@ class Registration:
         scratch.mkdir()
         written = {}
         with CanonicalFile.create(self.folder / "data.h5mu") as file:
-            writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.say)
+            writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.tell)
             for part in layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])
             written = unique_across(written)

@@ -6,13 +6,14 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from multiverse.errors import DatasetError, DiskFull, ResultsError
+from multiverse.events import Noted, Tell
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, version_id
 from multiverse.specs.dataset import DatasetRecord
 
@@ -111,9 +112,7 @@ class VersionStore:
 
 
 @contextmanager
-def locked(
-    folder: DatasetFolder, *, replace: bool, say: Callable[[str], None]
-) -> Iterator[VersionStore]:
+def locked(folder: DatasetFolder, *, replace: bool, tell: Tell) -> Iterator[VersionStore]:
     """Hold a slug's lock, so that two registrations of one slug come one after the other.
 
     Raises :class:`ResultsError` where the home can't be written, :class:`DiskFull` where it is
@@ -125,7 +124,7 @@ def locked(
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"waiting for another registration of {folder.slug!r}")
+            tell(Noted(f"waiting for another registration of {folder.slug!r}"))
             lock.acquire()
         try:
             yield VersionStore(folder, replace=replace)

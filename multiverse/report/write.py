@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from multiverse.errors import MultiverseError
+from multiverse.events import Noted, Tell, silent
 from multiverse.runs.folder import ResultsFolder
 
-Say = Callable[[str], None]
 Write = Callable[[], list[Path]]
 #: Of an output that failed for a reason that is no error of ours.
 _UNEXPECTED = 1
@@ -47,29 +47,25 @@ class WrittenReport:
         return next((output.exit_code for output in self.failed), 0)
 
 
-def _silent(_line: str) -> None:
-    """Nobody listens."""
-
-
 def write_report(
     results: ResultsFolder,
     figures: bool = False,
-    say: Say = _silent,
+    tell: Tell = silent,
     *,
     output: Path | None = None,
 ) -> WrittenReport:
     """Write the page, ``scores.csv``, ``figures/`` if wanted, and the research object.
 
     Figures that are there already are drawn anew in any case: they would show other scores.
-    ``output``: where the page goes instead of ``report.html``. ``say`` is told of each output.
+    ``output``: where the page goes instead of ``report.html``. ``tell`` hears of each output.
     Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
     """
     results.check()
-    return WrittenReport(tuple(_outputs(results, figures, output, say)))
+    return WrittenReport(tuple(_outputs(results, figures, output, tell)))
 
 
 def _outputs(
-    results: ResultsFolder, figures: bool, output: Path | None, say: Say
+    results: ResultsFolder, figures: bool, output: Path | None, tell: Tell
 ) -> Iterator[Output]:
     figures = figures or results.figures.is_dir()
     steps: dict[str, Write] = {
@@ -80,7 +76,7 @@ def _outputs(
     }
     for name, write in steps.items():
         made = _try(name, write)
-        say(f"{name}: {made.message or 'written'}")
+        tell(Noted(f"{name}: {made.message or 'written'}"))
         yield made
 
 

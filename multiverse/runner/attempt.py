@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +22,8 @@ from multiverse.engines.protocol import (
     Running,
 )
 from multiverse.errors import EngineError, EngineUnavailable
+from multiverse.events import AttemptStarted, Printed, Tell
 from multiverse.plan.job import Limits
-from multiverse.runner.events import Listener, Start, Task
 from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
@@ -42,14 +43,14 @@ class Attempts:
         self,
         engine: Engine,
         results: ResultsFolder,
-        listener: Listener,
+        tell: Tell,
         cancelled: threading.Event,
         verbose: bool = False,
     ) -> None:
         self._engine = engine
         self._facts: EngineFacts = engine.facts()
         self._results = results
-        self._listener = listener
+        self._tell = tell
         self._cancelled = cancelled
         self._verbose = verbose
         self._cells: dict[Path, Future[CellNames]] = {}
@@ -72,19 +73,16 @@ class Attempts:
             started = self._started(prepared, attempt, limits, gpu)
             write_atomic(attempt.started, started.to_json())
             write_atomic(attempt.output.job_spec, started.job_spec)
-        task = prepared.task
-        self._listener.started(task, Start(attempt.number, limits.cpus, limits.memory, gpu))
+        self._tell_start(attempt, started, limits)
         execution = self._execution(prepared, attempt, limits, device)
         self._cell_names(started.data)
         try:
             with self._engine.start(execution) as running:
-                return self._end(running, task, attempt, started, limits)
+                return self._end(running, attempt, started, limits)
         except EngineError as error:
             return self._lost(attempt, started, error)
 
-    def adopt(
-        self, attempt: AttemptFolder, started: Started, task: Task, orphan: Orphan
-    ) -> FoundRun:
+    def adopt(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> FoundRun:
         """End an attempt that another runner began and did not live to end.
 
         Raises :class:`ResultsError` if what it left is damaged, and what :meth:`make` raises.
@@ -92,14 +90,14 @@ class Attempts:
         limits = Limits.of_plain(started.record.limits)
         take_back(attempt)
         if orphan.running:  # of one that has ended meanwhile there is nothing to watch
-            start = Start(attempt.number, limits.cpus, limits.memory, started.gpu, adopted=True)
-            self._listener.started(task, start)
+            self._tell_start(attempt, started, limits, adopted=True)
         elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
         # One that has ended is not over its time, however late that is seen.
         seconds = elapsed.total_seconds() if orphan.running else float("-inf")
+        echo = self._echo(started.record.run_id)
         try:
-            with self._engine.adopt(orphan, attempt.container_log, self._echo(task)) as running:
-                return self._end(running, task, attempt, started, limits, seconds)
+            with self._engine.adopt(orphan, attempt.container_log, echo) as running:
+                return self._end(running, attempt, started, limits, seconds)
         except EngineError as error:
             return self._lost(attempt, started, error)
 
@@ -111,7 +109,6 @@ class Attempts:
     def _end(
         self,
         running: Running,
-        task: Task,
         attempt: AttemptFolder,
         started: Started,
         limits: Limits,
@@ -122,8 +119,8 @@ class Attempts:
         The job is removed from its engine after that, so that a runner that is killed in
         between leaves what it takes to do it again.
         """
-        watch = Watch(running, task, attempt, limits, elapsed)
-        stopped = watch.until_end(self._listener, self._cancelled)
+        watch = Watch(running, started.record.run_id, attempt, limits, elapsed)
+        stopped = watch.until_end(self._tell, self._cancelled)
         ending = running.ending()
         if stopped is not None:
             return self._keep(attempt, started, stopped(), ending)
@@ -173,11 +170,33 @@ class Attempts:
                 "multiverse.dataset": job.dataset.slug,
             },
             environment=environment(limits),
-            echo=self._echo(prepared.task),
+            echo=self._echo(prepared.run_id),
         )
 
-    def _echo(self, task: Task) -> Callable[[bytes], None] | None:
-        return partial(self._listener.output, task) if self._verbose else None
+    def _tell_start(
+        self, attempt: AttemptFolder, started: Started, limits: Limits, *, adopted: bool = False
+    ) -> None:
+        self._tell(
+            AttemptStarted(
+                run_id=started.record.run_id,
+                attempt=attempt.number,
+                cpus=limits.cpus,
+                memory=limits.memory,
+                gpu=started.gpu,
+                adopted=adopted,
+            )
+        )
+
+    def _echo(self, run_id: str) -> Callable[[bytes], None] | None:
+        """Return what tells the output of one attempt; a character may come in two chunks."""
+        if not self._verbose:
+            return None
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+        def echo(chunk: bytes) -> None:
+            self._tell(Printed(run_id, decoder.decode(chunk)))
+
+        return echo
 
     def _cell_names(self, data: Path) -> Future[CellNames]:
         """Read once a dataset, while the container is being started."""

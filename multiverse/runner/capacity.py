@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from multiverse.engines.protocol import Capacity, Say
+from multiverse.engines.protocol import Capacity
 from multiverse.errors import UsageError
+from multiverse.events import Noted, Tell
 from multiverse.plan.job import Job, Limits
 from multiverse.specs.quantity import format_bytes
 
@@ -60,7 +61,7 @@ def usable(there: Capacity, machine: Machine) -> Capacity:
     )
 
 
-def fit(jobs: Sequence[Job], capacity: Capacity, say: Say, *, no_gpu: bool = False) -> list[Job]:
+def fit(jobs: Sequence[Job], capacity: Capacity, tell: Tell, *, no_gpu: bool = False) -> list[Job]:
     """The jobs, each within the capacity. ``no_gpu``: the user keeps jobs from GPUs.
 
     What a model's own defaults ask for beyond it is cut, and that is said; what the user asked
@@ -81,7 +82,8 @@ def fit(jobs: Sequence[Job], capacity: Capacity, say: Say, *, no_gpu: bool = Fal
             wanted, most = format_bytes(job.limits.memory), format_bytes(capacity.memory)
             cut[job.model.name, "of memory"] = wanted, most
     for (model, what), (wanted, most) in cut.items():
-        say(f"{model} would like {wanted} {what} and gets {most}: there is no more for jobs")
+        words = f"{model} would like {wanted} {what} and gets {most}: there is no more for jobs"
+        tell(Noted(words))
     return [replace(job, limits=within(job.limits, capacity)) for job in jobs]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
-from multiverse.runner.events import Listener
+from multiverse.events import Tell, Warned
 from multiverse.specs.quantity import format_seconds
 
 #: An engine that is being restarted is waited for this long.
@@ -21,10 +21,10 @@ class EngineDoubt:
 
     remedy = "Start the engine, then run the same command again: it goes on from here."
 
-    def __init__(self, engine: Engine, labels: Mapping[str, str], listener: Listener) -> None:
+    def __init__(self, engine: Engine, labels: Mapping[str, str], tell: Tell) -> None:
         self._engine = engine
         self._labels = labels
-        self._listener = listener
+        self._tell = tell
         self._raised = threading.Event()
         self._since: float | None = None
         self._asked = 0.0
@@ -53,12 +53,12 @@ class EngineDoubt:
             self.words = str(error)
             if self._since is None:
                 self._since = now
-                self._listener.noted(
-                    f"{error}: it is waited for, up to {format_seconds(PATIENCE_SECONDS)}"
+                self._tell(
+                    Warned(f"{error}: it is waited for, up to {format_seconds(PATIENCE_SECONDS)}")
                 )
             return False
         if self._since is not None:
-            self._listener.noted("the engine answers again")
+            self._tell(Warned("the engine answers again"))
         self._raised.clear()
         self._since = None
         return True

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multiverse.contract.output import is_finite
-from multiverse.runner.events import Epoch
+from multiverse.facts import EpochFacts
 
 READ_BYTES = 256 * 1024
 MAX_EPOCH = 10**12
@@ -22,9 +22,9 @@ class EpochFollower:
         self._path = path
         self._offset = 0
         self._rest = b""
-        self.latest: Epoch | None = None
+        self.latest: EpochFacts | None = None
 
-    def look(self) -> Epoch | None:
+    def look(self) -> EpochFacts | None:
         """The newest epoch there is, or None before the first."""
         self._rest += self._new_bytes()
         *lines, self._rest = self._rest.split(b"\n")
@@ -54,7 +54,7 @@ class EpochFollower:
         return content
 
 
-def _parse(line: bytes) -> Epoch | None:
+def _parse(line: bytes) -> EpochFacts | None:
     try:
         content: Any = json.loads(line)
         number, total = content["epoch"], content.get("total")
@@ -69,4 +69,4 @@ def _parse(line: bytes) -> Epoch | None:
         for name, value in content.items()
         if name not in ("epoch", "total", "time") and is_finite(value)
     }
-    return Epoch(number, total, values)
+    return EpochFacts(number, total, values)

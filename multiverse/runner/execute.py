@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiverse.engines.protocol import Capacity, Engine, Say
+from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import EngineError, UsageError
+from multiverse.events import Noted, Planned, Tell, everybody, guarded
 from multiverse.forecast.forecast import Expectations
 from multiverse.forecast.history import History
 from multiverse.plan.job import Plan
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Machine, fit, usable
-from multiverse.runner.events import Broadcast, GuardedListener, Listener
 from multiverse.runner.journal import Journal
 from multiverse.runner.prepare import prepare
 from multiverse.runner.prepared import PreparedJob, owner_labels
@@ -72,8 +72,7 @@ def execute(
     *,
     resolved: str,
     options: RunOptions,
-    listener: Listener,
-    say: Say,
+    tell: Tell,
 ) -> RunOutcome:
     """Run every job of a plan that is not complete yet.
 
@@ -94,13 +93,13 @@ def execute(
     for device in {job.device for job in plan.jobs}:
         engine.check_device(device)
     capacity = usable(engine.capacity(), options.machine)
-    jobs = fit(plan.jobs, capacity, say, no_gpu=options.machine.gpus == ())
+    jobs = fit(plan.jobs, capacity, tell, no_gpu=options.machine.gpus == ())
     prepare_folder(results)
     expectations = Expectations(History(options.history).read() if options.history else ())
-    prepared = prepare(plan.name, jobs, data, engine, options, expectations, say)
+    prepared = prepare(plan.name, jobs, data, engine, options, expectations, tell)
     with folder_lock(results):
         write_atomic(results.benchmark, resolved)
-    outcome = _Session(engine, results, options, listener, say).run(prepared, capacity)
+    outcome = _Session(engine, results, options, tell).run(prepared, capacity)
     with folder_lock(results):
         remove_empty([results.attempts])
         write_table(results)
@@ -115,20 +114,17 @@ class _Session:
         engine: Engine,
         results: ResultsFolder,
         options: RunOptions,
-        listener: Listener,
-        say: Say,
+        tell: Tell,
     ) -> None:
         self._engine = engine
         self._results = results
         self._options = options
-        self._say = say
         self._cancelled = threading.Event()
-        self._listener = Broadcast(GuardedListener(listener), Journal(results))
+        self._tell = everybody(guarded(tell), Journal(results))
         self._locks = RunLocks(results)
-        self._attempts = Attempts(engine, results, self._listener, self._cancelled, options.verbose)
-
+        self._attempts = Attempts(engine, results, self._tell, self._cancelled, options.verbose)
         self._recovery = Recovery(
-            engine, self._attempts, results, self._locks, self._cancelled, say
+            engine, self._attempts, results, self._locks, self._cancelled, self._tell
         )
 
     def run(self, jobs: Sequence[PreparedJob], capacity: Capacity) -> RunOutcome:
@@ -146,7 +142,7 @@ class _Session:
                 self._locks.release_all()
 
     def _run(self, jobs: Sequence[PreparedJob], schedule: Schedule) -> RunOutcome:
-        self._listener.planned([job.task for job in jobs])
+        self._tell(Planned(tuple(job.facts for job in jobs)))
         survivors = self._recovery.recover({job.run_id for job in jobs})
         wanted = self._wanted(jobs, survivors)
         return schedule.run(wanted, rerun=self._options.rerun, survivors=survivors)
@@ -164,7 +160,8 @@ class _Session:
             if job.run_id in survivors or resume.done(job) is not None or resume.failed(job)
         ]
         if len(wanted) < len(jobs):
-            self._say(f"{len(jobs) - len(wanted)} jobs that have not failed are left out")
+            left_out = len(jobs) - len(wanted)
+            self._tell(Noted(f"{left_out} jobs that have not failed are left out"))
         return wanted
 
     def _schedule(self, capacity: Capacity) -> Schedule:
@@ -174,7 +171,7 @@ class _Session:
             recovery=self._recovery,
             results=self._results,
             locks=self._locks,
-            listener=self._listener,
+            tell=self._tell,
             cancelled=self._cancelled,
         )
         options = self._options

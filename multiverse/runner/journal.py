@@ -6,17 +6,14 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multiverse.runner.events import Epoch, SilentListener, Start, Task
+from multiverse.events import AttemptStarted, Event, Finished, Planned, Progressed, Retried
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
-from multiverse.runs.live import LiveEpoch, LiveFile, PlanFile, PlannedJob
-from multiverse.runs.record import Usage
+from multiverse.runs.live import LiveFile, PlanFile
 
 #: ``live.json`` of a running attempt is written at most this often (seconds).
 LIVE_SECONDS = 2.0
@@ -25,13 +22,13 @@ LIVE_SECONDS = 2.0
 @dataclass
 class _Attempt:
     folder: AttemptFolder
-    start: Start
+    start: AttemptStarted
     started_at: str
     written: float = float("-inf")
 
 
-class Journal(SilentListener):
-    """A :class:`multiverse.runner.events.Listener` for ``multiverse status``.
+class Journal:
+    """Hears the events of a command for ``multiverse status``.
 
     Nothing is decided by what it writes: errors of the disk are ignored, and nothing is synced.
     """
@@ -41,27 +38,34 @@ class Journal(SilentListener):
         self._lock = threading.Lock()
         self._attempts: dict[str, _Attempt] = {}
 
-    def planned(self, tasks: Sequence[Task]) -> None:
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._plan(event)
+            case AttemptStarted():
+                self._start(event)
+            case Progressed():
+                self._progress(event)
+            case Retried() | Finished():
+                with self._lock:
+                    self._attempts.pop(event.run_id, None)
+
+    def _plan(self, event: Planned) -> None:
         """Write ``plan.json``, in the place of the one of an earlier command."""
-        plan = PlanFile(
-            pid=os.getpid(),
-            host=platform.node(),
-            started_at=_now(),
-            jobs=tuple(PlannedJob.model_construct(**vars(task)) for task in tasks),
-        )
+        plan = PlanFile(pid=os.getpid(), host=platform.node(), started_at=_now(), jobs=event.jobs)
         # Another runner may write its own at the same time.
         _put(self._results.plan, plan.to_json(), aside=f".plan.json.{os.getpid()}")
 
-    def started(self, task: Task, start: Start) -> None:
-        folder = AttemptFolder(self._results.attempts / task.run_id / str(start.attempt))
+    def _start(self, event: AttemptStarted) -> None:
+        folder = AttemptFolder(self._results.attempts / event.run_id / str(event.attempt))
         with self._lock:
-            self._attempts[task.run_id] = _Attempt(folder, start, _now())
+            self._attempts[event.run_id] = _Attempt(folder, event, _now())
 
-    def progress(self, task: Task, usage: Usage, epoch: Epoch | None) -> None:
+    def _progress(self, event: Progressed) -> None:
         """Write ``live.json`` if the last one is old enough."""
         now = time.monotonic()
         with self._lock:
-            attempt = self._attempts.get(task.run_id)
+            attempt = self._attempts.get(event.run_id)
             if attempt is None or now - attempt.written < LIVE_SECONDS:
                 return
             attempt.written = now
@@ -71,22 +75,10 @@ class Journal(SilentListener):
             cpus=attempt.start.cpus,
             memory=attempt.start.memory,
             gpu=attempt.start.gpu,
-            usage=usage,
-            epoch=None
-            if epoch is None
-            else LiveEpoch(number=epoch.number, total=epoch.total, values=dict(epoch.values)),
+            usage=event.usage,
+            epoch=event.epoch,
         )
         _put(attempt.folder.live, live.to_json(), aside=".live.json")
-
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:  # noqa: ARG002 - a listener
-        self._forget(task)
-
-    def finished(self, task: Task, run: FoundRun) -> None:  # noqa: ARG002 - a listener
-        self._forget(task)
-
-    def _forget(self, task: Task) -> None:
-        with self._lock:
-            self._attempts.pop(task.run_id, None)
 
 
 def _now() -> str:

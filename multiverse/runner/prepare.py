@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiverse.engines.protocol import Engine, Say, model_for
+from multiverse.engines.protocol import Engine, model_for
+from multiverse.events import Tell
 from multiverse.forecast.forecast import Expectations
 from multiverse.plan.job import Job
 from multiverse.runner.prepared import PreparedJob
@@ -22,7 +23,7 @@ def prepare(
     engine: Engine,
     options: RunOptions,
     expectations: Expectations,
-    say: Say,
+    tell: Tell,
 ) -> list[PreparedJob]:
     """Every job with its dataset's file, its runtime and its identity, longest expected first.
 
@@ -30,7 +31,7 @@ def prepare(
     """
     wanted = {(job.model.name, job.device): model_for(job.model, job.device) for job in jobs}
     runtimes = {
-        key: engine.prepare(model, build=options.build, say=say) for key, model in wanted.items()
+        key: engine.prepare(model, build=options.build, tell=tell) for key, model in wanted.items()
     }
     return [
         PreparedJob(

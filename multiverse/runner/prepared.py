@@ -9,8 +9,8 @@ from pathlib import Path
 from multiverse.contract.job_spec import JobSpec, RunSettings
 from multiverse.contract.paths import MEMORY_VARIABLE
 from multiverse.engines.protocol import Runtime
+from multiverse.facts import JobFacts
 from multiverse.plan.job import Identity, Job, Limits
-from multiverse.runner.events import Task
 from multiverse.runs.folder import ResultsFolder
 
 #: Libraries that start threads of their own read one of these.
@@ -45,9 +45,9 @@ class PreparedJob:
         return self.identity.run_id
 
     @property
-    def task(self) -> Task:
+    def facts(self) -> JobFacts:
         job = self.job
-        return Task(
+        return JobFacts(
             self.run_id,
             job.name,
             job.dataset.slug,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from multiverse.engines.protocol import Engine, Runtime, Say, model_for
+from multiverse.engines.protocol import Engine, Runtime, model_for
 from multiverse.errors import ImageMissing
+from multiverse.events import Tell
 from multiverse.forecast.forecast import Expectations
 from multiverse.forecast.history import History
 from multiverse.plan.job import Job, Plan
@@ -45,7 +46,7 @@ class Preview:
 
 
 def preview(
-    plan: Plan, engine: Engine, results: ResultsFolder, options: RunOptions, say: Say
+    plan: Plan, engine: Engine, results: ResultsFolder, options: RunOptions, tell: Tell
 ) -> list[Preview]:
     """Every job of a plan, in the order of starting. Builds, writes and starts nothing.
 
@@ -56,9 +57,9 @@ def preview(
         engine.check_device(device)
     machine = options.machine
     capacity = usable(engine.capacity(), machine)
-    jobs = fit(plan.jobs, capacity, say, no_gpu=machine.gpus == ())
+    jobs = fit(plan.jobs, capacity, tell, no_gpu=machine.gpus == ())
     expectations = Expectations(History(options.history).read() if options.history else ())
-    runtimes = _runtimes(jobs, engine, say)
+    runtimes = _runtimes(jobs, engine, tell)
     resume = Resume(results)
     found = []
     for job in expectations.order(jobs):
@@ -82,7 +83,7 @@ def preview(
 
 
 def _runtimes(
-    jobs: Sequence[Job], engine: Engine, say: Say
+    jobs: Sequence[Job], engine: Engine, tell: Tell
 ) -> dict[tuple[str, str], Runtime | None]:
     runtimes: dict[tuple[str, str], Runtime | None] = {}
     for job in jobs:
@@ -90,7 +91,7 @@ def _runtimes(
         if key not in runtimes:
             model = model_for(job.model, job.device)
             try:
-                runtimes[key] = engine.prepare(model, build=False, say=say)
+                runtimes[key] = engine.prepare(model, build=False, tell=tell)
             except ImageMissing:
                 runtimes[key] = None
     return runtimes

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from multiverse.engines.protocol import Engine, Orphan, Say
+from multiverse.engines.protocol import Engine, Orphan
 from multiverse.errors import DiskFull, MultiverseError, ResultsError
+from multiverse.events import Noted, Tell
 from multiverse.runner.attempt import Attempts
-from multiverse.runner.events import Task
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun, attempt_folders
@@ -40,14 +40,14 @@ class Recovery:
         results: ResultsFolder,
         locks: RunLocks,
         cancelled: threading.Event,
-        say: Say,
+        tell: Tell,
     ) -> None:
         self._engine = engine
         self._attempts = attempts
         self._results = results
         self._locks = locks
         self._cancelled = cancelled
-        self._say = say
+        self._tell = tell
 
     def recover(self, wanted: Collection[str]) -> dict[str, Survivor]:
         """End what ended meanwhile, remove what nobody wants; what runs and is ``wanted``.
@@ -149,14 +149,12 @@ class Recovery:
         except DiskFull:
             raise
         except (MultiverseError, OSError) as error:
-            self._say(f"{attempt.folder}: left as it is: {error}")
+            self._tell(Noted(f"{attempt.folder}: left as it is: {error}"))
         return None
 
     def _finish(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> None:
         """The job ended while nobody watched: judge and publish it, whether planned or not."""
-        task = task_of(started)
-        run = self._attempts.adopt(attempt, started, task, orphan)
-        self._tell(task, run)
+        self._tell_end(self._attempts.adopt(attempt, started, orphan))
 
     def _give_up(self, attempt: AttemptFolder, started: Started, orphan: Orphan | None) -> None:
         if orphan is not None and orphan.running:
@@ -164,17 +162,13 @@ class Recovery:
             self._engine.sweep(orphan.labels)
         else:
             reason = "its runner was killed"
-        self._tell(task_of(started), self._attempts.give_up(attempt, started, reason))
+        self._tell_end(self._attempts.give_up(attempt, started, reason))
 
-    def _tell(self, task: Task, run: FoundRun) -> None:
-        word = "complete" if run.record.state is RunState.COMPLETE else run.record.message
-        self._say(f"left by a runner that was killed: {task.name} ({task.run_id}): {word}")
-
-
-def task_of(started: Started) -> Task:
-    """What an interrupted attempt is called, made from its own record."""
-    record = started.record
-    return Task(record.run_id, record.name, record.dataset, record.model, record.seed)
+    def _tell_end(self, run: FoundRun) -> None:
+        record = run.record
+        word = "complete" if record.state is RunState.COMPLETE else record.message
+        job = f"{record.name} ({record.run_id})"
+        self._tell(Noted(f"left by a runner that was killed: {job}: {word}"))
 
 
 def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import DiskFull, EngineError, EngineUnavailable, MultiverseError
+from multiverse.events import Finished, Held, Queued, Retried, Reused, Tell, Warned
 from multiverse.forecast.history import History, past_run_of
 from multiverse.plan.job import Limits
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Room, Share, within
 from multiverse.runner.engine_health import EngineDoubt
-from multiverse.runner.events import Listener
 from multiverse.runner.guard import FreeSpace
 from multiverse.runner.prepared import PreparedJob, owner_labels
 from multiverse.runner.recovery import Recovery, Survivor
@@ -67,7 +67,7 @@ class RunContext:
     recovery: Recovery
     results: ResultsFolder
     locks: RunLocks
-    listener: Listener
+    tell: Tell
     cancelled: threading.Event
 
 
@@ -91,11 +91,11 @@ class Schedule:
         self._site = site
         self._bounds = bounds
         self._history = history
-        self._listener = site.listener
+        self._tell = site.tell
         self._room = Room(bounds.capacity, bounds.jobs_per_gpu)
         self._line = WaitingLine(self._room)
         self._disk = FreeSpace(site.results.folder, bounds.min_free)
-        self._doubt = EngineDoubt(site.engine, owner_labels(site.results), site.listener)
+        self._doubt = EngineDoubt(site.engine, owner_labels(site.results), site.tell)
         self._resume = Resume(site.results)
         self._elsewhere: dict[str, Waiting] = {}
         self._threads: dict[str, threading.Thread] = {}
@@ -126,8 +126,8 @@ class Schedule:
                 continue
             if job.warning not in warned:
                 warned.add(job.warning)
-                self._listener.noted(f"{job.warning}")
-            self._listener.queued(job.task, self._resume.reason(job))
+                self._tell(Warned(f"{job.warning}"))
+            self._tell(Queued(job.run_id, self._resume.reason(job)))
             if survivor is not None:
                 self._take_over(Waiting(job, job.job.limits, survivor=survivor), survivor)
             else:
@@ -188,7 +188,7 @@ class Schedule:
             self._room.give_back(share)
             waiting.seen = self._resume.newest(waiting.prepared)
             self._elsewhere[run_id] = waiting
-            self._listener.held(waiting.prepared.task, self._site.locks.holder(run_id))
+            self._tell(Held(run_id, self._site.locks.holder(run_id)))
             return
         if not (waiting.made or waiting.survivor or self._find_survivor(waiting)):
             self._room.give_back(share)
@@ -231,9 +231,7 @@ class Schedule:
         prepared = waiting.prepared
         if waiting.survivor is not None:
             survivor = waiting.survivor
-            return self._site.attempts.adopt(
-                survivor.attempt, survivor.started, prepared.task, survivor.orphan
-            )
+            return self._site.attempts.adopt(survivor.attempt, survivor.started, survivor.orphan)
         if self._site.results.attempts_of(prepared.run_id):  # what a lost engine could not remove
             with suppress(EngineError):  # away again: the attempt will say so
                 self._site.engine.sweep(owner_labels(self._site.results, prepared.run_id))
@@ -254,7 +252,7 @@ class Schedule:
             self._fail(error)
         if ended.run is not None:
             self._outcome.runs.append(ended.run)
-            self._listener.finished(prepared.task, ended.run)
+            self._tell_finished(ended.run)
         if ended.error is not None:
             self._fail(ended.error)
 
@@ -283,7 +281,7 @@ class Schedule:
             return False
         waiting.limits = following.limits
         self._line.add_first(waiting)
-        self._listener.retried(waiting.prepared.task, run, following.how)
+        self._tell(Retried(waiting.run_id, following.how, run.record.facts(run.folder)))
         return True
 
     def _slow_look(self) -> None:
@@ -294,7 +292,7 @@ class Schedule:
         self._looked = now
         short = self._disk.short()
         if short is not None and self._short is None and (self._left()):
-            self._listener.noted(f"{short}: what runs may finish, and nothing new is started")
+            self._tell(Warned(f"{short}: what runs may finish, and nothing new is started"))
         self._short = short if self._left() else None
         for run_id, waiting in list(self._elsewhere.items()):
             if self._site.locks.acquire(run_id):
@@ -318,7 +316,7 @@ class Schedule:
             return
         self._site.locks.release(prepared.run_id)
         self._outcome.runs.append(found)
-        self._listener.finished(prepared.task, found)
+        self._tell_finished(found)
 
     def _find_survivor(self, waiting: Waiting) -> bool:
         """See what an earlier runner left of a run that has just become ours.
@@ -338,8 +336,11 @@ class Schedule:
         if run is None:
             return False
         self._outcome.runs.append(run)
-        self._listener.reused(prepared.task, run)
+        self._tell(Reused(prepared.run_id, run.record.facts(run.folder)))
         return True
+
+    def _tell_finished(self, run: FoundRun) -> None:
+        self._tell(Finished(run.record.run_id, run.record.facts(run.folder)))
 
     def _disk_error(self) -> DiskFull:
         left = self._left()

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 
 from multiverse.engines.protocol import Running
+from multiverse.events import Progressed, Tell
 from multiverse.plan.job import Limits
 from multiverse.runner.epochs import EpochFollower
-from multiverse.runner.events import Listener, Task
 from multiverse.runner.guard import OutputGuard
 from multiverse.runner.verdict import (
     Verdict,
@@ -32,13 +32,13 @@ class Watch:
     def __init__(
         self,
         running: Running,
-        task: Task,
+        run_id: str,
         attempt: AttemptFolder,
         limits: Limits,
         elapsed: float = 0.0,
     ) -> None:
         self._running = running
-        self._task = task
+        self._run_id = run_id
         self._attempt = attempt
         self._limits = limits
         self._epochs = EpochFollower(attempt.output.epochs)
@@ -46,17 +46,15 @@ class Watch:
         self._guarded = 0.0
         self._deadline = time.monotonic() + (limits.time_limit or float("inf")) - elapsed
 
-    def until_end(
-        self, listener: Listener, cancelled: threading.Event
-    ) -> Callable[[], Verdict] | None:
+    def until_end(self, tell: Tell, cancelled: threading.Event) -> Callable[[], Verdict] | None:
         """Wait for the end; what stopped the job, if the runner did."""
         while not self._running.wait(POLL_SECONDS):
-            listener.progress(self._task, self._running.usage(), self._epochs.look())
+            tell(Progressed(self._run_id, self._running.usage(), self._epochs.look()))
             stopped = self._must_stop(cancelled)
             if stopped is not None and not self._running.wait(0):
                 self._running.stop(GRACE_SECONDS)
                 return stopped
-        listener.progress(self._task, self._running.usage(), self._epochs.look())
+        tell(Progressed(self._run_id, self._running.usage(), self._epochs.look()))
         return None
 
     def _must_stop(self, cancelled: threading.Event) -> Callable[[], Verdict] | None:

@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from multiverse.errors import ResultsError
-from multiverse.runs.record import Usage
+from multiverse.facts import EpochFacts, JobFacts, Usage
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -35,36 +35,13 @@ class _File(BaseModel):
             raise ResultsError(f"{path} is damaged: {error}") from error
 
 
-class PlannedJob(BaseModel):
-    """A job as ``plan.json`` has it; ``expected_seconds`` from past runs, if there are any."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    run_id: str
-    name: str
-    dataset: str
-    model: str
-    seed: int
-    expected_seconds: float | None = None
-
-
 class PlanFile(_File):
     """``plan.json``: the jobs of the newest command, and which process works on them."""
 
     pid: int
     host: str
     started_at: str
-    jobs: tuple[PlannedJob, ...]
-
-
-class LiveEpoch(BaseModel):
-    """The newest line of ``metrics.jsonl``."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    number: int
-    total: int | None
-    values: dict[str, float]
+    jobs: tuple[JobFacts, ...]
 
 
 class LiveFile(_File):
@@ -76,4 +53,4 @@ class LiveFile(_File):
     memory: int
     gpu: str | None = None
     usage: Usage = Usage()
-    epoch: LiveEpoch | None = None
+    epoch: EpochFacts | None = None

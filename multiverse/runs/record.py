@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.errors import ResultsError
+from multiverse.facts import AttemptFacts, Cause, GpuUsage, RunState, Usage
 from multiverse.specs.names import job_name
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
@@ -20,56 +20,6 @@ RECORD_MAX_BYTES = 16 * 1024 * 1024
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
-
-
-class RunState(StrEnum):
-    """How an attempt ended, or that it has not."""
-
-    RUNNING = "running"
-    COMPLETE = "complete"
-    FAILED = "failed"
-    NOT_APPLICABLE = "not_applicable"
-    CANCELLED = "cancelled"
-
-
-class Cause(StrEnum):
-    """Why an attempt did not complete; read from where it is known, never guessed."""
-
-    OUT_OF_MEMORY = "out_of_memory"
-    TIME_LIMIT = "time_limit"
-    MODEL_ERROR = "model_error"
-    BAD_OUTPUT = "bad_output"
-    ENGINE_LOST = "engine_lost"
-    ENGINE_ERROR = "engine_error"
-    DISK_LIMIT = "disk_limit"
-    DEVICE_UNUSED = "device_unused"
-    INTERRUPTED = "interrupted"
-    DATASET_LOST = "dataset_lost"
-    KILLED = "killed"
-    CANCELLED = "cancelled"
-    NOT_APPLICABLE = "not_applicable"
-
-
-class Usage(_Frozen):
-    """What an attempt used, as the engine measured it.
-
-    ``peak_memory_bytes`` is the highest memory of its own that was sampled (anonymous pages,
-    the same on every engine); ``high_water_bytes`` the kernel's own mark, which is exact but
-    also counts pages of files: of the container's control group, or of the largest process.
-    None where the engine can't tell.
-    """
-
-    wall_seconds: float = 0.0
-    cpu_seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    high_water_bytes: int | None = None
-
-
-class GpuUsage(_Frozen):
-    """The GPU that a model computed on: as the model's own library names and measures it."""
-
-    name: str
-    peak_memory_bytes: int
 
 
 class EngineFacts(_Frozen):
@@ -138,6 +88,25 @@ class RunRecord(_Frozen):
         text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def facts(self, folder: Path) -> AttemptFacts:
+        """Return what an event says of this attempt, which lies in ``folder``."""
+        return AttemptFacts(
+            attempt=self.attempt,
+            state=self.state,
+            cause=self.cause,
+            message=self.message,
+            findings=self.findings,
+            warnings=self.warnings,
+            exit_code=self.exit_code,
+            usage=self.usage,
+            gpu=self.gpu,
+            n_obs=self.n_obs,
+            n_dims=self.n_dims,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            folder=folder,
+        )
+
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"
 
@@ -159,3 +128,13 @@ class RunRecord(_Frozen):
         """Only the identity, without validating the rest."""
         identity = json.loads(path.read_bytes()).get("identity", {})
         return identity if isinstance(identity, dict) else {}
+
+
+__all__ = [
+    "Cause",
+    "EngineFacts",
+    "GpuUsage",
+    "RunRecord",
+    "RunState",
+    "Usage",
+]

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from multiverse.errors import ResultsError
+from multiverse.facts import JobFacts
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import (
     FoundRun,
@@ -24,7 +25,7 @@ from multiverse.runs.listing import (
     published_records,
     without_collection,
 )
-from multiverse.runs.live import LiveFile, PlanFile, PlannedJob
+from multiverse.runs.live import LiveFile, PlanFile
 from multiverse.runs.lock import is_locked
 from multiverse.runs.record import RunRecord, RunState
 from multiverse.runs.remaining import job_remaining
@@ -188,7 +189,7 @@ class _Look:
         name = planned.name if planned else run.record.name
         return JobStatus(run.record.run_id, name, standing, run.record, run.folder)
 
-    def _queued(self, planned: PlannedJob, run: FoundRun | None = None) -> JobStatus:
+    def _queued(self, planned: JobFacts, run: FoundRun | None = None) -> JobStatus:
         standing = Standing.WAITING if self._working is False else Standing.QUEUED
         return JobStatus(
             planned.run_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from multiverse.contract.evaluation import (
 )
 from multiverse.engines.protocol import Ending, Engine, Execution, Running, Runtime
 from multiverse.errors import Cancelled, EvaluationFailed
+from multiverse.events import MetricScored, Tell
 from multiverse.plan.job import Limits
 from multiverse.runner.prepared import environment
 from multiverse.runs.folder import ResultsFolder
@@ -25,8 +26,6 @@ from multiverse.scoring.collected import Collected
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 10.0
-
-Progress = Callable[[str, int, int], None]
 
 
 def owner_labels(results: ResultsFolder) -> dict[str, str]:
@@ -70,7 +69,7 @@ class EvaluatorRun:
         request: EvaluationRequest,
         inputs: Inputs,
         collected: Collected,
-        progress: Progress,
+        tell: Tell,
         cancelled: threading.Event,
     ) -> Ending:
         """Start it and take in its lines until it ends; :class:`Cancelled` after a signal."""
@@ -87,7 +86,7 @@ class EvaluatorRun:
             labels={**owner_labels(self._results), "multiverse.run": uuid.uuid4().hex},
             environment=environment(self._limits),
         )
-        follower = _Follower(self.files.scores, collected, request, progress)
+        follower = _Follower(self.files.scores, collected, request, tell)
         with self._engine.start(execution) as running:
             self._wait(running, follower, cancelled)
             follower.look()
@@ -108,12 +107,12 @@ class _Follower:
     """Reads lines as they are written, and says how far the evaluator is."""
 
     def __init__(
-        self, path: Path, collected: Collected, request: EvaluationRequest, progress: Progress
+        self, path: Path, collected: Collected, request: EvaluationRequest, tell: Tell
     ) -> None:
         self._path = path
         self._collected = collected
         self._names = request.models
-        self._progress = progress
+        self._tell = tell
         self._place = 0
         self._rest = b""
         self._done = 0
@@ -128,9 +127,9 @@ class _Follower:
             self._place = stream.tell()
         *lines, self._rest = (self._rest + added).split(b"\n")
         for text in filter(None, lines):
-            self._tell(text)
+            self._take_in(text)
 
-    def _tell(self, text: bytes) -> None:
+    def _take_in(self, text: bytes) -> None:
         try:
             line = self._collected.add(text)
         except ValueError as error:
@@ -144,6 +143,5 @@ class _Follower:
             self._done += 1
         if isinstance(line, MemberLine | UmapLine | ScoreLine):
             what = "layout" if isinstance(line, UmapLine) else getattr(line, "metric", "scored")
-            self._progress(
-                f"{self._names.get(line.member, line.member)} · {what}", self._done, total
-            )
+            member = self._names.get(line.member, line.member)
+            self._tell(MetricScored(f"{member} · {what}", self._done, total))

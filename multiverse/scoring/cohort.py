@@ -18,6 +18,7 @@ from multiverse.contract.evaluation import (
 )
 from multiverse.engines.protocol import Ending
 from multiverse.errors import EvaluationFailed
+from multiverse.events import Noted
 from multiverse.plan.job import Limits
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.host import host_facts, versions
@@ -115,7 +116,7 @@ class CohortScoring:
             request,
             self._inputs(),
             self._collected,
-            self._context.progress,
+            self._context.tell,
             self._context.cancelled,
         )
         self._take_layouts(run.files)
@@ -178,10 +179,9 @@ class CohortScoring:
             return False
         self._grown = True
         wanted = min(2 * self._limits.memory, most)
-        self._context.say(
-            f"{self._cohort.dataset}: the evaluator ran out of {format_bytes(self._limits.memory)} "
-            f"of memory; again with {format_bytes(wanted)}"
-        )
+        words = f"the evaluator ran out of {format_bytes(self._limits.memory)} of memory"
+        more = f"again with {format_bytes(wanted)}"
+        self._context.tell(Noted(f"{self._cohort.dataset}: {words}; {more}"))
         self._limits = replace(self._limits, memory=wanted)
         return True
 

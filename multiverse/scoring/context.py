@@ -6,12 +6,12 @@ import threading
 from dataclasses import dataclass
 
 from multiverse.contract.evaluation import EvaluationSettings
-from multiverse.engines.protocol import Capacity, Engine, Runtime, Say
+from multiverse.engines.protocol import Capacity, Engine, Runtime
+from multiverse.events import Tell
 from multiverse.images.locks import read_pins
 from multiverse.plan.job import Limits
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.scores import Evaluator
-from multiverse.scoring.attempt import Progress
 from multiverse.specs.evaluator import EvaluatorSpec
 
 
@@ -24,8 +24,7 @@ class ScoringContext:
     runtime: Runtime
     results: ResultsFolder
     capacity: Capacity
-    progress: Progress
-    say: Say
+    tell: Tell
     cancelled: threading.Event
 
     @property

@@ -10,14 +10,15 @@ from dataclasses import replace
 
 from filelock import FileLock, Timeout
 
-from multiverse.engines.protocol import Engine, Say
+from multiverse.engines.protocol import Engine
 from multiverse.errors import Cancelled, EngineError, MultiverseError, ResultsError
+from multiverse.events import Noted, Tell, silent
 from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
 from multiverse.scoring.answers import Cohort, cohorts_of, in_place
-from multiverse.scoring.attempt import Progress, owner_labels
+from multiverse.scoring.attempt import owner_labels
 from multiverse.scoring.context import ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 from multiverse.scoring.update import CohortUpdate
@@ -27,17 +28,12 @@ from multiverse.specs.evaluator import EvaluatorSpec
 WAIT_SECONDS = 0.25
 
 
-def _unwatched(_what: str, _done: int, _total: int) -> None:
-    """Progress is nobody's business unless asked for."""
-
-
 def evaluate_results(
     results: ResultsFolder,
     engine: Engine,
     options: ScoringOptions,
     *,
-    say: Say,
-    progress: Progress = _unwatched,
+    tell: Tell = silent,
     cancelled: threading.Event | None = None,
 ) -> list[ScoringOutcome]:
     """Score every complete run that has no scores yet, and write them and ``embeddings.h5ad``.
@@ -49,7 +45,7 @@ def evaluate_results(
     _cohorts(results, options)  # what can't be scored at all is said before anything is waited for
     machine = usable(engine.capacity(), options.machine)
     cancelled = cancelled or threading.Event()
-    with _alone(results, say, cancelled):
+    with _alone(results, tell, cancelled):
         # What an evaluation left that was killed:
         engine.sweep(owner_labels(results))
         shutil.rmtree(results.evaluations, ignore_errors=True)
@@ -57,28 +53,25 @@ def evaluate_results(
         context = ScoringContext(
             spec=spec,
             engine=engine,
-            runtime=engine.prepare(spec, build=options.build, say=say),
+            runtime=engine.prepare(spec, build=options.build, tell=tell),
             results=results,
             capacity=machine,
-            progress=progress,
-            say=say,
+            tell=tell,
             cancelled=cancelled,
         )
-        cohorts = _cohorts(results, options, say)
+        cohorts = _cohorts(results, options, tell)
         outcomes = [_outcome(context, cohort, options) for cohort in cohorts]
         with suppress(OSError):
             results.evaluations.rmdir()
         return outcomes
 
 
-def _cohorts(
-    results: ResultsFolder, options: ScoringOptions, say: Say = lambda _line: None
-) -> list[Cohort]:
+def _cohorts(results: ResultsFolder, options: ScoringOptions, tell: Tell = silent) -> list[Cohort]:
     runs = read_runs(results).runs
     cohorts = cohorts_of(filter(in_place, runs))
     elsewhere = [_elsewhere(run) for run in runs if run.published and not in_place(run)]
     for line in elsewhere:
-        say(line)
+        tell(Noted(line))
     if elsewhere and not cohorts:
         raise ResultsError(
             f"{results.folder} has no run to score in its place: {elsewhere[0]}",
@@ -111,14 +104,14 @@ def _elsewhere(run: FoundRun) -> str:
 
 
 @contextmanager
-def _alone(results: ResultsFolder, say: Say, cancelled: threading.Event) -> Iterator[None]:
+def _alone(results: ResultsFolder, tell: Tell, cancelled: threading.Event) -> Iterator[None]:
     """One evaluation of a folder at a time; the second waits for the first, or for a signal."""
     lock = FileLock(results.folder / ".evaluation.lock")
     try:
         with disk_errors(results.folder):
             lock.acquire(timeout=0)
     except Timeout:
-        say("another process evaluates this folder: waiting for it")
+        tell(Noted("another process evaluates this folder: waiting for it"))
         _wait_for(lock, cancelled)
     try:
         yield
@@ -151,5 +144,5 @@ def _outcome(context: ScoringContext, cohort: Cohort, options: ScoringOptions) -
     except Exception as error:
         # Libraries read what users registered: no surprise of theirs may cost the other datasets.
         text = f"{cohort.dataset}: {type(error).__name__}: {str(error)[:500]}"
-    context.say(text)
+    context.tell(Noted(text))
     return replace(outcome, problem=text)

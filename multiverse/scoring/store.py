@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from multiverse.contract.evaluation import EvaluationSettings
-from multiverse.engines.protocol import Say
 from multiverse.errors import ResultsError
+from multiverse.events import Noted, Tell
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile
@@ -25,20 +25,20 @@ OUTDATED = (
 class ScoresStore:
     """The scores of one cohort. Whoever holds it is alone with the folder."""
 
-    def __init__(self, results: ResultsFolder, cohort: Cohort, say: Say) -> None:
+    def __init__(self, results: ResultsFolder, cohort: Cohort, tell: Tell) -> None:
         self._results = results
         self._cohort = cohort
         self._path = results.scores(cohort.dataset)
-        self._file = self._read(say)
+        self._file = self._read(tell)
 
-    def _read(self, say: Say) -> ScoresFile:
+    def _read(self, tell: Tell) -> ScoresFile:
         """The scores that are there. Damaged ones are made anew, which is said."""
         if not self._path.is_file():
             return ScoresFile(dataset=self._cohort.dataset)
         try:
             return ScoresFile.read(self._path)
         except ResultsError as error:
-            say(f"{error}: everything is scored again")
+            tell(Noted(f"{error}: everything is scored again"))
             return ScoresFile(dataset=self._cohort.dataset)
 
     @property

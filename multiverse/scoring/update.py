@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from multiverse.errors import Cancelled, EngineError
+from multiverse.events import Noted
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import sha256
 from multiverse.scoring.answers import Cohort, find_answers
@@ -30,7 +31,7 @@ class CohortUpdate:
         self._context = context
         self._cohort = cohort
         self._dataset = find_answers(cohort)
-        self._store = ScoresStore(context.results, cohort, context.say)
+        self._store = ScoresStore(context.results, cohort, context.tell)
         self._settings = options.settings or self._store.settings
         self._evaluator = context.evaluator(self._settings)
         current = self._store.current(self._dataset, self._evaluator)
@@ -50,7 +51,8 @@ class CohortUpdate:
         self._keep(done)
         self._write_embeddings(done)
         for run_id, why in self._damaged.items():
-            self._context.say(f"{self._cohort.dataset}: {run_id} is not scored: {why}")
+            words = f"{run_id} is not scored: {why}"
+            self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
         fresh = [run_id for run_id in self._wanted.runs if run_id not in self._wanted.only]
         return ScoringOutcome(
             self._cohort.dataset,
@@ -96,7 +98,7 @@ class CohortUpdate:
         layouts = {**self._laid, **done.layouts, **self._without_layout(done)}
         for run_id in write_embeddings(target, self._dataset, self._whole, layouts):
             words = f"{run_id} is not in {target.name}: it is of other cells"
-            self._context.say(f"{self._cohort.dataset}: {words}")
+            self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
 
     def _without_layout(self, done: CohortRun) -> Mapping[str, None]:
         """Runs that have none (few cells, one place), which is known once the evaluator is done.

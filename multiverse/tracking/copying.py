@@ -11,11 +11,12 @@ from filelock import FileLock, Timeout
 
 from multiverse.contract.output import MIB
 from multiverse.errors import UsageError
+from multiverse.events import Noted, Tell, silent
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
 from multiverse.tracking.entry import FINISHED
-from multiverse.tracking.outcome import Say, Tally, Tracked
+from multiverse.tracking.outcome import Tally, Tracked
 from multiverse.tracking.quiet import importing, quiet
 from multiverse.tracking.uri import (
     artifacts_folder,
@@ -32,10 +33,6 @@ WAIT_SECONDS = 600.0
 LOCK = ".mlflow.lock"
 
 
-def _silent(_line: str) -> None:
-    """Nobody listens."""
-
-
 def track(
     results: ResultsFolder,
     uri: str | None = None,
@@ -43,7 +40,7 @@ def track(
     experiment: str | None = None,
     embeddings_limit: int = EMBEDDINGS_LIMIT,
     seconds: float | None = None,
-    say: Say = _silent,
+    tell: Tell = silent,
 ) -> Tracked:
     """Copy every finished run that MLflow lacks, and scores that came later.
 
@@ -57,7 +54,7 @@ def track(
         Embeddings of more bytes stay in the results folder.
     seconds
         After so many no further run is begun; None: no limit.
-    say
+    tell
         Told a line for each run that is copied or updated.
 
     A server that is down, slow or dies in the middle is no error: what is missing is returned,
@@ -75,8 +72,8 @@ def track(
     runs = [run for run in listing.runs if run.record.state in FINISHED]
     tally = Tally(notes=list(listing.damaged))
     try:
-        with _alone(results, WAIT_SECONDS if seconds is None else seconds, say):
-            _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, say)
+        with _alone(results, WAIT_SECONDS if seconds is None else seconds, tell):
+            _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, tell)
     except Timeout:
         tally.lost(runs, "another command was copying these runs all the time")
     return tally.outcome(shown(target), _command(results, uri))
@@ -90,7 +87,7 @@ def _sync(
     experiment: str | None,
     embeddings_limit: int,
     seconds: float | None,
-    say: Say,
+    tell: Tell,
 ) -> None:
     with quiet() as upload:
         with importing():
@@ -99,7 +96,7 @@ def _sync(
         try:
             local = artifacts_folder(results) if uri == local_uri(results) else None
             store = Store(uri, local, upload)
-            Sync(store, results, tally, experiment, embeddings_limit).all(runs, seconds, say)
+            Sync(store, results, tally, experiment, embeddings_limit).all(runs, seconds, tell)
         except Failure as error:
             tally.lost(runs, str(error))
 
@@ -111,14 +108,14 @@ def _command(results: ResultsFolder, uri: str | None) -> str:
 
 
 @contextmanager
-def _alone(results: ResultsFolder, wait: float, say: Say) -> Iterator[None]:
+def _alone(results: ResultsFolder, wait: float, tell: Tell) -> Iterator[None]:
     """Two commands at once would each copy what the other has not finished."""
     lock = FileLock(results.folder / LOCK)
     with disk_errors(results.folder):
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say("another command copies these runs to MLflow: waiting for it")
+            tell(Noted("another command copies these runs to MLflow: waiting for it"))
             lock.acquire(timeout=wait)
     try:
         yield

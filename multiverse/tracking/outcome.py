@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from multiverse.runs.listing import FoundRun
-
-Say = Callable[[str], None]
 
 
 class Done(StrEnum):

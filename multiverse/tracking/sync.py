@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from multiverse.events import Noted, Tell
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
 from multiverse.tracking.client import FILES, SCORES, Copy, Refused, Store, Unreachable
 from multiverse.tracking.entry import Entry, entry_of
 from multiverse.tracking.files import artifacts_of, output_of, staged
 from multiverse.tracking.measured import MetricPoint, read_points
-from multiverse.tracking.outcome import Done, Say, Tally
+from multiverse.tracking.outcome import Done, Tally
 from multiverse.tracking.scored import PREFIX, RunScores, ScoreBook, is_of_scores
 
 #: So many runs in a row that got no answer, and the rest is left for later.
@@ -35,7 +36,7 @@ class Sync:
     embeddings_limit: int
     _known: dict[tuple[str, str], list[Copy]] = field(default_factory=dict)
 
-    def all(self, runs: Sequence[FoundRun], seconds: float | None, say: Say) -> None:
+    def all(self, runs: Sequence[FoundRun], seconds: float | None, tell: Tell) -> None:
         """Every run; one that MLflow refuses does not keep it from the others.
 
         Raises :class:`Unreachable` where there is no answer, now or any more.
@@ -52,7 +53,7 @@ class Sync:
                 self.tally.add(run, done)
                 silent = 0
                 if done is not Done.PRESENT:
-                    say(f"{done} {run.record.name} ({number} of {len(runs)})")
+                    tell(Noted(f"{done} {run.record.name} ({number} of {len(runs)})"))
             except Refused as error:
                 self.tally.lost([run], str(error))
                 silent = 0

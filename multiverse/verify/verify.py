@@ -11,10 +11,11 @@ import csv
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from multiverse.events import BytesVerified, Tell, silent
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.places import Place, find_runs, opened_folder
 from multiverse.runs.record import RunState
@@ -35,15 +36,7 @@ class Verification:
     differences: tuple[RunDifference, ...]
 
 
-#: Told how many bytes there are in all, and then each time how many more have been read.
-Progress = Callable[[int, int], None]
-
-
-def _unwatched(_total: int, _more: int) -> None:
-    """Nobody looks."""
-
-
-def verify_results(results: ResultsFolder, progress: Progress = _unwatched) -> Verification:
+def verify_results(results: ResultsFolder, tell: Tell = silent) -> Verification:
     """Recompute the checksum of every published file and compare all that can be compared.
 
     Links are not followed; nothing is written. Raises :class:`ResultsError` where there is no
@@ -58,7 +51,7 @@ def verify_results(results: ResultsFolder, progress: Progress = _unwatched) -> V
         )
         for link in links
     ]
-    count = _Count(sum(_size(results, place) for place in places), progress)
+    count = _Count(sum(_size(results, place) for place in places), tell)
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             for found in pool.map(lambda place: _verify(results, place, count), places):
@@ -75,14 +68,14 @@ def verify_results(results: ResultsFolder, progress: Progress = _unwatched) -> V
 class _Count:
     """A counter of what all threads have read."""
 
-    def __init__(self, total: int, progress: Progress) -> None:
+    def __init__(self, total: int, tell: Tell) -> None:
         self.stopped = threading.Event()
         self.files = 0
         self.bytes = 0
         self._total = total
-        self._progress = progress
+        self._tell = tell
         self._lock = threading.Lock()
-        progress(total, 0)
+        tell(BytesVerified(0, total))
 
     def add(self, files: int, number: int) -> None:
         if self.stopped.is_set():
@@ -90,7 +83,7 @@ class _Count:
         with self._lock:
             self.files += files
             self.bytes += number
-            self._progress(self._total, number)
+            self._tell(BytesVerified(self.bytes, self._total))
 
 
 def _size(results: ResultsFolder, place: Place) -> int:

@@ -11,6 +11,7 @@ import multiverse
 from multiverse.api import Request, run_benchmark
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
+from multiverse.events import silent
 from multiverse.images.environment import prepare_environment
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models
@@ -28,14 +29,14 @@ def _naughty_image() -> None:
     docker_or_skip()
     from multiverse.images.build import build_models
 
-    build_models(list(find_models(["naughty"], [TEST_MODELS]).values()), say=lambda _line: None)
+    build_models(list(find_models(["naughty"], [TEST_MODELS]).values()), tell=silent)
 
 
 @pytest.fixture(scope="session")
 def _naughty_environment() -> None:
     """The misbehaving model's environment, so that no test waits for it while a clock runs."""
     (model,) = find_models(["naughty"], [TEST_MODELS]).values()
-    prepare_environment(model, cache=cache(), say=lambda _line: None)
+    prepare_environment(model, cache=cache(), tell=silent)
 
 
 @pytest.fixture(params=ENGINES)
@@ -45,7 +46,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
         request.getfixturevalue("_naughty_image")
     else:
         request.getfixturevalue("_naughty_environment")
-    return choose_engine(request.param, lambda _line: None)
+    return choose_engine(request.param, silent)
 
 
 RunNaughty = Callable[..., Run]

@@ -15,11 +15,10 @@ from multiverse.api import Request, run_benchmark
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
+from multiverse.events import Event, MetricScored, Progressed, silent
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.results import Run
-from multiverse.runner.events import Epoch, SilentListener, Task
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Usage
 from multiverse.runs.scores import Evaluation, Member, ScoresFile
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
@@ -38,15 +37,15 @@ def containers(label: str) -> list[dict[str, Any]]:
         return [client.inspect_container(container["Id"]) for container in found]
 
 
-class Watcher(SilentListener):
+class Watcher:
     """Keeps what the daemon says of model containers while they run."""
 
     def __init__(self, folder: Path) -> None:
         self.label = f"multiverse.results={folder.resolve()}"
         self.seen: list[dict[str, Any]] = []
 
-    def progress(self, task: Task, usage: Usage, epoch: Epoch | None) -> None:
-        if not self.seen:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progressed) and not self.seen:
             self.seen = containers(self.label)
 
 
@@ -76,17 +75,17 @@ class Bench:
             registered=[self.dataset],
         )
         watcher = Watcher(self.results.folder)
-        (run,) = run_benchmark(request, listener=watcher).runs
+        (run,) = run_benchmark(request, tell=watcher).runs
         self.models += watcher.seen
         self.runs.append(run)
         return run
 
     def evaluate(self) -> list[ScoringOutcome]:
-        return evaluate_results(
-            self.results, self.engine, OPTIONS, say=lambda _line: None, progress=self._look
-        )
+        return evaluate_results(self.results, self.engine, OPTIONS, tell=self._look)
 
-    def _look(self, what: str, done: int, total: int) -> None:
+    def _look(self, event: Event) -> None:
+        if not isinstance(event, MetricScored):
+            return
         if not self.evaluators and self.engine.name == "docker":
             folder = self.results.folder.resolve()
             self.evaluators = containers(f"multiverse.evaluation={folder}")
@@ -105,7 +104,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
         request.getfixturevalue("_naughty_image")
     else:
         request.getfixturevalue("_naughty_environment")
-    return choose_engine(request.param, lambda _line: None)
+    return choose_engine(request.param, silent)
 
 
 @pytest.fixture(scope="module")

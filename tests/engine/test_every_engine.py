@@ -16,12 +16,12 @@ import pytest
 from multiverse.api import Request, run_benchmark
 from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
+from multiverse.events import AttemptStarted, Event, Finished, Progressed, Tell
+from multiverse.facts import EpochFacts
 from multiverse.results import Results, Run
-from multiverse.runner.events import Epoch, SilentListener, Start, Task
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
-from multiverse.runs.record import Cause, RunState, Usage
+from multiverse.runs.record import Cause, RunState
 from tests.conftest import kept_attempts
 
 RunNaughty = Callable[..., Results]
@@ -146,18 +146,16 @@ def test_nothing_that_a_model_starts_outlives_it(
     assert engine.sweep(owner_labels(ResultsFolder(tmp_path / "results"))) == 0
 
 
-class Broken(SilentListener):
-    """Fails in every way that a listener can."""
-
-    def started(self, task: Task, start: Start) -> None:
+def broken(event: Event) -> None:
+    """Fail in every way that a listener can."""
+    if isinstance(event, AttemptStarted):
         raise ValueError("a mistake")
-
-    def finished(self, task: Task, run: FoundRun) -> None:
+    if isinstance(event, Finished):
         raise SystemExit(1)
 
 
 def test_a_broken_listener_loses_no_job(request_for: Callable[..., Request]) -> None:
-    results = run_benchmark(request_for("good", "fail", "extra"), listener=Broken())
+    results = run_benchmark(request_for("good", "fail", "extra"), tell=broken)
     assert len(results) == 3
 
 
@@ -177,16 +175,16 @@ def test_what_a_model_can_do(
             assert metrics[ability] == 0, ability
 
 
-class Recorder(SilentListener):
+class Recorder:
     """Remembers what it is told, and cancels when the model has begun."""
 
     def __init__(self) -> None:
-        self.epochs: list[Epoch] = []
+        self.epochs: list[EpochFacts] = []
         self.begun = threading.Event()
 
-    def progress(self, task: Task, usage: Usage, epoch: Epoch | None) -> None:
-        if epoch is not None:
-            self.epochs.append(epoch)
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progressed) and event.epoch is not None:
+            self.epochs.append(event.epoch)
             self.begun.set()
 
 
@@ -212,9 +210,7 @@ def test_a_kill_from_outside_is_told_apart(
     request = request_for("sleep", amount=60, retries=0)
     recorder = Recorder()
     results: list[Results] = []
-    thread = threading.Thread(
-        target=lambda: results.append(run_benchmark(request, listener=recorder))
-    )
+    thread = threading.Thread(target=lambda: results.append(run_benchmark(request, tell=recorder)))
     thread.start()
     assert recorder.begun.wait(60)
     kill_from_outside(engine, owner_labels(ResultsFolder(request.output)))
@@ -225,7 +221,7 @@ def test_a_kill_from_outside_is_told_apart(
 
 def test_epochs_arrive_while_the_model_runs(request_for: Callable[..., Request]) -> None:
     recorder = Recorder()
-    run_benchmark(request_for("sleep", amount=1.5), listener=recorder)
+    run_benchmark(request_for("sleep", amount=1.5), tell=recorder)
     numbers = [epoch.number for epoch in recorder.epochs]
     assert len(set(numbers)) > 2
     assert numbers == sorted(numbers)
@@ -237,14 +233,14 @@ def test_a_gpu_that_is_not_there_is_an_error(engine: Engine) -> None:
         engine.check_device("cuda:0")
 
 
-class Teller(SilentListener):
-    """Tells through a pipe that a job was started."""
+def tell_starts_through(pipe: int) -> Tell:
+    """Return a listener that tells through a pipe that a job was started."""
 
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
+    def tell(event: Event) -> None:
+        if isinstance(event, AttemptStarted):
+            os.write(pipe, b"1")
 
-    def started(self, task: Task, start: Start) -> None:
-        os.write(self._pipe, b"1")
+    return tell
 
 
 def test_sweep_removes_what_a_killed_runner_left(
@@ -257,7 +253,7 @@ def test_sweep_removes_what_a_killed_runner_left(
     if child == 0:
         os.close(reader)
         try:
-            run_benchmark(request, listener=Teller(writer))
+            run_benchmark(request, tell=tell_starts_through(writer))
         finally:
             os._exit(1)
     os.close(writer)

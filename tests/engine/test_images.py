@@ -58,7 +58,7 @@ def docker() -> DockerCli:
 
 @pytest.fixture(scope="module")
 def pca(docker: DockerCli) -> BuiltImage:
-    return build_model(ModelSpec.load(PACKAGE / "models" / "pca"), say=print)
+    return build_model(ModelSpec.load(PACKAGE / "models" / "pca"), tell=print)
 
 
 def ask(docker: DockerCli, *arguments: str) -> str:
@@ -134,7 +134,7 @@ def test_nothing_of_this_machine_is_inside(docker: DockerCli, pca: BuiltImage) -
 
 
 def test_a_second_build_changes_nothing(docker: DockerCli, pca: BuiltImage) -> None:
-    again = build_model(ModelSpec.load(PACKAGE / "models" / "pca"), say=print)
+    again = build_model(ModelSpec.load(PACKAGE / "models" / "pca"), tell=print)
 
     assert again.image_id == pca.image_id
     assert again.seconds < 20
@@ -154,7 +154,7 @@ def test_a_second_build_changes_nothing(docker: DockerCli, pca: BuiltImage) -> N
 def test_a_model_shares_the_layers_of_its_stack(
     docker: DockerCli, name: str, stack: str, library: str
 ) -> None:
-    built = build_model(ModelSpec.load(PACKAGE / "models" / name), say=print)
+    built = build_model(ModelSpec.load(PACKAGE / "models" / name), tell=print)
     parent = layers(docker, f"multiverse-{stack}:1.0.0")
     base = layers(docker, "multiverse-base:1.0.0")
 
@@ -172,7 +172,7 @@ import multiverse
 from multiverse.images.build import build_model
 from multiverse.specs.model import ModelSpec
 model = ModelSpec.load(Path(multiverse.__file__).parent / "models" / "pca")
-built = build_model(model, say=lambda line: print(line, file=sys.stderr))
+built = build_model(model, tell=lambda event: print(event, file=sys.stderr))
 print(json.dumps([built.tag, built.image_id, built.seconds]))
 """
 
@@ -228,7 +228,7 @@ def test_a_model_from_outside_is_built_with_the_hosts_pip_settings_but_without_k
     (folder / "__main__.py").write_text("import multiverse.worker\nprint('from outside')\n")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://user:needle@127.0.0.1:9/simple")
 
-    (built,) = build_models([ModelSpec.load(folder)], say=print)
+    (built,) = build_models([ModelSpec.load(folder)], tell=print)
     try:
         assert ask(docker, "run", "--rm", *CONFINED, built.tag) == "from outside\n"
         history = ask(docker, "history", "--no-trunc", built.tag)
@@ -265,7 +265,7 @@ def test_a_gpu_job_asks_for_the_cuda_image_and_says_how_to_build_it(
     model = model_for(ModelSpec.load(folder), "cuda:0")
 
     with pytest.raises(ImageMissing, match=r"multiverse-trial-absent:1\.0\.0-cuda") as caught:
-        DockerEngine().prepare(model, build=False, say=print)
+        DockerEngine().prepare(model, build=False, tell=print)
     assert "multiverse build absent --accelerator cuda" in str(caught.value.remedy)
 
 
@@ -297,6 +297,6 @@ def test_a_failing_build_shows_its_reason(docker: DockerCli, tmp_path: Path) -> 
     (folder / "model.yaml").write_text(MODEL_YAML.format(name="broken"))
 
     with pytest.raises(BuildError, match="the reason is here") as caught:
-        build_model(ModelSpec.load(folder), say=print)
+        build_model(ModelSpec.load(folder), tell=print)
     assert "the whole log is in" in str(caught.value.remedy)
     assert docker.image("multiverse-trial-broken:1.0.0") is None

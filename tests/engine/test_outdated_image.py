@@ -13,6 +13,7 @@ from multiverse.engines.docker import DockerEngine
 from multiverse.errors import ImageMissing
 from multiverse.specs.model import ModelSpec
 from tests.conftest import TEST_MODELS, docker_or_skip
+from tests.told import notes_into
 
 pytestmark = pytest.mark.docker
 
@@ -35,19 +36,19 @@ def test_edited_sources_are_built_anew(model: ModelSpec) -> None:
     engine = DockerEngine()
     said: list[str] = []
     with pytest.raises(ImageMissing) as caught:
-        engine.prepare(model, build=False, say=said.append)
+        engine.prepare(model, build=False, tell=notes_into(said))
     assert "multiverse build changing" in str(caught.value.remedy)
-    first = engine.prepare(model, build=True, say=said.append)
+    first = engine.prepare(model, build=True, tell=notes_into(said))
     said.clear()
-    assert engine.prepare(model, build=True, say=said.append).digest == first.digest
+    assert engine.prepare(model, build=True, tell=notes_into(said)).digest == first.digest
     assert said == []
     source = model.folder / "__main__.py"
     source.write_text(source.read_text() + "\n# edited\n")
-    assert engine.prepare(model, build=False, say=said.append).digest == first.digest
-    second = engine.prepare(model, build=True, say=said.append)
+    assert engine.prepare(model, build=False, tell=notes_into(said)).digest == first.digest
+    second = engine.prepare(model, build=True, tell=notes_into(said))
     assert second.digest != first.digest
     assert any("sources have changed" in line for line in said)
     model.dockerfile.write_text(model.dockerfile.read_text() + "\nLABEL edited=yes\n")
-    assert engine.prepare(model, build=False, say=said.append).digest == second.digest
-    third = engine.prepare(model, build=True, say=said.append)
+    assert engine.prepare(model, build=False, tell=notes_into(said)).digest == second.digest
+    third = engine.prepare(model, build=True, tell=notes_into(said))
     assert third.digest != second.digest

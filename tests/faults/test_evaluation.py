@@ -24,6 +24,7 @@ from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions
 from tests.conftest import docker_or_skip
 from tests.faults.conftest import PATIENCE_SECONDS, Bench
+from tests.told import notes_into
 from tests.unit.scoring.made import make_data, publish_run, register
 
 pytestmark = pytest.mark.docker
@@ -181,7 +182,7 @@ def test_without_memory_it_says_so(scoring: Scoring) -> None:
     """
     said: list[str] = []
     options = ScoringOptions(machine=Machine(memory=300 * MEBIBYTE))
-    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options, say=said.append)
+    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options, tell=notes_into(said))
     assert "ran out" in outcome.problem, outcome
     assert "memory" in outcome.problem, outcome
     assert "(300.0 MiB)" in outcome.problem, outcome

@@ -17,6 +17,7 @@ import pytest
 import multiverse
 from multiverse.api import Request, run_benchmark
 from multiverse.errors import DatasetError, MultiverseError
+from multiverse.events import silent
 from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
@@ -205,7 +206,7 @@ def test_names_of_models_and_benchmarks_on_the_command_line(kind: str, tmp_path:
 def test_a_benchmark_whose_every_name_is_hostile(tmp_path: Path) -> None:
     """Run in a container: tags, experiment, batches and cells; all arrive, none acts."""
     docker_or_skip()
-    build_models(list(find_models(["hostile"], [TEST_MODELS]).values()), say=lambda _line: None)
+    build_models(list(find_models(["hostile"], [TEST_MODELS]).values()), tell=silent)
     everything = " ".join(NAMES.values())
     dataset = register(
         write_named(tmp_path / "source.h5ad", everything, column=NAMES["shell"].replace("/", "")),

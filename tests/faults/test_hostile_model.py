@@ -24,6 +24,7 @@ from multiverse.contract.files import remove_tree
 from multiverse.engines.docker import DockerEngine, container_options
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution
+from multiverse.events import silent
 from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
@@ -81,7 +82,7 @@ def by_behaviour(results: Results) -> dict[str, Run]:
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """The image of the hostile model, a dataset, and listeners of the host."""
     docker_or_skip()
-    build_models(list(find_models(["hostile"], [TEST_MODELS]).values()), say=lambda _line: None)
+    build_models(list(find_models(["hostile"], [TEST_MODELS]).values()), tell=silent)
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "secret").write_text("of the host")
     with pytest.MonkeyPatch.context() as patch, listening(folder) as addresses:
@@ -255,7 +256,7 @@ def run_open(probe: str, laboratory: Laboratory, folder: Path) -> dict[str, floa
     (model,) = find_models(["hostile"], [TEST_MODELS]).values()
     engine = DockerEngine()
     execution = Execution(
-        runtime=engine.prepare(model, build=False, say=lambda _line: None),
+        runtime=engine.prepare(model, build=False, tell=silent),
         data=data, output=output, log=folder / "log", cpus=1, memory=2**30, device="cpu",
         labels={"multiverse.run": "open"},
     )  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import multiverse
+from multiverse.events import Event, Noted
 from multiverse.images.environment import LockedEnvironment, prepare_environment
 from multiverse.registry.home import cache
 from multiverse.runner.prepared import WAITING
@@ -28,7 +29,7 @@ START = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(p
 
 def run_inside(model: str, arguments: Sequence[str]) -> int:
     """The exit status of pytest on ``tests/inside/<model>``, or on what ``arguments`` name."""
-    environment = prepare_environment(_spec(model), cache=cache(), say=_say)
+    environment = prepare_environment(_spec(model), cache=cache(), tell=_show)
     named = [argument for argument in arguments if argument.startswith("tests/")]
     places = [] if named else [f"tests/inside/{model}"]
     command = [str(environment.python), "-c", START, str(_packages(environment))]
@@ -71,8 +72,9 @@ def _versions(folder: Path) -> Path:
     return target
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)  # noqa: T201
+def _show(event: Event) -> None:
+    if isinstance(event, Noted):
+        print(event.message, file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
 from multiverse.tracking import Tracked, track
 from tests.scenario.conftest import Command
+from tests.told import notes_into
 from tests.unit.tracking.made import keep_tracked, publish_tracked, record_of, score
 from tests.unit.tracking.server import Action, MlflowServer, silent_server, wire
 
@@ -227,7 +228,7 @@ def test_a_server_that_dies_in_the_middle(
         return Action.FORWARD
 
     with wire(server, kill_in_the_second) as uri:
-        tracked = track(results, uri, experiment=experiment, say=done.append)
+        tracked = track(results, uri, experiment=experiment, tell=notes_into(done))
     assert fatal
     assert (tracked.copied, len(tracked.failed)) == (1, 3)
     assert not tracked.complete
@@ -323,7 +324,7 @@ def test_a_server_without_patience_of_its_own_is_given_little(
     publish_tracked(results)
     seen: list[dict[str, str]] = []
     before = dict(os.environ)
-    track(results, server.uri, experiment="patience", say=lambda _: seen.append(dict(os.environ)))
+    track(results, server.uri, experiment="patience", tell=lambda _: seen.append(dict(os.environ)))
     assert seen[0]["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
     assert seen[0]["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
     assert seen[0]["DO_NOT_TRACK"] == "true"

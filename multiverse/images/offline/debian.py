@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from multiverse.errors import BuildError
+from multiverse.events import Noted, Tell
 from multiverse.images.docker_cli import DockerCli
 
 IMAGE = "multiverse-debian:bookworm"
@@ -86,7 +87,7 @@ def pick_mirror(targets: str) -> str | None:
     return best[min(best)] if best else None
 
 
-def make_image(docker: DockerCli, say: Callable[[str], None]) -> None:
+def make_image(docker: DockerCli, tell: Tell) -> None:
     """Make :data:`IMAGE`; takes one to two minutes.
 
     Raises :class:`BuildError` when the machine lacks something or debootstrap fails.
@@ -97,7 +98,8 @@ def make_image(docker: DockerCli, say: Callable[[str], None]) -> None:
             remedy="as root: apt-get install debootstrap debian-archive-keyring",
         )
     mirror = mirror_of_host()
-    say(f"Making {IMAGE} from Debian packages: a minute or two, only the first time.")
+    words = "from Debian packages: a minute or two, only the first time."
+    tell(Noted(f"Making {IMAGE} {words}"))
     with tempfile.TemporaryDirectory(prefix="multiverse-debian-") as scratch:
         root = Path(scratch, "root")
         _debootstrap(root, mirror, Path(scratch, "debootstrap.log"))

@@ -31,4 +31,4 @@ def test_micromamba_is_no_base_for_models_outside_the_package(
 def test_an_image_of_micromamba_is_none_either() -> None:
     model = find_models(["nmf"], [EXAMPLES])["nmf"]
     with pytest.raises(UsageError, match="can't be built on mambaorg/micromamba"):
-        build_model(model, base="mambaorg/micromamba:2-debian12-slim", say=print)
+        build_model(model, base="mambaorg/micromamba:2-debian12-slim", tell=print)

@@ -14,7 +14,8 @@ import pytest
 
 from multiverse.cli.main import main
 from multiverse.cli.summary import LONG
-from multiverse.runner.events import Epoch, Start
+from multiverse.events import AttemptStarted, Planned, Progressed
+from multiverse.facts import EpochFacts
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.lock import RunLocks
@@ -32,12 +33,12 @@ def results(tmp_path: Path) -> Iterator[ResultsFolder]:
     kept(results, record(B, state=RunState.FAILED, cause=Cause.TIME_LIMIT, message="too long"))
     journal = Journal(results)
     planned = [task(C, 600), task("d" * 16, 60)]
-    journal.planned(planned)
+    journal(Planned(tuple(planned)))
     assert locks.acquire(C)
     attempt = begin(results, C, now(-5))
-    journal.started(planned[0], Start(attempt.number, 1, 4 * 1024**3))
+    journal(AttemptStarted(planned[0].run_id, attempt.number, 1, 4 * 1024**3))
     usage = Usage(wall_seconds=5, peak_memory_bytes=3 * 1024**3)
-    journal.progress(planned[0], usage, Epoch(1, 2, {"loss": 1.0}))
+    journal(Progressed(planned[0].run_id, usage, EpochFacts(1, 2, {"loss": 1.0})))
     begin(results, "e" * 16)
     yield results
     locks.release_all()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from multiverse.conformance import CheckReport, CheckResult, SuiteOptions, check_model
 from multiverse.engines.protocol import Engine
+from multiverse.events import silent
 from multiverse.specs.model import ModelSpec
 from tests.conftest import TEST_MODELS
 
@@ -48,6 +49,6 @@ def check(
         device=device,
         time_limit=60,
     )
-    report = check_model(model, engine, options, say=lambda _line: None, tell=told.append)
+    report = check_model(model, engine, options, tell=silent, show=told.append)
     assert tuple(told) == report.results
     return report

@@ -9,7 +9,8 @@ import pytest
 
 from multiverse.conformance import CheckStatus
 from multiverse.engines.local import LocalEngine
-from multiverse.engines.protocol import Runtime, Say
+from multiverse.engines.protocol import Runtime
+from multiverse.events import Tell
 from multiverse.images.accelerator import CudaModel
 from multiverse.specs.model import ModelSpec
 from tests.unit.conformance.careless import careless_model, check
@@ -25,9 +26,9 @@ class WithGpu(LocalEngine):
     def check_device(self, device: str) -> None:
         assert device in {"cpu", "cuda"}
 
-    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+    def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
         self.prepared.append(model)
-        return super().prepare(model, build=build, say=say)
+        return super().prepare(model, build=build, tell=tell)
 
 
 @pytest.fixture

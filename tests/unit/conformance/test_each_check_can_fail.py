@@ -14,6 +14,7 @@ from multiverse.conformance.suite import CHECKS
 from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import TrialRunner
 from multiverse.engines.local import LocalEngine
+from multiverse.events import silent
 from multiverse.runs.record import Usage
 from multiverse.specs.model import ModelSpec
 from tests.unit.conformance.careless import careless_model, check
@@ -95,7 +96,7 @@ def test_threads_beyond_the_share_are_found(model: ModelSpec, tmp_path: Path) ->
     """With a real run's record, and CPU time as three busy threads would leave it."""
     trials = TrialRunner(
         LocalEngine(),
-        LocalEngine().prepare(model, build=True, say=lambda _line: None),
+        LocalEngine().prepare(model, build=True, tell=silent),
         tmp_path / "runs",
         time_limit=60,
         device="cpu",

@@ -22,6 +22,7 @@ from multiverse.demo import make_demo
 from multiverse.demo.real_rna import write_pbmc68k
 from multiverse.demo.simulation import Modality, Simulation, simulate, write_simulation
 from multiverse.errors import ResultsError, UsageError
+from tests.told import notes_into
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 MODALITIES: tuple[Modality, ...] = ("rna", "atac", "adt")
@@ -183,7 +184,7 @@ def test_no_cells_are_refused(tmp_path: Path) -> None:
 @needs_scanpy
 def test_demo_is_written_once(tmp_path: Path) -> None:
     said: list[str] = []
-    datasets = make_demo(tmp_path / "demo", n_cells=60, say=said.append)
+    datasets = make_demo(tmp_path / "demo", n_cells=60, tell=notes_into(said))
     assert [d.name for d in datasets] == ["demo-pbmc68k", "demo-simulated"]
     before = {d.path: d.path.stat().st_mtime_ns for d in datasets}
     assert make_demo(tmp_path / "demo", n_cells=60) == datasets

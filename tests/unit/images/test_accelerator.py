@@ -62,4 +62,4 @@ def test_a_dockerfile_that_knows_no_accelerator_makes_no_cuda_image(tmp_path: Pa
     model = outside(tmp_path, "optional")
     (model.folder / "requirements-cuda.txt").write_text("torch===2.13.0\n")
     with pytest.raises(BuildError, match="no ARG ACCELERATOR"):
-        build_models([variant(model, "cuda")], say=print)
+        build_models([variant(model, "cuda")], tell=print)

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from multiverse.errors import BuildError
+from multiverse.events import silent
 from multiverse.images import environment
 from multiverse.images.accelerator import for_device
 from multiverse.images.environment import MARKER, LockedEnvironment, prepare_environment
 from multiverse.specs.model import ModelSpec
+from tests.told import notes_into
 
 MODEL_YAML = """\
 name: mine
@@ -58,7 +60,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
 
 
 def prepare(model: ModelSpec, tmp_path: Path) -> LockedEnvironment:
-    return prepare_environment(model, cache=tmp_path / "cache", say=lambda _: None)
+    return prepare_environment(model, cache=tmp_path / "cache", tell=silent)
 
 
 def run_model(environment: LockedEnvironment) -> str:
@@ -87,7 +89,7 @@ def test_the_second_time_nothing_is_made(model: ModelSpec, tmp_path: Path) -> No
     marker = (first.folder / MARKER).stat().st_mtime_ns
     said: list[str] = []
 
-    again = prepare_environment(model, cache=tmp_path / "cache", say=said.append)
+    again = prepare_environment(model, cache=tmp_path / "cache", tell=notes_into(said))
 
     assert again == first
     assert (first.folder / MARKER).stat().st_mtime_ns == marker
@@ -133,7 +135,7 @@ def test_two_at_once_make_it_once(model: ModelSpec, tmp_path: Path) -> None:
     made: list[LockedEnvironment] = []
 
     def work() -> None:
-        made.append(prepare_environment(model, cache=tmp_path / "cache", say=said.append))
+        made.append(prepare_environment(model, cache=tmp_path / "cache", tell=notes_into(said)))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:

@@ -15,8 +15,10 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from multiverse.errors import DatasetError, ResultsError
+from multiverse.events import Event
 from multiverse.registry.datasets import RegisteredDataset, find_dataset, list_datasets
 from multiverse.registry.registration import RegistrationOptions, register
+from tests.told import notes_into
 from tests.unit.registry.registry_sources import counts, dense, make_anndata, read, write
 
 KEYS = RegistrationOptions(batch_key="donor", label_key="cell_type")
@@ -41,7 +43,8 @@ def test_the_same_again_writes_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     moved = Path(shutil.move(source, tmp_path / "moved.h5ad"))
     assert (
-        register(moved, slug="a", options=KEYS, home=tmp_path / "home", say=said.append) == dataset
+        register(moved, slug="a", options=KEYS, home=tmp_path / "home", tell=notes_into(said))
+        == dataset
     )
     assert tree(dataset.folder) == before
     assert any("already registered" in line for line in said)
@@ -115,14 +118,14 @@ def leftovers(home: Path) -> list[str]:
 def test_any_failure_leaves_nothing(error: type[BaseException], tmp_path: Path) -> None:
     """The failure comes when the first modality is already written."""
 
-    def interrupt(message: str) -> None:
-        if "verified" in message:
+    def interrupt(event: Event) -> None:
+        if "verified" in str(event):
             assert leftovers(tmp_path / "home")
             raise error
 
     source = write(make_anndata(), tmp_path / "a.h5ad")
     with pytest.raises(error):
-        register(source, home=tmp_path / "home", say=interrupt)
+        register(source, home=tmp_path / "home", tell=interrupt)
     assert leftovers(tmp_path / "home") == []
     assert register(source, home=tmp_path / "home").record.slug == "a"
 
@@ -133,7 +136,7 @@ def test_what_a_killed_registration_left_is_cleared(tmp_path: Path) -> None:
         "import os, signal, sys; from pathlib import Path\n"
         "from multiverse.registry.registration import register\n"
         "register(Path(sys.argv[1]), home=Path(sys.argv[2]),"
-        " say=lambda m: os.kill(os.getpid(), signal.SIGKILL))"
+        " tell=lambda event: os.kill(os.getpid(), signal.SIGKILL))"
     )
     home = tmp_path / "home"
     ended = subprocess.run([sys.executable, "-c", code, str(source), str(home)], check=False)

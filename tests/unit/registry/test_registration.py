@@ -21,6 +21,7 @@ from multiverse.registry import matrix
 from multiverse.registry.datasets import find_dataset
 from multiverse.registry.objects import register_object
 from multiverse.registry.registration import RegistrationOptions, register
+from tests.told import notes_into
 from tests.unit.registry.registry_sources import (
     LABELS,
     cells,
@@ -58,7 +59,7 @@ def test_real_data_come_back_exactly(slug: str, tmp_path: Path) -> None:
     source = shared(slug)
     said: list[str] = []
     options = RegistrationOptions(batch_key="batch", label_key="cell_type")
-    dataset = register(source, options=options, home=tmp_path, say=said.append)
+    dataset = register(source, options=options, home=tmp_path, tell=notes_into(said))
     before, after = read(source), read(dataset)
     assert list(after.mod) == list(before.mod)
     assert after.obs_names.tolist() == before.obs_names.tolist()

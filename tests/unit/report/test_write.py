@@ -9,6 +9,7 @@ import pytest
 from multiverse.errors import ResultsError
 from multiverse.report.write import write_report
 from multiverse.runs.folder import ResultsFolder
+from tests.told import notes_into
 from tests.unit.report.made import (
     make_evaluation,
     make_member,
@@ -23,7 +24,7 @@ from tests.unit.report.made import (
 def test_all_parts_are_written(tmp_path: Path) -> None:
     results = scored_folder(tmp_path / "r")
     said: list[str] = []
-    report = write_report(results, figures=True, say=said.append)
+    report = write_report(results, figures=True, tell=notes_into(said))
     assert report.failed == []
     assert report.exit_code == 0
     for path in (results.report, results.scores_table, results.crate):

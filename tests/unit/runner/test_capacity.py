@@ -8,15 +8,13 @@ import pytest
 
 from multiverse.engines.protocol import Capacity, Gpu
 from multiverse.errors import UsageError
+from multiverse.events import silent
 from multiverse.plan.job import Job, Limits
 from multiverse.runner.capacity import Machine, Room, fit, usable
+from tests.told import notes_into
 from tests.unit.runner.jobs import GIB, make_job
 
 MACHINE = Capacity(4, 32 * GIB, (Gpu("0", "A", 80 * GIB), Gpu("1", "B", 80 * GIB)))
-
-
-def silent(_line: str) -> None:
-    pass
 
 
 def job(limits: Limits, device: str = "cpu") -> Job:
@@ -40,7 +38,7 @@ def test_the_user_says_how_much() -> None:
 def test_what_a_model_would_like_is_cut_and_what_a_user_asks_for_is_refused() -> None:
     said: list[str] = []
     wish = Limits(cpus=16, memory=64 * GIB)
-    (cut,) = fit([job(wish)], usable(MACHINE, Machine()), said.append)
+    (cut,) = fit([job(wish)], usable(MACHINE, Machine()), notes_into(said))
     assert (cut.limits.cpus, cut.limits.memory) == (4, 30 * GIB)
     assert len(said) == 2
     assert "16 CPU cores and gets 4" in said[0]

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiverse.engines.local import LocalEngine
+from multiverse.events import silent
 from multiverse.runner.attempt import Attempts
-from multiverse.runner.events import SilentListener
 from multiverse.runner.recovery import Recovery
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks, prepare_folder
 from multiverse.runs.record import Cause, RunRecord, RunState
 from multiverse.runs.started import Started
 from multiverse.runs.writing import write_atomic
+from tests.told import notes_into
 from tests.unit.runs.test_publish_and_list import published, record
 
 RUN_ID = "a" * 16
@@ -44,8 +45,10 @@ class Left:
     def recover(self) -> None:
         locks, cancelled = RunLocks(self.results), threading.Event()
         engine = LocalEngine()
-        attempts = Attempts(engine, self.results, SilentListener(), cancelled)
-        Recovery(engine, attempts, self.results, locks, cancelled, self.said.append).recover(())
+        attempts = Attempts(engine, self.results, silent, cancelled)
+        Recovery(engine, attempts, self.results, locks, cancelled, notes_into(self.said)).recover(
+            ()
+        )
         assert not locks.held()
 
 

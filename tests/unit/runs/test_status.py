@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from multiverse.errors import ResultsError
-from multiverse.runner.events import Epoch, Start, Task
+from multiverse.events import AttemptStarted, Planned, Progressed
+from multiverse.facts import EpochFacts, JobFacts
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks
@@ -26,8 +27,8 @@ from tests.unit.runs.test_publish_and_list import kept, published, record
 A, B, C = ("a" * 16, "b" * 16, "c" * 16)
 
 
-def task(run_id: str, expected: float | None = None) -> Task:
-    return Task(run_id, f"pbmc/pca job {run_id[0]}", "pbmc", "pca", 0, expected)
+def task(run_id: str, expected: float | None = None) -> JobFacts:
+    return JobFacts(run_id, f"pbmc/pca job {run_id[0]}", "pbmc", "pca", 0, expected)
 
 
 def begin(
@@ -68,21 +69,28 @@ def ended_process() -> int:
     return process.pid
 
 
-def plan_of_another_process(results: ResultsFolder, tasks: list[Task], pid: int) -> None:
-    Journal(results).planned(tasks)
+def plan_of_another_process(results: ResultsFolder, tasks: list[JobFacts], pid: int) -> None:
+    Journal(results)(Planned(tuple(tasks)))
     text = results.plan.read_text().replace(f'"pid":{os.getpid()}', f'"pid":{pid}')
     results.plan.write_text(text)
 
 
 def test_a_running_job_tells_how_far_it_is(results: ResultsFolder, locks: RunLocks) -> None:
     journal = Journal(results)
-    journal.planned([task(A, 100), task(B)])
+    journal(
+        Planned(
+            (
+                task(A, 100),
+                task(B),
+            )
+        )
+    )
     assert locks.acquire(A)
     began = now(-20)
     attempt = begin(results, A, began)
-    journal.started(task(A), Start(attempt.number, 1, 2048))
+    journal(AttemptStarted(task(A).run_id, attempt.number, 1, 2048))
     usage = Usage(wall_seconds=19, peak_memory_bytes=1024)
-    journal.progress(task(A), usage, Epoch(1, 4, {"loss": 1.0}))
+    journal(Progressed(task(A).run_id, usage, EpochFacts(1, 4, {"loss": 1.0})))
     status = StatusReader(results).look()
     (running,) = status.of(Standing.RUNNING)
     (queued,) = status.of(Standing.QUEUED)
@@ -99,7 +107,7 @@ def test_a_running_job_tells_how_far_it_is(results: ResultsFolder, locks: RunLoc
 def test_without_epochs_the_expectation_of_the_plan_counts(
     results: ResultsFolder, locks: RunLocks
 ) -> None:
-    Journal(results).planned([task(A, 1000)])
+    Journal(results)(Planned((task(A, 1000),)))
     assert locks.acquire(A)
     begin(results, A, now(-20))
     job = look(results)[A]
@@ -157,7 +165,15 @@ def test_after_a_run_every_job_has_its_end(results: ResultsFolder) -> None:
 def test_a_failure_that_will_be_repeated_is_queued(results: ResultsFolder, locks: RunLocks) -> None:
     old = {"state": RunState.FAILED, "cause": Cause.OUT_OF_MEMORY}
     kept(results, record(A, **old, finished_at=now(-60)))
-    Journal(results).planned([task(A), task(B), task(C)])
+    Journal(results)(
+        Planned(
+            (
+                task(A),
+                task(B),
+                task(C),
+            )
+        )
+    )
     kept(results, record(B, **old, finished_at=now(60)))
     kept(results, record(C, **old, finished_at=now(60)))
     assert locks.acquire(C)
@@ -175,7 +191,7 @@ def test_a_complete_run_that_runs_again_is_running(results: ResultsFolder, locks
 
 
 def test_a_number_that_another_process_has_now_is_no_runner(results: ResultsFolder) -> None:
-    Journal(results).planned([task(A)])
+    Journal(results)(Planned((task(A),)))
     text = results.plan.read_text()
     results.plan.write_text(text.replace(f'"started_at":"{now()[:4]}', '"started_at":"2001'))
     status = StatusReader(results).look()
@@ -183,7 +199,7 @@ def test_a_number_that_another_process_has_now_is_no_runner(results: ResultsFold
 
 
 def test_of_another_machine_nobody_knows(results: ResultsFolder) -> None:
-    Journal(results).planned([task(A)])
+    Journal(results)(Planned((task(A),)))
     text = results.plan.read_text().replace('"host":"', '"host":"another-')
     results.plan.write_text(text)
     status = StatusReader(results).look()

@@ -34,8 +34,8 @@ from multiverse.engines.protocol import (
     Orphan,
     Running,
     Runtime,
-    Say,
 )
+from multiverse.events import Tell
 from multiverse.runs.record import Cause, EngineFacts, Usage
 from multiverse.specs.model import ModelSpec
 
@@ -254,7 +254,7 @@ class ScriptedEngine:
     def facts(self) -> EngineFacts:
         return EngineFacts(name=self.name, version="1", isolation="none: a function")
 
-    def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
+    def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
         digest = "sha256:" + "e" * 64
         return Runtime(model=model, image=ImageReference(tag=model.image_tag, digest=digest))
 

@@ -11,6 +11,7 @@ import pytest
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.scores import Reason
 from multiverse.errors import Cancelled, ResultsError
+from multiverse.events import silent
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
@@ -21,6 +22,7 @@ from multiverse.scoring.cohort import MAX_STARTS
 from multiverse.scoring.embeddings_file import layouts_that_hold
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from tests.told import notes_into
 from tests.unit.scoring.made import (
     files_below,
     make_data,
@@ -55,7 +57,7 @@ def evaluate(
     **options: object,
 ) -> list[ScoringOutcome]:
     chosen = ScoringOptions(**options)  # type: ignore[arg-type]
-    return evaluate_results(results, engine, chosen, say=([] if said is None else said).append)
+    return evaluate_results(results, engine, chosen, tell=notes_into([] if said is None else said))
 
 
 def scores(results: ResultsFolder, slug: str = "tiny") -> Evaluation:
@@ -585,9 +587,7 @@ def test_a_signal_stops_the_evaluator_and_keeps_what_is_done(
     cancelled.set()
     engine = ScriptedEngine(hangs=True)
     with pytest.raises(Cancelled):
-        evaluate_results(
-            results, engine, ScoringOptions(), say=list[str]().append, cancelled=cancelled
-        )
+        evaluate_results(results, engine, ScoringOptions(), tell=silent, cancelled=cancelled)
     assert not engine.starts or (engine.running[0].stopped and engine.running[0].removed)
     assert not at_work(results)
     assert evaluate(results, ScriptedEngine())[0].problem == ""
@@ -613,7 +613,7 @@ def test_the_second_evaluation_waits_and_can_be_stopped_while_it_waits(
     try:
         with pytest.raises(Cancelled):
             evaluate_results(
-                results, second, ScoringOptions(), say=said.append, cancelled=cancelled
+                results, second, ScoringOptions(), tell=notes_into(said), cancelled=cancelled
             )
     finally:
         release.set()

@@ -226,7 +226,7 @@ def test_an_mlflow_that_can_t_be_imported_is_said(
         "import sys\nfrom pathlib import Path\nfrom multiverse.afterwards import Steps, conclude\n"
         "from multiverse.runs.folder import ResultsFolder\n"
         "steps = Steps(evaluate=False, report=False)\n"
-        "done = conclude(ResultsFolder(Path(sys.argv[1])), steps, say=print, progress=print)\n"
+        "done = conclude(ResultsFolder(Path(sys.argv[1])), steps, tell=print)\n"
         "print(done.complete)"
     )
     command = [sys.executable, "-c", code, str(results.folder)]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from multiverse.errors import ResultsError
+from multiverse.events import BytesVerified, Event
 from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.record import RunState
 from multiverse.verify.comparison import DifferenceKind
@@ -38,13 +39,15 @@ def change_record(run: RunFolder, **changes: Any) -> None:
 def test_what_was_published_is_as_it_was_and_is_counted(results: ResultsFolder) -> None:
     runs = [publish_run(results, seed) for seed in range(3)]
     keep_attempt(results, 9)
-    told: list[tuple[int, int]] = []
-    found = verify_results(results, lambda total, more: told.append((total, more)))
+    told: list[Event] = []
+    found = verify_results(results, told.append)
     size = sum(path.stat().st_size for run in runs for path in run.folder.iterdir())
     assert found.differences == ()
     assert (found.runs, found.files, found.bytes) == (3, 3 * 7, size)
-    assert {total for total, _ in told} == {size}
-    assert sum(more for _, more in told) == size
+    read = [event for event in told if isinstance(event, BytesVerified)]
+    assert {event.total for event in read} == {size}
+    assert [event.done for event in read] == sorted(event.done for event in read)
+    assert (read[0].done, read[-1].done) == (0, size)
 
 
 def test_a_changed_byte_is_found_though_size_and_time_are_the_same(
@@ -230,8 +233,8 @@ def test_a_run_that_is_replaced_meanwhile_is_read_anew(results: ResultsFolder) -
     aside = results.folder / ".aside"
     done = threading.Event()
 
-    def replace(_total: int, more: int) -> None:
-        if more and not done.is_set():
+    def replace(event: Event) -> None:
+        if isinstance(event, BytesVerified) and event.done and not done.is_set():
             done.set()
             run.folder.rename(aside)
             publish_run(results)
@@ -250,8 +253,8 @@ def test_an_interrupt_ends_it_at_once(results: ResultsFolder) -> None:
     for seed in range(20):
         publish_run(results, seed)
 
-    def interrupt(_total: int, more: int) -> None:
-        if more:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, BytesVerified) and event.done:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
