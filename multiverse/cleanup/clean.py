@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from multiverse.cleanup.stale_images import layer_bytes, stale_images
 from multiverse.cleanup.unused_datasets import unused_datasets
 from multiverse.cleanup.unused_environments import unused_environments
 from multiverse.errors import EngineError, MultiverseError, ResultsError, UsageError
+from multiverse.events import Noted, Tell
 from multiverse.registry.home import cache, home
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import write_table
@@ -122,10 +123,10 @@ def _entries(
         yield from unused_datasets(home(), seen)
 
 
-def remove(folder: Path, found: CleanupPlan, tell: Callable[[Item], None]) -> CleanupOutcome:
+def remove(folder: Path, found: CleanupPlan, tell: Tell) -> CleanupOutcome:
     """Remove all that was found, one after the other; what can't go does not stop the rest.
 
-    ``tell`` hears of each that is gone.
+    ``tell`` hears a note of each that is gone.
     """
     outcome = CleanupOutcome()
     before = _layers(found.items)
@@ -139,7 +140,7 @@ def remove(folder: Path, found: CleanupPlan, tell: Callable[[Item], None]) -> Cl
             continue
         outcome.removed.append(item)
         outcome.freed += 0 if item.group is CleanupGroup.IMAGES else item.size
-        tell(item)
+        tell(Noted(f"removed {item.name}"))
     after = _layers(outcome.removed)
     if before is not None and after is not None:
         outcome.freed += max(0, before - after)

@@ -15,9 +15,10 @@ from multiverse.cleanup.clean import (
     find,
     remove,
 )
-from multiverse.cleanup.removable import CleanupGroup, Item, Kept
-from multiverse.cli.terminal import console, print_json, safe, say
+from multiverse.cleanup.removable import CleanupGroup, Kept
+from multiverse.cli.terminal import console, print_json, safe, say, show_notes
 from multiverse.errors import ResultsError
+from multiverse.events import silent
 from multiverse.registry.models import list_models
 from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.quantity import format_bytes
@@ -46,7 +47,7 @@ def main(arguments: Namespace) -> int:
         elif found.items:
             say(f"{format_bytes(found.size)} can go; nothing was removed: add --yes to remove it")
         return 0
-    outcome = remove(arguments.results, found, _unsaid if arguments.json else _told)
+    outcome = remove(arguments.results, found, silent if arguments.json else show_notes)
     if arguments.json:
         print_json({**_plain(found), **_done(outcome)})
     else:
@@ -85,14 +86,6 @@ def _print_kept(group: CleanupGroup, kept: list[Kept]) -> None:
         out.print(safe(f"  {item.name}  ({item.why})", "dim"))
     if len(kept) > MAX_KEPT:
         out.print(safe(f"  and {len(kept) - MAX_KEPT:,} more (all: --json)", "dim"))
-
-
-def _told(item: Item) -> None:
-    say(f"removed {item.name}")
-
-
-def _unsaid(_item: Item) -> None:
-    """Standard output holds one JSON document and nothing else."""
 
 
 def _summarise(outcome: CleanupOutcome) -> None:
