@@ -128,6 +128,9 @@ class Noted(Event):
     event: Literal["noted"] = field(default="noted", kw_only=True)
     message: str
 
+    def __str__(self) -> str:
+        return self.message
+
 
 @dataclass(frozen=True)
 class Warned(Noted):
