@@ -1,83 +1,135 @@
 """Records how well every model keeps the labels of real data, with the spread over seeds.
 
-``python -m benchmarks.models.quality`` from the root of the repository. Each model runs as users
-run it (an engine, a locked environment or an image), with the short settings of ``cases.py``.
-``tests/science`` compares a fresh run of each with what is recorded here.
+``python -m benchmarks.models.quality`` from the root of the repository trains and records seeds 0,
+1 and 2 of everything; with ``--stale`` seed 0 of what has no figures with the hashes of today
+(``evidence.py``), with ``--stale --all-seeds`` the other seeds too; ``--list`` only says what
+would be trained, and why. Each model runs as users run it (an engine, a locked environment or an
+image), with the short settings of ``cases.py``. ``tests/science`` judges the recorded figures
+whose hashes are those of today, and trains seed 0 of all others.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from benchmarks.models.agreement import Agreement, agreement, random_embedding
-from benchmarks.models.cases import CASES, MODELS, Case, applicable
-from benchmarks.models.judge import Judged, judge, machine, run_models
+from benchmarks.models.cases import BATCH_MODELS, CASES, CITE_2BATCH, MODELS, Case, applicable
+from benchmarks.models.evidence import Evidence, evidence
+from benchmarks.models.records import Baseline, Judged, Records, judge
+from benchmarks.models.training import Training, train
 from multiverse.cli.progress import Progress
-from multiverse.runner.host import versions
 
-RESULT = Path(__file__).resolve().parent / "results" / "quality.json"
 FIGURES = ("ari", "nmi", "purity", "mixing")
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Due:
+    """A training that is to be made: its hashes of today, and those that differ from the record."""
+
+    training: Training
+    now: Evidence
+    differing: list[str]
+
+    def __str__(self) -> str:
+        training = self.training
+        told = "" if training.batch else " without batches"
+        reason = f": {', '.join(self.differing)} differ" if self.differing else ""
+        return f"{training.case.slug} {training.model}{told} seed {training.seed}{reason}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--output", type=Path, default=Path("results-quality"))
-    options = parser.parse_args()
-    content = json.loads(RESULT.read_text()) if RESULT.exists() else {"runs": [], "baselines": {}}
+    options = _parser().parse_args()
+    records = Records.read()
+    due = [
+        item
+        for training in trainings(options)
+        if (item := _due(records, training)).differing or not options.stale
+    ]
+    if options.list:
+        print("\n".join(map(str, due)))
+        return 0
     for slug in options.cases:
-        case = CASES[slug]
-        content["baselines"][slug] = baselines(case, options.output, options.engine)
-        for model in [name for found, name in applicable() if found is case]:
-            if model in options.models:
-                judged = _judge_model(case, model, options)
-                _replace(content, judged)
-                RESULT.write_text(json.dumps(content, indent=1) + "\n")
-                _show(judged)
+        _record_baselines(records, CASES[slug], options)
+    for items in _together(due):
+        judged = train_and_judge(items, options.output, options.engine)
+        records.put(items[0].training, judged)
+        records.write()
+        _show(judged)
     return 0
 
 
-def baselines(case: Case, output: Path, engine: str) -> dict[str, dict[str, float]]:
-    """A random embedding, and ``pca`` of each modality alone."""
-    data = case.read()
-    labels = case.column(case.label_key, data)
-    found: dict[str, Agreement] = {"random": agreement(random_embedding(data.n_obs), labels)}
-    for name in case.modalities:
-        (run,) = run_models(case.alone(name, output), ["pca"], output, engine=engine)
-        found[f"pca_{name}"] = agreement(run.embedding(), labels)
-    return {name: figures.plain() for name, figures in found.items()}
+def trainings(options: argparse.Namespace) -> Iterator[Training]:
+    """Every training that is asked for; those without batches have one seed, for one test."""
+    seeds = options.seeds or (SEEDS if options.all_seeds or not options.stale else SEEDS[:1])
+    for case, model in applicable():
+        if case.slug in options.cases and model in options.models:
+            for seed in seeds if MODELS[model].seeded else seeds[:1]:
+                yield Training(case, model, seed)
+    for model in BATCH_MODELS:
+        if CITE_2BATCH.slug in options.cases and model in options.models and SEEDS[0] in seeds:
+            yield Training(CITE_2BATCH, model, SEEDS[0], batch=False)
 
 
-def _judge_model(case: Case, model: str, options: argparse.Namespace) -> list[Judged]:
+def train_and_judge(items: list[Due], output: Path, engine: str = "auto") -> list[Judged]:
+    """Train one model on one case with one seed or several, and judge each run.
+
+    Raises :class:`RuntimeError` if a file was edited meanwhile: nobody knows then what ran.
+    """
+    seeds = [item.training.seed for item in items]
     with Progress() as progress:
-        runs = run_models(
-            case,
-            [model],
-            options.output,
-            seeds=options.seeds if MODELS[model].seeded else options.seeds[:1],
-            engine=options.engine,
-            listener=progress,
-        )
-    return [judge(case, run) for run in runs]
+        runs = train(items[0].training, output, seeds=seeds, engine=engine, listener=progress)
+    by_seed = {run.record.seed: run for run in runs}
+    judged = [judge(item.training, by_seed[item.training.seed], item.now) for item in items]
+    for item in items:
+        if changed := evidence(item.training).differences(item.now):
+            raise RuntimeError(f"{item.training} is not recorded: {', '.join(changed)} changed")
+    return judged
 
 
-def _replace(content: dict[str, Any], judged: list[Judged]) -> None:
-    """Put new figures of a model, case and seed in the place of the old ones."""
-    new = {(run.case, run.model, run.seed) for run in judged}
-    kept = [run for run in content["runs"] if (run["case"], run["model"], run["seed"]) not in new]
-    content["runs"] = kept + [run.plain() for run in judged]
-    content["recorded"] = datetime.now(UTC).isoformat(timespec="seconds")
-    content["machine"] = machine()
-    content["versions"] = versions()
+def baseline_trainings(case: Case, folder: Path) -> dict[str, Training]:
+    """``pca`` of each modality alone, by the baseline's name."""
+    return {f"pca_{name}": Training(case.alone(name, folder), "pca") for name in case.modalities}
+
+
+def random_baseline(case: Case) -> Baseline:
+    """An embedding that knows nothing: quick to judge, so that it never needs evidence."""
+    labels, _ = case.labels()
+    return Baseline(agreement(random_embedding(len(labels)), labels))
+
+
+def trained_baseline(training: Training, now: Evidence, output: Path, engine: str) -> Baseline:
+    """The figures of ``pca`` of one modality."""
+    (judged,) = train_and_judge([Due(training, now, [])], output, engine)
+    return Baseline(Agreement(judged.ari, judged.nmi, judged.purity), now)
+
+
+def _record_baselines(records: Records, case: Case, options: argparse.Namespace) -> None:
+    found = {"random": random_baseline(case)}
+    for name, training in baseline_trainings(case, options.output).items():
+        now = evidence(training)
+        kept = records.baseline(case.slug, name, now) if options.stale else None
+        found[name] = kept or trained_baseline(training, now, options.output, options.engine)
+    records.baselines[case.slug] = found
+    records.write()
+
+
+def _due(records: Records, training: Training) -> Due:
+    now, recorded = evidence(training), records.seed(training)
+    return Due(training, now, now.differences(recorded and recorded.evidence))
+
+
+def _together(due: list[Due]) -> Iterator[list[Due]]:
+    """Trainings that differ in their seed only, which run in one benchmark."""
+    groups: dict[Training, list[Due]] = {}
+    for item in due:
+        groups.setdefault(replace(item.training, seed=0), []).append(item)
+    yield from groups.values()
 
 
 def _show(judged: list[Judged]) -> None:
@@ -86,7 +138,23 @@ def _show(judged: list[Judged]) -> None:
         values = [value for run in judged if (value := getattr(run, name)) is not None]
         if values:
             figures.append(f"{name} {mean(values):.3f} ({min(values):.3f}–{max(values):.3f})")
-    print(f"{judged[0].case} {judged[0].model}: {', '.join(figures)}", flush=True)
+    told = "" if judged[0].batch else " without batches"
+    print(f"{judged[0].case} {judged[0].model}{told}: {', '.join(figures)}", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--stale", action="store_true", help="only what has no current figures")
+    parser.add_argument("--all-seeds", action="store_true", help="with --stale: not seed 0 alone")
+    parser.add_argument("--list", action="store_true", help="say what is due; train nothing")
+    parser.add_argument("--seeds", type=int, nargs="+", help="these seeds")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--output", type=Path, default=Path("results-quality"))
+    return parser
 
 
 if __name__ == "__main__":

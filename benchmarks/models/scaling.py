@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.models.judge import machine
+from benchmarks.models.training import machine
 from multiverse.api import Request, raise_failures, run_benchmark
 from multiverse.demo.simulation import write_simulation
 from multiverse.results import Run
