@@ -39,8 +39,13 @@ class Due:
     def __str__(self) -> str:
         training = self.training
         told = "" if training.batch else " without batches"
-        reason = f": {', '.join(self.differing)} differ" if self.differing else ""
-        return f"{training.case.slug} {training.model}{told} seed {training.seed}{reason}"
+        return f"{training.case.slug} {training.model}{told} seed {training.seed}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        if self.differing == list(self.now.plain()):
+            return "no figures with these hashes"
+        return f"changed: {', '.join(self.differing)}" if self.differing else "current"
 
 
 def main() -> int:
