@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -79,7 +79,7 @@ def evidence(training: Training) -> Evidence:
         sources=sources_hash(models[training.model]),
         build=content_hash({PurePosixPath(name): PACKAGE / name for name in BUILD}),
         dataset=dataset.fingerprint,
-        job=_hash(job.identity("").plain()),
+        job=_hash(replace(job.identity(""), dataset="").plain()),
         labels=_labels_hash(training.case),
         judge=judge_hash(JUDGE),
     )
