@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
+from benchmarks.models import table
 from benchmarks.models.agreement import Agreement, agreement, random_embedding
 from benchmarks.models.cases import BATCH_MODELS, CASES, CITE_2BATCH, MODELS, Case, applicable
 from benchmarks.models.evidence import Evidence, evidence
@@ -49,28 +50,43 @@ class Due:
 
 
 def main() -> int:
-    options = _parser().parse_args()
+    options = parser().parse_args()
     records = Records.read()
-    due = [
-        item
-        for training in trainings(options)
-        if (item := _due(records, training)).differing or not options.stale
-    ]
+    baselines = {slug: baselines_due(records, CASES[slug], options) for slug in options.cases}
+    due = all_due(records, options)
     if options.list:
-        print("\n".join(map(str, due)))
+        for item in [item for found in baselines.values() for item in found.values()] + due:
+            print(item)
         return 0
-    for slug in options.cases:
-        _record_baselines(records, CASES[slug], options)
+    for slug, found in baselines.items():
+        _record_baselines(records, CASES[slug], found, options)
     for items in _together(due):
         judged = train_and_judge(items, options.output, options.engine)
         records.put(items[0].training, judged)
         records.write()
         _show(judged)
+    table.main()
     return 0
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's options."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--stale", action="store_true", help="only what has no current figures")
+    options.add_argument("--all-seeds", action="store_true", help="with --stale: not seed 0 alone")
+    options.add_argument("--list", action="store_true", help="say what is due; train nothing")
+    options.add_argument("--seeds", type=int, nargs="+", help="these seeds")
+    options.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    options.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    options.add_argument("--engine", default="auto")
+    options.add_argument("--output", type=Path, default=Path("results-quality"))
+    return options
+
+
 def trainings(options: argparse.Namespace) -> Iterator[Training]:
-    """Every training that is asked for; those without batches have one seed, for one test."""
+    """Yield every training that is asked for; those without batches have one seed, for one test."""
     seeds = options.seeds or (SEEDS if options.all_seeds or not options.stale else SEEDS[:1])
     for case, model in applicable():
         if case.slug in options.cases and model in options.models:
@@ -79,6 +95,25 @@ def trainings(options: argparse.Namespace) -> Iterator[Training]:
     for model in BATCH_MODELS:
         if CITE_2BATCH.slug in options.cases and model in options.models and SEEDS[0] in seeds:
             yield Training(CITE_2BATCH, model, SEEDS[0], batch=False)
+
+
+def all_due(records: Records, options: argparse.Namespace) -> list[Due]:
+    """Return what is to be trained: all that is asked for, or what of it has no current figures."""
+    found = []
+    for training in trainings(options):
+        recorded = records.seed(training)
+        found.append(_due(training, recorded and recorded.evidence))
+    return [item for item in found if item.differing or not options.stale]
+
+
+def baselines_due(records: Records, case: Case, options: argparse.Namespace) -> dict[str, Due]:
+    """Return the same of a case's baselines, by their names."""
+    recorded = records.baselines.get(case.slug, {})
+    found = {}
+    for name, training in baseline_trainings(case, options.output).items():
+        baseline = recorded.get(name)
+        found[name] = _due(training, baseline and baseline.evidence)
+    return {name: item for name, item in found.items() if item.differing or not options.stale}
 
 
 def train_and_judge(items: list[Due], output: Path, engine: str = "auto") -> list[Judged]:
@@ -98,35 +133,41 @@ def train_and_judge(items: list[Due], output: Path, engine: str = "auto") -> lis
 
 
 def baseline_trainings(case: Case, folder: Path) -> dict[str, Training]:
-    """``pca`` of each modality alone, by the baseline's name."""
+    """Return ``pca`` of each modality alone, by the baseline's name."""
     return {f"pca_{name}": Training(case.alone(name, folder), "pca") for name in case.modalities}
 
 
 def random_baseline(case: Case) -> Baseline:
-    """An embedding that knows nothing: quick to judge, so that it never needs evidence."""
+    """Judge an embedding that knows nothing: so quickly done that it never needs evidence."""
     labels, _ = case.labels()
-    return Baseline(agreement(random_embedding(len(labels)), labels))
+    return Baseline(Agreement(**agreement(random_embedding(len(labels)), labels).plain()))
 
 
-def trained_baseline(training: Training, now: Evidence, output: Path, engine: str) -> Baseline:
-    """The figures of ``pca`` of one modality."""
-    (judged,) = train_and_judge([Due(training, now, [])], output, engine)
-    return Baseline(Agreement(judged.ari, judged.nmi, judged.purity), now)
+def trained_baseline(due: Due, output: Path, engine: str = "auto") -> Baseline:
+    """Train and judge ``pca`` of one modality."""
+    (judged,) = train_and_judge([due], output, engine)
+    return Baseline(Agreement(judged.ari, judged.nmi, judged.purity), due.now)
 
 
-def _record_baselines(records: Records, case: Case, options: argparse.Namespace) -> None:
+def _record_baselines(
+    records: Records, case: Case, due: dict[str, Due], options: argparse.Namespace
+) -> None:
+    before = records.baselines.get(case.slug, {})
     found = {"random": random_baseline(case)}
-    for name, training in baseline_trainings(case, options.output).items():
-        now = evidence(training)
-        kept = records.baseline(case.slug, name, now) if options.stale else None
-        found[name] = kept or trained_baseline(training, now, options.output, options.engine)
-    records.baselines[case.slug] = found
-    records.write()
+    for name in baseline_trainings(case, options.output):
+        found[name] = (
+            trained_baseline(due[name], options.output, options.engine)
+            if name in due
+            else before[name]
+        )
+    if found != before:
+        records.baselines[case.slug] = found
+        records.write()
 
 
-def _due(records: Records, training: Training) -> Due:
-    now, recorded = evidence(training), records.seed(training)
-    return Due(training, now, now.differences(recorded and recorded.evidence))
+def _due(training: Training, recorded: Evidence | None) -> Due:
+    now = evidence(training)
+    return Due(training, now, now.differences(recorded))
 
 
 def _together(due: list[Due]) -> Iterator[list[Due]]:
@@ -145,21 +186,6 @@ def _show(judged: list[Judged]) -> None:
             figures.append(f"{name} {mean(values):.3f} ({min(values):.3f}–{max(values):.3f})")
     told = "" if judged[0].batch else " without batches"
     print(f"{judged[0].case} {judged[0].model}{told}: {', '.join(figures)}", flush=True)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--stale", action="store_true", help="only what has no current figures")
-    parser.add_argument("--all-seeds", action="store_true", help="with --stale: not seed 0 alone")
-    parser.add_argument("--list", action="store_true", help="say what is due; train nothing")
-    parser.add_argument("--seeds", type=int, nargs="+", help="these seeds")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--output", type=Path, default=Path("results-quality"))
-    return parser
 
 
 if __name__ == "__main__":

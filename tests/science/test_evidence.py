@@ -14,13 +14,15 @@ from mudata import MuData, read_h5mu
 
 from benchmarks.models import evidence as evidence_module
 from benchmarks.models.agreement import Agreement
-from benchmarks.models.cases import CASES, MODELS, Case, Settings
+from benchmarks.models.cases import CASES, CITE_2BATCH, MODELS, Case, Settings
 from benchmarks.models.evidence import BUILD, Evidence, evidence, judge_hash
+from benchmarks.models.quality import all_due, parser
 from benchmarks.models.records import RESULT, Baseline, Judged, Records
+from benchmarks.models.table import README, is_earlier, with_tables
 from benchmarks.models.training import Training
 from multiverse.images.sdk import PACKAGE
 from multiverse.registry.models import BUILT_IN, MODELS_VARIABLE
-from tests.conftest import write_small
+from tests.conftest import shared_dataset, write_small
 
 
 @dataclass(frozen=True)
@@ -231,3 +233,43 @@ def test_the_record_is_written_as_it_was_read(tmp_path: Path) -> None:
     records = Records.read(RESULT)
     records.write(tmp_path / "quality.json")
     assert Records.read(tmp_path / "quality.json") == records
+
+
+def test_the_tables_are_those_of_the_record() -> None:
+    page = README.read_text()
+    assert with_tables(page) == page, "run python -m benchmarks.models.table"
+
+
+def test_a_seed_of_other_sources_is_marked(case: Case) -> None:
+    training = Training(case, "mofa")
+    now = evidence(training)
+    other = replace(now, sources="earlier")
+    second, third = replace(training, seed=1), replace(training, seed=2)
+    runs = [
+        judged(training, now),
+        judged(second, replace(now, job="of seed 1")),
+        judged(third, other),
+    ]
+    assert [is_earlier(run, runs) for run in runs] == [False, False, True]
+    assert is_earlier(judged(training, None), [judged(training, None)])
+
+
+@pytest.mark.data
+def test_stale_figures_are_due_for_the_seed_that_is_judged(tmp_path: Path) -> None:
+    """By default; the others when all seeds are asked for. Without --stale all is due."""
+    shared_dataset(CITE_2BATCH.slug)
+    told = Training(CITE_2BATCH, "totalvi")
+    chosen = ["--cases", CITE_2BATCH.slug, "--models", "totalvi", "--output", str(tmp_path)]
+
+    def due(records: Records, *more: str) -> list[tuple[int, bool]]:
+        found = all_due(records, parser().parse_args([*chosen, *more]))
+        return [(item.training.seed, item.training.batch) for item in found]
+
+    everything = [(0, True), (1, True), (2, True), (0, False)]
+    assert due(Records(), "--stale") == [(0, True), (0, False)]
+    assert due(Records(), "--stale", "--all-seeds") == everything
+    records = Records()
+    records.put(told, [judged(told, evidence(told))])
+    assert due(records, "--stale") == [(0, False)]
+    assert due(records, "--stale", "--all-seeds") == everything[1:]
+    assert due(records) == everything

@@ -68,7 +68,7 @@ def baseline_today(case: Case, name: str, folder: Path) -> Baseline:
     training = baseline_trainings(case, folder)[name]
     now = evidence(training)
     recorded = RECORDS.baseline(case.slug, name, now) if may_reuse() else None
-    return recorded or trained_baseline(training, now, folder, "auto")
+    return recorded or trained_baseline(Due(training, now, []), folder)
 
 
 @pytest.mark.parametrize(
