@@ -8,6 +8,7 @@ as they are; where a hash differs or there is none, seed 0 is trained and judged
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def judged_today(training: Training, folder: Path) -> Judged:
     return recorded or fresh(training, folder)
 
 
+@cache
 def baseline_today(case: Case, name: str, folder: Path) -> Baseline:
     if name == "random":
         return random_baseline(case)
