@@ -47,7 +47,7 @@ def agreement(latent: Latent, labels: Labels) -> Agreement:
 
 
 def mixing(latent: Latent, labels: Labels, batch: Labels | None) -> float | None:
-    """Mixing of the batches to four digits; None for a dataset without batches."""
+    """Return :func:`batch_mixing` to four digits; None for a dataset without batches."""
     return None if batch is None else round(batch_mixing(latent, labels, batch), 4)
 
 

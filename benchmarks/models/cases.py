@@ -46,7 +46,7 @@ class Case:
         return values
 
     def labels(self) -> tuple[NDArray[np.str_], NDArray[np.str_] | None]:
-        """Labels and batches (None without a batch column) that embeddings are judged by.
+        """Return the labels and batches (None without a batch column) to judge embeddings by.
 
         Each of shape (n_cells,), in the order of the file's cells; "" means not labelled.
         """

@@ -60,13 +60,13 @@ class Evidence:
         return asdict(self)
 
     def differences(self, recorded: Evidence | None) -> list[str]:
-        """Names of what differs from recorded evidence; all of them if none was recorded."""
+        """Return the names of what differs from recorded evidence; all if none was recorded."""
         before = {} if recorded is None else recorded.plain()
         return [name for name, value in self.plain().items() if before.get(name) != value]
 
     @classmethod
     def of_plain(cls, values: Mapping[str, str] | None) -> Evidence | None:
-        """Read from a record; None where the record has none or lacks a hash."""
+        """Read from a record; None where it has no evidence or lacks a hash."""
         return cls(**values) if values and values.keys() == cls.__annotations__.keys() else None
 
 
@@ -92,7 +92,7 @@ def judge_hash(files: Sequence[Path]) -> str:
 
 
 def _registered(training: Training) -> DatasetRecord:
-    """The dataset's record, with the options that :meth:`Case.entry` asks for."""
+    """Register the dataset with the options that :meth:`Case.entry` asks for."""
     entry = training.case.entry(batch=training.batch)
     options = RegistrationOptions(
         batch_key=entry.get("batch_key"), label_key=entry["label_key"], replace=True

@@ -59,7 +59,7 @@ class Judged:
         return cls(**{**values, **read})
 
     def is_of(self, training: Training) -> bool:
-        """Whether it is a run of this training, with this or another seed."""
+        """Return True for a run of this training, with this or another seed."""
         wanted = (training.case.slug, training.model, training.batch)
         return (self.case, self.model, self.batch) == wanted
 
@@ -112,25 +112,25 @@ class Records:
         path.write_text(json.dumps(content, indent=1) + "\n")
 
     def of(self, training: Training) -> list[Judged]:
-        """Every recorded seed of a training."""
+        """Return the recorded runs of a training, with every seed."""
         return [run for run in self.runs if run.is_of(training)]
 
     def seed(self, training: Training) -> Judged | None:
-        """The recorded run with the training's own seed."""
+        """Return the recorded run with the training's own seed."""
         return next((run for run in self.of(training) if run.seed == training.seed), None)
 
     def current(self, training: Training, now: Evidence) -> Judged | None:
-        """The recorded run of the training if its evidence is ``now``; None: train again."""
+        """Return the recorded run if its evidence is ``now``; None: train again."""
         run = self.seed(training)
         return run if run is not None and not now.differences(run.evidence) else None
 
     def baseline(self, case: str, name: str, now: Evidence) -> Baseline | None:
-        """The recorded baseline if its evidence is ``now``; None: train again."""
+        """Return the recorded baseline if its evidence is ``now``; None: train again."""
         found = self.baselines.get(case, {}).get(name)
         return found if found is not None and not now.differences(found.evidence) else None
 
     def worst(self, training: Training) -> Agreement | None:
-        """The worst of each figure over the recorded seeds of a training."""
+        """Return the worst of each figure over the recorded seeds of a training."""
         runs = self.of(training)
         if not runs:
             return None
@@ -171,12 +171,12 @@ def judge(training: Training, run: Run, now: Evidence | None = None) -> Judged:
 
 
 def _following(run: Judged, earlier: Judged | None, worst: Agreement | None) -> Judged:
-    """A run that repeats one with the same evidence follows what that one followed."""
+    """Return the run with the standard of the one that it repeats, or with today's worst."""
     if earlier is not None and earlier.evidence is not None and earlier.evidence == run.evidence:
         return replace(run, before=earlier.before)
     return replace(run, before=worst)
 
 
 def _order(run: Judged) -> tuple[int, int, bool, int]:
-    """Cases and models in the order of cases.py, which is that of the tables."""
+    """Return the place of a run in the order of cases.py, which is that of the tables."""
     return [*CASES].index(run.case), [*MODELS].index(run.model), not run.batch, run.seed

@@ -53,7 +53,7 @@ def quality_tables() -> Iterator[str]:
 
 
 def is_earlier(run: Judged, runs: Sequence[Judged]) -> bool:
-    """Whether a run has no hashes, or others than the seed 0 that the tests judge."""
+    """Return True for a run without hashes, or with others than the seed 0 that is judged."""
     wanted = (run.case, run.model, run.batch, 0)
     first = next((r for r in runs if (r.case, r.model, r.batch, r.seed) == wanted), run)
     if run.evidence is None or first.evidence is None:

@@ -25,7 +25,7 @@ class Training:
     batch: bool = True
 
     def source(self, seeds: Sequence[int] | None = None) -> BenchmarkSource:
-        """The benchmark that asks for it, or for the same with several seeds."""
+        """Return the benchmark that asks for it, or for the same with several seeds."""
         return BenchmarkSource.of(
             {
                 "name": "model-quality",

@@ -45,7 +45,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def may_reuse() -> bool:
-    """Whether recorded figures with the hashes of today stand for a training."""
+    """Return False where everything is to be trained, whatever is recorded."""
     return not os.environ.get("MULTIVERSE_TRAIN")
 
 
@@ -57,7 +57,7 @@ def fresh(training: Training, folder: Path) -> Judged:
 
 
 def judged_today(training: Training, folder: Path) -> Judged:
-    """The figures that belong to the sources, data and judge of today: recorded, or fresh."""
+    """Return the figures that follow from the files of today: recorded ones, or fresh ones."""
     shared_dataset(training.case.slug)
     recorded = RECORDS.current(training, evidence(training)) if may_reuse() else None
     return recorded or fresh(training, folder)
