@@ -10,18 +10,20 @@ from multiverse.images.dockerfiles import TEMPLATES, render, rendered, templated
 from multiverse.images.sdk import PACKAGE
 from multiverse.specs.model import ModelSpec
 
+RENDERED = rendered()
+
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(p, id=f"{p.parent.name}-{p.name}") for p in rendered()]
+    "path", [pytest.param(p, id=f"{p.parent.name}-{p.name}") for p in RENDERED]
 )
 def test_each_file_is_what_its_template_makes(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == rendered()[path], "run make dockerfiles"
+    assert path.read_text(encoding="utf-8") == RENDERED[path], "run make dockerfiles"
 
 
 def test_every_dockerfile_of_a_model_follows_the_template() -> None:
     found = {*PACKAGE.glob("models/*/Dockerfile"), *PACKAGE.glob("models/*/environment.yml")}
-    assert found < rendered().keys()
-    assert {path.parent.name for path in rendered().keys() - found} == {"evaluation"}
+    assert found < RENDERED.keys()
+    assert {path.parent.name for path in RENDERED.keys() - found} == {"evaluation"}
 
 
 @pytest.mark.parametrize("model", list(templated_models()), ids=lambda model: model.name)
