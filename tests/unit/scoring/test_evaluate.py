@@ -11,7 +11,7 @@ import pytest
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.scores import Reason
 from multiverse.errors import Cancelled, ResultsError
-from multiverse.events import silent
+from multiverse.events import Event, MetricScored, silent
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
@@ -89,6 +89,19 @@ def test_every_complete_run_is_scored_once(results: ResultsFolder, tiny: Registe
     changed = {n for n, content in files_below(results.folder).items() if before[n] != content}
     assert not changed
     assert not at_work(results)
+
+
+def test_each_metric_of_each_member_is_told(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny, "pca")
+    told: list[Event] = []
+    evaluate_results(results, ScriptedEngine(), ScoringOptions(), tell=told.append)
+    scored = [event for event in told if isinstance(event, MetricScored)]
+    assert {f"pca · {metric.name}" for metric in METRICS} <= {event.what for event in scored}
+    done = [event.done for event in scored]
+    assert done == sorted(done)
+    assert done[-1] > 0
 
 
 def test_what_the_evaluator_is_given(results: ResultsFolder, tiny: RegisteredDataset) -> None:
