@@ -18,9 +18,10 @@ from typing import Annotated, Any, Literal, TextIO
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from multiverse.afterwards import Conclusion
+from multiverse.contract.epochs import Epoch
 from multiverse.engines.log_sink import printable
 from multiverse.results import Results
-from multiverse.runner.events import Epoch, Start, Task
+from multiverse.runner.events import Start, Task
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, GpuUsage, RunState, Usage
 

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from multiverse.cli.running import RunningRow, counts_line, running_table
 from multiverse.cli.terminal import console
+from multiverse.contract.epochs import Epoch
 from multiverse.engines.log_sink import last_lines, printable
-from multiverse.runner.events import Epoch, Start, Task
+from multiverse.runner.events import Start, Task
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord, RunState, Usage
 from multiverse.runs.remaining import Remaining, job_remaining, total_remaining

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiverse.conformance.circumstances import ChangedEngine, Circumstances
+from multiverse.contract.epochs import Epoch
 from multiverse.contract.files import read_regular
 from multiverse.contract.paths import OutputFiles
 from multiverse.engines.log_sink import last_lines
@@ -18,7 +19,7 @@ from multiverse.engines.protocol import Engine, Runtime
 from multiverse.plan.job import Job, Limits
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.attempt import Attempts
-from multiverse.runner.events import Epoch, SilentListener, Start, Task
+from multiverse.runner.events import SilentListener, Start, Task
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from multiverse.contract.epochs import Epoch
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Usage
 
@@ -22,15 +23,6 @@ class Task:
     seed: int
     #: From past runs of the model; None where there are none.
     expected_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of ``metrics.jsonl``."""
-
-    number: int
-    total: int | None
-    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from multiverse.runner.events import Epoch, SilentListener, Start, Task
+from multiverse.contract.epochs import Epoch
+from multiverse.runner.events import SilentListener, Start, Task
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.live import LiveEpoch, LiveFile, PlanFile, PlannedJob

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from multiverse.contract.epochs import EpochFollower
 from multiverse.engines.protocol import Running
 from multiverse.plan.job import Limits
-from multiverse.runner.epochs import EpochFollower
 from multiverse.runner.events import Listener, Task
 from multiverse.runner.guard import OutputGuard
 from multiverse.runner.verdict import (

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from multiverse.contract.output import is_axis_name, is_count
 from multiverse.errors import MultiverseError
 
 if TYPE_CHECKING:
@@ -16,6 +18,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Latent = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A history that is not per epoch, or not of every epoch.
+
+    Parameters
+    ----------
+    values
+        The numbers, in order.
+    per
+        What there is a value of, in one word: ``iteration``, ``factor``. ``epoch``,
+        ``iteration``, ``step`` and ``evaluation`` are drawn as a course of training, anything else
+        as things side by side.
+    at
+        The number of each epoch, iteration …, whole and not negative; counted from 1 without.
+    """
+
+    values: Sequence[float]
+    per: str = "epoch"
+    at: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises :class:`BadEmbedding` for an axis that can't be written."""
+        if not is_axis_name(self.per):
+            raise BadEmbedding(f"a history can't be per {self.per!r}: it takes a word")
+        if self.at is None:
+            return
+        if len(self.at) != len(self.values):
+            raise BadEmbedding(
+                f"a history of {len(self.values):,} values is at {len(self.at):,} numbers"
+            )
+        if not all(isinstance(n, SupportsIndex) and is_count(index(n)) for n in self.at):
+            raise BadEmbedding("a history is at whole numbers that are not negative")
 
 
 @dataclass(frozen=True)
@@ -29,13 +65,13 @@ class Embedding:
     metrics
         Numbers about the fit, such as a final loss.
     history
-        Series of numbers, such as the loss of each epoch. What :meth:`Job.epoch` was told is
-        added by the worker.
+        Series of numbers: the loss of each epoch, or a :class:`Series` that says what it is
+        per. What :meth:`Job.epoch` was told is added by the worker.
     """
 
     latent: Any
     metrics: Mapping[str, float] = field(default_factory=dict)
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    history: Mapping[str, Sequence[float] | Series] = field(default_factory=dict)
 
 
 class BadEmbedding(MultiverseError):

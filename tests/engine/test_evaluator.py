@@ -12,12 +12,13 @@ from anndata import read_h5ad
 from docker import APIClient
 
 from multiverse.api import Request, run_benchmark
+from multiverse.contract.epochs import Epoch
 from multiverse.contract.evaluation import Settings
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.results import Run
-from multiverse.runner.events import Epoch, SilentListener, Task
+from multiverse.runner.events import SilentListener, Task
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Usage
 from multiverse.runs.scores import Evaluation, Member, ScoresFile

@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from multiverse.api import Request, run_benchmark
+from multiverse.contract.epochs import Epoch
 from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
 from multiverse.results import Results, Run
-from multiverse.runner.events import Epoch, SilentListener, Start, Task
+from multiverse.runner.events import SilentListener, Start, Task
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun

@@ -11,8 +11,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from multiverse.cli.json_events import JsonEvents, events_schema
+from multiverse.contract.epochs import Epoch
 from multiverse.results import Results, Run
-from multiverse.runner.events import Epoch, Start, Task
+from multiverse.runner.events import Start, Task
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, GpuUsage, RunState, Usage
 from tests.unit.runs.test_publish_and_list import record

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from multiverse.cli.progress import LOG_LINES, Progress
 from multiverse.cli.running import MAX_LIVE_ROWS
-from multiverse.runner.events import Epoch, Start, Task
+from multiverse.contract.epochs import Epoch
+from multiverse.runner.events import Start, Task
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState, Usage
 from tests.unit.runs.test_publish_and_list import record

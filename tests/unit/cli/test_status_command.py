@@ -14,7 +14,8 @@ import pytest
 
 from multiverse.cli.main import main
 from multiverse.cli.summary import LONG
-from multiverse.runner.events import Epoch, Start
+from multiverse.contract.epochs import Epoch
+from multiverse.runner.events import Start
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.lock import RunLocks

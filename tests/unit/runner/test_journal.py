@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from multiverse.contract.epochs import Epoch
 from multiverse.runner import journal as module
-from multiverse.runner.events import Broadcast, Epoch, SilentListener, Start, Task
+from multiverse.runner.events import Broadcast, SilentListener, Start, Task
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from multiverse.contract.epochs import Epoch
 from multiverse.errors import ResultsError
-from multiverse.runner.events import Epoch, Start, Task
+from multiverse.runner.events import Start, Task
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks
