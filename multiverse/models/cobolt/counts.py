@@ -1,9 +1,10 @@
-"""The counts of all modalities, which cells have which, and minibatches of them."""
+"""The counts of all modalities, which cells have which, subsets and minibatches of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from multiverse.errors import NotApplicable
-from multiverse.models.cobolt.subsets import Subset
 
 if TYPE_CHECKING:
     from multiverse.worker.preprocess import View
 
 Cells = NDArray[np.intp]
+Subset = tuple[int, ...]
+#: Beyond this number of modalities not all subsets are used.
+ALL_SUBSETS_UP_TO = 3
+#: So many subsets besides the singletons and the full set are drawn then.
+DRAWN = 5
 #: Batch normalisation needs the variance between cells.
 MIN_CELLS = 2
 
@@ -137,3 +142,24 @@ def split(cells: Cells, size: int, random: np.random.Generator | None = None) ->
     if len(starts) > 1 and len(order) - starts[-1] == 1:
         del starts[-1]
     return np.split(order, starts[1:])
+
+
+def training_subsets(n_modalities: int, random: np.random.Generator) -> list[Subset]:
+    """Non-empty subsets of modalities 0 … n−1, in the order of an epoch.
+
+    The order is that of binary counting with the last modality fastest: {1}, {0}, {0, 1} for
+    two. For four modalities and more: the singletons, the full set and 5 others, drawn once.
+    """
+    every = [
+        tuple(number for number, present in enumerate(flags) if present)
+        for flags in product((False, True), repeat=n_modalities)
+    ][1:]
+    if n_modalities <= ALL_SUBSETS_UP_TO:
+        return every
+    others = [number for number, subset in enumerate(every) if 1 < len(subset) < n_modalities]
+    drawn = set(random.choice(others, size=DRAWN, replace=False).tolist())
+    return [
+        subset
+        for number, subset in enumerate(every)
+        if len(subset) in (1, n_modalities) or number in drawn
+    ]

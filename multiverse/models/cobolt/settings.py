@@ -10,7 +10,7 @@ from multiverse.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Settings:
+class CoboltSettings:
     """What a fit depends on besides its data. ``alpha`` None stands for 50 / ``n_latent``."""
 
     n_latent: int = 10
@@ -34,7 +34,7 @@ class Settings:
             )
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any], seed: int) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any], seed: int) -> CoboltSettings:
         hidden = tuple(int(width) for width in parameters["hidden_dims"])
         return cls(**{**parameters, "hidden_dims": hidden}, seed=seed)
 
