@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from multiverse.worker.job import Job
-    from multiverse.worker.scvi_training import Progress
+    from multiverse.worker.scvi_training import TrainingSummary
 
 #: A dimension is active if its posterior mean varies more than this between cells
 #: (Burda, Grosse, Salakhutdinov 2016, arXiv 1509.00519, section 5).
@@ -62,7 +62,7 @@ def posterior_of(model: Any) -> Posterior:
     return Posterior.of_gaussians(latent, *model.get_latent_representation(return_dist=True))
 
 
-def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> bool:
+def warn_if_collapsed(job: Job, posterior: Posterior, progress: TrainingSummary) -> bool:
     """Warn of a posterior collapse: the embedding says (nearly) nothing about the cells.
 
     That is so if it holds too little information to tell two equally frequent kinds of cells
@@ -83,7 +83,7 @@ def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> boo
     return collapsed
 
 
-def metrics_of(posterior: Posterior, progress: Progress) -> dict[str, float]:
+def metrics_of(posterior: Posterior, progress: TrainingSummary) -> dict[str, float]:
     """Numbers about the fit, for the model's metrics."""
     return {
         "epochs": progress.epochs,

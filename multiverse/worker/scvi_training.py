@@ -76,7 +76,7 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingSummary:
     """What training came to. ``elbo_validation`` has an entry (a loss) for each epoch."""
 
     epochs: int
@@ -200,7 +200,7 @@ def _bytes(matrix: Any) -> int:
     return int(matrix.nbytes)
 
 
-def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> Progress:
+def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> TrainingSummary:
     """Call ``model.train(**arguments)`` with a trainer that suits the job.
 
     Reports every epoch live. Validates each epoch, also where nothing is stopped by it. Raises
@@ -232,7 +232,7 @@ def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> Prog
         if "invalid values" not in str(error):
             raise
         raise _diverged(len(elbo) + 1) from error
-    progress = Progress(
+    progress = TrainingSummary(
         epochs=len(elbo),
         stopped_early=len(elbo) < options.max_epochs,
         n_train=len(model.train_indices),

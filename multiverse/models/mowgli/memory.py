@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multiverse.models.mowgli.settings import Settings
+    from multiverse.models.mowgli.settings import MowgliSettings
     from multiverse.worker.preprocess import View
 
 #: Matrices of n × p that live through an inner step of L-BFGS.
@@ -29,7 +29,7 @@ KERNELS = 4
 BASE_BYTES = 540 * 1024**2
 
 
-def bytes_needed(views: Sequence[View], settings: Settings) -> int:
+def bytes_needed(views: Sequence[View], settings: MowgliSettings) -> int:
     """Peak memory of the process in bytes, on a CPU."""
     n_cells = int(views[0].values.shape[0])
     sizes = [len(view.features) for view in views]

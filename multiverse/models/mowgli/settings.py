@@ -11,7 +11,7 @@ Precision = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class MowgliSettings:
     """What a factorisation depends on, besides data, seed, threads and device.
 
     ``h_rna``, ``h_atac``, ``h_adt`` and ``w_regularization`` weigh the entropies of the
@@ -35,7 +35,7 @@ class Settings:
     dtype: Precision
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> MowgliSettings:
         return cls(**parameters)
 
     @property

@@ -21,7 +21,7 @@ from multiverse.models.mowgli.factorisation import Factorisation
 if TYPE_CHECKING:
     from mudata import MuData
 
-    from multiverse.models.mowgli.settings import Settings
+    from multiverse.models.mowgli.settings import MowgliSettings
     from multiverse.worker import Job
     from multiverse.worker.preprocess import View
 
@@ -31,7 +31,7 @@ MIN_FEATURES = 2
 
 
 @dataclass(frozen=True)
-class Fit:
+class MowgliFit:
     """A finished factorisation.
 
     ``embedding`` is (n_cells, n_factors): non-negative, each row sums to 1. ``transport`` has
@@ -59,7 +59,9 @@ def usable_views(views: Sequence[View], job: Job) -> list[View]:
     return usable
 
 
-def train(views: Sequence[View], settings: Settings, job: Job, device: torch.device) -> Fit:
+def train(
+    views: Sequence[View], settings: MowgliSettings, job: Job, device: torch.device
+) -> MowgliFit:
     """Fit Mowgli; every outer iteration is reported as an epoch, live.
 
     Raises :class:`LossNotFinite`.
@@ -77,7 +79,7 @@ def train(views: Sequence[View], settings: Settings, job: Job, device: torch.dev
     torch.manual_seed(job.seed)
     dtype = torch.float32 if settings.dtype == "float32" else torch.float64
     model.fit(data, report, device=device, dtype=dtype, **settings.for_training())
-    return Fit(
+    return MowgliFit(
         embedding=model.W.T.cpu().numpy(),
         loss=float(model.losses[-1]),
         iterations=len(model.losses) // 2,

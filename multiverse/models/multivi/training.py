@@ -14,7 +14,7 @@ from multiverse.worker.preprocess import View, count_views
 from multiverse.worker.scvi_posterior import Posterior, posterior_of
 from multiverse.worker.scvi_training import (
     BATCH,
-    Progress,
+    TrainingSummary,
     TrainOptions,
     as_mudata,
     require_cells,
@@ -38,7 +38,7 @@ DENSE_ARRAYS = 17
 
 
 @dataclass(frozen=True)
-class Settings:
+class MultiviSettings:
     """MultiVI's options under the names of ``model.yaml``, which are scvi-tools' own."""
 
     n_latent: int | None
@@ -62,7 +62,7 @@ class Settings:
     adversarial_mixing: bool
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> MultiviSettings:
         return cls(**parameters)
 
     def network(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Settings:
         )
 
 
-def views_of(job: Job, data: MuData, settings: Settings) -> list[View]:
+def views_of(job: Job, data: MuData, settings: MultiviSettings) -> list[View]:
     """Raw counts of genes and peaks, and of proteins where they are asked for.
 
     Raises :class:`NotApplicable` where RNA or ATAC is missing or varies in no feature, and for
@@ -124,7 +124,9 @@ def _require_both(names: Sequence[str], what: str) -> None:
         raise NotApplicable(f"MultiVI needs RNA and ATAC; {what} {' and '.join(missing)}")
 
 
-def fit(views: Sequence[View], settings: Settings, job: Job) -> tuple[Posterior, Progress]:
+def fit(
+    views: Sequence[View], settings: MultiviSettings, job: Job
+) -> tuple[Posterior, TrainingSummary]:
     """Train MultiVI on counts; proteins are made dense, as the library requires."""
     counts = as_mudata(views, job.batch, dense=("adt",))
     layers = {LAYERS[view.name]: view.name for view in views}

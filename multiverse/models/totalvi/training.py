@@ -15,7 +15,7 @@ from multiverse.worker.preprocess import View, count_views
 from multiverse.worker.scvi_posterior import Posterior, posterior_of
 from multiverse.worker.scvi_training import (
     BATCH,
-    Progress,
+    TrainingSummary,
     TrainOptions,
     as_mudata,
     require_cells,
@@ -38,7 +38,7 @@ DENSE_ARRAYS = 26
 
 
 @dataclass(frozen=True)
-class Settings:
+class TotalviSettings:
     """totalVI's options under the names of ``model.yaml``, which are scvi-tools' own."""
 
     n_latent: int
@@ -61,7 +61,7 @@ class Settings:
     n_epochs_kl_warmup: int | None
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> TotalviSettings:
         return cls(**parameters)
 
     def network(self) -> dict[str, Any]:
@@ -115,7 +115,9 @@ def _require_both(names: Sequence[str], what: str) -> None:
         raise NotApplicable(f"totalVI needs RNA and ADT; {what} {' and '.join(missing)}")
 
 
-def fit(views: Sequence[View], settings: Settings, job: Job) -> tuple[Posterior, Progress]:
+def fit(
+    views: Sequence[View], settings: TotalviSettings, job: Job
+) -> tuple[Posterior, TrainingSummary]:
     """Train totalVI on counts. Proteins are made dense: its mixture model can't take CSR."""
     proteins = next(view for view in views if view.name == "adt")
     _check_prior(settings, len(proteins.features))
@@ -131,7 +133,7 @@ def fit(views: Sequence[View], settings: Settings, job: Job) -> tuple[Posterior,
         return posterior_of(model), progress
 
 
-def _check_prior(settings: Settings, n_proteins: int) -> None:
+def _check_prior(settings: TotalviSettings, n_proteins: int) -> None:
     if settings.empirical_protein_background_prior and n_proteins < 2:
         raise MultiverseError(
             "the empirical prior fits a mixture of two Gaussians to the proteins of a cell, and "
