@@ -1,4 +1,4 @@
-"""What a complete output is. Every finding is named, and all of them are reported."""
+"""The checks of a complete output. Every finding is named, and all of them are reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MAX_WARNINGS = 20
 
 
 def check_output(folder: Path, cells: CellNames) -> list[Finding]:
-    """Everything that keeps an output folder from being complete; empty means complete.
+    """Return everything that keeps an output folder from being complete; empty means complete.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def check_output(folder: Path, cells: CellNames) -> list[Finding]:
 
 
 def _guarded(path: Path, check: Callable[[Path], list[Finding]]) -> list[Finding]:
-    """What one file's check finds. A file that breaks its check is a finding, not a crash."""
+    """Return the findings of one file. A file that breaks its check is a finding, not a crash."""
     try:
         return check(path)
     except Exception as error:
@@ -125,7 +125,7 @@ def _check_metrics(path: Path) -> list[Finding]:
 
 
 def read_metrics(path: Path) -> Any:
-    """The content of ``metrics.json``; what it will take in memory is judged before it is parsed.
+    """Read ``metrics.json``; what it will take in memory is judged before it is parsed.
 
     Raises OSError for what is not a file, ValueError or RecursionError for what is not JSON that
     means one thing.
@@ -138,7 +138,7 @@ def read_metrics(path: Path) -> Any:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, whose names are each there once: readers differ on which of two would count."""
+    """Make an object, whose names are each there once: readers differ on which would count."""
     made: dict[str, Any] = {}
     for name, value in pairs:
         if name in made:
@@ -148,7 +148,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_warnings(folder: Path) -> tuple[str, ...]:
-    """What the model warns its user of (``warnings`` in ``metrics.json``), bounded and in one line.
+    """Return the model's warnings (``warnings`` in ``metrics.json``), bounded and in one line.
 
     An output without readable warnings has none: they are optional.
     """
@@ -163,7 +163,7 @@ def read_warnings(folder: Path) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    """Text without control characters, and without halves of characters, which no file takes."""
+    """Return text without control characters, and without halves of characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -233,7 +233,7 @@ def _is_number(value: Any) -> bool:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value of JSON is a number that fits a double, neither infinite nor NaN."""
+    """Return True for a number of JSON that fits a double, neither infinite nor NaN."""
     try:
         return _is_number(value) and math.isfinite(value)
     except OverflowError:

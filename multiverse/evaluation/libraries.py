@@ -35,7 +35,7 @@ def load(compiled: Path | None = None) -> None:
 
 @contextmanager
 def _compiled_code_kept() -> Iterator[None]:
-    """Within the block, functions that numba compiles are kept in its cache on disk."""
+    """Keep what numba compiles within the block in its cache on disk."""
     import numba
 
     compile_function = numba.njit

@@ -1,4 +1,4 @@
-"""What a model hands back, and the checks that it must pass before anything is written."""
+"""The result of a model's function, and the checks that it must pass before it is written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Series:
     at: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        """Raises :class:`BadEmbedding` for an axis that can't be written."""
+        """Raise :class:`BadEmbedding` for an axis that can't be written."""
         if not is_axis_name(self.per):
             raise BadEmbedding(f"a history can't be per {self.per!r}: it takes a word")
         if self.at is None:
@@ -79,7 +79,7 @@ class BadEmbedding(MultiverseError):
 
 
 def check_latent(latent: Any, n_cells: int) -> Latent:
-    """The latent space as C-ordered float32, (n_cells, n_dims).
+    """Return the latent space as C-ordered float32, (n_cells, n_dims).
 
     Raises :class:`BadEmbedding` for another shape, values that are not finite, or the same
     row for every cell.
@@ -110,7 +110,7 @@ def check_latent(latent: Any, n_cells: int) -> Latent:
 
 
 def finite_numbers(values: Mapping[str, Any], log: Logger, what: str) -> dict[str, float]:
-    """Those of ``values`` that are finite numbers, as Python numbers; the rest is warned of."""
+    """Return those of ``values`` that are finite, as Python numbers; warn of the rest."""
     kept: dict[str, float] = {}
     for name, value in values.items():
         number = as_number(value)
@@ -122,7 +122,7 @@ def finite_numbers(values: Mapping[str, Any], log: Logger, what: str) -> dict[st
 
 
 def as_number(value: Any) -> float | int | None:
-    """A Python int or float for anything that is one finite number (numpy, torch), else None."""
+    """Return a Python number for anything that is one finite number (numpy, torch), else None."""
     if isinstance(value, bool | str | bytes):
         return None
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that becomes it, by one rename, when the block succeeds."""
+    """Give a path beside ``path`` that becomes it, by one rename, when the block succeeds."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield aside
@@ -30,7 +30,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
-    """``embeddings.h5``: ``latent`` (n_cells, n_dims) float32 and ``obs_names`` in row order."""
+    """Write ``embeddings.h5``: ``latent`` (n_cells, n_dims) float32, ``obs_names`` in row order."""
     import h5py
 
     with written_aside(path) as aside, h5py.File(aside, "w", track_order=False) as file:
@@ -39,7 +39,7 @@ def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A UTF-8 text file, written aside."""
+    """Write a UTF-8 text file, aside."""
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
@@ -53,7 +53,7 @@ def write_metrics(
     log: Logger,
     gpu: Mapping[str, Any] | None = None,
 ) -> None:
-    """``metrics.json``: finite numbers only, the settings that were used, and warnings.
+    """Write ``metrics.json``: finite numbers only, the settings that were used, and warnings.
 
     ``gpu`` is the proof that one computed: its ``name`` and ``peak_memory_bytes``.
     """
@@ -75,7 +75,7 @@ def write_metrics(
 
 
 def _finite(name: str, series: Series, log: Logger) -> Series:
-    """The finite values, at their own numbers: what is left out moves nothing."""
+    """Keep the finite values, at their own numbers: leaving one out moves no other."""
     given = dict(enumerate(series.values))
     kept = finite_numbers(given, log, f"history {name!r} at")  # type: ignore[arg-type]
     places = [int(place) for place in kept]

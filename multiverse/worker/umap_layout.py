@@ -93,7 +93,10 @@ def optimise(
 
 
 def nearest_neighbours(points: Points, k: int) -> tuple[NDArray[np.int32], Points]:
-    """Exact Euclidean neighbours: indices and distances, (n, k), the point itself first."""
+    """Find exact Euclidean neighbours of ``points`` (n_cells, n_dims), the point itself first.
+
+    Returns indices and distances, (n_cells, k).
+    """
     if len(points) > NUMPY_MAX_CELLS:
         from sklearn.neighbors import NearestNeighbors
 
@@ -113,7 +116,7 @@ def nearest_neighbours(points: Points, k: int) -> tuple[NDArray[np.int32], Point
 def _nearest(
     points: NDArray[np.float64], norms: NDArray[np.float64], first: int, k: int
 ) -> tuple[NDArray[np.int32], Points]:
-    """Neighbours of 500 points from ``first`` on; ties go to the lower index."""
+    """Find neighbours of 500 points from ``first`` on; ties go to the lower index."""
     block = points[first : first + 500]
     rows = np.arange(len(block))
     squared = norms[None, :] - 2 * (block @ points.T) + norms[first : first + 500, None]
@@ -131,7 +134,9 @@ def _nearest(
 def fuzzy_graph(
     indices: NDArray[np.int32], distances: Points
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Points]:
-    """The symmetric fuzzy graph: rows, columns and weights (0 to 1) of its edges.
+    """Build the symmetric fuzzy graph of neighbours (n_cells, k): rows, columns and weights.
+
+    Each is (n_edges,), weights are 0 to 1.
 
     Membership is exp(-(d - rho) / sigma), with rho the distance of the nearest neighbour and
     sigma such that memberships sum to log2(k); two directions join as a + b - ab (section 3.1).
@@ -153,7 +158,7 @@ def fuzzy_graph(
 
 
 def _local_scales(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """sigma and rho of every cell, by bisection on all cells at once."""
+    """Find sigma and rho of every cell, by bisection on all cells at once."""
     positive = np.where(distances > 0, distances, np.inf)
     rho = positive.min(axis=1)
     rho[~np.isfinite(rho)] = 0.0
@@ -178,13 +183,13 @@ def _local_scales(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 def _strong_edges(
     rows: NDArray[np.int32], columns: NDArray[np.int32], weights: Points
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Edges that are used at least once in all epochs."""
+    """Keep edges that are used at least once in all epochs."""
     keep = weights >= weights.max() / N_EPOCHS
     return rows[keep], columns[keep], weights[keep].astype(np.float64)
 
 
 def _start(points: Points, random: np.random.RandomState) -> Points:
-    """The first two principal components, each stretched to 0..10, with a little noise."""
+    """Return the first two principal components, stretched to 0..10, with a little noise."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     axes = vectors[:, ::-1][:, :2]

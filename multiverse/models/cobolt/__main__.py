@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """Topics that all modalities share, by Cobolt."""
+    """Return the topics that all modalities share, by Cobolt."""
     from multiverse.models.cobolt.counts import CellCounts
     from multiverse.models.cobolt.embedding import embed_cells
     from multiverse.models.cobolt.network import Network
@@ -51,7 +51,7 @@ def _report(job: Job, epoch: EpochLosses, total: int) -> None:
 
 
 def _explain(job: Job, latent: Latent) -> None:
-    """What was done to cells that lack a modality, for the log and for ``metrics.json``."""
+    """Record what was done to cells that lack a modality, in the log and in ``metrics.json``."""
     job.record(correction=latent.correction)
     if latent.corrected:
         job.log.info("%d cells that lack a modality were corrected", latent.corrected)

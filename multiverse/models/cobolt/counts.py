@@ -62,7 +62,7 @@ class CellCounts:
         batch: NDArray[np.str_] | None,
         measured: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> CellCounts:
-        """Counts without the features that no cell has; without batches all cells are in one.
+        """Collect counts, without features that no cell has; without batches all cells are in one.
 
         ``measured`` maps a modality to the cells that were measured in it, (n_cells,); all, where
         it says nothing.
@@ -102,11 +102,11 @@ class CellCounts:
         return tuple(range(len(self.modalities)))
 
     def having(self, subset: Subset) -> Cells:
-        """The cells that have all modalities of ``subset``, whatever else they have."""
+        """Return the cells that have all modalities of ``subset``, whatever else they have."""
         return np.flatnonzero(self.observed[:, subset].all(axis=1))
 
     def patterns(self) -> dict[Subset, Cells]:
-        """The cells of each pattern of observed modalities; together all cells, each once."""
+        """Return the cells of each pattern of observed modalities; together all, each once."""
         rows, number = np.unique(self.observed, axis=0, return_inverse=True)
         return {
             tuple(int(position) for position in np.flatnonzero(row)): np.flatnonzero(number == at)
@@ -114,7 +114,7 @@ class CellCounts:
         }
 
     def minibatch(self, cells: Cells, subset: Subset, device: torch.device) -> Minibatch:
-        """The counts of some cells in some modalities, made dense only here."""
+        """Make the counts of ``cells`` (n_cells,) in some modalities dense; only here."""
         counts = {
             number: torch.from_numpy(self.modalities[number][cells].toarray()).to(device)
             for number in subset
@@ -125,7 +125,7 @@ class CellCounts:
 
 
 def _counts(values: Any) -> csr_matrix:
-    """Counts without stored zeros and without features that have no count in any cell."""
+    """Return counts without stored zeros and without features that have no count in any cell."""
     counts = csr_matrix(values, dtype=np.float32, copy=True)
     counts.sum_duplicates()
     counts.eliminate_zeros()
@@ -133,7 +133,7 @@ def _counts(values: Any) -> csr_matrix:
 
 
 def split(cells: Cells, size: int, random: np.random.Generator | None = None) -> list[Cells]:
-    """``cells`` in minibatches of ``size``, shuffled first if a generator is given.
+    """Split ``cells`` (n_cells,) into minibatches of ``size``, shuffled if a generator is given.
 
     A last one of a single cell, which has no variance to normalise by, joins the one before.
     """
@@ -145,7 +145,7 @@ def split(cells: Cells, size: int, random: np.random.Generator | None = None) ->
 
 
 def training_subsets(n_modalities: int, random: np.random.Generator) -> list[Subset]:
-    """Non-empty subsets of modalities 0 … n−1, in the order of an epoch.
+    """Return non-empty subsets of modalities 0 … n−1, in the order of an epoch.
 
     The order is that of binary counting with the last modality fastest: {1}, {0}, {0, 1} for
     two. For four modalities and more: the singletons, the full set and 5 others, drawn once.

@@ -74,14 +74,14 @@ class Correction:
             return cls([fitted(column) for column in target.T])
 
     def __call__(self, source: Array) -> Array:
-        """(n_cells, n_topics) → (n_cells, n_topics)."""
+        """Return corrected means: (n_cells, n_topics) → (n_cells, n_topics)."""
         return np.column_stack([regressor.predict(source) for regressor in self.regressors])
 
 
 def posterior_means(
     network: Network, data: CellCounts, cells: Cells, subset: Subset, chunk: int = CHUNK
 ) -> Array:
-    """Means of q(z | the modalities of ``subset``), (n_cells, n_topics), not centred.
+    """Return means of q(z | the modalities of ``subset``), (n_cells, n_topics), not centred.
 
     The network must be in evaluation mode; then a cell's mean depends on that cell alone.
     """
@@ -95,7 +95,7 @@ def posterior_means(
 
 
 def embed_cells(network: Network, data: CellCounts, settings: CoboltSettings) -> Latent:
-    """Every cell by the modalities it has, corrected towards all of them, centred.
+    """Embed every cell by the modalities it has, corrected towards all of them, centred.
 
     A pattern of missing modalities is corrected if at least 50 cells have all modalities: on
     those cells it is learned where the means by the pattern alone belong.
@@ -125,6 +125,6 @@ def embed_cells(network: Network, data: CellCounts, settings: CoboltSettings) ->
 
 
 def centred(values: Array) -> Array:
-    """Rows minus their means: softmax(z) = softmax(z + constant), so a row's level is arbitrary."""
+    """Return rows minus their means, (n_cells, n_topics): a row's level is arbitrary in softmax."""
     level: Array = values.mean(axis=1, keepdims=True)
     return values - level

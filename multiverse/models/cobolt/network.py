@@ -27,12 +27,12 @@ class Gaussian:
     variance: Tensor
 
     def draw(self, noise: Tensor) -> Tensor:
-        """mean + sd · noise, with standard normal ``noise`` (…, n_topics)."""
+        """Return mean + sd · noise, with standard normal ``noise`` (…, n_topics)."""
         return torch.addcmul(self.mean, self.variance.sqrt(), noise)
 
 
 def laplace_prior(alpha: Tensor) -> Gaussian:
-    """The Gaussian in the softmax basis that stands for Dirichlet(``alpha``), alpha (n_topics,).
+    """Return the Gaussian in the softmax basis for Dirichlet(``alpha``), alpha (n_topics,).
 
     Laplace approximation with diagonal covariance (MacKay 1998; Srivastava and Sutton 2017,
     section 3.2): mean log α_k − mean(log α), variance (1 − 2/K)/α_k + Σ(1/α_i)/K².
@@ -44,7 +44,7 @@ def laplace_prior(alpha: Tensor) -> Gaussian:
 
 
 def product_of_experts(prior: Gaussian, experts: Sequence[Gaussian]) -> Gaussian:
-    """The normalised product of the prior and all experts (Wu and Goodman 2018, MVAE).
+    """Return the normalised product of the prior and all experts (Wu and Goodman 2018, MVAE).
 
     Precisions add up; the mean is the average of the means, weighted by precision. The prior
     counts once however many experts there are, and is the result when there is none.
@@ -60,7 +60,7 @@ def product_of_experts(prior: Gaussian, experts: Sequence[Gaussian]) -> Gaussian
 
 
 def divergence(approximate: Gaussian, prior: Gaussian) -> Tensor:
-    """KL(approximate ‖ prior) in nats, summed over topics: (…,)."""
+    """Return KL(approximate ‖ prior) in nats, summed over topics: (…,)."""
     ratio = approximate.variance / prior.variance
     distance = (prior.mean - approximate.mean).square() / prior.variance
     return 0.5 * (ratio + distance - 1 - ratio.log()).sum(dim=-1)
@@ -82,7 +82,7 @@ class Encoder(nn.Module):
         self.log_variance = nn.Linear(hidden_dims[-1], n_topics)
 
     def forward(self, counts: Tensor) -> Gaussian:
-        """The experts of cells: raw counts (n_cells, n_features) → (n_cells, n_topics)."""
+        """Return the experts of cells: raw counts (n_cells, n_features) → (n_cells, n_topics)."""
         hidden = self.hidden(counts.log1p())
         return Gaussian(self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCE).exp())
 
@@ -104,7 +104,7 @@ class Decoder(nn.Module):
         self.slope = nn.Parameter(nn.init.uniform_(terms[1])) if slope else None
 
     def forward(self, proportions: Tensor, batch: Tensor) -> Tensor:
-        """log π, (n_cells, n_features).
+        """Return log π, (n_cells, n_features).
 
         ``proportions`` θ is (n_cells, n_topics); ``batch`` is one-hot, (n_cells, n_batches): its
         product with the terms has a gradient that is deterministic on every device.
@@ -118,7 +118,7 @@ class Decoder(nn.Module):
 
 
 def multinomial_loss(counts: Tensor, log_probabilities: Tensor) -> Tensor:
-    """−Σ_j x_j log π_j of each cell in nats, (n_cells,), without the multinomial coefficient.
+    """Return −Σ_j x_j log π_j of each cell in nats, (n_cells,), without the coefficient.
 
     The coefficient depends on the counts only, so it has no gradient.
     """
@@ -139,7 +139,7 @@ class Terms:
         return sum(self.reconstruction.values()) + kl_weight * self.kl
 
     def detach(self) -> Terms:
-        """The same values without their gradients."""
+        """Return the same values without their gradients."""
         parts = {number: part.detach() for number, part in self.reconstruction.items()}
         return Terms(self.kl.detach(), parts)
 
@@ -171,12 +171,12 @@ class Network(nn.Module):
         return self.prior_mean.device
 
     def posterior(self, counts: Mapping[int, Tensor]) -> Gaussian:
-        """q(z | counts of exactly these modalities), (n_cells, n_topics)."""
+        """Return q(z | counts of exactly these modalities), (n_cells, n_topics)."""
         experts = [self.encoders[number](part) for number, part in counts.items()]
         return product_of_experts(self.prior, experts)
 
     def terms(self, minibatch: Minibatch, noise: Tensor) -> Terms:
-        """The loss's terms with one draw a cell; ``noise`` is (n_cells, n_topics) normal."""
+        """Return the loss's terms with one draw a cell; ``noise`` is (n_cells, n_topics) normal."""
         posterior = self.posterior(minibatch.counts)
         proportions = posterior.draw(noise).softmax(dim=-1)
         reconstruction = {

@@ -75,7 +75,7 @@ class Training:
         }
 
     def run(self, report: Callable[[EpochLosses], None]) -> EpochLosses:
-        """All epochs, each reported as it ends; returns the last.
+        """Run all epochs, report each as it ends, and return the last.
 
         Raises MultiverseError as soon as an epoch's loss is not finite.
         """
@@ -92,7 +92,7 @@ class Training:
         return epoch
 
     def epoch(self, number: int) -> EpochLosses:
-        """One pass over the cells of every subset; ``number`` counts from 0."""
+        """Pass once over the cells of every subset; ``number`` counts from 0."""
         weight = self.settings.kl_weight(number)
         # Summed on the device and read once, because a GPU would wait at every step otherwise.
         kinds = {"dtype": torch.float64, "device": self.network.device}
@@ -107,7 +107,9 @@ class Training:
         return EpochLosses(number + 1, weight, float(kl), reconstruction)
 
     def step(self, cells: Cells, subset: Subset, kl_weight: float) -> Terms:
-        """One step of Adam on the summed loss; returns the terms before the step.
+        """Make one step of Adam on the summed loss of ``cells`` (n_cells,).
+
+        Returns the terms before the step.
 
         Parameters that ``subset`` does not touch have no gradient at all, not one of zero, so
         that Adam leaves them and their moments alone.
@@ -162,7 +164,7 @@ def settle(network: Network, data: CellCounts, batch_size: int, seed: int) -> No
 
 
 def needed_bytes(network: Network, data: CellCounts, settings: CoboltSettings) -> int:
-    """Libraries, parameters, optimiser, the largest minibatch and the counts, in bytes.
+    """Return the bytes of libraries, parameters, optimiser, largest minibatch and counts.
 
     A lower bound: a job with less can't succeed.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """MOFA+ factors of all modalities, each as a Gaussian view."""
+    """Return MOFA+ factors of all modalities, each as a Gaussian view."""
     from multiverse.models.mofa.device import gpu_index
     from multiverse.models.mofa.training import MofaSettings, memory_bytes, train
     from multiverse.worker.preprocess import gaussian_views
@@ -46,7 +46,7 @@ def embed(job: Job, data: MuData) -> Embedding:
 
 
 def _groups(job: Job) -> NDArray[np.str_] | None:
-    """The group of every cell, if the job wants MOFA's model of several groups."""
+    """Return the group of every cell, if the job wants MOFA's model of several groups."""
     if job.parameters["groups"] == "none":
         return None
     if job.batch is None:

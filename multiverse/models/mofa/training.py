@@ -72,13 +72,13 @@ class MofaFit:
         return [bound for bound in self.bounds.values() if np.isfinite(bound)][-1]
 
     def inactive(self) -> list[int]:
-        """Factors that explain nothing in any view; they keep their column."""
+        """Return the factors that explain nothing in any view; they keep their column."""
         best = np.max(list(self.explained_per_factor.values()), axis=0)
         return [int(number) for number in np.flatnonzero(best < INACTIVE_BELOW)]
 
 
 def memory_bytes(views: Sequence[View], settings: MofaSettings) -> int:
-    """Memory that training will take, from its dense arrays of cells × features.
+    """Return the memory that training will take, from its dense arrays of cells × features.
 
     mofapy2 holds four of them at its peak: the data as given, centred, weighted by the noise, and
     their expectation (10,000 × 7,000 in double precision took 2.2 GB).
@@ -91,6 +91,8 @@ def train(
     views: Sequence[View], groups: NDArray[np.str_] | None, settings: MofaSettings, job: Job
 ) -> MofaFit:
     """Fit MOFA+ and report the lower bound (ELBO) of each evaluation as an epoch, live.
+
+    Views are (n_cells, n_features), ``groups`` is (n_cells,).
 
     ``groups`` names the group of every cell, or is None for one group. BLAS runs on one
     thread: the matrices are narrow, and more threads made it slower wherever it was measured.
@@ -108,7 +110,7 @@ def train(
 
 
 def _grouped(groups: NDArray[np.str_] | None, n_cells: int) -> tuple[NDArray[np.intp], list[int]]:
-    """The order that puts cells of a group together, and the sizes of the groups."""
+    """Return the order that puts cells of a group together, and the sizes of the groups."""
     if groups is None:
         return np.arange(n_cells), [n_cells]
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -156,7 +158,7 @@ def _build(
 def _blocks(
     view: View, order: NDArray[np.intp], sizes: Sequence[int], use_float32: bool
 ) -> list[NDArray[Any]]:
-    """One dense matrix a group, cells × features."""
+    """Return one dense matrix a group, cells × features."""
     kind = np.float32 if use_float32 else np.float64
     values = view.values if isinstance(view.values, np.ndarray) else view.values.toarray()
     return list(np.split(values.astype(kind)[order], np.cumsum(sizes)[:-1]))
@@ -225,7 +227,7 @@ def _squares(network: Any, sizes: Sequence[int]) -> Array:
 
 
 def _pooled(shares: Any, squares: Array) -> Array:
-    """Shares of variance explained in each group → over all groups: Σ explained / Σ squares.
+    """Pool shares of variance explained over all groups: Σ explained / Σ squares.
 
     ``shares`` is (n_groups, n_views, …). A group in which a view doesn't vary has no share of its
     own and adds nothing; a small group counts by what varies in it.
@@ -239,7 +241,7 @@ def _pooled(shares: Any, squares: Array) -> Array:
 
 @contextlib.contextmanager
 def _contained() -> Iterator[io.StringIO]:
-    """What mofapy2 prints is kept aside; where it ends the process, an error is raised instead.
+    """Keep aside what mofapy2 prints, and raise an error where it ends the process.
 
     The log is not caught: its handler holds the real output.
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """Mowgli's embedding of all modalities: the share of each factor in each cell."""
+    """Return Mowgli's embedding of all modalities: the share of each factor in each cell."""
     from multiverse.models.mowgli.memory import bytes_needed
     from multiverse.models.mowgli.settings import MowgliSettings
     from multiverse.worker.preprocess import non_negative_views

@@ -1,4 +1,4 @@
-"""How much memory a factorisation needs, from the sizes of its views.
+"""The memory that a factorisation needs, from the sizes of its views.
 
 With n cells, p features in all modalities together, q in the largest one, and numbers of b
 bytes, it is about BASE + b · (SMALL · n · p + LARGE · n · q + KERNELS · Σ features²). L-BFGS
@@ -30,7 +30,7 @@ BASE_BYTES = 540 * 1024**2
 
 
 def bytes_needed(views: Sequence[View], settings: MowgliSettings) -> int:
-    """Peak memory of the process in bytes, on a CPU."""
+    """Return the peak memory of the process in bytes, on a CPU; views are (n_cells, n_features)."""
     n_cells = int(views[0].values.shape[0])
     sizes = [len(view.features) for view in views]
     kept = SMALL if settings.optimizer == "lbfgs" else SMALL_WITHOUT_HISTORY

@@ -49,7 +49,10 @@ class MowgliFit:
 
 
 def usable_views(views: Sequence[View], job: Job) -> list[View]:
-    """Views with two features or more; raises :class:`NotApplicable` if there are none."""
+    """Return views (n_cells, n_features) with two features or more.
+
+    Raises :class:`NotApplicable` if there are none.
+    """
     usable = [view for view in views if len(view.features) >= MIN_FEATURES]
     for view in views:
         if len(view.features) < MIN_FEATURES:
@@ -62,7 +65,7 @@ def usable_views(views: Sequence[View], job: Job) -> list[View]:
 def train(
     views: Sequence[View], settings: MowgliSettings, job: Job, device: torch.device
 ) -> MowgliFit:
-    """Fit Mowgli; every outer iteration is reported as an epoch, live.
+    """Fit Mowgli to views (n_cells, n_features); every outer iteration is reported as an epoch.
 
     Raises :class:`LossNotFinite`.
     """
@@ -92,7 +95,9 @@ def train(
 
 
 def library_data(views: Sequence[View]) -> tuple[MuData, dict[str, int]]:
-    """The MuData that the library takes, and how many cells have no counts in each modality.
+    """Return the MuData that the library takes, and how many cells of each modality are empty.
+
+    Views are (n_cells, n_features).
 
     Values are dense; every feature is marked as highly variable (they were selected before);
     ``obs["rna:mod_weight"]`` is 1, or 0 for a cell without counts in the view.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """The mean of MultiVI's joint posterior of each cell."""
+    """Return the mean of MultiVI's joint posterior of each cell."""
     from multiverse.models.multivi.training import MultiviSettings, fit, views_of
     from multiverse.worker.scvi_posterior import metrics_of, warn_if_collapsed
 

@@ -66,7 +66,7 @@ class MultiviSettings:
         return cls(**parameters)
 
     def network(self) -> dict[str, Any]:
-        """The arguments of ``scvi.model.MULTIVI``."""
+        """Return the arguments of ``scvi.model.MULTIVI``."""
         return {
             "n_latent": self.n_latent,
             "n_hidden": self.n_hidden,
@@ -81,7 +81,7 @@ class MultiviSettings:
         }
 
     def training(self, n_batches: int) -> dict[str, Any]:
-        """The arguments of ``MULTIVI.train``. There is nothing to mix in a single batch."""
+        """Return the arguments of ``MULTIVI.train``. There is nothing to mix in a single batch."""
         return {
             "lr": self.lr,
             "weight_decay": self.weight_decay,
@@ -90,7 +90,7 @@ class MultiviSettings:
         }
 
     def options(self) -> TrainOptions:
-        """How long to train; the library stops by the reconstruction loss, not by the ELBO."""
+        """Return how long to train; the library stops by the reconstruction loss, not the ELBO."""
         return TrainOptions(
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -100,7 +100,7 @@ class MultiviSettings:
 
 
 def views_of(job: Job, data: MuData, settings: MultiviSettings) -> list[View]:
-    """Raw counts of genes and peaks, and of proteins where they are asked for.
+    """Return raw counts of genes and peaks, and of proteins where they are asked for.
 
     Raises :class:`NotApplicable` where RNA or ATAC is missing or varies in no feature, and for
     too few cells.
@@ -127,7 +127,7 @@ def _require_both(names: Sequence[str], what: str) -> None:
 def fit(
     views: Sequence[View], settings: MultiviSettings, job: Job
 ) -> tuple[Posterior, TrainingSummary]:
-    """Train MultiVI on counts; proteins are made dense, as the library requires."""
+    """Train MultiVI on counts (n_cells, n_features); proteins are made dense, as it requires."""
     counts = as_mudata(views, job.batch, dense=("adt",))
     layers = {LAYERS[view.name]: view.name for view in views}
     with scvi_session(job) as scvi:

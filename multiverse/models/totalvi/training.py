@@ -65,7 +65,7 @@ class TotalviSettings:
         return cls(**parameters)
 
     def network(self) -> dict[str, Any]:
-        """The arguments of ``scvi.model.TOTALVI``."""
+        """Return the arguments of ``scvi.model.TOTALVI``."""
         return {
             "n_latent": self.n_latent,
             "latent_distribution": self.latent_distribution,
@@ -81,7 +81,7 @@ class TotalviSettings:
         }
 
     def training(self) -> dict[str, Any]:
-        """The arguments of ``TOTALVI.train``."""
+        """Return the arguments of ``TOTALVI.train``."""
         return {
             "lr": self.lr,
             "reduce_lr_on_plateau": self.reduce_lr_on_plateau,
@@ -97,7 +97,7 @@ class TotalviSettings:
 
 
 def views_of(job: Job, data: MuData) -> list[View]:
-    """Raw counts of variable genes and of all proteins.
+    """Return raw counts of variable genes and of all proteins.
 
     Raises :class:`NotApplicable` where RNA or ADT is missing or varies in no feature, and for
     too few cells.
@@ -118,7 +118,7 @@ def _require_both(names: Sequence[str], what: str) -> None:
 def fit(
     views: Sequence[View], settings: TotalviSettings, job: Job
 ) -> tuple[Posterior, TrainingSummary]:
-    """Train totalVI on counts. Proteins are made dense: its mixture model can't take CSR."""
+    """Train totalVI on counts (n_cells, n_features); its mixture model needs dense proteins."""
     proteins = next(view for view in views if view.name == "adt")
     _check_prior(settings, len(proteins.features))
     report_unmeasured(job, proteins, job.batch, override=settings.override_missing_proteins)
