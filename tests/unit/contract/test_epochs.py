@@ -58,6 +58,9 @@ def test_links_and_fifos_are_not_opened(tmp_path: Path) -> None:
     assert list(read_epochs(tmp_path / "link")) == []
     assert list(read_epochs(tmp_path / "fifo")) == []
     assert list(read_epochs(tmp_path / "absent")) == []
+    (tmp_path / "second").hardlink_to(tmp_path / "real")
+    assert list(read_epochs(tmp_path / "second")) == []
+    assert EpochFollower(tmp_path / "second").look() is None
 
 
 def test_a_line_without_end_does_not_fill_memory(tmp_path: Path) -> None:

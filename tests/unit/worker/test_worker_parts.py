@@ -158,10 +158,10 @@ def test_many_cells_are_drawn_from_a_sample(
 
 
 def test_an_axis_that_can_not_be_written_is_an_error_of_the_model() -> None:
-    assert Series([1.0, 2.0], per="iteration", at=np.array([1, 6])).per == "iteration"
+    assert Series([1.0, 2.0], per="iteration", at=list(np.array([1, 6]))).per == "iteration"
     for bad in ({"per": ""}, {"per": "x" * 41}, {"at": [1]}, {"at": [1.5, 2]}, {"at": [-1, 2]}):
         with pytest.raises(BadEmbedding, match="a history"):
-            Series([1.0, 2.0], **bad)  # type: ignore[arg-type]
+            Series([1.0, 2.0], **bad)
 
 
 def test_epochs_keep_their_numbers_and_time_is_no_history(tmp_path: Path) -> None:
