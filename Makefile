@@ -1,6 +1,6 @@
 # Thin: every target is one script or one command. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run-all test lint lock licences build-all clean
+.PHONY: help setup run-all test lint lock licences dockerfiles build-all science quality scale soak clean
 
 accelerator = $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
 
@@ -19,6 +19,18 @@ test: setup ## lint, types and all tests; more arguments for pytest: ARGS="-k pl
 lint: setup ## ruff and mypy alone
 	@scripts/lint
 
+science: setup ## what the models reach, all trained again and compared with the record
+	@MULTIVERSE_TRAIN=1 .venv/bin/pytest tests/science $(ARGS)
+
+quality: setup ## record what the models reach, 40 minutes; what changed alone: ARGS=--stale
+	@.venv/bin/python -m benchmarks.models.quality $(ARGS)
+
+scale: setup ## record time and memory of the models by cells, 25 minutes
+	@.venv/bin/python -m benchmarks.models.scaling $(ARGS)
+
+soak: setup ## 300 jobs under random faults, 10 minutes; needs root for a daemon of its own
+	@.venv/bin/python benchmarks/soak.py --pause 6 $(ARGS)
+
 build-all: setup ## the images of all models; for NVIDIA's GPUs: ACCELERATOR=cuda
 	@.venv/bin/multiverse build --all $(accelerator)
 
@@ -30,6 +42,9 @@ lock: ## all locks: host, shared stack, models
 
 licences: setup ## docs/licences.md, from what the locks install
 	@scripts/licences
+
+dockerfiles: setup ## the models' Dockerfiles, from their template
+	@scripts/dockerfiles
 
 clean: ## what setup and the checks made; results stay
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -23,7 +23,7 @@ from plan_jobs import N_DATASETS, N_SEEDS, benchmark_yaml
 from report import Target, conclude
 
 from multiverse.demo.simulation import write_simulation
-from multiverse.runs.history import History, PastRun
+from multiverse.forecast.history import History, PastRun
 
 MEASURED = [sys.executable, str(Path(__file__).resolve().parent / "plan_jobs.py"), "--measure"]
 #: Seeds of the small plan and of the large one, with 200 jobs a seed.

@@ -1,8 +1,8 @@
 """Writes the parts of docs/ that follow from the code: ``.venv/bin/python docs/generate.py``.
 
 The reference of the command line, the page of the models, the JSON Schemas of the files that users
-write, and the lock of the example model. ``tests/test_docs.py`` fails when one of them is not what
-this makes.
+write, and the lock and the Dockerfile of the example model. ``tests/test_docs.py`` fails when one
+of them is not what this makes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from multiverse.cli.parser import make_parser
 from multiverse.cli.schema import schema_of
+from multiverse.scaffold.folder import PLACEHOLDER, template_files
 from multiverse.specs.model import ModelSpec
 
 DOCS = Path(__file__).resolve().parent
@@ -42,6 +43,9 @@ def generated() -> dict[Path, str]:
         },
         # The example needs nothing beyond the shared stack, so that the shared lock is its lock.
         Path("examples", "nmf", "requirements.txt"): lock.read_text(encoding="utf-8"),
+        Path("examples", "nmf", "Dockerfile"): template_files()["Dockerfile"].replace(
+            PLACEHOLDER, "nmf"
+        ),
     }
 
 

@@ -19,10 +19,10 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
 from multiverse.runs.record import RunState
 from multiverse.scoring.evaluate import evaluate_results
-from multiverse.scoring.outcome import Outcome, ScoringOptions
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 
 if TYPE_CHECKING:
-    from multiverse.report.everything import Report
+    from multiverse.report.write import WrittenReport
     from multiverse.tracking import Tracked
 
 #: A slow server does not hold a benchmark up for longer.
@@ -61,8 +61,8 @@ class Steps:
 class Conclusion:
     """What came of the steps that were taken. ``problems``: a sentence each, with what to do."""
 
-    outcomes: tuple[Outcome, ...] = ()
-    report: Report | None = None
+    outcomes: tuple[ScoringOutcome, ...] = ()
+    report: WrittenReport | None = None
     tracked: Tracked | None = None
     problems: tuple[str, ...] = field(default=())
 
@@ -87,7 +87,7 @@ def conclude(
     """
     steps = steps.without_those_of(os.environ)
     problems: list[str] = []
-    outcomes: list[Outcome] = []
+    outcomes: list[ScoringOutcome] = []
     if steps.evaluate and _has_complete_run(results):
         try:
             outcomes = score(results, engine, options or ScoringOptions(), say, progress)
@@ -104,7 +104,7 @@ def conclude(
 
 def score(
     results: ResultsFolder, engine: str, options: ScoringOptions, say: Say, progress: Progress
-) -> list[Outcome]:
+) -> list[ScoringOutcome]:
     """:func:`evaluate_results` on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
     with cancellation(cancelled):
@@ -122,8 +122,8 @@ def _has_complete_run(results: ResultsFolder) -> bool:
     return any(run.record.state is RunState.COMPLETE for run in read_runs(results).runs)
 
 
-def _report(results: ResultsFolder, problems: list[str]) -> Report:
-    from multiverse.report.everything import write_report
+def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
+    from multiverse.report.write import write_report
 
     report = write_report(results)
     problems += [

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import AUTO, choose_engine
 from multiverse.engines.protocol import Engine, Say
 from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
@@ -19,7 +19,7 @@ from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
-from multiverse.report.everything import write_report
+from multiverse.report.write import write_report
 from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
 from multiverse.runner.events import Listener, SilentListener
@@ -358,8 +358,8 @@ def evaluate(
     report
         Write ``report.html``, ``scores.csv`` and the research object as well.
     settings
-        Of the evaluator (:class:`multiverse.contract.evaluation.Settings`), by name; None are
-        those that the folder was scored with before, or the defaults.
+        Of the evaluator (:class:`multiverse.contract.evaluation.EvaluationSettings`), by name;
+        None are those that the folder was scored with before, or the defaults.
 
     Raises
     ------
@@ -374,7 +374,7 @@ def evaluate(
     >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
     """
     results = ResultsFolder(Path(folder))
-    chosen = None if settings is None else Settings(**dict(settings))
+    chosen = None if settings is None else EvaluationSettings(**dict(settings))
     options = ScoringOptions(settings=chosen, again=again)
     evaluate_results(results, choose_engine(engine, say), options, say=say)
     if report:

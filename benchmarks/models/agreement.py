@@ -20,7 +20,7 @@ NEIGHBOURS = 15
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of labelled cells only.
+    """Agreement of an embedding with labels, of labelled cells only.
 
     ``ari``, ``nmi``: k-means with as many clusters as labels (10 starts, seed 0) against the
     labels. ``purity``: mean share of a cell's 15 nearest neighbours with its label.
@@ -44,6 +44,11 @@ def agreement(latent: Latent, labels: Labels) -> Agreement:
         nmi=float(normalized_mutual_info_score(names, clusters)),
         purity=float((names[_neighbours(cells)] == names[:, None]).mean()),
     )
+
+
+def mixing(latent: Latent, labels: Labels, batch: Labels | None) -> float | None:
+    """Return :func:`batch_mixing` to four digits; None for a dataset without batches."""
+    return None if batch is None else round(batch_mixing(latent, labels, batch), 4)
 
 
 def batch_mixing(latent: Latent, labels: Labels, batch: Labels) -> float:

@@ -45,6 +45,15 @@ class Case:
         values[[value.lower() in UNLABELLED for value in values]] = ""
         return values
 
+    def labels(self) -> tuple[NDArray[np.str_], NDArray[np.str_] | None]:
+        """Return the labels and batches (None without a batch column) to judge embeddings by.
+
+        Each of shape (n_cells,), in the order of the file's cells; "" means not labelled.
+        """
+        data = self.read()
+        batch = None if self.batch_key is None else self.column(self.batch_key, data)
+        return self.column(self.label_key, data), batch
+
     def alone(self, modality: str, folder: Path) -> Case:
         """The same cells with one modality only, written below ``folder``."""
         return Alone(f"{self.slug}-{modality}", (modality,), None, self.label_key, self, folder)
@@ -67,10 +76,15 @@ class Alone(Case):
     @property
     def path(self) -> Path:
         target = self.folder / "single" / f"{self.slug}.h5ad"
-        if not target.exists() and self.whole is not None:
+        if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.whole.read()[self.modalities[0]].write_h5ad(target)
+            self.read()[self.modalities[0]].write_h5ad(target)
         return target
+
+    def read(self) -> MuData:
+        if self.whole is None:
+            raise ValueError(f"{self.slug} is part of no case")
+        return self.whole.read()
 
 
 @dataclass(frozen=True)
@@ -114,6 +128,8 @@ MODELS: dict[str, Settings] = {
     ),
     "cobolt": Settings({"max_epochs": 40}, {"n_top_genes": 1500, "n_top_peaks": 3000}),
 }
+#: Models with a batch term, judged with it and without.
+BATCH_MODELS = ("totalvi", "cobolt")
 
 
 def applicable() -> Iterator[tuple[Case, str]]:

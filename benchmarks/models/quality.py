@@ -1,83 +1,181 @@
 """Records how well every model keeps the labels of real data, with the spread over seeds.
 
-``python -m benchmarks.models.quality`` from the root of the repository. Each model runs as users
-run it (an engine, a locked environment or an image), with the short settings of ``cases.py``.
-``tests/science`` compares a fresh run of each with what is recorded here.
+``python -m benchmarks.models.quality`` from the root of the repository trains and records seeds 0,
+1 and 2 of everything; with ``--stale`` seed 0 of what has no figures with the hashes of today
+(``evidence.py``), with ``--stale --all-seeds`` the other seeds too; ``--list`` only says what
+would be trained, and why. Each model runs as users run it (an engine, a locked environment or an
+image), with the short settings of ``cases.py``. ``tests/science`` judges the recorded figures
+whose hashes are those of today, and trains seed 0 of all others.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
+from benchmarks.models import table
 from benchmarks.models.agreement import Agreement, agreement, random_embedding
-from benchmarks.models.cases import CASES, MODELS, Case, applicable
-from benchmarks.models.judge import Judged, judge, machine, run_models
+from benchmarks.models.cases import BATCH_MODELS, CASES, CITE_2BATCH, MODELS, Case, applicable
+from benchmarks.models.evidence import Evidence, evidence
+from benchmarks.models.records import Baseline, Judged, Records, judge
+from benchmarks.models.training import Training, train
 from multiverse.cli.progress import Progress
-from multiverse.runner.host import versions
 
-RESULT = Path(__file__).resolve().parent / "results" / "quality.json"
 FIGURES = ("ari", "nmi", "purity", "mixing")
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Due:
+    """A training that is to be made: its hashes of today, and those that differ from the record."""
+
+    training: Training
+    now: Evidence
+    differing: list[str]
+
+    def __str__(self) -> str:
+        training = self.training
+        told = "" if training.batch else " without batches"
+        return f"{training.case.slug} {training.model}{told} seed {training.seed}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        if self.differing == list(self.now.plain()):
+            return "no figures with these hashes"
+        return f"changed: {', '.join(self.differing)}" if self.differing else "current"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--engine", default="auto")
-    parser.add_argument("--output", type=Path, default=Path("results-quality"))
-    options = parser.parse_args()
-    content = json.loads(RESULT.read_text()) if RESULT.exists() else {"runs": [], "baselines": {}}
-    for slug in options.cases:
-        case = CASES[slug]
-        content["baselines"][slug] = baselines(case, options.output, options.engine)
-        for model in [name for found, name in applicable() if found is case]:
-            if model in options.models:
-                judged = _judge_model(case, model, options)
-                _replace(content, judged)
-                RESULT.write_text(json.dumps(content, indent=1) + "\n")
-                _show(judged)
+    options = parser().parse_args()
+    records = Records.read()
+    baselines = {slug: baselines_due(records, CASES[slug], options) for slug in options.cases}
+    due = all_due(records, options)
+    if options.list:
+        for item in [item for found in baselines.values() for item in found.values()] + due:
+            print(item)
+        return 0
+    for slug, found in baselines.items():
+        _record_baselines(records, CASES[slug], found, options)
+    for items in _together(due):
+        judged = train_and_judge(items, options.output, options.engine)
+        records.put(items[0].training, judged)
+        records.write()
+        _show(judged)
+    table.main()
     return 0
 
 
-def baselines(case: Case, output: Path, engine: str) -> dict[str, dict[str, float]]:
-    """A random embedding, and ``pca`` of each modality alone."""
-    data = case.read()
-    labels = case.column(case.label_key, data)
-    found: dict[str, Agreement] = {"random": agreement(random_embedding(data.n_obs), labels)}
-    for name in case.modalities:
-        (run,) = run_models(case.alone(name, output), ["pca"], output, engine=engine)
-        found[f"pca_{name}"] = agreement(run.embedding(), labels)
-    return {name: figures.plain() for name, figures in found.items()}
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's options."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--stale", action="store_true", help="only what has no current figures")
+    options.add_argument("--all-seeds", action="store_true", help="with --stale: not seed 0 alone")
+    options.add_argument("--list", action="store_true", help="say what is due; train nothing")
+    options.add_argument("--seeds", type=int, nargs="+", help="these seeds")
+    options.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    options.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    options.add_argument("--engine", default="auto")
+    options.add_argument("--output", type=Path, default=Path("results-quality"))
+    return options
 
 
-def _judge_model(case: Case, model: str, options: argparse.Namespace) -> list[Judged]:
+def trainings(options: argparse.Namespace) -> Iterator[Training]:
+    """Yield every training that is asked for; those without batches have one seed, for one test."""
+    seeds = options.seeds or (SEEDS if options.all_seeds or not options.stale else SEEDS[:1])
+    for case, model in applicable():
+        if case.slug in options.cases and model in options.models:
+            for seed in seeds if MODELS[model].seeded else seeds[:1]:
+                yield Training(case, model, seed)
+    for model in BATCH_MODELS:
+        if CITE_2BATCH.slug in options.cases and model in options.models and SEEDS[0] in seeds:
+            yield Training(CITE_2BATCH, model, SEEDS[0], batch=False)
+
+
+def all_due(records: Records, options: argparse.Namespace) -> list[Due]:
+    """Return what is to be trained: all that is asked for, or what of it has no current figures."""
+    found = []
+    for training in trainings(options):
+        recorded = records.seed(training)
+        found.append(_due(training, recorded and recorded.evidence))
+    return [item for item in found if item.differing or not options.stale]
+
+
+def baselines_due(records: Records, case: Case, options: argparse.Namespace) -> dict[str, Due]:
+    """Return the same of a case's baselines, by their names."""
+    recorded = records.baselines.get(case.slug, {})
+    found = {}
+    for name, training in baseline_trainings(case, options.output).items():
+        baseline = recorded.get(name)
+        found[name] = _due(training, baseline and baseline.evidence)
+    return {name: item for name, item in found.items() if item.differing or not options.stale}
+
+
+def train_and_judge(items: list[Due], output: Path, engine: str = "auto") -> list[Judged]:
+    """Train one model on one case with one seed or several, and judge each run.
+
+    Raises :class:`RuntimeError` if a file was edited meanwhile: nobody knows then what ran.
+    """
+    seeds = [item.training.seed for item in items]
     with Progress() as progress:
-        runs = run_models(
-            case,
-            [model],
-            options.output,
-            seeds=options.seeds if MODELS[model].seeded else options.seeds[:1],
-            engine=options.engine,
-            listener=progress,
+        runs = train(items[0].training, output, seeds=seeds, engine=engine, listener=progress)
+    by_seed = {run.record.seed: run for run in runs}
+    judged = [judge(item.training, by_seed[item.training.seed], item.now) for item in items]
+    for item in items:
+        if changed := evidence(item.training).differences(item.now):
+            raise RuntimeError(f"{item.training} is not recorded: {', '.join(changed)} changed")
+    return judged
+
+
+def baseline_trainings(case: Case, folder: Path) -> dict[str, Training]:
+    """Return ``pca`` of each modality alone, by the baseline's name."""
+    return {f"pca_{name}": Training(case.alone(name, folder), "pca") for name in case.modalities}
+
+
+def random_baseline(case: Case) -> Baseline:
+    """Judge an embedding that knows nothing: so quickly done that it never needs evidence."""
+    labels, _ = case.labels()
+    return Baseline(Agreement(**agreement(random_embedding(len(labels)), labels).plain()))
+
+
+def trained_baseline(due: Due, output: Path, engine: str = "auto") -> Baseline:
+    """Train and judge ``pca`` of one modality."""
+    (judged,) = train_and_judge([due], output, engine)
+    return Baseline(Agreement(judged.ari, judged.nmi, judged.purity), due.now)
+
+
+def _record_baselines(
+    records: Records, case: Case, due: dict[str, Due], options: argparse.Namespace
+) -> None:
+    before = records.baselines.get(case.slug, {})
+    found = {"random": random_baseline(case)}
+    for name in baseline_trainings(case, options.output):
+        found[name] = (
+            trained_baseline(due[name], options.output, options.engine)
+            if name in due
+            else before[name]
         )
-    return [judge(case, run) for run in runs]
+    if found != before:
+        records.baselines[case.slug] = found
+        records.write()
 
 
-def _replace(content: dict[str, Any], judged: list[Judged]) -> None:
-    """Put new figures of a model, case and seed in the place of the old ones."""
-    new = {(run.case, run.model, run.seed) for run in judged}
-    kept = [run for run in content["runs"] if (run["case"], run["model"], run["seed"]) not in new]
-    content["runs"] = kept + [run.plain() for run in judged]
-    content["recorded"] = datetime.now(UTC).isoformat(timespec="seconds")
-    content["machine"] = machine()
-    content["versions"] = versions()
+def _due(training: Training, recorded: Evidence | None) -> Due:
+    now = evidence(training)
+    return Due(training, now, now.differences(recorded))
+
+
+def _together(due: list[Due]) -> Iterator[list[Due]]:
+    """Trainings that differ in their seed only, which run in one benchmark."""
+    groups: dict[Training, list[Due]] = {}
+    for item in due:
+        groups.setdefault(replace(item.training, seed=0), []).append(item)
+    yield from groups.values()
 
 
 def _show(judged: list[Judged]) -> None:
@@ -86,7 +184,8 @@ def _show(judged: list[Judged]) -> None:
         values = [value for run in judged if (value := getattr(run, name)) is not None]
         if values:
             figures.append(f"{name} {mean(values):.3f} ({min(values):.3f}–{max(values):.3f})")
-    print(f"{judged[0].case} {judged[0].model}: {', '.join(figures)}", flush=True)
+    told = "" if judged[0].batch else " without batches"
+    print(f"{judged[0].case} {judged[0].model}{told}: {', '.join(figures)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.models.judge import machine
+from benchmarks.models import table
+from benchmarks.models.training import machine
 from multiverse.api import Request, raise_failures, run_benchmark
 from multiverse.demo.simulation import write_simulation
 from multiverse.results import Run
@@ -79,6 +80,7 @@ def main() -> int:
         content["recorded"] = datetime.now(UTC).isoformat(timespec="seconds")
         content |= {"machine": machine(), "versions": versions()}
         RESULT.write_text(json.dumps(content, indent=1) + "\n")
+    table.main()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Prints the records as the tables of README.md: ``python -m benchmarks.models.table``."""
+"""Writes the records into the tables of README.md: ``python -m benchmarks.models.table``."""
 
 from __future__ import annotations
 
@@ -9,32 +9,65 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from benchmarks.models.records import Judged, Records
+
+README = Path(__file__).resolve().parent / "README.md"
+RESULTS = README.parent / "results"
+EARLIER = (
+    "† The seeds after the dagger were recorded with earlier sources, or without their hashes; "
+    "the tests judge seed 0 with the sources of today."
+)
 
 
 def main() -> int:
-    print("\n".join([*quality_tables(), *scaling_table()]))
+    README.write_text(with_tables(README.read_text()))
     return 0
 
 
+def with_tables(page: str) -> str:
+    """Return the page with the tables of today between its marks."""
+    for name, lines in (("quality", quality_tables()), ("scaling", scaling_table())):
+        begin, end = f"<!-- {name}: written by table.py -->\n", f"<!-- {name}: end -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = "\n".join([before + begin, *lines, "", end + after])
+    return page
+
+
 def quality_tables() -> Iterator[str]:
-    """A table a dataset: mean and range over seeds, and the trivial embeddings."""
-    content = json.loads((RESULTS / "quality.json").read_text())
-    for case, baselines in content["baselines"].items():
+    """Yield a table for each dataset: mean and range over seeds, and the trivial embeddings."""
+    records = Records.read()
+    for case, baselines in records.baselines.items():
         yield from (f"**{case}**", "", "| | k-means ARI | NMI | kNN purity | mixing |")
         yield "|---|---|---|---|---|"
-        for name, figures in baselines.items():
-            cells = [f"{figures[key]:.2f}" for key in ("ari", "nmi", "purity")]
+        for name, baseline in baselines.items():
+            cells = [f"{figure:.2f}" for figure in baseline.figures.plain().values()]
             yield f"| *{name.replace('_', ', ')}* | {' | '.join(cells)} | |"
-        runs = [run for run in content["runs"] if run["case"] == case]
-        for model in dict.fromkeys(run["model"] for run in runs):
-            yield _quality_row(model, [run for run in runs if run["model"] == model])
+        runs = [run for run in records.runs if run.case == case]
+        # Without the batches a model is another one: it stands below the one that knows them.
+        for model, batch in dict.fromkeys((run.model, run.batch) for run in runs):
+            yield _quality_row([run for run in runs if (run.model, run.batch) == (model, batch)])
         yield ""
+    if any(is_earlier(run, records.runs) for run in records.runs):
+        yield EARLIER
 
 
-def _quality_row(model: str, runs: Sequence[dict[str, Any]]) -> str:
-    cells = [_spread([run[key] for run in runs]) for key in ("ari", "nmi", "purity", "mixing")]
-    return f"| `{model}` | {' | '.join(cells)} |"
+def is_earlier(run: Judged, runs: Sequence[Judged]) -> bool:
+    """Return True for a run without hashes, or with others than the seed 0 that is judged."""
+    wanted = (run.case, run.model, run.batch, 0)
+    first = next((r for r in runs if (r.case, r.model, r.batch, r.seed) == wanted), run)
+    if run.evidence is None or first.evidence is None:
+        return True
+    return not {*run.evidence.differences(first.evidence)} <= {"job"}
+
+
+def _quality_row(runs: Sequence[Judged]) -> str:
+    figures = ("ari", "nmi", "purity", "mixing")
+    cells = [_spread([getattr(run, name) for run in runs]) for name in figures]
+    told = "" if runs[0].batch else " without batches"
+    earlier = [str(run.seed) for run in runs if is_earlier(run, runs)]
+    mark = f" †{','.join(earlier)}" if earlier else ""
+    return f"| `{runs[0].model}`{told}{mark} | {' | '.join(cells)} |"
 
 
 def _spread(values: Sequence[float | None]) -> str:
@@ -47,7 +80,7 @@ def _spread(values: Sequence[float | None]) -> str:
 
 
 def scaling_table() -> Iterator[str]:
-    """Seconds an epoch and peak memory at each size, with their slopes."""
+    """Yield the table of seconds an epoch and peak memory at each size, with their slopes."""
     content = json.loads((RESULTS / "scaling.json").read_text())
     sizes = [cost["n_cells"] for cost in next(iter(content["models"].values()))["sizes"]]
     heads = [f"{size:,} cells" for size in sizes]

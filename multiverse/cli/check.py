@@ -8,34 +8,34 @@ from typing import Any
 
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.conformance import (
+    CheckReport,
     CheckResult,
-    Report,
-    Status,
+    CheckStatus,
     SuiteOptions,
     check_model,
-    find_subject,
+    find_target,
 )
 from multiverse.engines.choice import choose_engine
 from multiverse.errors import UsageError
 from multiverse.specs.quantity import format_seconds, parse_seconds
 
 STYLES = {
-    Status.PASSED: "green",
-    Status.FAILED: "bold red",
-    Status.NOTE: "yellow",
-    Status.NOT_APPLICABLE: "dim",
+    CheckStatus.PASSED: "green",
+    CheckStatus.FAILED: "bold red",
+    CheckStatus.NOTE: "yellow",
+    CheckStatus.NOT_APPLICABLE: "dim",
 }
 WORDS = {
-    Status.PASSED: "passed",
-    Status.FAILED: "TO DO",
-    Status.NOTE: "note",
-    Status.NOT_APPLICABLE: "skipped",
+    CheckStatus.PASSED: "passed",
+    CheckStatus.FAILED: "TO DO",
+    CheckStatus.NOTE: "note",
+    CheckStatus.NOT_APPLICABLE: "skipped",
 }
 NAME_WIDTH = 24
 
 
 def main(arguments: Namespace) -> int:
-    model = find_subject(
+    model = find_target(
         arguments.model,
         image=arguments.image,
         model_yaml=arguments.model_yaml,
@@ -102,25 +102,27 @@ def _show(result: CheckResult) -> None:
     """One line for what is well, a block for what is to be done."""
     out = console()
     word = safe(f"{WORDS[result.status]:8}", STYLES[result.status])
-    name = safe(f"{result.name:{NAME_WIDTH}} ", "bold" if result.status is Status.FAILED else "")
+    name = safe(
+        f"{result.name:{NAME_WIDTH}} ", "bold" if result.status is CheckStatus.FAILED else ""
+    )
     out.print(word + name + safe(f"{result.happened} ({format_seconds(result.seconds)})"))
-    if result.status not in (Status.FAILED, Status.NOTE):
+    if result.status not in (CheckStatus.FAILED, CheckStatus.NOTE):
         return
     lines = [("expected", result.expected), ("to do", result.to_do), ("files", result.folder)]
     for label, text in lines:
         if text:
             out.print(safe(f"{'':10}{label}: {text}"))
-    if result.status is Status.FAILED:
+    if result.status is CheckStatus.FAILED:
         for line in result.log:
             out.print(safe(f"{'':10}log: {line}", "dim"))
 
 
-def _summarise(report: Report) -> None:
+def _summarise(report: CheckReport) -> None:
     out = console()
-    failed = [result.name for result in report.results if result.status is Status.FAILED]
-    notes, skipped = report.count(Status.NOTE), report.count(Status.NOT_APPLICABLE)
+    failed = [result.name for result in report.results if result.status is CheckStatus.FAILED]
+    notes, skipped = report.count(CheckStatus.NOTE), report.count(CheckStatus.NOT_APPLICABLE)
     out.print()
-    counts = f"{report.count(Status.PASSED)} passed, {notes} to read, {skipped} skipped"
+    counts = f"{report.count(CheckStatus.PASSED)} passed, {notes} to read, {skipped} skipped"
     if failed:
         out.print(safe(f"{report.model}: {len(failed)} to do: {', '.join(failed)}", "bold red"))
         out.print(safe(f"({counts})"))

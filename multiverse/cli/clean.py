@@ -7,8 +7,15 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from multiverse.care.clean import USUAL, Found, Outcome, Wanted, find, remove
-from multiverse.care.removable import Group, Item, Kept
+from multiverse.cleanup.clean import (
+    USUAL,
+    CleanupOutcome,
+    CleanupPlan,
+    CleanupRequest,
+    find,
+    remove,
+)
+from multiverse.cleanup.removable import CleanupGroup, Item, Kept
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.errors import ResultsError
 from multiverse.registry.models import list_models
@@ -16,11 +23,11 @@ from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.quantity import format_bytes
 
 #: What each option of the command line chooses.
-CHOICES: dict[str, frozenset[Group]] = {
-    "attempts": frozenset({Group.ATTEMPTS, Group.LEFTOVERS}),
-    "images": frozenset({Group.IMAGES}),
-    "environments": frozenset({Group.ENVIRONMENTS}),
-    "datasets": frozenset({Group.DATASETS}),
+CHOICES: dict[str, frozenset[CleanupGroup]] = {
+    "attempts": frozenset({CleanupGroup.ATTEMPTS, CleanupGroup.LEFTOVERS}),
+    "images": frozenset({CleanupGroup.IMAGES}),
+    "environments": frozenset({CleanupGroup.ENVIRONMENTS}),
+    "datasets": frozenset({CleanupGroup.DATASETS}),
 }
 #: Of what stays, so many lines a group are shown.
 MAX_KEPT = 10
@@ -47,9 +54,9 @@ def main(arguments: Namespace) -> int:
     return ResultsError.exit_code if outcome.failed else 0
 
 
-def _wanted(arguments: Namespace) -> Wanted:
+def _wanted(arguments: Namespace) -> CleanupRequest:
     chosen = [groups for name, groups in CHOICES.items() if getattr(arguments, name)]
-    return Wanted(
+    return CleanupRequest(
         groups=frozenset().union(*chosen) if chosen else USUAL,
         runs=tuple(arguments.runs),
         published=arguments.published,
@@ -57,7 +64,7 @@ def _wanted(arguments: Namespace) -> Wanted:
     )
 
 
-def _print(found: Found) -> None:
+def _print(found: CleanupPlan) -> None:
     out = console()
     for group, members in groupby(found.items, key=lambda item: item.group):
         items = list(members)
@@ -71,7 +78,7 @@ def _print(found: Found) -> None:
         say("there is nothing to clean")
 
 
-def _print_kept(group: Group, kept: list[Kept]) -> None:
+def _print_kept(group: CleanupGroup, kept: list[Kept]) -> None:
     out = console()
     out.print(safe(f"{group} that stay: {len(kept):,}", "dim"))
     for item in kept[:MAX_KEPT]:
@@ -88,14 +95,14 @@ def _unsaid(_item: Item) -> None:
     """Standard output holds one JSON document and nothing else."""
 
 
-def _summarise(outcome: Outcome) -> None:
+def _summarise(outcome: CleanupOutcome) -> None:
     out = console()
     for item, why in outcome.failed:
         out.print(safe("stays: ", "yellow") + safe(f"{item.name}: {why}"))
     say(f"freed {format_bytes(outcome.freed)}: {len(outcome.removed):,} removed")
 
 
-def _plain(found: Found) -> dict[str, Any]:
+def _plain(found: CleanupPlan) -> dict[str, Any]:
     items = [
         {"group": item.group, "name": item.name, "why": item.why, "bytes": item.size}
         for item in found.items
@@ -103,7 +110,7 @@ def _plain(found: Found) -> dict[str, Any]:
     return {"can_go": items, "stays": [asdict(kept) for kept in found.kept], "bytes": found.size}
 
 
-def _done(outcome: Outcome) -> dict[str, Any]:
+def _done(outcome: CleanupOutcome) -> dict[str, Any]:
     return {
         "removed": [item.name for item in outcome.removed],
         "failed": [{"name": item.name, "why": why} for item, why in outcome.failed],

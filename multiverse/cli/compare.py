@@ -7,11 +7,11 @@ from dataclasses import asdict
 from itertools import groupby
 
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe, say
-from multiverse.report.difference import (
+from multiverse.compare.difference import (
     Difference,
+    DifferenceVerdict,
     Pair,
     ScoreChange,
-    Verdict,
     compare_results,
 )
 from multiverse.report.summary import AGGREGATES
@@ -19,17 +19,18 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 STYLES = {
-    Verdict.BETTER: "green",
-    Verdict.WORSE: "bold red",
-    Verdict.BETTER_OF_ONE: "yellow",
-    Verdict.WORSE_OF_ONE: "yellow",
-    Verdict.NOT_COMPARABLE: "yellow",
-    Verdict.NOT_KNOWN: "yellow",
+    DifferenceVerdict.BETTER: "green",
+    DifferenceVerdict.WORSE: "bold red",
+    DifferenceVerdict.BETTER_OF_ONE: "yellow",
+    DifferenceVerdict.WORSE_OF_ONE: "yellow",
+    DifferenceVerdict.NOT_COMPARABLE: "yellow",
+    DifferenceVerdict.NOT_KNOWN: "yellow",
 }
 #: Beyond the aggregates, what is shown without --all: what did change.
 _CHANGED = (
-    Verdict.BETTER, Verdict.WORSE, Verdict.BETTER_OF_ONE, Verdict.WORSE_OF_ONE,
-    Verdict.NOT_KNOWN, Verdict.NOT_COMPARABLE,
+    DifferenceVerdict.BETTER, DifferenceVerdict.WORSE,
+    DifferenceVerdict.BETTER_OF_ONE, DifferenceVerdict.WORSE_OF_ONE,
+    DifferenceVerdict.NOT_KNOWN, DifferenceVerdict.NOT_COMPARABLE,
 )  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def _print_pair(pair: Pair, *, everything: bool) -> None:
 
 
 def _worth_showing(change: ScoreChange) -> bool:
-    missing = change.verdict is Verdict.NO_VALUE and change.before != change.after
+    missing = change.verdict is DifferenceVerdict.NO_VALUE and change.before != change.after
     return change.name in AGGREGATES or change.verdict in _CHANGED or missing
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from multiverse.cli.terminal import print_json, safe
 from multiverse.doctor.examination import examine, is_well
-from multiverse.doctor.finding import Finding, Status
+from multiverse.doctor.finding import MachineFinding, Severity
 from multiverse.doctor.scene import Scene
 from multiverse.errors import EngineError
 from multiverse.registry.models import BUILT_IN
@@ -20,10 +20,10 @@ from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
 
 STYLES = {
-    Status.OK: "green",
-    Status.NOTE: "cyan",
-    Status.WARNING: "yellow",
-    Status.ERROR: "bold red",
+    Severity.OK: "green",
+    Severity.NOTE: "cyan",
+    Severity.WARNING: "yellow",
+    Severity.ERROR: "bold red",
 }
 #: The report is made for a terminal of the usual width, wherever it goes.
 WIDTH = 80
@@ -40,7 +40,7 @@ def main(arguments: Namespace) -> int:
     return 0 if well else EngineError.exit_code
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print(findings: Sequence[MachineFinding]) -> None:
     """80 columns; what there is to do stands below what was seen."""
     table = Table(box=None, pad_edge=False, show_header=False, width=WIDTH)
     table.add_column(no_wrap=True)
@@ -60,9 +60,9 @@ def _print(findings: Sequence[Finding]) -> None:
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def _summary(findings: Sequence[Finding]) -> str:
+def _summary(findings: Sequence[MachineFinding]) -> str:
     counts = [
         (sum(finding.status is status for finding in findings), status.value)
-        for status in (Status.ERROR, Status.WARNING, Status.NOTE)
+        for status in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
     ]
     return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)

@@ -12,11 +12,11 @@ from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.run import amount
 from multiverse.cli.scores import print_scores
 from multiverse.cli.terminal import print_error, print_json, say, teller
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import UsageError
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
-from multiverse.scoring.outcome import Outcome, ScoringOptions
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 
 
 def main(arguments: Namespace) -> int:
@@ -42,7 +42,7 @@ def _options(arguments: Namespace) -> ScoringOptions:
         if (value := getattr(arguments, name)) is not None
     }
     try:
-        settings = Settings(**given) if given else None
+        settings = EvaluationSettings(**given) if given else None
     except ValueError as error:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error
@@ -57,7 +57,7 @@ def _options(arguments: Namespace) -> ScoringOptions:
     )
 
 
-def _print(results: ResultsFolder, outcomes: list[Outcome], conclusion: Conclusion) -> None:
+def _print(results: ResultsFolder, outcomes: list[ScoringOutcome], conclusion: Conclusion) -> None:
     for outcome in outcomes:
         words = f"{outcome.scored} scored now, {outcome.known} known already"
         say(f"{outcome.dataset}: {words}")

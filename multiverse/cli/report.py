@@ -10,7 +10,7 @@ from pathlib import Path
 from multiverse.cli.terminal import console, print_error, print_json, safe
 from multiverse.errors import ResultsError
 from multiverse.report.contents import read_contents
-from multiverse.report.everything import Report, write_report
+from multiverse.report.write import WrittenReport, write_report
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import format_bytes
 
@@ -28,7 +28,7 @@ def main(arguments: Namespace) -> int:
     return report.exit_code or (ResultsError.exit_code if damaged else 0)
 
 
-def _print(report: Report) -> None:
+def _print(report: WrittenReport) -> None:
     out = console()
     for path in report.written:
         out.print(safe(path) + safe(f"  {format_bytes(path.stat().st_size)}", "dim"))
@@ -44,7 +44,7 @@ def _print_damaged(results: ResultsFolder, damaged: Sequence[str]) -> None:
     )
 
 
-def _plain(results: ResultsFolder, report: Report) -> dict[str, object]:
+def _plain(results: ResultsFolder, report: WrittenReport) -> dict[str, object]:
     return {
         "results": str(results.folder),
         "written": [_file(path) for path in report.written],

@@ -19,7 +19,7 @@ from multiverse.cli.terminal import console, print_json, safe
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
 from multiverse.runs.remaining import Remaining, total_remaining
-from multiverse.runs.status import JobStatus, Standing, Status, StatusReader
+from multiverse.runs.status import FolderStatus, JobStatus, Standing, StatusReader
 
 WATCH_SECONDS = 2.0
 #: Of jobs that failed or were interrupted, and of notes, no more are listed.
@@ -44,7 +44,7 @@ def main(arguments: Namespace) -> int:
     return EXIT_FAILED if status.of(Standing.FAILED) else 0
 
 
-def _watch(reader: StatusReader, status: Status, *, as_json: bool) -> Status:
+def _watch(reader: StatusReader, status: FolderStatus, *, as_json: bool) -> FolderStatus:
     """Look again and again until nothing runs: a live view, lines in a pipe, or lines of JSON."""
     out = console()
     if as_json or not out.is_terminal:
@@ -58,7 +58,7 @@ def _watch(reader: StatusReader, status: Status, *, as_json: bool) -> Status:
     return status
 
 
-def _watch_lines(reader: StatusReader, status: Status, *, as_json: bool) -> Status:
+def _watch_lines(reader: StatusReader, status: FolderStatus, *, as_json: bool) -> FolderStatus:
     said = ""
     while True:
         line = json.dumps(as_plain(status)) if as_json else _counts(status)
@@ -75,7 +75,7 @@ def _watch_lines(reader: StatusReader, status: Status, *, as_json: bool) -> Stat
     return status
 
 
-def _view(status: Status) -> RenderableType:
+def _view(status: FolderStatus) -> RenderableType:
     """All that people are told, in 80 columns."""
     size = console().size
     parts: list[RenderableType] = [safe(_counts(status), "bold"), safe(_command(status), "dim")]
@@ -98,20 +98,20 @@ def _cut(lines: list[Text]) -> list[RenderableType]:
     return [*lines[:MOST_LISTED], *([safe(f"and {more:,} more", "dim")] if more > 0 else [])]
 
 
-def _counts(status: Status) -> str:
+def _counts(status: FolderStatus) -> str:
     found = Counter(job.standing for job in status.jobs)
     counts = {WORDS.get(standing, standing.value): found[standing] for standing in Standing}
     return counts_line(counts, _remaining(status))
 
 
-def _remaining(status: Status) -> Remaining | None:
+def _remaining(status: FolderStatus) -> Remaining | None:
     return total_remaining(
         [job.expected for job in status.of(Standing.QUEUED)],
         [job.remaining for job in status.of(Standing.RUNNING)],
     )
 
 
-def _command(status: Status) -> str:
+def _command(status: FolderStatus) -> str:
     plan = status.plan
     if plan is None:
         return f"{status.folder}: no command has left a plan here"
@@ -151,7 +151,7 @@ def _failed(job: JobStatus) -> Text:
     return text + Text("\n  attempt: ", style="dim") + safe(job.folder, "dim")
 
 
-def as_plain(status: Status) -> dict[str, Any]:
+def as_plain(status: FolderStatus) -> dict[str, Any]:
     """For machines: every job, and what is known of it."""
     remaining = _remaining(status)
     return {

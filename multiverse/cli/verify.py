@@ -10,11 +10,11 @@ from dataclasses import asdict
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from multiverse.care.verify import Progress, Verification, verify_results
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.specs.quantity import format_bytes, format_seconds
+from multiverse.verify.verify import Progress, Verification, verify_results
 
 
 def main(arguments: Namespace) -> int:

@@ -5,8 +5,15 @@ cells. Every check ends as passed, failed, note or not applicable, and says what
 happened and what to do. May import contract, specs, registry, plan, runs, engines, runner and demo.
 """
 
-from multiverse.conformance.report import CheckResult, Report, Status
-from multiverse.conformance.subject import find_subject
+from multiverse.conformance.report import CheckReport, CheckResult, CheckStatus
 from multiverse.conformance.suite import SuiteOptions, check_model
+from multiverse.conformance.target import find_target
 
-__all__ = ["CheckResult", "Report", "Status", "SuiteOptions", "check_model", "find_subject"]
+__all__ = [
+    "CheckReport",
+    "CheckResult",
+    "CheckStatus",
+    "SuiteOptions",
+    "check_model",
+    "find_target",
+]

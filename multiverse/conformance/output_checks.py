@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
-from multiverse.conformance.trial import Outcome
+from multiverse.conformance.context import Answer, CheckContext, failed, note, passed, skipped
+from multiverse.conformance.trial import TrialOutcome
 from multiverse.runs.record import Cause
 from multiverse.specs.quantity import format_bytes, format_seconds
 
@@ -14,17 +14,17 @@ SEEDS = (1, 2**31, 2**32 - 1)
 NOT_RECORDED = "no settings in metrics.json to record them"
 
 
-def contract(bench: Bench) -> Answer:
+def contract(context: CheckContext) -> Answer:
     """Every required file is there and as the contract has it."""
     expected = "embeddings.h5, metrics.json, umap.png and run.log as the contract has them"
-    outcome = bench.usual
+    outcome = context.usual
     if outcome.complete:
         return passed(expected, outcome.describe(), outcome)
     if outcome.record.findings:
         to_do = "Mend each: " + "; ".join(outcome.record.findings)
     elif outcome.not_applicable:
         to_do = (
-            f"These data have {', '.join(bench.usable)} and 100 cells in two batches: the model "
+            f"These data have {', '.join(context.usable)} and 100 cells in two batches: the model "
             "must be able to embed them, or model.yaml must say what it needs."
         )
     elif outcome.record.cause is Cause.DEVICE_UNUSED:
@@ -37,48 +37,48 @@ def contract(bench: Bench) -> Answer:
     return failed(expected, outcome.describe(), to_do, outcome)
 
 
-def files(bench: Bench) -> Answer:
+def files(context: CheckContext) -> Answer:
     """Nothing but the contract's files is written to /output."""
     expected = "no file in /output but those of the contract"
-    ignored = bench.usual.record.ignored_files
+    ignored = context.usual.record.ignored_files
     if not ignored:
         return passed(expected, "no other file")
     shown = ", ".join(ignored[:5])
     return note(expected, f"also wrote {shown}", "They are not kept: write them to /tmp.")
 
 
-def determinism(bench: Bench) -> Answer:
+def determinism(context: CheckContext) -> Answer:
     """The same job twice gives the same embedding, bit for bit."""
     expected = "the same embedding, bit for bit, when the same job runs again"
-    outcome = bench.run("usual-again")
+    outcome = context.run("usual-again")
     if not outcome.complete:
         to_do = "The first run succeeded, the second did not: look for what they share or race on."
         return failed(expected, outcome.describe(), to_do, outcome)
-    if outcome.equals(bench.usual):
+    if outcome.equals(context.usual):
         return passed(expected, "the same, bit for bit", outcome)
     to_do = (
         "Seed every random generator with the job's seed (a random_state argument too), sort what "
         "comes out of a set, and use as many threads as OMP_NUM_THREADS says."
     )
-    return bench.another(expected, to_do, outcome)
+    return context.another(expected, to_do, outcome)
 
 
-def seed(bench: Bench) -> Answer:
+def seed(context: CheckContext) -> Answer:
     """Other seeds are accepted and recorded, also those that a signed integer can't hold."""
     expected = f"runs with the seeds {', '.join(map(str, SEEDS))}, which say so in their settings"
     for number in SEEDS:
-        outcome = bench.run(f"seed-{number}", seed=number)
+        outcome = context.run(f"seed-{number}", seed=number)
         problem = _seed_problem(outcome, number, expected)
         if problem is not None:
             return problem
     recorded = "recorded" if outcome.settings is not None else NOT_RECORDED
-    if outcome.equals(bench.usual):
+    if outcome.equals(context.usual):
         to_do = "Right for a deterministic method; otherwise pass the job's seed on."
         return note(expected, f"{recorded}; the same embedding as with seed 0", to_do, outcome)
     return passed(expected, f"{recorded}; another embedding than with seed 0", outcome)
 
 
-def _seed_problem(outcome: Outcome, number: int, expected: str) -> Answer | None:
+def _seed_problem(outcome: TrialOutcome, number: int, expected: str) -> Answer | None:
     if not outcome.complete:
         to_do = (
             "Any seed from 0 to 2³²-1 must work: reduce it to what the method's library takes, "
@@ -92,9 +92,9 @@ def _seed_problem(outcome: Outcome, number: int, expected: str) -> Answer | None
     return None
 
 
-def resources(bench: Bench) -> Answer:
-    """What the usual run used, within what the model declares."""
-    declared, record = bench.laboratory.limits, bench.usual.record
+def resources(context: CheckContext) -> Answer:
+    """Compare what the usual run used with what the model declares."""
+    declared, record = context.trials.limits, context.usual.record
     usage = record.usage
     expected = f"at most {record.threads} thread(s) and {format_bytes(declared.memory)} of memory"
     if usage.cpu_seconds is None or usage.peak_memory_bytes is None:
@@ -106,5 +106,5 @@ def resources(bench: Bench) -> Answer:
     share = usage.cpu_seconds / max(usage.wall_seconds, 0.1)
     if share > THREADS_TOLERANCE * record.threads:
         to_do = "Take the number of threads from OMP_NUM_THREADS (job.threads), not from the CPU."
-        return failed(expected, f"{happened}: {share:.1f} cores at once", to_do, bench.usual)
+        return failed(expected, f"{happened}: {share:.1f} cores at once", to_do, context.usual)
     return passed(expected, happened)

@@ -1,4 +1,4 @@
-"""What the suite found: one result a check, readable as a to-do list and as JSON."""
+"""The results of the suite: one a check, readable as a to-do list and as JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 
-class Status(StrEnum):
-    """How a check ended. A note is worth reading, and no failure."""
+class CheckStatus(StrEnum):
+    """The outcome of a check. A note is worth reading, and no failure."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -22,7 +22,7 @@ class CheckResult:
     """One check. ``log`` holds the last lines of the run that decided it, ``folder`` its files."""
 
     name: str
-    status: Status
+    status: CheckStatus
     expected: str
     happened: str
     to_do: str = ""
@@ -35,7 +35,7 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """All checks of one model on one engine, and what its usual run used."""
 
     model: str
@@ -46,13 +46,13 @@ class Report:
     results: tuple[CheckResult, ...]
     resources: Mapping[str, float | int | None] = field(default_factory=dict)
 
-    def count(self, status: Status) -> int:
+    def count(self, status: CheckStatus) -> int:
         return sum(result.status is status for result in self.results)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
-        return self.count(Status.FAILED) == 0
+        """True if no check failed."""
+        return self.count(CheckStatus.FAILED) == 0
 
     def result(self, name: str) -> CheckResult:
         """The result of one check; KeyError if it was not made."""
@@ -70,7 +70,7 @@ class Report:
             "engine": self.engine,
             "isolation": self.isolation,
             "passed": self.passed,
-            "counts": {str(status): self.count(status) for status in Status},
+            "counts": {str(status): self.count(status) for status in CheckStatus},
             "resources": dict(self.resources),
             "results": [result.plain() for result in self.results],
         }

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from multiverse.conformance.bench import Answer, Bench, failed, passed, skipped
-from multiverse.conformance.circumstances import STRANGER, Circumstances
+from multiverse.conformance.context import Answer, CheckContext, failed, passed, skipped
+from multiverse.conformance.sandbox_change import STRANGER, SandboxChange
 from multiverse.conformance.tiny_data import add_labels
 from multiverse.runner.watch import GRACE_SECONDS
 from multiverse.runs.record import RunState
@@ -20,54 +20,54 @@ KILLED = 137
 MOMENTS = (0.5, 0.25, 0.1)
 
 
-def labels(bench: Bench) -> Answer:
+def labels(context: CheckContext) -> Answer:
     """The model works without cell types."""
     expected = "an embedding without labels: they are the benchmark's answer sheet"
-    if bench.model.yaml.uses_labels:
+    if context.model.yaml.uses_labels:
         return skipped(expected, "model.yaml says uses_labels: true")
-    if bench.usual.complete:
+    if context.usual.complete:
         return passed(expected, "the data held none")
-    dataset = bench.data.usual(bench.usable)
-    file = add_labels(dataset, Path(bench.laboratory.folder, "labelled.h5mu"))
-    outcome = bench.run("with-labels", data=file)
+    dataset = context.data.usual(context.usable)
+    file = add_labels(dataset, Path(context.trials.folder, "labelled.h5mu"))
+    outcome = context.run("with-labels", data=file)
     if outcome.complete:
         to_do = "Don't read cell types; they are never given to a model."
-        return failed(expected, "completes only when it is given labels", to_do, bench.usual)
+        return failed(expected, "completes only when it is given labels", to_do, context.usual)
     return skipped(expected, "it fails with labels, too: see the first check")
 
 
-def network(bench: Bench) -> Answer:
+def network(context: CheckContext) -> Answer:
     """The model works without a network."""
     to_do = "Put everything that is downloaded into the image when it is built."
-    return _lifted(bench, "network", Circumstances(network=True), to_do)
+    return _lifted(context, "network", SandboxChange(network=True), to_do)
 
 
-def read_only_root(bench: Bench) -> Answer:
+def read_only_root(context: CheckContext) -> Answer:
     """The model works on a read-only root, and writes to /output and /tmp only."""
     to_do = "Write to /tmp (1 GiB), caches too: set HOME, MPLCONFIGDIR and NUMBA_CACHE_DIR there."
-    return _lifted(bench, "writable root", Circumstances(writable_root=True), to_do)
+    return _lifted(context, "writable root", SandboxChange(writable_root=True), to_do)
 
 
-def _lifted(bench: Bench, what: str, circumstances: Circumstances, to_do: str) -> Answer:
+def _lifted(context: CheckContext, what: str, sandbox: SandboxChange, to_do: str) -> Answer:
     expected = f"an embedding without a {what}"
-    if not bench.in_container:
+    if not context.in_container:
         return skipped(expected, "only a container shows it: check with --engine docker")
-    if bench.usual.complete:
+    if context.usual.complete:
         return passed(expected, f"the run had no {what}")
-    outcome = bench.run_under(f"with-{what.replace(' ', '-')}", circumstances)
+    outcome = context.run_under(f"with-{what.replace(' ', '-')}", sandbox)
     if outcome.complete:
-        return failed(expected, f"completes only with a {what}", to_do, bench.usual)
+        return failed(expected, f"completes only with a {what}", to_do, context.usual)
     return skipped(expected, f"it fails with a {what}, too: see the first check")
 
 
-def any_user(bench: Bench) -> Answer:
+def any_user(context: CheckContext) -> Answer:
     """The model runs as a user that its image does not know."""
     expected = "an embedding when run as a user that the image does not know"
-    if not bench.in_container:
+    if not context.in_container:
         return skipped(expected, "only a container shows it: check with --engine docker")
     if os.geteuid() != 0:
         return passed(expected, f"every run was by user {os.geteuid()}")
-    outcome = bench.run_under("any-user", Circumstances(user=STRANGER))
+    outcome = context.run_under("any-user", SandboxChange(user=STRANGER))
     if outcome.complete:
         return passed(expected, f"ran as user {STRANGER}", outcome)
     to_do = (
@@ -77,22 +77,22 @@ def any_user(bench: Bench) -> Answer:
     return failed(expected, outcome.describe(), to_do, outcome)
 
 
-def no_home(bench: Bench) -> Answer:
+def no_home(context: CheckContext) -> Answer:
     """The model runs without a home folder."""
     expected = "an embedding although HOME names no folder"
-    outcome = bench.run_under("no-home", Circumstances(no_home=True))
+    outcome = context.run_under("no-home", SandboxChange(no_home=True))
     if outcome.complete:
         return passed(expected, outcome.describe(), outcome)
     to_do = "Don't read or write below HOME; use /tmp (in Python: tempfile)."
     return failed(expected, outcome.describe(), to_do, outcome)
 
 
-def request_to_end(bench: Bench) -> Answer:
+def request_to_end(context: CheckContext) -> Answer:
     """SIGTERM ends the model in time."""
     expected = f"an end within {GRACE_SECONDS:.0f} s of SIGTERM"
-    usual = bench.usual.record.usage.wall_seconds
+    usual = context.usual.record.usage.wall_seconds
     for number, share in enumerate(MOMENTS):
-        outcome = bench.run(f"sigterm-{number + 1}", stop_after=share * usual)
+        outcome = context.run(f"sigterm-{number + 1}", stop_after=share * usual)
         if outcome.record.state is not RunState.CANCELLED:
             continue
         seconds = outcome.ended_within or 0.0

@@ -6,8 +6,8 @@ import json
 from functools import partial
 from typing import Any
 
-from multiverse.conformance.bench import Answer, Bench, failed, note, passed, skipped
-from multiverse.conformance.trial import Outcome
+from multiverse.conformance.context import Answer, CheckContext, failed, note, passed, skipped
+from multiverse.conformance.trial import TrialOutcome
 from multiverse.conformance.values import other_values
 from multiverse.plan.settings import Part
 from multiverse.specs.model import ModelSpec
@@ -28,10 +28,10 @@ def declared(model: ModelSpec) -> list[tuple[str, partial[Answer]]]:
     ]
 
 
-def setting(bench: Bench, *, part: Part, name: str) -> Answer:
+def setting(context: CheckContext, *, part: Part, name: str) -> Answer:
     """Another value is accepted and recorded; whether it changes the embedding is said."""
-    current = getattr(bench, part)[name]
-    schema = getattr(bench.model.yaml, part)["properties"][name]
+    current = getattr(context, part)[name]
+    schema = getattr(context.model.yaml, part)["properties"][name]
     values = other_values(schema, current)
     if not values:
         reason = "no other value can be made from its schema: give it an enum, or bounds"
@@ -40,18 +40,20 @@ def setting(bench: Bench, *, part: Part, name: str) -> Answer:
     for number, value in enumerate(values):
         expected = f"a run with {name}={json.dumps(value)} instead of {json.dumps(current)}"
         chosen: dict[str, Any] = {part: {name: value}}
-        outcome = bench.run(f"{part}-{name}-{number + 1}", **chosen)
+        outcome = context.run(f"{part}-{name}-{number + 1}", **chosen)
         problem = _problem(outcome, part, name, value, expected)
         if problem is not None:
             return problem
-        if outcome.complete and not outcome.equals(bench.usual):
+        if outcome.complete and not outcome.equals(context.usual):
             return passed(expected, "accepted; another embedding", outcome)
         tried.append(json.dumps(value))
     advice = f"No visible effect on tiny data (tried {', '.join(tried)}): is it really used?"
     return note(expected, "accepted; the same embedding", advice, outcome)
 
 
-def _problem(outcome: Outcome, part: Part, name: str, value: Any, expected: str) -> Answer | None:
+def _problem(
+    outcome: TrialOutcome, part: Part, name: str, value: Any, expected: str
+) -> Answer | None:
     if outcome.not_applicable:
         advice = "Fine if such a value makes no sense for 100 cells; otherwise narrow its bounds."
         return note(expected, outcome.describe(), advice, outcome)
@@ -65,10 +67,10 @@ def _problem(outcome: Outcome, part: Part, name: str, value: Any, expected: str)
     return None
 
 
-def absent_device(bench: Bench) -> Answer:
+def absent_device(context: CheckContext) -> Answer:
     """A device that is not there is refused, never replaced by the CPU in silence."""
     expected = f"an error, because the job says {ABSENT_DEVICE}, which is not there"
-    outcome = bench.run("absent-device", device=ABSENT_DEVICE)
+    outcome = context.run("absent-device", device=ABSENT_DEVICE)
     to_do = "Look at the job's device, and end with an error if it can't be used."
     if outcome.complete:
         return failed(expected, "it ran all the same", to_do, outcome)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from multiverse.conformance import data_checks, output_checks, sandbox_checks, settings_checks
-from multiverse.conformance.bench import Answer, Bench, skipped
-from multiverse.conformance.report import CheckResult, Report, Status
+from multiverse.conformance.context import Answer, CheckContext, skipped
+from multiverse.conformance.report import CheckReport, CheckResult, CheckStatus
 from multiverse.conformance.tiny_data import TinyData
-from multiverse.conformance.trial import Laboratory
+from multiverse.conformance.trial import TrialRunner
 from multiverse.conformance.values import trial_settings
 from multiverse.engines.docker import DockerEngine
 from multiverse.engines.protocol import Engine, Runtime, Say, model_for
@@ -30,7 +30,7 @@ class Check:
     """One check. ``always``: also made when the usual run failed, to find out why."""
 
     name: str
-    make: Callable[[Bench], Answer]
+    make: Callable[[CheckContext], Answer]
     essential: bool = False
     always: bool = False
 
@@ -64,7 +64,7 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class SuiteOptions:
-    """How to check.
+    """Options of a conformance check.
 
     ``parameters`` replace defaults in every run (fewer epochs). ``only`` names checks to make.
     ``output`` keeps the runs there; without it they go with the suite. ``time_limit``: seconds of
@@ -82,7 +82,7 @@ class SuiteOptions:
 
 def check_model(
     model: ModelSpec, engine: Engine, options: SuiteOptions, *, say: Say, tell: Tell
-) -> Report:
+) -> CheckReport:
     """Make every check, telling each result at once.
 
     Raises :class:`UsageError` for settings that the model does not have, and what the engine
@@ -95,25 +95,25 @@ def check_model(
     engine.check_device(options.device)
     runtime = engine.prepare(model_for(model, options.device), build=options.build, say=say)
     with _workplace(options.output) as folder:
-        laboratory = Laboratory(
+        trials = TrialRunner(
             engine,
             runtime,
             folder / "runs",
             time_limit=options.time_limit,
             device=options.device,
         )
-        laboratory.folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
+        trials.folder.mkdir(parents=True, exist_ok=True)
+        context = CheckContext(
             model=model,
-            laboratory=laboratory,
+            trials=trials,
             data=TinyData(folder / "home"),
             parameters=parameters,
             preprocessing=preprocessing,
             in_container=isinstance(engine, DockerEngine),
         )
         kept = options.output is not None
-        results = tuple(_make_all(checks, bench, tell, kept=kept))
-        return _report(bench, runtime, engine, results)
+        results = tuple(_make_all(checks, context, tell, kept=kept))
+        return _report(context, runtime, engine, results)
 
 
 def chosen_checks(model: ModelSpec, options: SuiteOptions) -> list[Check]:
@@ -158,12 +158,12 @@ def _workplace(output: Path | None) -> Iterator[Path]:
 
 
 def _make_all(
-    checks: Sequence[Check], bench: Bench, tell: Tell, *, kept: bool
+    checks: Sequence[Check], context: CheckContext, tell: Tell, *, kept: bool
 ) -> Iterator[CheckResult]:
     for check in checks:
         started = time.monotonic()
-        if check.always or bench.usual.complete:
-            answer = check.make(bench)
+        if check.always or context.usual.complete:
+            answer = check.make(context)
         else:
             answer = skipped("", "not made: the usual run has to complete first")
         result = _result(check, answer, time.monotonic() - started, kept=kept)
@@ -173,7 +173,7 @@ def _make_all(
 
 def _result(check: Check, answer: Answer, seconds: float, *, kept: bool) -> CheckResult:
     outcome = answer.outcome
-    wanted = outcome is not None and answer.status in (Status.FAILED, Status.NOTE)
+    wanted = outcome is not None and answer.status in (CheckStatus.FAILED, CheckStatus.NOTE)
     return CheckResult(
         name=check.name,
         status=answer.status,
@@ -187,13 +187,13 @@ def _result(check: Check, answer: Answer, seconds: float, *, kept: bool) -> Chec
 
 
 def _report(
-    bench: Bench, runtime: Runtime, engine: Engine, results: tuple[CheckResult, ...]
-) -> Report:
-    facts, usage = engine.facts(), bench.usual.record.usage
+    context: CheckContext, runtime: Runtime, engine: Engine, results: tuple[CheckResult, ...]
+) -> CheckReport:
+    facts, usage = engine.facts(), context.usual.record.usage
     image = runtime.image
-    return Report(
-        model=bench.model.name,
-        version=bench.model.version,
+    return CheckReport(
+        model=context.model.name,
+        version=context.model.version,
         software=f"{image.tag} ({image.digest})" if image else f"environment {runtime.digest}",
         engine=f"{facts.name} {facts.version}",
         isolation=facts.isolation,
@@ -202,6 +202,6 @@ def _report(
             "wall_seconds": usage.wall_seconds,
             "cpu_seconds": usage.cpu_seconds,
             "peak_memory_bytes": usage.peak_memory_bytes,
-            "threads": bench.usual.record.threads,
+            "threads": context.usual.record.threads,
         },
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.conformance.circumstances import ChangedEngine, Circumstances
+from multiverse.conformance.sandbox_change import ChangedEngine, SandboxChange
 from multiverse.contract.epochs import Epoch
 from multiverse.contract.files import read_regular
 from multiverse.contract.paths import OutputFiles
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOG_LINES = 6
-AS_USUAL = Circumstances()
+AS_USUAL = SandboxChange()
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One job: which data, which settings, which circumstances.
+    """One job: which data, which settings, which sandbox.
 
     ``device``, where given, is what the model is told although the engine gives it no GPU.
     ``stop_after`` seconds from its start it is asked to end. ``data`` stands in for the dataset's
@@ -49,14 +49,14 @@ class Trial:
     preprocessing: Mapping[str, Any]
     seed: int = 0
     device: str | None = None
-    circumstances: Circumstances = AS_USUAL
+    sandbox: SandboxChange = AS_USUAL
     stop_after: float | None = None
     data: Path | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a trial. ``latent`` is there if the run is complete.
+class TrialOutcome:
+    """The outcome of a trial. ``latent`` is there if the run is complete.
 
     ``ended_within`` is the time in seconds between the request to stop and the end.
     """
@@ -78,12 +78,12 @@ class Outcome:
 
     @property
     def settings(self) -> Mapping[str, Any] | None:
-        """What the worker SDK notes beside the metrics; None for a model without it."""
+        """The worker SDK's notes beside the metrics; None for a model without the SDK."""
         found = self.metrics.get("settings")
         return found if isinstance(found, dict) and "hyperparameters" in found else None
 
-    def equals(self, other: Outcome) -> bool:
-        """Whether both embeddings are there and the same, bit for bit."""
+    def equals(self, other: TrialOutcome) -> bool:
+        """Return whether both embeddings are there and the same, bit for bit."""
         import numpy as np
 
         if self.latent is None or other.latent is None:
@@ -99,7 +99,7 @@ class Outcome:
         return f"{word}: {self.record.message}" if self.record.message else word
 
 
-class Laboratory:
+class TrialRunner:
     """Makes trials of one model on one engine, each in a results folder of its own."""
 
     def __init__(
@@ -113,12 +113,12 @@ class Laboratory:
         cpus = min(resources.cpus, engine.capacity().cpus)
         self.limits = Limits(cpus=cpus, memory=resources.memory, time_limit=time_limit)
 
-    def make(self, trial: Trial) -> Outcome:
+    def make(self, trial: Trial) -> TrialOutcome:
         """One attempt. What concerns the job is in the outcome; a full disk and the like raise."""
         results = ResultsFolder(self.folder / trial.name)
         cancelled = threading.Event()
         listener = _Stopper(cancelled, trial.stop_after)
-        engine = ChangedEngine(self._engine, trial.circumstances)
+        engine = ChangedEngine(self._engine, trial.sandbox)
         attempts = Attempts(engine, results, listener, cancelled)
         found = attempts.make(self._prepared(trial))
         return _outcome(found, listener)
@@ -166,17 +166,19 @@ class _Stopper(SilentListener):
             self._cancelled.set()
 
 
-def _outcome(found: FoundRun, listener: _Stopper) -> Outcome:
+def _outcome(found: FoundRun, listener: _Stopper) -> TrialOutcome:
     ended_within = None if listener.asked is None else time.monotonic() - listener.asked
     if not found.published:
-        return Outcome(found.record, found.folder, _log(found), None, ended_within=ended_within)
+        return TrialOutcome(
+            found.record, found.folder, _log(found), None, ended_within=ended_within
+        )
     import h5py
 
     files = OutputFiles(found.folder)
     with h5py.File(files.embeddings, "r") as file:
         latent = file["latent"][...]
     metrics = json.loads(read_regular(files.metrics, max_bytes=64 * 1024**2))
-    return Outcome(found.record, found.folder, _log(found), latent, metrics, ended_within)
+    return TrialOutcome(found.record, found.folder, _log(found), latent, metrics, ended_within)
 
 
 def _log(found: FoundRun) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """``embeddings.h5``: the latent space and the names of its cells, read without trust.
 
 Run as a module it is the process that looks at files, each in a child of its own, see
-:mod:`multiverse.contract.apart`: a broken file can crash the HDF5 library, or make it ask for more
-memory than there is.
+:mod:`multiverse.contract.child_check`: a broken file can crash the HDF5 library, or make it ask
+for more memory than there is.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class _Strict(Frozen):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Settings(_Strict):
+class EvaluationSettings(_Strict):
     """Settings of scoring; part of every score. Values equal the library's where it has them.
 
     ``neighbours``: of LISI, kBET, and Leiden with graph connectivity (scib-metrics' Benchmarker).
@@ -62,7 +62,7 @@ class EvaluationRequest(_Strict):
     umaps: tuple[str, ...] = ()
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     skip: tuple[tuple[str, str, str], ...] = ()
-    settings: Settings = Settings()
+    settings: EvaluationSettings = EvaluationSettings()
 
     @classmethod
     def read(cls, path: Path) -> EvaluationRequest:

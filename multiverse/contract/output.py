@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from multiverse.contract.apart import check_apart
+from multiverse.contract.child_check import check_apart
 from multiverse.contract.files import check_regular, read_regular
 from multiverse.contract.finding import MAX_MESSAGE, Finding, FindingKind
 from multiverse.contract.paths import OutputFiles

@@ -1,4 +1,4 @@
-"""What a simulation is drawn from: the profile of every cell type in every batch.
+"""The source of a simulation: the profile of every cell type in every batch.
 
 Types come in pairs of neighbours: half of what marks a type marks its neighbour too, so that
 telling them apart takes more than one feature. Everything here follows from the seed alone.

@@ -1,4 +1,4 @@
-"""Whether the clocks agree: this process, the daemon, the file system of the results."""
+"""Checks that the clocks agree: this process, the daemon, the file system of the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from multiverse.doctor.finding import Finding, ok, warning
+from multiverse.doctor.finding import MachineFinding, ok, warning
 from multiverse.doctor.scene import Scene, nearest
 from multiverse.errors import EngineError
 
@@ -19,7 +19,7 @@ MAX_SKEW = 2.0
 clock_remedy = "Let both machines follow the network's time (NTP: timedatectl set-ntp true)."
 
 
-def check_clock(scene: Scene) -> Iterator[Finding]:
+def check_clock(scene: Scene) -> Iterator[MachineFinding]:
     """Times in records are those of this process; the daemon's and the disk's may differ."""
     agree = []
     for name, skew in (("the daemon", _daemon(scene)), ("the disk", _disk(scene.results))):

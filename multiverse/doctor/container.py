@@ -1,4 +1,4 @@
-"""What a container sees of this machine: the results folder, the user, the time."""
+"""Checks what a container sees of this machine: the results folder, the user, the time."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from multiverse.doctor.clock import MAX_SKEW, clock_remedy
 from multiverse.doctor.container_probe import NoProbe, Probe, probe
-from multiverse.doctor.finding import Finding, error, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, error, note, ok, warning
 from multiverse.doctor.scene import Scene
 
 AREA = "container"
 
 
-def check_container(scene: Scene) -> Iterator[Finding]:
+def check_container(scene: Scene) -> Iterator[MachineFinding]:
     """One tiny container with a new folder below the results; needs an image that is here."""
     try:
         found = probe(scene)
@@ -23,8 +23,8 @@ def check_container(scene: Scene) -> Iterator[Finding]:
     yield from judge_probe(scene, found)
 
 
-def judge_probe(scene: Scene, found: Probe) -> Iterator[Finding]:
-    """What the container's answer tells of mounts, users and clocks."""
+def judge_probe(scene: Scene, found: Probe) -> Iterator[MachineFinding]:
+    """Judge mounts, users and clocks by the container's answer."""
     yield _of_mount(scene, found)
     if found.seen:
         yield _of_owner(found)
@@ -33,7 +33,7 @@ def judge_probe(scene: Scene, found: Probe) -> Iterator[Finding]:
         yield warning(AREA, seen, clock_remedy)
 
 
-def _of_mount(scene: Scene, found: Probe) -> Finding:
+def _of_mount(scene: Scene, found: Probe) -> MachineFinding:
     if found.seen:
         return ok(AREA, "a container sees the results folder")
     return error(
@@ -43,7 +43,7 @@ def _of_mount(scene: Scene, found: Probe) -> Finding:
     )
 
 
-def _of_owner(found: Probe) -> Finding:
+def _of_owner(found: Probe) -> MachineFinding:
     user = os.getuid()
     if found.owner == user:
         return ok(AREA, f"what a container writes belongs to you (user {user})")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from multiverse.doctor.finding import Finding, error, ok, warning
+from multiverse.doctor.finding import MachineFinding, error, ok, warning
 from multiverse.doctor.scene import Scene, is_local, nearest
 from multiverse.errors import EngineError
 from multiverse.specs.quantity import format_bytes
@@ -18,7 +18,7 @@ FEW_BYTES = 10 * 1024**3
 FEW_FILES = 100_000
 
 
-def check_disk(scene: Scene) -> Iterator[Finding]:
+def check_disk(scene: Scene) -> Iterator[MachineFinding]:
     """Each disk once, with the folders that are on it."""
     places = {name: nearest(path) for name, path in scene.folders.items()}
     root = _docker_root(scene)
@@ -31,7 +31,7 @@ def check_disk(scene: Scene) -> Iterator[Finding]:
         yield from _of_disk(", ".join(names), places[names[0]])
 
 
-def _of_disk(names: str, path: Path) -> Iterator[Finding]:
+def _of_disk(names: str, path: Path) -> Iterator[MachineFinding]:
     status = os.statvfs(path)
     free, total = status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
     seen = f"{names}: {format_bytes(free)} of {format_bytes(total)} free"
@@ -48,7 +48,7 @@ def _of_disk(names: str, path: Path) -> Iterator[Finding]:
 
 
 def _docker_root(scene: Scene) -> Path | None:
-    """Where a daemon on this machine keeps images and containers."""
+    """Return the folder where a daemon on this machine keeps images and containers."""
     try:
         with scene.daemon() as client:
             info = client.info()

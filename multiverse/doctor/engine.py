@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from multiverse.doctor.finding import Finding, error, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, error, note, ok, warning
 from multiverse.doctor.local_engine import local_python
 from multiverse.doctor.scene import Scene, is_local
 from multiverse.errors import EngineError
@@ -25,7 +25,7 @@ _CGROUP_REMEDY = (
 )
 
 
-def check_engine(scene: Scene) -> Iterator[Finding]:
+def check_engine(scene: Scene) -> Iterator[MachineFinding]:
     """Daemon, isolation and limits; no daemon is an error only where nothing else is here."""
     try:
         with scene.daemon() as client:
@@ -36,8 +36,8 @@ def check_engine(scene: Scene) -> Iterator[Finding]:
     yield from judge_daemon(info, version)
 
 
-def judge_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the daemon's own ``info`` and ``version`` tell."""
+def judge_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Iterator[MachineFinding]:
+    """Judge the daemon by its own ``info`` and ``version``."""
     yield _of_daemon(info, version)
     yield from _of_limits(info)
     options = [str(option) for option in info.get("SecurityOptions") or []]
@@ -60,7 +60,7 @@ def judge_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Iterato
         )
 
 
-def _absent(problem: EngineError) -> Finding:
+def _absent(problem: EngineError) -> MachineFinding:
     remedy = problem.remedy or "Start Docker, or run with --engine local."
     chosen = os.environ.get("MULTIVERSE_ENGINE")
     if chosen == "local":
@@ -70,7 +70,7 @@ def _absent(problem: EngineError) -> Finding:
     return error(AREA, str(problem), remedy)
 
 
-def _of_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Finding:
+def _of_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> MachineFinding:
     facts = (
         f"docker {version.get('Version', '?')}, storage {info.get('Driver', '?')}, "
         f"cgroup v{info.get('CgroupVersion', '1')} ({info.get('CgroupDriver', '?')})"
@@ -86,7 +86,7 @@ def _of_daemon(info: Mapping[str, Any], version: Mapping[str, Any]) -> Finding:
     return ok(AREA, facts)
 
 
-def _of_limits(info: Mapping[str, Any]) -> Iterator[Finding]:
+def _of_limits(info: Mapping[str, Any]) -> Iterator[MachineFinding]:
     lacking = [name for name in _LIMITS if not info.get(name)]
     for name in lacking:
         what, is_error = _LIMITS[name]

@@ -11,7 +11,7 @@ from multiverse.doctor.clock import check_clock
 from multiverse.doctor.container import check_container
 from multiverse.doctor.disk import check_disk
 from multiverse.doctor.engine import check_engine
-from multiverse.doctor.finding import Finding, Status, error
+from multiverse.doctor.finding import MachineFinding, Severity, error
 from multiverse.doctor.gpu import check_gpu
 from multiverse.doctor.images import check_images
 from multiverse.doctor.local_engine import check_local_engine
@@ -21,7 +21,7 @@ from multiverse.doctor.permissions import check_permissions
 from multiverse.doctor.scene import Scene
 from multiverse.doctor.versions import check_versions
 
-Check = Callable[[Scene], Iterable[Finding]]
+Check = Callable[[Scene], Iterable[MachineFinding]]
 
 #: In the order of the report.
 CHECKS: Mapping[str, Check] = {
@@ -46,7 +46,7 @@ class _Course:
     """One check as it goes on. Its findings are taken as they come."""
 
     area: str
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[MachineFinding] = field(default_factory=list)
 
     def follow(self, check: Check, scene: Scene) -> None:
         try:
@@ -59,7 +59,7 @@ class _Course:
 
 def examine(
     scene: Scene, checks: Mapping[str, Check] = CHECKS, seconds: float = SECONDS
-) -> tuple[Finding, ...]:
+) -> tuple[MachineFinding, ...]:
     """Every finding, in the order of the checks.
 
     A check that is not done in time is reported with what it has found up to then; its thread
@@ -72,7 +72,7 @@ def examine(
         thread.start()
         courses.append((course, thread))
     deadline = time.monotonic() + seconds
-    findings: list[Finding] = []
+    findings: list[MachineFinding] = []
     for course, thread in courses:
         thread.join(max(0.0, deadline - time.monotonic()))
         findings += course.findings
@@ -83,6 +83,6 @@ def examine(
     return tuple(findings)
 
 
-def is_well(findings: Iterable[Finding]) -> bool:
-    """Whether none of them is an error."""
-    return all(finding.status is not Status.ERROR for finding in findings)
+def is_well(findings: Iterable[MachineFinding]) -> bool:
+    """Return whether none of them is an error."""
+    return all(finding.status is not Severity.ERROR for finding in findings)

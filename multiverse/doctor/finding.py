@@ -1,4 +1,4 @@
-"""What a check found: how bad it is, what was seen, what to do."""
+"""Findings about the machine: their severity, what was seen, what to do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Status(StrEnum):
-    """How bad it is. A note is worth knowing; a warning may harm a run; an error will."""
+class Severity(StrEnum):
+    """The severity of a finding. A warning may harm a run; an error will."""
 
     OK = "ok"
     NOTE = "note"
@@ -16,26 +16,26 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class MachineFinding:
     """One thing that was looked at. ``area`` is that of its check, such as ``disk``."""
 
     area: str
-    status: Status
+    status: Severity
     seen: str
     remedy: str = ""
 
 
-def ok(area: str, seen: str) -> Finding:
-    return Finding(area, Status.OK, seen)
+def ok(area: str, seen: str) -> MachineFinding:
+    return MachineFinding(area, Severity.OK, seen)
 
 
-def note(area: str, seen: str, remedy: str = "") -> Finding:
-    return Finding(area, Status.NOTE, seen, remedy)
+def note(area: str, seen: str, remedy: str = "") -> MachineFinding:
+    return MachineFinding(area, Severity.NOTE, seen, remedy)
 
 
-def warning(area: str, seen: str, remedy: str) -> Finding:
-    return Finding(area, Status.WARNING, seen, remedy)
+def warning(area: str, seen: str, remedy: str) -> MachineFinding:
+    return MachineFinding(area, Severity.WARNING, seen, remedy)
 
 
-def error(area: str, seen: str, remedy: str) -> Finding:
-    return Finding(area, Status.ERROR, seen, remedy)
+def error(area: str, seen: str, remedy: str) -> MachineFinding:
+    return MachineFinding(area, Severity.ERROR, seen, remedy)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene
 from multiverse.engines.gpus import nvidia_gpus
 from multiverse.errors import EngineError
@@ -17,7 +17,7 @@ DRIVER = "nvidia-smi"
 DEVICES = Path("/dev/nvidiactl")
 
 
-def check_gpu(scene: Scene) -> Iterator[Finding]:
+def check_gpu(scene: Scene) -> Iterator[MachineFinding]:
     """Each GPU, and what stands between it and a job."""
     gpus = nvidia_gpus()
     for gpu in gpus:
@@ -35,7 +35,7 @@ def check_gpu(scene: Scene) -> Iterator[Finding]:
         yield from _of_containers(scene)
 
 
-def _of_containers(scene: Scene) -> Iterator[Finding]:
+def _of_containers(scene: Scene) -> Iterator[MachineFinding]:
     try:
         with scene.daemon() as client:
             info = client.info()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene
 from multiverse.engines.docker import is_outdated
 from multiverse.errors import BuildError, EngineError
@@ -13,8 +13,8 @@ from multiverse.images.docker_cli import find_docker
 AREA = "images"
 
 
-def check_images(scene: Scene) -> Iterator[Finding]:
-    """Which models' images are present, outdated or absent, and whether one could be built."""
+def check_images(scene: Scene) -> Iterator[MachineFinding]:
+    """Report which models' images are present, outdated or absent, and whether one can be built."""
     from docker.errors import ImageNotFound
 
     present, outdated, absent = list[str](), list[str](), list[str]()
@@ -40,7 +40,7 @@ def check_images(scene: Scene) -> Iterator[Finding]:
         yield warning(AREA, str(problem), problem.remedy or "Install Docker's plugin buildx.")
 
 
-def _to_build(what: str, models: Sequence[str]) -> Iterator[Finding]:
+def _to_build(what: str, models: Sequence[str]) -> Iterator[MachineFinding]:
     if models:
         remedy = f"A run builds them, or: multiverse build {' '.join(models)}"
         yield note(AREA, f"{what}: {', '.join(models)}", remedy)

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene
 from multiverse.images.environment import PYTHON_VERSION
 
@@ -15,7 +15,7 @@ AREA = "local"
 _SECONDS = 20
 
 
-def check_local_engine(_scene: Scene) -> Iterator[Finding]:
+def check_local_engine(_scene: Scene) -> Iterator[MachineFinding]:
     """uv and Python 3.11, without fetching anything."""
     version = _uv("--version")
     if version is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene
 from multiverse.engines.cgroup import own_memory_limit
 from multiverse.errors import EngineError
@@ -17,7 +17,7 @@ AREA = "memory"
 FEW_BYTES = 2 * 1024**3
 
 
-def check_memory(scene: Scene) -> Iterator[Finding]:
+def check_memory(scene: Scene) -> Iterator[MachineFinding]:
     """Total, available, swap; limits around this process; the daemon's own view."""
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     seen = (

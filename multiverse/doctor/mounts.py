@@ -1,4 +1,4 @@
-"""What kind of file system the folders are on, and what it lacks."""
+"""Checks the kinds of file systems that the folders are on, and what they lack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene, nearest
 
 AREA = "mounts"
@@ -22,7 +22,7 @@ NETWORK = frozenset(
 
 @dataclass(frozen=True)
 class Mount:
-    """Where a file system is mounted, its type and its options."""
+    """A mounted file system: its place, type and options."""
 
     place: Path
     kind: str
@@ -30,7 +30,7 @@ class Mount:
 
 
 def mount_of(path: Path) -> Mount | None:
-    """What a folder is on; None where the system does not tell."""
+    """Return the mount that a folder is on; None where the system does not tell."""
     resolved = nearest(path).resolve()
     found = None
     for part in psutil.disk_partitions(all=True):
@@ -42,7 +42,7 @@ def mount_of(path: Path) -> Mount | None:
     return found
 
 
-def check_mounts(scene: Scene) -> Iterator[Finding]:
+def check_mounts(scene: Scene) -> Iterator[MachineFinding]:
     """Network file systems by name; places from which nothing can be executed."""
     kinds = []
     for name, path in scene.folders.items():

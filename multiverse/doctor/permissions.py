@@ -1,4 +1,4 @@
-"""Whether this user can write where multiverse writes, and lock what is worked on."""
+"""Checks that this user can write where multiverse writes, and take locks there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from multiverse.doctor.finding import Finding, error, ok
+from multiverse.doctor.finding import MachineFinding, error, ok
 from multiverse.doctor.scene import Scene, nearest
 
 AREA = "permissions"
@@ -19,7 +19,7 @@ _VARIABLES = {
 }
 
 
-def check_permissions(scene: Scene) -> Iterator[Finding]:
+def check_permissions(scene: Scene) -> Iterator[MachineFinding]:
     """A file is made, locked and removed in each folder, or where the folder would be made."""
     written = []
     for name, path in scene.folders.items():

@@ -1,4 +1,4 @@
-"""What the checks look at: folders, models, and how to reach the daemon."""
+"""The scene of the checks: folders, models, and the way to the daemon."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def nearest(path: Path) -> Path:
 
 
 def is_local(info: Mapping[str, Any]) -> bool:
-    """Whether a daemon, by its ``info``, runs on this kernel and in no machine of its own."""
+    """Return whether a daemon, by its ``info``, runs on this kernel, in no virtual machine."""
     here = os.uname()
     by_socket = os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
     same = (info.get("KernelVersion"), info.get("Name")) == (here.release, here.nodename)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import multiverse
-from multiverse.doctor.finding import Finding, note, ok, warning
+from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene
 from multiverse.errors import EngineError
 
@@ -17,7 +17,7 @@ AREA = "versions"
 MINIMAL_API = (1, 41)
 
 
-def check_versions(scene: Scene) -> Iterator[Finding]:
+def check_versions(scene: Scene) -> Iterator[MachineFinding]:
     """Python, multiverse, the Docker SDK, the daemon's API."""
     yield ok(
         AREA,

@@ -1,4 +1,4 @@
-"""What a container uses, read from its control group on this machine (cgroup v1 and v2)."""
+"""Reads what a container uses from its control group on this machine (cgroup v1 and v2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
-class Reading:
+class CgroupReading:
     """One look at a control group: seconds and bytes."""
 
     cpu_seconds: float
@@ -60,27 +60,27 @@ class ControlGroup:
 
     @property
     def folder(self) -> Path:
-        """Where the group's memory is accounted."""
+        """The folder where the group's memory is accounted."""
         return self._memory
 
-    def read(self) -> Reading | None:
+    def read(self) -> CgroupReading | None:
         """The figures of this moment, or None when the group is gone."""
         try:
             return self._read_v1() if self._version == 1 else self._read_v2()
         except (OSError, KeyError, ValueError):
             return None
 
-    def _read_v1(self) -> Reading:
-        return Reading(
+    def _read_v1(self) -> CgroupReading:
+        return CgroupReading(
             cpu_seconds=int((self._cpu / "cpuacct.usage").read_text()) / 1e9,
             memory_bytes=_table(self._memory / "memory.stat")["total_rss"],
             peak_bytes=int((self._memory / "memory.max_usage_in_bytes").read_text()),
             oom_kills=_table(self._memory / "memory.oom_control").get("oom_kill", 0),
         )
 
-    def _read_v2(self) -> Reading:
+    def _read_v2(self) -> CgroupReading:
         peak = self._memory / "memory.peak"
-        return Reading(
+        return CgroupReading(
             cpu_seconds=_table(self._cpu / "cpu.stat")["usage_usec"] / 1e6,
             memory_bytes=_table(self._memory / "memory.stat")["anon"],
             peak_bytes=int(peak.read_text()) if peak.exists() else None,

@@ -1,4 +1,4 @@
-"""Which engine runs the jobs: the named one, or the best there is on this machine."""
+"""Chooses the engine: the named one, or the best there is on this machine."""
 
 from __future__ import annotations
 

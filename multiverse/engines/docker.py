@@ -109,7 +109,7 @@ class DockerEngine:
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:
-        """What the daemon's machine has; its GPUs are known where it is this one."""
+        """Return what the daemon's machine has; its GPUs are known if it is this one."""
         with daemon_errors():
             info = self._client().info()
         here = os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
@@ -181,7 +181,7 @@ class DockerEngine:
 
 
 def container_options(execution: Execution) -> dict[str, Any]:
-    """What the daemon is asked to create; the whole sandbox is in this one place.
+    """Return the options of a container; the whole sandbox is in this one place.
 
     What is not here is left at the daemon's default on purpose: its seccomp filter (no ``mount``,
     ``unshare``, ``bpf``, kernel modules, …), its AppArmor or SELinux profile, its masked and
@@ -244,7 +244,7 @@ def container_options(execution: Execution) -> dict[str, Any]:
 
 
 def _memory_folders(volumes: Iterable[str]) -> dict[str, str]:
-    """What may be written besides /output: /tmp and the image's volumes, all in memory.
+    """Return the writable folders besides /output: /tmp and the image's volumes, all in memory.
 
     A volume would otherwise be a folder on the host's disk that no limit knows of; what the image
     keeps in it is hidden. Inodes are bounded too: not every kernel charges its memory for them
@@ -261,7 +261,7 @@ def _build_command(model: ModelSpec) -> str:
 
 
 def is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:
-    """Whether an inspected image was built here from sources that have changed since."""
+    """Return whether an inspected image was built here from sources that have changed since."""
     built_from = (image["Config"].get("Labels") or {}).get(SOURCES_LABEL)
     return built_from is not None and built_from != sources_hash(model)
 

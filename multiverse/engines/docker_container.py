@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from multiverse.engines.cgroup import ControlGroup, Reading
+from multiverse.engines.cgroup import CgroupReading, ControlGroup
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.protocol import Echo, Ending, Execution
@@ -146,14 +146,14 @@ class DockerContainer:
             self._meter.add(self._ask() if group is None else group.read())
             self._ended.wait(SAMPLE_SECONDS)
 
-    def _ask(self) -> Reading | None:
+    def _ask(self) -> CgroupReading | None:
         """The daemon's own figures, for a daemon whose control groups can't be seen."""
         stats = self._client.stats(self._id, stream=False, one_shot=True)
         memory = stats.get("memory_stats", {})
         detail = memory.get("stats", {})
         if "usage" not in memory:
             return None
-        return Reading(
+        return CgroupReading(
             cpu_seconds=stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
             memory_bytes=detail.get("anon", detail.get("total_rss", memory["usage"])),
             peak_bytes=memory.get("max_usage"),
@@ -251,7 +251,7 @@ def _is_timeout(error: Exception) -> bool:
 
 
 def _is_broken(error: Exception) -> bool:
-    """Whether the daemon went away in the middle of an answer, or is not there to be asked."""
+    """Return whether the daemon went away in the middle of an answer, or can't be asked."""
     from docker.errors import APIError
     from requests.exceptions import ChunkedEncodingError
     from requests.exceptions import ConnectionError as Broken

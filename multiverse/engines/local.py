@@ -74,7 +74,7 @@ class LocalEngine:
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:
-        """What this process may use: a batch system or a container may have given it less."""
+        """Return what this process may use; a batch system or container may have limited it."""
         cpus = float(len(psutil.Process().cpu_affinity() or [0]))
         memory = min(psutil.virtual_memory().total, own_memory_limit() or sys.maxsize)
         return Capacity(cpus, memory, nvidia_gpus())
@@ -124,7 +124,7 @@ def gathered(execution: Execution, folder: Path) -> Path:
 
 
 def scratch_prefix(labels: Mapping[str, str]) -> str:
-    """How the scratch folders of jobs with these labels begin: of one folder, of one run."""
+    """Return the prefix of the scratch folders of jobs with these labels."""
     name = labels.get("multiverse.results") or labels.get("multiverse.evaluation", "")
     owner = hashlib.sha256(name.encode()).hexdigest()[:12]
     run = labels.get("multiverse.run")
@@ -132,7 +132,7 @@ def scratch_prefix(labels: Mapping[str, str]) -> str:
 
 
 def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
-    """How the model is started; one from outside the package stands in the SDK's folder too."""
+    """Return the command that starts the model, also one from outside the package."""
     return [str(environment.python), "-m", model.module]
 
 

@@ -15,7 +15,7 @@ from typing import IO, Self
 import psutil
 
 from multiverse.contract.files import remove_tree
-from multiverse.engines.cgroup import Reading
+from multiverse.engines.cgroup import CgroupReading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.protocol import Ending, Execution
@@ -95,7 +95,7 @@ class LocalProcess:
                 self._signal(signal.SIGKILL)
             self._ended.wait(SAMPLE_SECONDS)
         cpu = resources.ru_utime + resources.ru_stime
-        self._meter.add(Reading(cpu, 0, resources.ru_maxrss * 1024, 0))
+        self._meter.add(CgroupReading(cpu, 0, resources.ru_maxrss * 1024, 0))
         self._meter.end()
         self._exit_code = os.waitstatus_to_exitcode(status)
         self._process.returncode = self._exit_code
@@ -145,13 +145,13 @@ class LocalProcess:
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """What the process prints, as it comes, until every writer has closed the pipe."""
+    """Yield what the process prints, as it comes, until every writer has closed the pipe."""
     with stream:
         while chunk := os.read(stream.fileno(), 64 * 1024):
             yield chunk
 
 
-def _read(process: psutil.Process) -> Reading | None:
+def _read(process: psutil.Process) -> CgroupReading | None:
     """Memory and CPU time of the process and what it started."""
     memory, cpu = 0, 0.0
     try:
@@ -163,7 +163,7 @@ def _read(process: psutil.Process) -> Reading | None:
             memory += _own_memory(member)
             times = member.cpu_times()
             cpu += times.user + times.system
-    return Reading(cpu, memory, None, 0)
+    return CgroupReading(cpu, memory, None, 0)
 
 
 def _own_memory(process: psutil.Process) -> int:

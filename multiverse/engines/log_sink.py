@@ -1,4 +1,4 @@
-"""Where a job's output stream goes: a file of bounded size, and a terminal if wanted."""
+"""Writes a job's output stream to a file of bounded size, and to a terminal if wanted."""
 
 from __future__ import annotations
 

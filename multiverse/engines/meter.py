@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from multiverse.engines.cgroup import Reading
+from multiverse.engines.cgroup import CgroupReading
 from multiverse.runs.record import Usage
 
 
@@ -19,7 +19,7 @@ class Meter:
         self._peak: int | None = None
         self.oom_kills = 0
 
-    def add(self, reading: Reading | None) -> None:
+    def add(self, reading: CgroupReading | None) -> None:
         if reading is None:
             return
         self._cpu = max(self._cpu or 0.0, reading.cpu_seconds)

@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 16 * 1024**3
 
 @dataclass(frozen=True)
 class Runtime:
-    """What will run a model: an image, or a locked environment. Made once per model and plan."""
+    """The runtime of a model: an image, or a locked environment. Made once per model and plan."""
 
     model: ModelSpec
     image: ImageReference | None = None
@@ -52,7 +52,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What there is for jobs: CPU cores, bytes of memory, GPUs."""
+    """The capacity for jobs: CPU cores, bytes of memory, GPUs."""
 
     cpus: float
     memory: int
@@ -83,7 +83,7 @@ class Orphan:
 
 
 def model_for(model: ModelSpec, device: str) -> ModelSpec:
-    """What an engine prepares for jobs on ``device``: the CUDA variant for a GPU, if there is one.
+    """Return the model's variant for jobs on ``device``: CUDA for a GPU, if there is one.
 
     A job on the CPU never gets it.
     """
@@ -116,7 +116,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended, as far as the engine knows.
+    """The end of a job, as far as the engine knows it.
 
     ``cause`` is None when the process ended by itself; what its exit code means is the
     contract's matter, not the engine's.
@@ -136,7 +136,7 @@ class Running(Protocol):
         ...
 
     def usage(self) -> Usage:
-        """What it has used up to now."""
+        """Return what the job has used so far."""
         ...
 
     def stop(self, grace: float) -> None:
@@ -144,7 +144,7 @@ class Running(Protocol):
         ...
 
     def ending(self) -> Ending:
-        """How it ended; only after :meth:`wait` said so."""
+        """Return how the job ended; only after :meth:`wait` said so."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -163,7 +163,7 @@ class Engine(Protocol):
     name: str
 
     def facts(self) -> EngineFacts:
-        """What is recorded about it; :class:`EngineUnavailable` if it is not there."""
+        """Return what is recorded about the engine; :class:`EngineUnavailable` if absent."""
         ...
 
     def prepare(self, model: ModelSpec, *, build: bool, say: Say) -> Runtime:
@@ -175,11 +175,11 @@ class Engine(Protocol):
         ...
 
     def device_inside(self, device: str) -> str:
-        """What the model has to call that device."""
+        """Return the device's name inside the container."""
         ...
 
     def capacity(self) -> Capacity:
-        """What there is for jobs."""
+        """Return the capacity for jobs."""
         ...
 
     def start(self, execution: Execution) -> Running:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.neighbours import Matrix
 from multiverse.evaluation.sheet import AnswerSheet
@@ -32,7 +32,7 @@ class Case:
     points: Matrix
     sheet: AnswerSheet
     modalities: Mapping[str, ModalityView]
-    settings: Settings
+    settings: EvaluationSettings
     sibling_ids: tuple[str, ...] = ()
     find_sibling: Callable[[str], NDArray[np.int64]] = field(default=_no_sibling)
 

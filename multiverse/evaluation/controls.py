@@ -13,7 +13,7 @@ import numpy as np
 
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.neighbours import Matrix
-from multiverse.evaluation.sheet import AnswerSheet, Column
+from multiverse.evaluation.sheet import AnswerSheet, CellColumn
 
 RANDOM, BATCH, ORACLE = "random", "batch_one_hot", "label_oracle"
 N_RANDOM = 30
@@ -41,7 +41,7 @@ def controls(
     return found
 
 
-def _one_hot(column: Column, random: np.random.Generator) -> Matrix:
+def _one_hot(column: CellColumn, random: np.random.Generator) -> Matrix:
     """Return one axis a category, with noise; a cell without one lies near the origin.
 
     Past :data:`N_RANDOM` categories they are random points of that many axes instead, as far apart

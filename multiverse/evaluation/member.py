@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from multiverse.contract.evaluation import (
     BeginLine,
     EvaluationFiles,
+    EvaluationSettings,
     MemberLine,
     ScoreLine,
-    Settings,
 )
 from multiverse.contract.scores import Reason
 from multiverse.evaluation.case import Case
@@ -34,13 +34,13 @@ MAX_DETAIL = 500
 
 
 @dataclass(frozen=True)
-class Bench:
+class MemberContext:
     """The data that all members share. ``scratch``: a folder for what several need."""
 
     files: EvaluationFiles
     sheet: AnswerSheet
     modalities: dict[str, ModalityView]
-    settings: Settings
+    settings: EvaluationSettings
     seeds: dict[str, tuple[str, ...]]
     scratch: Path
 
@@ -69,7 +69,9 @@ class Bench:
         return found
 
 
-def score_member(bench: Bench, member: str, metrics: tuple[Metric, ...]) -> Iterator[Emitted]:
+def score_member(
+    bench: MemberContext, member: str, metrics: tuple[Metric, ...]
+) -> Iterator[Emitted]:
     """Score every metric in turn; one that fails is a reason, and the next follows."""
     try:
         case = _case(bench, member)
@@ -97,7 +99,7 @@ def score_member(bench: Bench, member: str, metrics: tuple[Metric, ...]) -> Iter
     yield MemberLine(member=member, neighbours_seconds=seconds)
 
 
-def _case(bench: Bench, member: str) -> Case:
+def _case(bench: MemberContext, member: str) -> Case:
     return Case(
         name=member,
         points=bench.points(member),
@@ -109,7 +111,7 @@ def _case(bench: Bench, member: str) -> Case:
     )
 
 
-def _score(bench: Bench, case: Case, metric: Metric) -> ScoreLine:
+def _score(bench: MemberContext, case: Case, metric: Metric) -> ScoreLine:
     began = time.monotonic()
     line = partial(ScoreLine, member=case.name, metric=metric.name)
     try:

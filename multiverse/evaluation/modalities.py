@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multiverse.contract import JobSpec
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import NotApplicable
 from multiverse.evaluation.estimate import Cells
 from multiverse.evaluation.neighbours import Matrix, find_neighbours, neighbours_needed
@@ -36,7 +36,7 @@ class ModalityView:
     name: str
     points: Matrix
     cells: Cells
-    settings: Settings
+    settings: EvaluationSettings
 
     @cached_property
     def neighbours(self) -> NDArray[np.int64]:
@@ -52,7 +52,7 @@ def read_modalities(
     data: Path,
     names: Sequence[str],
     batch_key: str | None,
-    settings: Settings,
+    settings: EvaluationSettings,
     log: logging.Logger,
 ) -> dict[str, ModalityView]:
     """Return the views of a registered dataset, without modalities in which nothing varies."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from multiverse.contract.scores import Reason
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.modalities import ModalityView
-from multiverse.evaluation.sheet import Column
+from multiverse.evaluation.sheet import CellColumn
 from multiverse.evaluation.space import Space
 
 #: Fewer cells have no neighbourhoods to speak of: twice those of the neighbour graph.
@@ -186,7 +186,7 @@ def _neighbourhoods(case: Case) -> Unmet | None:
     return _judge_views(case, views)
 
 
-def spans_batches(view: ModalityView, batches: Column) -> bool:
+def spans_batches(view: ModalityView, batches: CellColumn) -> bool:
     """Return True if enough cells were measured in the modality, in two batches at least.
 
     The view's points are (n_measured, n_dims).

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scib_metrics.nearest_neighbors import NeighborsResults
 from scipy.sparse import csr_matrix
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 
 Matrix = NDArray[np.float32]
 Wide = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Neighbours:
         return graph
 
 
-def neighbours_needed(settings: Settings) -> int:
+def neighbours_needed(settings: EvaluationSettings) -> int:
     """Return the most neighbours that any metric asks for, the cell itself included."""
     return max(
         settings.lisi_neighbours,

@@ -28,7 +28,7 @@ _FORK = get_context("fork")
 
 
 @dataclass(frozen=True)
-class Task:
+class MetricTask:
     """One member with the names of the metrics that are still to be computed; none: its layout."""
 
     member: str
@@ -45,7 +45,7 @@ class Laid:
 
 
 Emitted = BeginLine | ScoreLine | MemberLine | Laid
-Work = Callable[[Task], Iterator[Emitted]]
+Work = Callable[[MetricTask], Iterator[Emitted]]
 
 
 @dataclass
@@ -54,7 +54,7 @@ class _Lane:
 
     process: ForkProcess
     pipe: Connection
-    task: Task | None = None
+    task: MetricTask | None = None
     begun: str | None = None
 
 
@@ -67,7 +67,7 @@ class Pool:
         self._log = log
         self._lanes: list[_Lane] = []
 
-    def run(self, tasks: Sequence[Task]) -> Generator[Emitted, None, None]:
+    def run(self, tasks: Sequence[MetricTask]) -> Generator[Emitted, None, None]:
         """Yield all that the tasks yield, as it comes. Processes are ended on every way out."""
         waiting = deque(tasks)
         try:
@@ -85,7 +85,7 @@ class Pool:
     def _busy(self) -> list[_Lane]:
         return [lane for lane in self._lanes if lane.task is not None]
 
-    def _hand_out(self, waiting: deque[Task]) -> None:
+    def _hand_out(self, waiting: deque[MetricTask]) -> None:
         while waiting and len(self._busy()) < self._size:
             lane = next((lane for lane in self._lanes if lane.task is None), None) or self._new()
             lane.task, lane.begun = waiting.popleft(), None
@@ -100,7 +100,7 @@ class Pool:
         self._lanes.append(lane)
         return lane
 
-    def _receive(self, lane: _Lane, waiting: deque[Task]) -> Iterator[Emitted]:
+    def _receive(self, lane: _Lane, waiting: deque[MetricTask]) -> Iterator[Emitted]:
         task = lane.task
         if task is None:
             return
@@ -119,7 +119,7 @@ class Pool:
             lane.task, lane.begun = replace(task, metrics=rest), None
         yield message
 
-    def _lost(self, lane: _Lane, task: Task, waiting: deque[Task]) -> Iterator[Emitted]:
+    def _lost(self, lane: _Lane, task: MetricTask, waiting: deque[MetricTask]) -> Iterator[Emitted]:
         lane.process.join()
         self._lanes.remove(lane)
         why = _why(lane.process.exitcode)

@@ -28,13 +28,13 @@ from multiverse.contract.evaluation import (
 from multiverse.contract.paths import MEMORY_VARIABLE, ContainerPaths
 from multiverse.contract.scores import Reason
 from multiverse.errors import MultiverseError
-from multiverse.evaluation.apart import computed_apart
 from multiverse.evaluation.controls import controls
-from multiverse.evaluation.member import Bench, score_member
+from multiverse.evaluation.forked import computed_apart
+from multiverse.evaluation.member import MemberContext, score_member
 from multiverse.evaluation.metric import Metric
 from multiverse.evaluation.metrics import all_metrics
 from multiverse.evaluation.modalities import ModalityView, read_modalities, sizes
-from multiverse.evaluation.pool import Emitted, Laid, Pool, Task
+from multiverse.evaluation.pool import Emitted, Laid, MetricTask, Pool
 from multiverse.evaluation.sheet import AnswerSheet, read_sheet
 from multiverse.worker.log import readable, run_log
 from multiverse.worker.umap_layout import MIN_CELLS, layout
@@ -84,12 +84,12 @@ class _Evaluation:
         request = self._request
         # Everything that computes is done in other processes: this one stays fit to be copied.
         sheet, modalities = computed_apart(self._prepare)
-        bench = Bench(
+        bench = MemberContext(
             self._files, sheet, modalities, request.settings, request.seeds, self._scratch
         )
         members = [*self._controls(bench), *request.runs]
         tasks = [task for task in map(self._task, members) if task.metrics]
-        tasks += [Task(member, ()) for member in request.umaps if sheet.n_cells >= MIN_CELLS]
+        tasks += [MetricTask(member, ()) for member in request.umaps if sheet.n_cells >= MIN_CELLS]
         with self._files.scores.open("w", encoding="utf-8") as stream:
             _write(stream, self._sheet_line(bench, len(tasks)))
             for line in self._skipped():
@@ -111,16 +111,16 @@ class _Evaluation:
         )
         return sheet, modalities
 
-    def _controls(self, bench: Bench) -> list[str]:
+    def _controls(self, bench: MemberContext) -> list[str]:
         there = list(controls(bench.sheet, bench.modalities, bench.settings.seed))
         wanted = self._request.controls
         return there if wanted is None else [name for name in there if name in wanted]
 
-    def _task(self, member: str) -> Task:
+    def _task(self, member: str) -> MetricTask:
         skipped = {metric for name, metric, _ in self._request.skip if name == member}
         wanted = self._request.only.get(member, tuple(self._metrics))
         names = (name for name in self._metrics if name in wanted and name not in skipped)
-        return Task(member, tuple(names))
+        return MetricTask(member, tuple(names))
 
     def _skipped(self) -> Iterator[ScoreLine]:
         for member, metric, detail in self._request.skip:
@@ -132,7 +132,7 @@ class _Evaluation:
                 detail=detail,
             )
 
-    def _sheet_line(self, bench: Bench, n_tasks: int) -> SheetLine:
+    def _sheet_line(self, bench: MemberContext, n_tasks: int) -> SheetLine:
         sheet = bench.sheet
         return SheetLine(
             n_obs=sheet.n_cells,
@@ -147,7 +147,7 @@ class _Evaluation:
             n_steps=n_tasks,
         )
 
-    def _score(self, bench: Bench, tasks: list[Task], stream: IO[str]) -> None:
+    def _score(self, bench: MemberContext, tasks: list[MetricTask], stream: IO[str]) -> None:
         pool = Pool(_lanes(len(tasks), bench.sheet.n_cells), _Work(bench, self._metrics), self._log)
         with contextlib.closing(pool.run(tasks)) as messages:
             for message in messages:
@@ -177,11 +177,11 @@ class _Evaluation:
 class _Work:
     """One process's way to do a task."""
 
-    def __init__(self, bench: Bench, metrics: dict[str, Metric]) -> None:
+    def __init__(self, bench: MemberContext, metrics: dict[str, Metric]) -> None:
         self._bench = bench
         self._metrics = metrics
 
-    def __call__(self, task: Task) -> Iterator[Emitted]:
+    def __call__(self, task: MetricTask) -> Iterator[Emitted]:
         if task.metrics:
             chosen = tuple(self._metrics[name] for name in task.metrics)
             yield from score_member(self._bench, task.member, chosen)
@@ -202,7 +202,7 @@ def _lanes(n_tasks: int, n_cells: int) -> int:
     return max(1, min(cores, room, n_tasks))
 
 
-def _notes(bench: Bench, request: EvaluationRequest) -> tuple[str, ...]:
+def _notes(bench: MemberContext, request: EvaluationRequest) -> tuple[str, ...]:
     notes = []
     lost = [name for name in request.modalities if name not in bench.modalities]
     if lost:

@@ -19,14 +19,14 @@ Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Column:
+class CellColumn:
     """One column of categories: ``codes`` (n_cells,) into ``names``, -1 where there is none."""
 
     codes: Codes
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, values: pd.Series, left_out: Sequence[str] = ()) -> Column:
+    def of(cls, values: pd.Series, left_out: Sequence[str] = ()) -> CellColumn:
         """Sort categories by name; missing values and those ``left_out`` have the code -1."""
         text = values.astype(object).where(values.notna(), None).map(_as_text)
         known = text.where(~text.isin(list(left_out)), None)
@@ -44,12 +44,12 @@ class Column:
         order = np.argsort(-sizes, kind="stable")
         return {self.names[index]: int(sizes[index]) for index in order if sizes[index]}
 
-    def take(self, cells: NDArray[np.intp]) -> Column:
+    def take(self, cells: NDArray[np.intp]) -> CellColumn:
         """Return the same for the rows ``cells`` (n_taken,), without categories that none has."""
         present, codes = np.unique(self.codes[cells], return_inverse=True)
         shift = int(len(present) > 0 and present[0] < 0)
         names = tuple(self.names[code] for code in present if code >= 0)
-        return Column(np.asarray(codes - shift, dtype=np.int64), names)
+        return CellColumn(np.asarray(codes - shift, dtype=np.int64), names)
 
 
 def _as_text(value: object) -> str | None:
@@ -61,8 +61,8 @@ class AnswerSheet:
     """Label and batch of the cells, in the order of the dataset. None: there is no such column."""
 
     cells: tuple[str, ...]
-    labels: Column | None
-    batches: Column | None
+    labels: CellColumn | None
+    batches: CellColumn | None
 
     @property
     def n_cells(self) -> int:
@@ -94,14 +94,14 @@ def read_sheet(
     with h5py.File(data, "r") as file:
         obs: pd.DataFrame = read_elem(file["obs"])
     cells = tuple(str(name) for name in obs.index)
-    batches = None if batch_key is None else Column.of(_column(obs, batch_key, data))
+    batches = None if batch_key is None else CellColumn.of(_column(obs, batch_key, data))
     if label_key is None:
         return AnswerSheet(cells, None, batches)
     with h5py.File(labels, "r") as file:
         table: pd.DataFrame = read_elem(file["obs"])
     table.index = table.index.astype(str)
     known = _column(table, label_key, labels).reindex(list(cells))
-    return AnswerSheet(cells, Column.of(known, unlabelled), batches)
+    return AnswerSheet(cells, CellColumn.of(known, unlabelled), batches)
 
 
 def _column(table: pd.DataFrame, key: str, path: Path) -> pd.Series:

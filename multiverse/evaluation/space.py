@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.evaluation.estimate import Cells, Values
 from multiverse.evaluation.neighbours import Matrix, Neighbours, find_neighbours, neighbours_needed
-from multiverse.evaluation.sheet import Column
+from multiverse.evaluation.sheet import CellColumn
 
 #: Of scib-metrics: ten resolutions up to 2, the best by NMI with the labels, seed 42.
 RESOLUTIONS = tuple(2 * step / 10 for step in range(1, 11))
@@ -28,9 +28,9 @@ class Space:
 
     points: Matrix
     cells: Cells
-    labels: Column | None
-    batches: Column | None
-    settings: Settings
+    labels: CellColumn | None
+    batches: CellColumn | None
+    settings: EvaluationSettings
 
     def take(self, rows: NDArray[np.intp]) -> Space:
         """Return the same embedding for the rows ``rows`` (n_taken,)."""
@@ -59,14 +59,14 @@ class Space:
         return find_neighbours(self.points, k, exact=exact, seed=settings.seed)
 
     @cached_property
-    def known_labels(self) -> Column:
+    def known_labels(self) -> CellColumn:
         """Return the labels, where a metric's needs have made sure of them."""
         if self.labels is None:
             raise ValueError("these cells have no labels")
         return self.labels
 
     @cached_property
-    def known_batches(self) -> Column:
+    def known_batches(self) -> CellColumn:
         """Return the batches, where a metric's needs have made sure of them."""
         if self.batches is None:
             raise ValueError("these cells have no batches")

@@ -1,4 +1,4 @@
-"""How a model's image is built and its locked environment made. May import specs.
+"""Builds a model's image and its locked environment. May import specs.
 
 ``build`` makes images through a Docker command-line client with BuildKit; ``environment`` makes
 the locked environment of the embedded engine with uv. Both take the SDK from ``sdk``, so that a

@@ -1,4 +1,4 @@
-"""What a model's image and environment compute on: the CPU, or NVIDIA's GPUs as well (CUDA).
+"""Accelerators of a model's image and environment: the CPU, or NVIDIA's GPUs as well (CUDA).
 
 A model that can use a GPU has two locks, ``requirements.txt`` and ``requirements-cuda.txt``, and
 so two images and two environments. Everything that builds, finds or runs a model takes the
@@ -30,13 +30,13 @@ class CudaModel(ModelSpec):
 
 
 def has_cuda_variant(model: ModelSpec) -> bool:
-    """Whether the model can use a GPU and its author locked what that needs."""
+    """Return whether the model can use a GPU and its author locked what that needs."""
     lock = model.folder / "requirements-cuda.txt"
     return model.yaml.resources.gpu != "none" and lock.is_file()
 
 
 def accelerator_of(model: ModelSpec) -> Accelerator:
-    """Which variant this is."""
+    """Return the accelerator of a variant."""
     return "cuda" if isinstance(model, CudaModel) else "cpu"
 
 
@@ -55,7 +55,7 @@ def variant(model: ModelSpec, accelerator: Accelerator) -> ModelSpec:
 
 
 def for_device(model: ModelSpec, device: str) -> ModelSpec:
-    """What runs a job on ``device``: the CUDA variant for a GPU, where the model has one.
+    """Return the model's variant for ``device``: CUDA for a GPU, where the model has one.
 
     An image without that variant may bring CUDA itself; it is taken as it is.
     """

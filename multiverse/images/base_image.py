@@ -1,4 +1,4 @@
-"""Which image the models' images are built on.
+"""Chooses the image that the models' images are built on.
 
 ``auto`` takes the first that this machine can have: the official Python image, here or from its
 registry; otherwise one made from Debian packages. ``micromamba`` (conda environments) only when
@@ -15,8 +15,8 @@ import platformdirs
 from filelock import FileLock
 
 from multiverse.errors import BuildError, UsageError
-from multiverse.images import debian
 from multiverse.images.docker_cli import DockerCli
+from multiverse.images.offline import debian
 
 PYTHON = "python:3.11-slim-bookworm"
 MICROMAMBA = "mambaorg/micromamba:2-debian12-slim"

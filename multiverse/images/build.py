@@ -20,10 +20,10 @@ from multiverse.images.accelerator import accelerator_of
 from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
 from multiverse.images.docker_cli import DockerCli, find_docker
-from multiverse.images.pip_settings import PipSettings
+from multiverse.images.offline.pip_settings import PipSettings
+from multiverse.images.offline.wheelhouse import served, without_local
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.images.stacks import Stack, stack_for
-from multiverse.images.wheelhouse import served, without_local
 from multiverse.specs.model import ModelSpec
 
 Say = Callable[[str], None]
@@ -204,7 +204,7 @@ def labels(model: ModelSpec) -> dict[str, str]:
 
 
 def project_source() -> str:
-    """Where the project's source is, as its package metadata say; else the project's name."""
+    """Return the project's source as its package metadata have it; else the project's name."""
     try:
         urls = importlib.metadata.metadata("multiverse").get_all("Project-URL") or []
     except importlib.metadata.PackageNotFoundError:
@@ -217,7 +217,7 @@ def project_source() -> str:
 
 
 def log_file(tag: str) -> Path:
-    """Where the output of the last build of ``tag`` is kept."""
+    """Return the file that keeps the output of the last build of ``tag``."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", tag)
     return platformdirs.user_log_path("multiverse") / "builds" / f"{name}.log"
 

@@ -1,4 +1,4 @@
-"""What a build is given: a folder laid out like the repository, with only what an image needs.
+"""The build context: a folder laid out like the repository, with only what an image needs.
 
 A build from an installed package and one from a clone see the same files, and a Dockerfile can
 also be built by hand from the root of the repository:

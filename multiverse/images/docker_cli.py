@@ -25,7 +25,7 @@ _QUESTION_SECONDS = 30
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the daemon knows of an image. ``id``: ``sha256:…``; ``size``: bytes."""
+    """An image as the daemon knows it. ``id``: ``sha256:…``; ``size``: bytes."""
 
     id: str
     size: int

@@ -26,7 +26,7 @@ from filelock import FileLock
 from multiverse.errors import BuildError
 from multiverse.images import settle
 from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
-from multiverse.images.pip_settings import PipSettings
+from multiverse.images.offline.pip_settings import PipSettings
 from multiverse.images.sdk import content_hash, copy_files, sdk_files
 from multiverse.specs.model import ModelSpec
 
@@ -87,14 +87,14 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
 
 
 def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
-    """Whether :func:`prepare_environment` would find the environment complete."""
+    """Return whether :func:`prepare_environment` would find the environment complete."""
     return model.requirements.is_file() and _is_complete(
         _folder(model, _find_python(_unsaid), cache)
     )
 
 
 def used_folders(models: Iterable[ModelSpec], *, cache: Path) -> frozenset[Path]:
-    """Where the environments of ``models``, and their copies of the SDK, are or would be.
+    """Return the folders of the environments of ``models`` and of their copies of the SDK.
 
     Raises :class:`BuildError` without Python 3.11: none is fetched for this.
     """
@@ -135,7 +135,7 @@ def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether the marker is there and the Python behind the environment still exists."""
+    """Return whether the marker is there and the Python behind the environment still exists."""
     return (folder / MARKER).is_file() and os.access(_python_of(folder), os.X_OK)
 
 
@@ -163,7 +163,7 @@ def _put_aside(model: ModelSpec, target: Path, python: Path) -> None:
 
 
 def _not_compiled(model: ModelSpec, made: Path, output: str) -> BuildError:
-    """What Python says of a file, with the name of the author's file for that of its copy."""
+    """Return Python's error on a file, naming the author's file instead of its copy."""
     said = output.replace(str(made / "multiverse" / model.place), str(model.folder))
     lines = "\n".join(f"  {line}" for line in said.splitlines() if line.strip())
     return BuildError(

@@ -58,7 +58,7 @@ def all_locks(models: Path) -> list[Path]:
 
 
 def installed_licences(python: Path) -> dict[Package, str]:
-    """What the metadata of each package installed for ``python`` say."""
+    """Return the licence of each package installed for ``python``, by its metadata."""
     done = subprocess.run(
         [str(python), "-c", _ASK], capture_output=True, text=True, check=True, cwd="/"
     )
@@ -112,7 +112,7 @@ def render(licences: Mapping[Package, str], locks: Iterable[Path]) -> str:
 
 
 def packages_of(lock: Path) -> set[Package]:
-    """What a lock names."""
+    """Return the packages that a lock names."""
     return {(name, pin.version) for name, pin in read_pins(lock).items()}
 
 

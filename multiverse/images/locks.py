@@ -1,4 +1,4 @@
-"""What a lock pins: each package with its version and the hashes of its files."""
+"""Reads a lock: each package with its version and the hashes of its files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Pin:
     hashes: frozenset[str]
 
     def allows(self, other: Pin) -> bool:
-        """Whether an installed ``other`` is what this pin asks for."""
+        """Return whether an installed ``other`` is what this pin asks for."""
         if self.version != other.version:
             return False
         return not self.hashes or not other.hashes or bool(self.hashes & other.hashes)
@@ -40,5 +40,5 @@ def read_pins(lock: Path) -> Mapping[str, Pin]:
 
 
 def needs_pytorch_index(lock: Path) -> bool:
-    """Whether a package is a CPU build that only PyTorch's own index publishes."""
+    """Return whether a package is a CPU build that only PyTorch's own index publishes."""
     return any(pin.version.endswith("+cpu") for pin in read_pins(lock).values())

@@ -86,7 +86,7 @@ def copy_files(files: Mapping[PurePosixPath, Path], folder: Path) -> None:
 
 
 def is_built_in(model: ModelSpec) -> bool:
-    """Whether the model's folder lies inside the installed package."""
+    """Return whether the model's folder lies inside the installed package."""
     return model.folder.resolve().is_relative_to(PACKAGE.resolve())
 
 

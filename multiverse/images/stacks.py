@@ -34,7 +34,7 @@ class Stack:
         return PACKAGE / self.lock
 
     def within(self, lock: Path) -> bool:
-        """Whether a lock asks for everything that this stack holds, in the same versions."""
+        """Return whether a lock asks for everything that this stack holds, in the same versions."""
         wanted = read_pins(lock)
         return all(
             name in wanted and wanted[name].allows(pin)

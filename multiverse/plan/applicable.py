@@ -1,4 +1,4 @@
-"""Whether a model can say anything about a dataset, judged from their records alone."""
+"""Decides from the records alone whether a model is applicable to a dataset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from multiverse.specs.model import ModelSpec
 
 
 def obstacle(dataset: DatasetRecord, model: ModelSpec) -> str | None:
-    """What keeps the model from being applicable, in words and numbers; None if nothing does.
+    """Return why the model is not applicable, in words and numbers; None if it is.
 
     Only the modalities that the model uses count: cells that lack another one do not matter.
     """
@@ -31,7 +31,7 @@ def obstacle(dataset: DatasetRecord, model: ModelSpec) -> str | None:
 
 
 def _unusable_mosaic(dataset: DatasetRecord, model: str, used: tuple[str, ...]) -> str | None:
-    """Why even a model for mosaics can't use these data by the modalities that it knows."""
+    """Return why even a model for mosaics can't use these data."""
     outside = dataset.n_outside(used)
     if outside:
         return (

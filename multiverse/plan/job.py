@@ -17,7 +17,7 @@ from multiverse.specs.names import job_name, short
 
 @dataclass(frozen=True)
 class Limits:
-    """What a job may use: CPU cores, bytes of memory, seconds of wall time, bytes of disk.
+    """The limits of a job: CPU cores, bytes of memory, seconds of wall time, bytes of disk.
 
     ``asked`` names those that the user asked for. The others are the model's own, and give way
     where a machine has less.
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """What is done after a failure that is not the model's own.
+    """The policy after a failure that is not the model's own.
 
     An attempt that ended for want of memory is repeated with ``memory_growth`` times as much, up
     to ``max_memory`` bytes (None: what the machine has); one whose engine was lost as it was.
@@ -93,7 +93,7 @@ class Identity:
         }
 
     def differences(self, earlier: Mapping[str, Any]) -> list[str]:
-        """What changed since an earlier run: ``parameter n_factors 15 → 20``."""
+        """Return what changed since an earlier run: ``parameter n_factors 15 → 20``."""
         changes: list[str] = []
         for name, value in self.plain().items():
             before = earlier.get(name)
@@ -173,7 +173,7 @@ class NotPlanned:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a benchmark comes to."""
+    """The jobs of a benchmark, and the pairs that are not applicable."""
 
     name: str
     jobs: tuple[Job, ...]

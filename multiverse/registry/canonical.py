@@ -31,7 +31,7 @@ _INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True)
 class WrittenCounts:
-    """What was seen while a matrix was streamed."""
+    """Facts gathered while a matrix was streamed."""
 
     summary: ModalitySummary
     sha256: str

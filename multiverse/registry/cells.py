@@ -1,4 +1,4 @@
-"""Which cells a dataset has, and where each lies in each modality."""
+"""The cells of a dataset, and the row of each in each modality."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Alignment:
 
     @property
     def groups(self) -> tuple[CellGroup, ...]:
-        """How many cells were measured in which modalities; empty where all were in every one."""
+        """Numbers of cells by measured modalities; empty where every cell has all."""
         found = cell_groups(self.measured)
         return () if len(found) == 1 else found
 
@@ -53,7 +53,10 @@ def align(
 
 
 def cell_groups(measured: Mapping[str, np.ndarray]) -> tuple[CellGroup, ...]:
-    """The groups of cells, those with most modalities first; cells measured nowhere are in none."""
+    """Return the groups of cells, those with most modalities first.
+
+    ``measured``: modality → boolean array of shape (n_cells,). Cells measured nowhere are in none.
+    """
     names = list(measured)
     patterns, numbers = np.unique(np.column_stack([*measured.values()]), axis=0, return_counts=True)
     groups = [
@@ -68,7 +71,7 @@ def cell_groups(measured: Mapping[str, np.ndarray]) -> tuple[CellGroup, ...]:
 
 
 def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
-    """Where each cell of the file lies in the modality; -1 where it does not."""
+    """Return each cell's row in the modality; -1 where it has none. Shape (n_cells,)."""
     check_unique(names, f"The obs of {modality}")
     strangers = len(names) - int(names.isin(everyone).sum())
     if strangers:
@@ -88,7 +91,7 @@ class _Matched:
     measured: Mapping[str, np.ndarray]
 
     def choose(self, unpaired: Unpaired) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Which cells are kept, and what a user should know of that."""
+        """Choose the cells to keep; returns them with notes for the user."""
         complete = np.logical_and.reduce([*self.measured.values()])
         if complete.all():
             return complete, ()
@@ -112,7 +115,7 @@ class _Matched:
         )
 
     def _no_mosaic(self) -> DatasetError | None:
-        """Why the cells can't be kept as a mosaic; None where they can."""
+        """Return why the cells can't be kept as a mosaic; None where they can."""
         nowhere = ~np.logical_or.reduce([*self.measured.values()])
         if nowhere.any():
             return DatasetError(

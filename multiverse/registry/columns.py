@@ -19,7 +19,7 @@ MOST_COLUMNS = 50
 
 @dataclass(frozen=True)
 class Columns:
-    """What is known of the cells. ``labels`` is None where nothing but the batch is known."""
+    """The columns of the cells. ``labels`` is None where nothing but the batch is known."""
 
     batch_key: str | None
     batches: pd.Series | None

@@ -22,16 +22,16 @@ class NotCounts(Exception):
 def verified_counts(
     matrix: Matrix, rows: np.ndarray, columns: np.ndarray | None, cells: pd.Index, names: pd.Index
 ) -> Iterator[csr_array]:
-    """Blocks of canonical counts: float32, int32, sorted, no explicit zeros, nothing twice.
+    """Yield blocks of canonical counts: float32, int32, sorted, no explicit zeros or duplicates.
 
     Parameters
     ----------
     matrix
-        Source cells × source features.
+        Of shape (source cells, source features).
     rows
-        Source rows to keep, strictly rising.
+        Source rows to keep, of shape (n_cells,), strictly increasing.
     columns
-        Source columns to keep; None keeps all.
+        Source columns to keep, of shape (n_features,); None keeps all.
     cells, names
         Names of what is kept, for messages.
 

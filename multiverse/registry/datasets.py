@@ -43,12 +43,12 @@ class RegisteredDataset:
 
     @property
     def data(self) -> Path:
-        """What models see: a MuData file."""
+        """The MuData file that models see."""
         return self.folder / "data.h5mu"
 
     @property
     def labels(self) -> Path:
-        """What models must not see; absent where the source has no column but the batch."""
+        """The file of held-out columns; absent where the source has none but the batch."""
         return self.folder / "labels.h5ad"
 
     @property

@@ -43,7 +43,7 @@ def data_fingerprint(
     counts: Mapping[str, str],
     measured: Mapping[str, np.ndarray],
 ) -> str:
-    """What a model sees: names of cells, batches, and each modality's features and counts.
+    """Hash what a model sees: names of cells, batches, each modality's features and counts.
 
     The order in which the source lists modalities does not matter; the name of the batch column
     does not either. ``measured`` says which cells each modality has, (n_cells,).

@@ -68,7 +68,7 @@ class Hdf5:
 
     @contextmanager
     def reading(self, where: str) -> Iterator[None]:
-        """What h5py raises for a damaged file becomes a :class:`DatasetError`."""
+        """Turn what h5py raises for a damaged file into a :class:`DatasetError`."""
         try:
             yield
         except HDF5_ERRORS as error:

@@ -11,7 +11,7 @@ _APPLICATION = "multiverse"
 
 
 def home() -> Path:
-    """Where datasets are kept: ``MULTIVERSE_HOME``, or the system's place for user data."""
+    """Return the folder of datasets: ``MULTIVERSE_HOME``, or the system's place for user data."""
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -21,7 +21,7 @@ def home() -> Path:
 
 
 def cache() -> Path:
-    """Where environments and other things that can be made again are kept: ``MULTIVERSE_CACHE``."""
+    """Return the folder of what can be made again, such as environments: ``MULTIVERSE_CACHE``."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()

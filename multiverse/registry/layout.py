@@ -1,4 +1,4 @@
-"""Where a source file keeps what a dataset is made of: its modalities and their matrices."""
+"""The layout of a source file: its modalities and their matrices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHOLE = "X"
 
 
 @dataclass(frozen=True)
-class Part:
+class SourceModality:
     """One modality as it lies in the source.
 
     ``feature_type`` is set where several modalities share one matrix: the part has only the
@@ -36,7 +36,7 @@ class Part:
     feature_type: str | None = None
 
     def columns(self, var: pd.DataFrame) -> np.ndarray | None:
-        """Which features of a table are the part's; None means all."""
+        """Return the features of a table that belong to the modality; None means all."""
         if self.feature_type is None:
             return None
         if FEATURE_TYPES not in var:
@@ -49,12 +49,12 @@ class Layout:
     """The source's own table of cells, and its modalities in the canonical order."""
 
     obs: pd.DataFrame
-    parts: tuple[Part, ...]
+    parts: tuple[SourceModality, ...]
     notes: tuple[str, ...]
 
     @property
     def is_multimodal(self) -> bool:
-        """Whether modalities have tables of their own."""
+        """True if modalities have tables of their own."""
         return any(part.obs is not self.obs for part in self.parts)
 
 
@@ -106,7 +106,7 @@ def _read_mudata(source: Hdf5, options: RegistrationOptions) -> Layout:
         if group is None:
             raise source.error(f"/mod/{mapped.old_names[name]} is not a modality")
         obs, var = read_frame(source, group, "obs"), read_frame(source, group, "var")
-        parts.append(Part(name, mapped.old_names[name], group, obs, var))
+        parts.append(SourceModality(name, mapped.old_names[name], group, obs, var))
     shared = read_frame(source, source.file, "obs")
     return Layout(shared, tuple(parts), _left_out(mapped))
 
@@ -117,7 +117,7 @@ def _read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
     chosen = dict(options.modality_names)
     known = [kind for kind in types.unique() if kind in chosen or known_modality(kind)]
     if WHOLE in chosen or not (known or chosen):
-        whole = Part(chosen.pop(WHOLE, "rna"), WHOLE, source.file, obs, var)
+        whole = SourceModality(chosen.pop(WHOLE, "rna"), WHOLE, source.file, obs, var)
         if chosen:
             raise DatasetError(
                 f"{WHOLE!r} names the file as a whole; {', '.join(map(repr, chosen))} can't be "
@@ -128,7 +128,7 @@ def _read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
     mapped = map_modalities(names, chosen, "feature type")
     split = len(names) > 1
     parts = (
-        Part(
+        SourceModality(
             name,
             mapped.old_names[name],
             source.file,
@@ -153,7 +153,7 @@ def _guessed(types: pd.Series) -> tuple[str, ...]:
     return (f"the file does not name its modality{named}; it was taken as rna",)
 
 
-def candidates(source: Hdf5, part: Part, layer: str | None) -> Iterator[Candidate]:
+def candidates(source: Hdf5, part: SourceModality, layer: str | None) -> Iterator[Candidate]:
     """The places where raw counts may be, best first; only ``layer`` where the part has it."""
     own = part.columns(part.var)
     layers = source.group(part.group, "layers")
@@ -173,7 +173,7 @@ def candidates(source: Hdf5, part: Part, layer: str | None) -> Iterator[Candidat
             yield Candidate("raw", matrix, var, columns)
 
 
-def layer_names(source: Hdf5, part: Part) -> list[str]:
+def layer_names(source: Hdf5, part: SourceModality) -> list[str]:
     """Names of the part's layers."""
     layers = source.group(part.group, "layers")
     return [] if layers is None else sorted(source.names(layers))

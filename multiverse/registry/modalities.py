@@ -26,7 +26,7 @@ def known_modality(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Which names of the source stand for which modality, and which stand for none."""
+    """The source's names mapped to modalities, and those that stand for none."""
 
     old_names: Mapping[str, str]
     left_out: tuple[str, ...]

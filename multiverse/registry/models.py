@@ -1,4 +1,4 @@
-"""Where models are found: folders with a ``model.yaml``, in the package and wherever users say."""
+"""Finds models: folders with a ``model.yaml``, in the package and wherever users say."""
 
 from __future__ import annotations
 

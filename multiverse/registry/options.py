@@ -1,4 +1,4 @@
-"""What a user can choose when a dataset is registered."""
+"""Options of a registration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REGISTRATION_FORMAT = 1
 
 
 class Unpaired(StrEnum):
-    """What becomes of cells that were not measured in every modality."""
+    """The treatment of cells that were not measured in every modality."""
 
     REFUSE = "refuse"
     DROP = "drop"
@@ -25,7 +25,7 @@ class Unpaired(StrEnum):
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """How a source file is to be read.
+    """Options for reading a source file.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class RegistrationOptions:
 
     @property
     def unpaired(self) -> Unpaired:
-        """What becomes of cells that lack a modality."""
+        """The treatment of cells that lack a modality."""
         if self.intersect:
             return Unpaired.DROP
         return Unpaired.KEEP if self.mosaic else Unpaired.REFUSE

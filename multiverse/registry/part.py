@@ -15,7 +15,7 @@ from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import Candidate, Part, candidates, layer_names
+from multiverse.registry.layout import Candidate, SourceModality, candidates, layer_names
 from multiverse.registry.matrix import open_matrix
 from multiverse.registry.spool import reordered
 
@@ -39,9 +39,10 @@ class PartWriter:
     layer: str | None
     say: Callable[[str], None]
 
-    def write(self, part: Part, rows: np.ndarray) -> WrittenPart:
+    def write(self, part: SourceModality, rows: np.ndarray) -> WrittenPart:
         """Write the first matrix of ``part`` that holds raw counts, for the cells ``rows``.
 
+        ``rows``: source rows to keep, of shape (n_cells,), strictly increasing.
         Raises :class:`DatasetError` with what each matrix holds instead, where none does.
         """
         found: list[tuple[str, str]] = []
@@ -60,7 +61,9 @@ class PartWriter:
             return self._finish(part, candidate, written, len(rows), notes)
         raise self._no_counts(part, found)
 
-    def _write_candidate(self, part: Part, candidate: Candidate, rows: np.ndarray) -> WrittenCounts:
+    def _write_candidate(
+        self, part: SourceModality, candidate: Candidate, rows: np.ndarray
+    ) -> WrittenCounts:
         matrix = open_matrix(self.source, candidate.node, (len(part.obs), len(candidate.var)))
         columns = candidate.columns
         names = candidate.var.index if columns is None else candidate.var.index[columns]
@@ -74,7 +77,12 @@ class PartWriter:
         return self.file.write_counts(part.modality, blocks, len(rows), len(names))
 
     def _finish(
-        self, part: Part, candidate: Candidate, written: WrittenCounts, n_obs: int, notes: list[str]
+        self,
+        part: SourceModality,
+        candidate: Candidate,
+        written: WrittenCounts,
+        n_obs: int,
+        notes: list[str],
     ) -> WrittenPart:
         columns = candidate.columns
         var = candidate.var if columns is None else candidate.var.iloc[columns]
@@ -94,7 +102,7 @@ class PartWriter:
         )
         return WrittenPart(written, features, tuple(notes))
 
-    def _no_counts(self, part: Part, found: list[tuple[str, str]]) -> DatasetError:
+    def _no_counts(self, part: SourceModality, found: list[tuple[str, str]]) -> DatasetError:
         if not found:
             return DatasetError(f"{part.modality} has no matrix: neither X, a layer nor raw")
         what = "; ".join(f"in {name}, {problem}" for name, problem in found)

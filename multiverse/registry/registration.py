@@ -85,7 +85,7 @@ def register(
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a dataset comes from, and how it was asked for."""
+    """The origin of a dataset: its source and the options it was registered with."""
 
     slug: str
     name: str

@@ -14,10 +14,11 @@ from multiverse.registry.matrix import BLOCK_VALUES
 def reordered(
     blocks: Iterable[csr_array], order: np.ndarray, n_vars: int, scratch: Path
 ) -> Iterator[csr_array]:
-    """The same cells as ``blocks``, in the order ``order`` (positions in the stream of blocks).
+    """Yield the cells of ``blocks`` in the order ``order``.
 
-    The counts are written to ``scratch`` uncompressed and gathered from there, so that memory
-    holds one block at a time; 8 bytes of disk a value, given back at the end.
+    ``order``: positions in the stream of blocks, of shape (n_cells,). The counts
+    are written to ``scratch`` uncompressed and gathered from there, so that memory holds one
+    block at a time; 8 bytes of disk a value, given back at the end.
     """
     indices_file, data_file = scratch / "indices.bin", scratch / "data.bin"
     lengths = []

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from multiverse.contract.apart import EXAMINER
 from multiverse.contract.cells import CellNames
+from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,

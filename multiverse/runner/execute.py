@@ -10,20 +10,20 @@ from pathlib import Path
 
 from multiverse.engines.protocol import Capacity, Engine, Say
 from multiverse.errors import EngineError, UsageError
+from multiverse.forecast.forecast import Expectations
+from multiverse.forecast.history import History
 from multiverse.plan.job import Plan
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Machine, fit, usable
 from multiverse.runner.events import Broadcast, GuardedListener, Listener
-from multiverse.runner.expectation import Expectations
 from multiverse.runner.journal import Journal
 from multiverse.runner.prepare import prepare
 from multiverse.runner.prepared import PreparedJob, owner_labels
 from multiverse.runner.recovery import Recovery
 from multiverse.runner.resume import Resume
-from multiverse.runner.schedule import Bounds, Outcome, Schedule, Site
+from multiverse.runner.schedule import Bounds, RunContext, RunOutcome, Schedule
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.history import History
 from multiverse.runs.listing import write_table
 from multiverse.runs.lock import RunLocks, folder_lock, prepare_folder
 from multiverse.runs.publish import remove_empty
@@ -74,7 +74,7 @@ def execute(
     options: RunOptions,
     listener: Listener,
     say: Say,
-) -> Outcome:
+) -> RunOutcome:
     """Run every job of a plan that is not complete yet.
 
     Parameters
@@ -131,7 +131,7 @@ class _Session:
             engine, self._attempts, results, self._locks, self._cancelled, say
         )
 
-    def run(self, jobs: Sequence[PreparedJob], capacity: Capacity) -> Outcome:
+    def run(self, jobs: Sequence[PreparedJob], capacity: Capacity) -> RunOutcome:
         schedule = self._schedule(capacity)
         with cancellation(self._cancelled):
             try:
@@ -145,7 +145,7 @@ class _Session:
             finally:
                 self._locks.release_all()
 
-    def _run(self, jobs: Sequence[PreparedJob], schedule: Schedule) -> Outcome:
+    def _run(self, jobs: Sequence[PreparedJob], schedule: Schedule) -> RunOutcome:
         self._listener.planned([job.task for job in jobs])
         survivors = self._recovery.recover({job.run_id for job in jobs})
         wanted = self._wanted(jobs, survivors)
@@ -168,7 +168,7 @@ class _Session:
         return wanted
 
     def _schedule(self, capacity: Capacity) -> Schedule:
-        site = Site(
+        site = RunContext(
             engine=self._engine,
             attempts=self._attempts,
             recovery=self._recovery,

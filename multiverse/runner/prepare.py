@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.engines.protocol import Engine, Say, model_for
+from multiverse.forecast.forecast import Expectations
 from multiverse.plan.job import Job
-from multiverse.runner.expectation import Expectations
 from multiverse.runner.prepared import PreparedJob
 
 if TYPE_CHECKING:

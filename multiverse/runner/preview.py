@@ -9,14 +9,14 @@ from pathlib import Path
 
 from multiverse.engines.protocol import Engine, Runtime, Say, model_for
 from multiverse.errors import ImageMissing
+from multiverse.forecast.forecast import Expectations
+from multiverse.forecast.history import History
 from multiverse.plan.job import Job, Plan
 from multiverse.runner.capacity import fit, usable
 from multiverse.runner.execute import RunOptions
-from multiverse.runner.expectation import Expectations
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.resume import Resume
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.history import History
 from multiverse.runs.record import RunState
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import DiskFull, EngineError, EngineUnavailable, MultiverseError
+from multiverse.forecast.history import History, past_run_of
 from multiverse.plan.job import Limits
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import Room, Share, within
-from multiverse.runner.engine_doubt import EngineDoubt
+from multiverse.runner.engine_health import EngineDoubt
 from multiverse.runner.events import Listener
 from multiverse.runner.guard import FreeSpace
 from multiverse.runner.prepared import PreparedJob, owner_labels
@@ -23,7 +24,6 @@ from multiverse.runner.resume import Resume
 from multiverse.runner.retry import again
 from multiverse.runner.waiting import Waiting, WaitingLine
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.history import History, past_run_of
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.lock import RunLocks
 from multiverse.runs.record import Cause, RunState
@@ -35,7 +35,7 @@ SLOW_SECONDS = 2.0
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What became of a plan."""
 
     runs: list[FoundRun] = field(default_factory=list)
@@ -59,7 +59,7 @@ class _Ended:
 
 
 @dataclass(frozen=True)
-class Site:
+class RunContext:
     """Where a schedule is at work, and with what."""
 
     engine: Engine
@@ -87,7 +87,7 @@ class Bounds:
 class Schedule:
     """A line of jobs, the room that they need, and one thread for each that runs."""
 
-    def __init__(self, site: Site, bounds: Bounds, history: History | None = None) -> None:
+    def __init__(self, site: RunContext, bounds: Bounds, history: History | None = None) -> None:
         self._site = site
         self._bounds = bounds
         self._history = history
@@ -100,7 +100,7 @@ class Schedule:
         self._elsewhere: dict[str, Waiting] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
-        self._outcome = Outcome()
+        self._outcome = RunOutcome()
         self._rerun = False
         self._short: str | None = None
         self._looked = float("-inf")
@@ -111,7 +111,7 @@ class Schedule:
         *,
         rerun: bool = False,
         survivors: Mapping[str, Survivor] | None = None,
-    ) -> Outcome:
+    ) -> RunOutcome:
         """Run every job that is not complete yet, in the order given, while there is room.
 
         ``survivors`` are jobs that a killed runner left running, by run id; they are taken over.

@@ -63,7 +63,7 @@ class JobStatus:
 
 
 @dataclass(frozen=True)
-class Status:
+class FolderStatus:
     """Every job of a folder. ``working``: a command is at work (None if nobody here can tell)."""
 
     folder: Path
@@ -88,7 +88,7 @@ class StatusReader:
         self._results = results
         self._known: dict[Path, tuple[tuple[int, int], FoundRun | str]] = {}
 
-    def look(self) -> Status:
+    def look(self) -> FolderStatus:
         """The state of everything now; :class:`ResultsError` if there is no such folder."""
         self._results.check()
         with without_collection():
@@ -110,7 +110,7 @@ class _Look:
         self._working = None if self._plan is None else _is_working(self._plan)
         self._planned = {job.run_id: job for job in self._plan.jobs} if self._plan else {}
 
-    def status(self) -> Status:
+    def status(self) -> FolderStatus:
         newest = {run_id: self._job(run_id, items) for run_id, items in self._attempts().items()}
         jobs = {job.run_id: job for job in newest.values() if job is not None}
         for run in self._found(published_records(self._results)):
@@ -120,7 +120,7 @@ class _Look:
             if planned.run_id not in jobs:
                 jobs[planned.run_id] = self._queued(planned)
         working = True if self._working is None and _any_running(jobs) else self._working
-        return Status(
+        return FolderStatus(
             self._results.folder, tuple(jobs.values()), self._plan, working, tuple(self._notes)
         )
 

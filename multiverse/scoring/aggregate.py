@@ -94,7 +94,7 @@ def _mean(
         return empty, np.empty(0)
     values = [scores[name].value for name in valued]
     parts = [_replicates(lines[name]) for name in valued if name in lines]
-    full = len(parts) == len(valued) and len({len(part) for part in parts}) == 1
+    full = len(parts) == len(valued) and len({len(cohort) for cohort in parts}) == 1
     together = np.mean(parts, axis=0) if full else np.empty(0)
     middle = float(np.mean([value for value in values if value is not None]))
     mean = Aggregate(

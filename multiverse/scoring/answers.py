@@ -17,7 +17,7 @@ SUSPECTS = frozenset(
 
 
 @dataclass(frozen=True)
-class Part:
+class Cohort:
     """The runs of one fingerprint of a dataset."""
 
     dataset: str
@@ -31,39 +31,39 @@ def in_place(run: FoundRun) -> bool:
     return run.folder.parts[-3:] == (record.dataset, record.model, record.run_id)
 
 
-def parts_of(runs: Iterable[FoundRun]) -> list[Part]:
+def cohorts_of(runs: Iterable[FoundRun]) -> list[Cohort]:
     """Complete runs by dataset and fingerprint: runs of different data are never compared."""
     grouped: dict[tuple[str, str], list[FoundRun]] = {}
     for run in runs:
         if run.published:
             key = (run.record.dataset, run.record.dataset_fingerprint)
             grouped.setdefault(key, []).append(run)
-    return [Part(slug, print_, tuple(found)) for (slug, print_), found in sorted(grouped.items())]
+    return [Cohort(slug, print_, tuple(found)) for (slug, print_), found in sorted(grouped.items())]
 
 
-def find_answers(part: Part) -> RegisteredDataset:
+def find_answers(cohort: Cohort) -> RegisteredDataset:
     """The registered version with the fingerprint; that in use if it has it, else the newest.
 
     Raises :class:`DatasetError` where no version on this machine has it.
     """
-    folder = DatasetFolder(part.dataset, home())
+    folder = DatasetFolder(cohort.dataset, home())
     found: dict[str, RegisteredDataset] = {}
     for version in folder.versions():
         try:
             dataset = folder.read(version)
         except DatasetError:
             continue
-        if dataset.record.fingerprint == part.fingerprint:
+        if dataset.record.fingerprint == cohort.fingerprint:
             found[version] = dataset
     current = folder.current_version()
     if current in found:
         return _with_labels(found[current])
     if not found:
         raise DatasetError(
-            f"{part.dataset}: the data of these runs ({part.fingerprint[:16]}…) are not registered "
-            "on this machine, so there is no answer sheet",
+            f"{cohort.dataset}: the data of these runs ({cohort.fingerprint[:16]}…) are not "
+            "registered on this machine, so there is no answer sheet",
             remedy=f"Register the file they came from: multiverse register FILE --slug "
-            f"{part.dataset}",
+            f"{cohort.dataset}",
         )
     return _with_labels(max(found.values(), key=lambda dataset: dataset.record.registered_at))
 

@@ -16,11 +16,11 @@ from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
-from multiverse.scoring.answers import Part, in_place, parts_of
+from multiverse.scoring.answers import Cohort, cohorts_of, in_place
 from multiverse.scoring.attempt import Progress, owner_labels
-from multiverse.scoring.outcome import Outcome, ScoringOptions
-from multiverse.scoring.site import Site
-from multiverse.scoring.update import PartUpdate
+from multiverse.scoring.context import ScoringContext
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.scoring.update import CohortUpdate
 from multiverse.specs.evaluator import EvaluatorSpec
 
 #: Between looks at whether the first evaluation has ended.
@@ -39,14 +39,14 @@ def evaluate_results(
     say: Say,
     progress: Progress = _unwatched,
     cancelled: threading.Event | None = None,
-) -> list[Outcome]:
+) -> list[ScoringOutcome]:
     """Score every complete run that has no scores yet, and write them and ``embeddings.h5ad``.
 
     Raises :class:`ResultsError` where there is no such folder or no complete run in it,
     :class:`EngineError` where the evaluator can't be had, :class:`Cancelled` after a signal. What
     concerns one dataset alone is in its outcome.
     """
-    _parts(results, options)  # what can't be scored at all is said before anything is waited for
+    _cohorts(results, options)  # what can't be scored at all is said before anything is waited for
     machine = usable(engine.capacity(), options.machine)
     cancelled = cancelled or threading.Event()
     with _alone(results, say, cancelled):
@@ -54,7 +54,7 @@ def evaluate_results(
         engine.sweep(owner_labels(results))
         shutil.rmtree(results.evaluations, ignore_errors=True)
         spec = EvaluatorSpec.load()
-        site = Site(
+        context = ScoringContext(
             spec=spec,
             engine=engine,
             runtime=engine.prepare(spec, build=options.build, say=say),
@@ -64,35 +64,39 @@ def evaluate_results(
             say=say,
             cancelled=cancelled,
         )
-        parts = _parts(results, options, say)
-        outcomes = [_outcome(site, part, options) for part in parts]
+        cohorts = _cohorts(results, options, say)
+        outcomes = [_outcome(context, cohort, options) for cohort in cohorts]
         with suppress(OSError):
             results.evaluations.rmdir()
         return outcomes
 
 
-def _parts(
+def _cohorts(
     results: ResultsFolder, options: ScoringOptions, say: Say = lambda _line: None
-) -> list[Part]:
+) -> list[Cohort]:
     runs = read_runs(results).runs
-    parts = parts_of(filter(in_place, runs))
+    cohorts = cohorts_of(filter(in_place, runs))
     elsewhere = [_elsewhere(run) for run in runs if run.published and not in_place(run)]
     for line in elsewhere:
         say(line)
-    if elsewhere and not parts:
+    if elsewhere and not cohorts:
         raise ResultsError(
             f"{results.folder} has no run to score in its place: {elsewhere[0]}",
             remedy="Give the folders back the names that they had: <dataset>/<model>/<run id>.",
         )
-    if not parts:
+    if not cohorts:
         raise ResultsError(
             f"{results.folder} has no complete run to score",
             remedy="See what happened: multiverse runs, or run models first: multiverse run.",
         )
-    chosen = [part for part in parts if not options.datasets or part.dataset in options.datasets]
-    absent = [name for name in options.datasets if name not in {part.dataset for part in parts}]
+    chosen = [
+        cohort for cohort in cohorts if not options.datasets or cohort.dataset in options.datasets
+    ]
+    absent = [
+        name for name in options.datasets if name not in {cohort.dataset for cohort in cohorts}
+    ]
     if absent:
-        there = ", ".join(sorted({part.dataset for part in parts}))
+        there = ", ".join(sorted({cohort.dataset for cohort in cohorts}))
         raise ResultsError(
             f"{results.folder} has no complete run on {', '.join(absent)}",
             remedy=f"It has runs on: {there}.",
@@ -133,19 +137,19 @@ def _wait_for(lock: FileLock, cancelled: threading.Event) -> None:
     )
 
 
-def _outcome(site: Site, part: Part, options: ScoringOptions) -> Outcome:
-    outcome = Outcome(part.dataset, part.fingerprint)
+def _outcome(context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> ScoringOutcome:
+    outcome = ScoringOutcome(cohort.dataset, cohort.fingerprint)
     try:
-        with disk_errors(site.results.folder):
-            return PartUpdate(site, part, options).run()
+        with disk_errors(context.results.folder):
+            return CohortUpdate(context, cohort, options).run()
     except OSError as error:
-        text = f"{part.dataset}: {error}"
+        text = f"{cohort.dataset}: {error}"
     except (Cancelled, EngineError):
         raise
     except MultiverseError as error:
         text = f"{error} {error.remedy or ''}".strip()
     except Exception as error:
         # Libraries read what users registered: no surprise of theirs may cost the other datasets.
-        text = f"{part.dataset}: {type(error).__name__}: {str(error)[:500]}"
-    site.say(text)
+        text = f"{cohort.dataset}: {type(error).__name__}: {str(error)[:500]}"
+    context.say(text)
     return replace(outcome, problem=text)

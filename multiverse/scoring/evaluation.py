@@ -61,7 +61,7 @@ class Assembly:
             dataset_fingerprint=record.fingerprint,
             labels_fingerprint=record.labels_fingerprint,
             n_obs=record.n_obs,
-            modalities={name: part.n_vars for name, part in record.modalities.items()},
+            modalities={name: cohort.n_vars for name, cohort in record.modalities.items()},
             sheet=sheet,
             evaluator=self._evaluator(),
             metrics=facts,

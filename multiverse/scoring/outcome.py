@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from multiverse.contract.evaluation import ScoreLine, Settings
+from multiverse.contract.evaluation import EvaluationSettings, ScoreLine
 from multiverse.runner.capacity import Machine
 
 
@@ -17,7 +17,7 @@ class ScoringOptions:
     ``settings``: None are those that the folder was scored with, or the defaults.
     """
 
-    settings: Settings | None = None
+    settings: EvaluationSettings | None = None
     machine: Machine = field(default_factory=Machine)
     build: bool = True
     again: bool = False
@@ -25,7 +25,7 @@ class ScoringOptions:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScoringOutcome:
     """What came of one fingerprint of a dataset: runs scored now, runs that had scores already.
 
     ``problem``: why there are no scores, or not all.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from multiverse.errors import Cancelled, EngineError
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import sha256
-from multiverse.scoring.answers import Part, find_answers
+from multiverse.scoring.answers import Cohort, find_answers
+from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
+from multiverse.scoring.context import ScoringContext
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
-from multiverse.scoring.outcome import Outcome, ScoringOptions, problem_of
-from multiverse.scoring.part import PartRun, PartScoring
-from multiverse.scoring.site import Site
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, problem_of
 from multiverse.scoring.store import ScoresStore
 from multiverse.scoring.wanted import wanted
 
@@ -22,48 +22,50 @@ if TYPE_CHECKING:
     from multiverse.scoring.embeddings_file import Points
 
 
-class PartUpdate:
+class CohortUpdate:
     """What is there, what is wanted, and how the one becomes the other."""
 
-    def __init__(self, site: Site, part: Part, options: ScoringOptions) -> None:
-        """Raises :class:`DatasetError` where this machine has no answer sheet for the part."""
-        self._site = site
-        self._part = part
-        self._dataset = find_answers(part)
-        self._store = ScoresStore(site.results, part, site.say)
+    def __init__(self, context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> None:
+        """Raises :class:`DatasetError` where this machine has no answer sheet for the cohort."""
+        self._context = context
+        self._cohort = cohort
+        self._dataset = find_answers(cohort)
+        self._store = ScoresStore(context.results, cohort, context.say)
         self._settings = options.settings or self._store.settings
-        self._evaluator = site.evaluator(self._settings)
+        self._evaluator = context.evaluator(self._settings)
         current = self._store.current(self._dataset, self._evaluator)
         self._earlier = None if options.again else current
-        self._damaged = damaged_runs(part.runs)
-        self._whole = [run for run in part.runs if run.record.run_id not in self._damaged]
+        self._damaged = damaged_runs(cohort.runs)
+        self._whole = [run for run in cohort.runs if run.record.run_id not in self._damaged]
         self._laid: Mapping[str, Points | None] = (
             {} if options.again else layouts_that_hold(self._store.embeddings, self._whole)
         )
         self._wanted = wanted(self._whole, self._earlier, list(self._laid))
 
-    def run(self) -> Outcome:
-        """Score what is new and write it. Raises what :meth:`PartScoring.run` raises."""
+    def run(self) -> ScoringOutcome:
+        """Score what is new and write it. Raises what :meth:`CohortScoring.run` raises."""
         if self._earlier is None:
             self._store.mark_outdated()
         done = self._score()
         self._keep(done)
         self._write_embeddings(done)
         for run_id, why in self._damaged.items():
-            self._site.say(f"{self._part.dataset}: {run_id} is not scored: {why}")
+            self._context.say(f"{self._cohort.dataset}: {run_id} is not scored: {why}")
         fresh = [run_id for run_id in self._wanted.runs if run_id not in self._wanted.only]
-        return Outcome(
-            self._part.dataset,
-            self._part.fingerprint,
+        return ScoringOutcome(
+            self._cohort.dataset,
+            self._cohort.fingerprint,
             scored=len(fresh),
             known=len(self._whole) - len(fresh),
             problem=problem_of(self._damaged, done.collected.lost()),
         )
 
-    def _score(self) -> PartRun:
+    def _score(self) -> CohortRun:
         if self._wanted.nothing or not self._whole:
-            return PartRun(Collected(), {}, [])
-        scoring = PartScoring(self._site, self._part, self._dataset, self._wanted, self._settings)
+            return CohortRun(Collected(), {}, [])
+        scoring = CohortScoring(
+            self._context, self._cohort, self._dataset, self._wanted, self._settings
+        )
         try:
             return scoring.run()
         except (Cancelled, EngineError):
@@ -72,31 +74,31 @@ class PartUpdate:
                 self._keep(so_far)
             raise
 
-    def _keep(self, done: PartRun) -> None:
+    def _keep(self, done: CohortRun) -> None:
         """Write what the evaluator has said, together with what still holds."""
         assembly = Assembly(
             dataset=self._dataset,
-            runs=self._part.runs,
+            runs=self._cohort.runs,
             damaged=self._damaged,
             earlier=self._earlier,
             evaluator=self._evaluator,
-            runtime=self._site.runtime,
+            runtime=self._context.runtime,
             collected=done.collected,
             records=done.records,
             wanted=self._wanted,
         )
         self._store.keep(assembly.evaluation())
 
-    def _write_embeddings(self, done: PartRun) -> None:
+    def _write_embeddings(self, done: CohortRun) -> None:
         target, asked = self._store.embeddings, self._wanted
         if not self._whole or not (asked.layouts or asked.runs or not target.is_file()):
             return
         layouts = {**self._laid, **done.layouts, **self._without_layout(done)}
         for run_id in write_embeddings(target, self._dataset, self._whole, layouts):
             words = f"{run_id} is not in {target.name}: it is of other cells"
-            self._site.say(f"{self._part.dataset}: {words}")
+            self._context.say(f"{self._cohort.dataset}: {words}")
 
-    def _without_layout(self, done: PartRun) -> Mapping[str, None]:
+    def _without_layout(self, done: CohortRun) -> Mapping[str, None]:
         """Runs that have none (few cells, one place), which is known once the evaluator is done.
 
         They are kept as such, so that they are not asked for by every evaluation from now on.

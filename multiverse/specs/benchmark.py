@@ -73,7 +73,7 @@ class DatasetEntry(_Frozen):
 
     @staticmethod
     def is_slug(text: str) -> bool:
-        """Whether a single word means a registered dataset, not a file."""
+        """Return whether a single word means a registered dataset, not a file."""
         return not (text.endswith(DATA_SUFFIXES) or "/" in text)
 
     @model_validator(mode="after")
@@ -92,7 +92,7 @@ class DatasetEntry(_Frozen):
 
 
 class ResourceLimits(_Frozen):
-    """What one job may use, and what is done when that was too little.
+    """The resources of one job, and the policy when they were too little.
 
     What is left out comes from ``model.yaml``, then from the defaults of the runner.
     """

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CellGroup(BaseModel):
-    """How many cells were measured in exactly these modalities."""
+    """The number of cells that were measured in exactly these modalities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -27,7 +27,7 @@ class ModalitySummary(_Frozen):
 
 
 class DatasetRecord(_Frozen):
-    """What registration found and did. Everything but the names is derived from content.
+    """The record of a registration. Everything but the names is derived from content.
 
     ``fingerprint`` hashes what a model sees (cells, features, counts, batch);
     ``labels_fingerprint`` hashes the answer sheet, so that new labels never re-run a model.
@@ -75,7 +75,7 @@ class DatasetRecord(_Frozen):
         return {name: number for name, number in counts.items() if number}
 
     def n_outside(self, modalities: Collection[str]) -> int:
-        """How many cells were measured in none of these modalities."""
+        """Return the number of cells that were measured in none of these modalities."""
         return sum(
             group.n_cells for group in self.groups if not {*group.modalities} & {*modalities}
         )

@@ -27,7 +27,7 @@ class _Frozen(BaseModel):
 
 
 class ModalityNeeds(_Frozen):
-    """Which modalities a model needs (all of ``required``) and can use besides."""
+    """The modalities that a model needs (all of ``required``) and can use besides."""
 
     required: tuple[ModalityName, ...] = ()
     optional: tuple[ModalityName, ...] = ()
@@ -38,7 +38,7 @@ class ModalityNeeds(_Frozen):
         return tuple(name for name in MODALITIES if name in present and name in wanted)
 
     def missing(self, present: tuple[str, ...]) -> tuple[str, ...]:
-        """What keeps the model from being applicable; empty means it can run."""
+        """Return what keeps the model from being applicable; empty means it can run."""
         lacking = tuple(name for name in self.required if name not in present)
         if not lacking and not self.usable(present):
             return self.optional
@@ -46,7 +46,7 @@ class ModalityNeeds(_Frozen):
 
 
 class Resources(_Frozen):
-    """What one job of the model asks for unless the benchmark says otherwise."""
+    """The resources of one job of the model, unless the benchmark says otherwise."""
 
     cpus: float = Field(default=1, gt=0, allow_inf_nan=False)
     memory: MemoryAmount = 4 * 1024**3
@@ -161,12 +161,12 @@ class ModelSpec(_Frozen):
 
     @property
     def place(self) -> PurePosixPath:
-        """Where it stands in the SDK's package, whatever folder it is in here."""
+        """The model's place in the SDK's package, whatever folder it is in here."""
         return PurePosixPath("models", self.name)
 
     @property
     def module(self) -> str:
-        """What ``python -m`` runs."""
+        """The module that ``python -m`` runs."""
         return ".".join(("multiverse", *self.place.parts))
 
     @property

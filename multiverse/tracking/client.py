@@ -23,7 +23,7 @@ from requests import HTTPError, RequestException
 from sqlalchemy import create_engine, inspect
 
 from multiverse.tracking.entry import FINGERPRINT, RUN_ID, STARTED_AT, Entry, Key
-from multiverse.tracking.measured import Point
+from multiverse.tracking.measured import MetricPoint
 from multiverse.tracking.quiet import environment
 from multiverse.tracking.uri import without_secrets
 
@@ -151,7 +151,7 @@ class Store:
             )
         return _copy(run)
 
-    def fill(self, copy: Copy, entry: Entry, points: Sequence[Point]) -> None:
+    def fill(self, copy: Copy, entry: Entry, points: Sequence[MetricPoint]) -> None:
         """Parameters, tags, metrics and the dataset. May be repeated: nothing is there twice."""
         self.set_tags(copy, entry.tags)
         params = [Param(name, value) for name, value in entry.params.items()]
@@ -170,7 +170,7 @@ class Store:
         with self._told():
             self._client.log_inputs(copy.id, datasets=[DatasetInput(dataset, [context])])
 
-    def log_points(self, copy: Copy, points: Sequence[Point], time: int) -> None:
+    def log_points(self, copy: Copy, points: Sequence[MetricPoint], time: int) -> None:
         """``time`` in milliseconds: of two values of one step, the later one counts."""
         metrics = [Metric(point.name, point.value, time, point.step) for point in points]
         for batch in batches(metrics, MAX_METRICS):

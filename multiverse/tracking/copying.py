@@ -76,13 +76,13 @@ def track(
     tally = Tally(notes=list(listing.damaged))
     try:
         with _alone(results, WAIT_SECONDS if seconds is None else seconds, say):
-            _visit(results, target, runs, tally, experiment, embeddings_limit, seconds, say)
+            _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, say)
     except Timeout:
         tally.lost(runs, "another command was copying these runs all the time")
     return tally.outcome(shown(target), _command(results, uri))
 
 
-def _visit(
+def _sync(
     results: ResultsFolder,
     uri: str,
     runs: list[FoundRun],
@@ -95,11 +95,11 @@ def _visit(
     with quiet() as upload:
         with importing():
             from multiverse.tracking.client import Failure, Store
-            from multiverse.tracking.visit import Visit
+            from multiverse.tracking.sync import Sync
         try:
             local = artifacts_folder(results) if uri == local_uri(results) else None
             store = Store(uri, local, upload)
-            Visit(store, results, tally, experiment, embeddings_limit).all(runs, seconds, say)
+            Sync(store, results, tally, experiment, embeddings_limit).all(runs, seconds, say)
         except Failure as error:
             tally.lost(runs, str(error))
 

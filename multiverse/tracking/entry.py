@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from multiverse.runs.record import Cause, RunRecord, RunState
-from multiverse.tracking.measured import Point
+from multiverse.tracking.measured import MetricPoint
 from multiverse.tracking.names import MAX_EXPERIMENT, Fitted, storable
 
 #: What is copied: a run that was cancelled has not ended, it goes on with the next command.
@@ -40,7 +40,7 @@ class Entry:
     end: int
     params: Mapping[str, str]
     tags: Mapping[str, str]
-    resources: tuple[Point, ...]
+    resources: tuple[MetricPoint, ...]
     dataset: str
     fingerprint: str
     n_obs: int
@@ -133,7 +133,7 @@ def _identity(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _resources(record: RunRecord) -> list[Point]:
+def _resources(record: RunRecord) -> list[MetricPoint]:
     usage, gpu = record.usage, record.gpu
     found = {
         "wall_seconds": usage.wall_seconds,
@@ -142,7 +142,7 @@ def _resources(record: RunRecord) -> list[Point]:
         "gpu_peak_memory_bytes": gpu.peak_memory_bytes if gpu else None,
     }
     return [
-        Point(f"resource/{name}", float(value))
+        MetricPoint(f"resource/{name}", float(value))
         for name, value in found.items()
         if value is not None
     ]

@@ -10,7 +10,7 @@ from multiverse.tracking.names import fitting_name
 
 
 @dataclass(frozen=True)
-class Point:
+class MetricPoint:
     """One value of one metric. ``step``: the epoch, from 1; 0 for what has none."""
 
     name: str
@@ -18,7 +18,7 @@ class Point:
     step: int = 0
 
 
-def read_points(output: OutputFiles) -> list[Point]:
+def read_points(output: OutputFiles) -> list[MetricPoint]:
     """Return ``epoch/<name>`` of every epoch, and ``model/<name>`` of what was measured at the end.
 
     A history that is per iteration or evaluation has that number as its step. What is not
@@ -26,12 +26,12 @@ def read_points(output: OutputFiles) -> list[Point]:
     with the number of the factor as its step. MLflow's steps are integers of 64 bits.
     """
     return [
-        Point(name, value, step)
+        MetricPoint(name, value, step)
         for curve in read_curves(output)
         for name in [fitting_name(f"{_group(curve)}/{curve.name}")]
         for step, value in curve.points
     ] + [
-        Point(fitting_name(f"model/{name}"), value)
+        MetricPoint(fitting_name(f"model/{name}"), value)
         for name, value in read_model_metrics(output).items()
     ]
 

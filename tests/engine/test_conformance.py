@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.cli.main import main
-from multiverse.conformance import Status
+from multiverse.conformance import CheckStatus
 from multiverse.engines.docker import DockerEngine
 from multiverse.scaffold import write_model_folder
 from multiverse.specs.model import ModelSpec
@@ -93,7 +93,7 @@ def test_what_a_container_forbids_is_named(
     careless: ModelSpec, name: str, behaviour: str, words: str
 ) -> None:
     result = check(careless, DockerEngine(), behaviour, name).result(name)
-    assert result.status is Status.FAILED, result
+    assert result.status is CheckStatus.FAILED, result
     assert words in result.happened
     assert result.to_do
 

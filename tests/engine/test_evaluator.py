@@ -13,7 +13,7 @@ from docker import APIClient
 
 from multiverse.api import Request, run_benchmark
 from multiverse.contract.epochs import Epoch
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
 from multiverse.registry.datasets import RegisteredDataset
@@ -23,13 +23,13 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Usage
 from multiverse.runs.scores import Evaluation, Member, ScoresFile
 from multiverse.scoring.evaluate import evaluate_results
-from multiverse.scoring.outcome import Outcome, ScoringOptions
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS
 from tests.engine.conftest import ENGINES
 from tests.unit.scoring.made import cells_of, files_below, register
 
-OPTIONS = ScoringOptions(settings=Settings(replicates=25))
+OPTIONS = ScoringOptions(settings=EvaluationSettings(replicates=25))
 
 
 def containers(label: str) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ class Bench:
     dataset: RegisteredDataset
     results: ResultsFolder
     runs: list[Run] = field(default_factory=list)
-    first: list[Outcome] = field(default_factory=list)
+    first: list[ScoringOutcome] = field(default_factory=list)
     evaluators: list[dict[str, Any]] = field(default_factory=list)
     models: list[dict[str, Any]] = field(default_factory=list)
 
@@ -82,7 +82,7 @@ class Bench:
         self.runs.append(run)
         return run
 
-    def evaluate(self) -> list[Outcome]:
+    def evaluate(self) -> list[ScoringOutcome]:
         return evaluate_results(
             self.results, self.engine, OPTIONS, say=lambda _line: None, progress=self._look
         )

@@ -13,7 +13,7 @@ import pytest
 
 from multiverse.images.environment import make_environment
 from multiverse.registry.home import cache
-from multiverse.report.crate import write_crate
+from multiverse.report.crate.write import write_crate
 from multiverse.runs.folder import ResultsFolder
 from tests.conftest import REPOSITORY
 from tests.unit.report.made import (

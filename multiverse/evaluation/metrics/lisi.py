@@ -11,7 +11,7 @@ from multiverse.evaluation.case import Case
 from multiverse.evaluation.estimate import Estimate, Weights, weighted_median
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.needs import Need
-from multiverse.evaluation.sheet import Column
+from multiverse.evaluation.sheet import CellColumn
 from multiverse.evaluation.space import Space
 
 KORSUNSKY = "Korsunsky et al. 2019, doi:10.1038/s41592-019-0619-0"
@@ -41,7 +41,7 @@ def ilisi(case: Case) -> Estimate:
     return Estimate.of(space.cells, again)
 
 
-def _lisi(space: Space, column: Column) -> NDArray[np.float64]:
+def _lisi(space: Space, column: CellColumn) -> NDArray[np.float64]:
     """Return LISI of each cell by the library, (n_cells,), perplexity a third of the neighbours."""
     neighbours = space.neighbours.nearest(space.settings.lisi_neighbours)
     return np.asarray(lisi_knn(neighbours, column.codes), dtype=np.float64)

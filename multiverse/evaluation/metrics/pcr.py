@@ -14,7 +14,7 @@ from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.needs import Need, spans_batches
 from multiverse.evaluation.neighbours import Matrix
-from multiverse.evaluation.sheet import Codes, Column
+from multiverse.evaluation.sheet import CellColumn, Codes
 
 
 def pcr_comparison(case: Case) -> Estimate:
@@ -34,7 +34,9 @@ def pcr_comparison(case: Case) -> Estimate:
     return Estimate.of(case.whole.cells, again, {name: part(ones) for name, part in parts.items()})
 
 
-def _one_modality(case: Case, view: ModalityView, batches: Column) -> Callable[[Weights], float]:
+def _one_modality(
+    case: Case, view: ModalityView, batches: CellColumn
+) -> Callable[[Weights], float]:
     """Return the comparison over the cells that the modality was measured in."""
     own = batches.take(view.cells)
     before = batch_share(view.points, own.codes)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from multiverse import __version__
 from multiverse.report.contents import Contents
-from multiverse.report.methods import bibtex, methods_text, repeat_command
 from multiverse.report.page.atlas import Atlas, read_atlas
 from multiverse.report.page.charts import CostView, make_cost
 from multiverse.report.page.dataset_card import DatasetCard, dataset_card
@@ -16,6 +15,7 @@ from multiverse.report.page.provenance import Provenance, provenance
 from multiverse.report.page.run_card import FailureCard, RunCard, failure_card, run_card
 from multiverse.report.page.source import DatasetSource, read_sources
 from multiverse.report.page.table import ComparisonTable, make_table
+from multiverse.report.text.methods import bibtex, methods_text, repeat_command
 from multiverse.report.words import counted, plain
 from multiverse.runs.folder import ResultsFolder
 

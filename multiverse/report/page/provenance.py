@@ -33,7 +33,7 @@ class RunOrigin:
 
 
 @dataclass(frozen=True)
-class EvaluatorRun:
+class EvaluatorOrigin:
     """One run of the evaluator."""
 
     started: str
@@ -54,7 +54,7 @@ class Provenance:
     title: str
     origins: tuple[RunOrigin, ...]
     evaluator: tuple[tuple[str, str], ...]
-    evaluations: tuple[EvaluatorRun, ...]
+    evaluations: tuple[EvaluatorOrigin, ...]
 
 
 def provenance(source: DatasetSource) -> Provenance:
@@ -119,10 +119,10 @@ def _evaluator(source: DatasetSource) -> list[tuple[str, str]]:
     ]
 
 
-def _evaluations(source: DatasetSource) -> list[EvaluatorRun]:
+def _evaluations(source: DatasetSource) -> list[EvaluatorOrigin]:
     records = source.evaluation.records[-20:] if source.evaluation else ()
     return [
-        EvaluatorRun(
+        EvaluatorOrigin(
             started=moment(record.started_at),
             engine=plain(f"{record.engine.name} {record.engine.version}", 80),
             image=plain(record.image.tag, 120) if record.image else "–",

@@ -76,7 +76,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """``description`` is shown to whoever points at the heading or asks for it."""
 
     title: str
@@ -92,7 +92,7 @@ class ComparisonTable:
     key: str
     title: str
     groups: tuple[tuple[str, int], ...]
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     rows: tuple[Row, ...]
     controls: tuple[Row, ...]
     can_scale: bool
@@ -131,19 +131,19 @@ def _groups(facts: Sequence[MetricFacts]) -> tuple[tuple[str, int], ...]:
     return (("Aggregates", len(AGGREGATES)), *((title, count) for title, count in counts if count))
 
 
-def _aggregate_column(aggregate: str) -> Column:
+def _aggregate_column(aggregate: str) -> TableColumn:
     described = {
         "total": "0.6 × biology + 0.4 × batch, where both exist",
         "bio": "mean of the available metrics of biology kept",
         "batch": "mean of the available metrics of batches mixed",
     }
-    return Column(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
+    return TableColumn(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
 
 
-def _metric_column(fact: MetricFacts) -> Column:
+def _metric_column(fact: MetricFacts) -> TableColumn:
     better = "higher is better" if fact.higher_is_better else "lower is better"
     said = "; ".join(filter(None, (plain(fact.description, 300), better, plain(fact.source, 160))))
-    return Column(plain(fact.title, 40), said, str(fact.group), "circle")
+    return TableColumn(plain(fact.title, 40), said, str(fact.group), "circle")
 
 
 def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:

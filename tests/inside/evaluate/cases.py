@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from multiverse.contract.evaluation import EvaluationFiles, ScoreLine, Settings
+from multiverse.contract.evaluation import EvaluationFiles, EvaluationSettings, ScoreLine
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.member import Bench, score_member
+from multiverse.evaluation.member import MemberContext, score_member
 from multiverse.evaluation.metric import Metric
 from multiverse.evaluation.metrics import all_metrics
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.neighbours import Matrix
-from multiverse.evaluation.sheet import AnswerSheet, Column
+from multiverse.evaluation.sheet import AnswerSheet, CellColumn
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in all_metrics()}
 #: Short: few replicates, and neighbourhoods that fit into some hundred cells.
-SHORT = Settings(lisi_neighbours=45, kbet_neighbours=30, replicates=3)
+SHORT = EvaluationSettings(lisi_neighbours=45, kbet_neighbours=30, replicates=3)
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,10 @@ def sheet_of(
     """An answer sheet of cells c0, c1, …"""
     return AnswerSheet(
         tuple(f"c{number}" for number in range(n_cells)),
-        None if labels is None else Column.of(pd.Series(list(labels), dtype=object), unlabelled),
-        None if batches is None else Column.of(pd.Series(list(batches), dtype=object)),
+        None
+        if labels is None
+        else CellColumn.of(pd.Series(list(labels), dtype=object), unlabelled),
+        None if batches is None else CellColumn.of(pd.Series(list(batches), dtype=object)),
     )
 
 
@@ -78,7 +80,7 @@ def view_of(
     name: str,
     points: Matrix,
     cells: NDArray[np.intp] | None = None,
-    settings: Settings = SHORT,
+    settings: EvaluationSettings = SHORT,
 ) -> ModalityView:
     """A modality measured in ``cells`` (all), whose components are ``points``."""
     return ModalityView(name, points, np.arange(len(points)) if cells is None else cells, settings)
@@ -90,7 +92,7 @@ def case_of(
     batches: Iterable[Any] | None = None,
     *,
     views: Iterable[ModalityView] = (),
-    settings: Settings = SHORT,
+    settings: EvaluationSettings = SHORT,
     siblings: Mapping[str, NDArray[np.int64]] | None = None,
     unlabelled: Sequence[str] = (),
 ) -> Case:
@@ -120,13 +122,13 @@ def write_embedding(path: Path, points: Matrix, cells: Sequence[str]) -> None:
         file.create_dataset("obs_names", data=list(cells), dtype=h5py.string_dtype())
 
 
-def bench_of(folder: Path, case: Case) -> Bench:
+def bench_of(folder: Path, case: Case) -> MemberContext:
     """The bench of a case whose points are on disk as those of ``case.name``; no other seeds."""
     files = EvaluationFiles(folder / "input", folder / "output")
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     write_embedding(files.embeddings(case.name), case.points, case.sheet.cells)
-    return Bench(files, case.sheet, dict(case.modalities), case.settings, {}, scratch)
+    return MemberContext(files, case.sheet, dict(case.modalities), case.settings, {}, scratch)
 
 
 def scored(folder: Path, case: Case, metrics: Iterable[str] = METRICS) -> dict[str, ScoreLine]:

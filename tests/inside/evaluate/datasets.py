@@ -11,7 +11,7 @@ import mudata
 import numpy as np
 import pandas as pd
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.demo.simulation import Simulation, simulate
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.modalities import read_modalities
@@ -45,7 +45,7 @@ def case_from(path: Path, label_key: str = "cell_type") -> Case:
     Each modality's are divided by its largest standard deviation, so that both count, and half of
     the difference between batches is taken away.
     """
-    settings = Settings()
+    settings = EvaluationSettings()
     with h5py.File(path, "r") as file:
         names: Sequence[str] = list(file["mod"])
     sheet = read_sheet(path, path, batch_key="batch", label_key=label_key, unlabelled=(UNLABELLED,))

@@ -10,13 +10,13 @@ import scib_metrics
 from numpy.typing import NDArray
 
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.sheet import Column
+from multiverse.evaluation.sheet import CellColumn
 from multiverse.evaluation.space import Space
 
 Library = Callable[[Case], float]
 
 
-def names_of(column: Column) -> NDArray[np.str_]:
+def names_of(column: CellColumn) -> NDArray[np.str_]:
     """The category of each cell, as the library takes it."""
     return np.array(column.names, dtype=str)[column.codes]
 

@@ -10,7 +10,7 @@ import pytest
 from multiverse.contract.evaluation import ScoreLine
 from multiverse.contract.scores import Group
 from multiverse.evaluation.controls import controls
-from multiverse.evaluation.member import Bench, score_member
+from multiverse.evaluation.member import MemberContext, score_member
 from tests.inside.evaluate.cases import METRICS, bench_of, blobs, case_of, sheet_of, view_of
 
 N = 150
@@ -68,7 +68,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, floa
     data = blobs(300)
     view = view_of("rna", data.points)
     case = case_of(data.points, data.labels, data.batches, views=[view])
-    bench: Bench = bench_of(tmp_path_factory.mktemp("controls"), case)
+    bench: MemberContext = bench_of(tmp_path_factory.mktemp("controls"), case)
     names = [name for name in METRICS if name != "seed_stability"]
     metrics = tuple(METRICS[name] for name in names)
     found: dict[str, dict[str, float]] = {}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.estimate import (
     Estimate,
@@ -100,7 +100,7 @@ def test_the_bootstrap_has_the_standard_error_of_a_mean() -> None:
 
 def test_no_replicates_where_none_are_wanted() -> None:
     assert Estimate.of(np.arange(2), weighted_mean(np.ones(2))).replicates(2, 0, seed=0) == []
-    assert Settings(replicates=0).replicates == 0
+    assert EvaluationSettings(replicates=0).replicates == 0
 
 
 @pytest.mark.parametrize("seed", range(5))

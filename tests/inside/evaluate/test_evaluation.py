@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from multiverse.contract.evaluation import (
     EvaluationFiles,
     EvaluationRequest,
+    EvaluationSettings,
     MemberLine,
     ScoreLine,
-    Settings,
     SheetLine,
     UmapLine,
     parse_line,
@@ -32,7 +32,7 @@ from multiverse.demo.simulation import Simulation, simulate
 from tests.inside.evaluate.cases import METRICS, write_embedding
 
 N, SEED = 200, 4
-SETTINGS = Settings(replicates=5, lisi_neighbours=45, kbet_neighbours=30)
+SETTINGS = EvaluationSettings(replicates=5, lisi_neighbours=45, kbet_neighbours=30)
 KILLED = "the process that computed it was killed, probably because memory ran out"
 
 

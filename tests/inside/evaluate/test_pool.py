@@ -16,11 +16,11 @@ import pytest
 from multiverse.contract.evaluation import BeginLine, MemberLine, ScoreLine
 from multiverse.contract.scores import Reason
 from multiverse.errors import DatasetError, MultiverseError
-from multiverse.evaluation.apart import computed_apart
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.estimate import Estimate
+from multiverse.evaluation.forked import computed_apart
 from multiverse.evaluation.member import score_member
-from multiverse.evaluation.pool import Emitted, Laid, Pool, Task
+from multiverse.evaluation.pool import Emitted, Laid, MetricTask, Pool
 from tests.inside.evaluate.cases import METRICS, bench_of, blobs, case_of, write_embedding
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def working(end: End, member: str = "b", metric: str | None = "two") -> list[Emi
     Every score has the number of its process for a detail.
     """
 
-    def work(task: Task) -> Iterator[Emitted]:
+    def work(task: MetricTask) -> Iterator[Emitted]:
         if (task.member, metric) == (member, None):
             end()
         for name in task.metrics:
@@ -53,7 +53,12 @@ def working(end: End, member: str = "b", metric: str | None = "two") -> list[Emi
         else:
             yield Laid(task.member, b"", 0.0)
 
-    tasks = [Task("a", NAMES), Task("b", NAMES), Task("c", NAMES), Task("c", ())]
+    tasks = [
+        MetricTask("a", NAMES),
+        MetricTask("b", NAMES),
+        MetricTask("c", NAMES),
+        MetricTask("c", ()),
+    ]
     return list(Pool(1, work, LOG).run(tasks))
 
 
@@ -91,13 +96,18 @@ def test_before_its_first_metric_a_member_is_lost_and_the_next_follows() -> None
 
 
 def test_a_lost_layout_costs_no_score() -> None:
-    def work(task: Task) -> Iterator[Emitted]:
+    def work(task: MetricTask) -> Iterator[Emitted]:
         if not task.metrics:
             os.kill(os.getpid(), signal.SIGKILL)
         for name in task.metrics:
             yield ScoreLine(member=task.member, metric=name, value=1.0)
 
-    tasks = [Task("a", ()), Task("a", NAMES), Task("b", ()), Task("b", NAMES)]
+    tasks = [
+        MetricTask("a", ()),
+        MetricTask("a", NAMES),
+        MetricTask("b", ()),
+        MetricTask("b", NAMES),
+    ]
     found = scores(list(Pool(2, work, LOG).run(tasks)))
     assert len(found) == 6
     assert all(line.value == 1 for line in found.values())
@@ -115,22 +125,22 @@ def test_the_detail_says_how_it_ended(end: End, words: str) -> None:
 
 
 def test_every_metric_may_kill_its_process() -> None:
-    def work(task: Task) -> Iterator[Emitted]:
+    def work(task: MetricTask) -> Iterator[Emitted]:
         yield BeginLine(member=task.member, metric=task.metrics[0])
         os.kill(os.getpid(), signal.SIGKILL)
 
-    messages = list(Pool(2, work, LOG).run([Task("a", NAMES), Task("b", NAMES)]))
+    messages = list(Pool(2, work, LOG).run([MetricTask("a", NAMES), MetricTask("b", NAMES)]))
     assert {line.reason for line in scores(messages).values()} == {Reason.EVALUATOR_FAILED}
     assert len(scores(messages)) == 6
     assert sorted(members_done(messages)) == ["a", "b"]
 
 
 def test_whoever_stops_listening_leaves_no_process() -> None:
-    def work(task: Task) -> Iterator[Emitted]:
+    def work(task: MetricTask) -> Iterator[Emitted]:
         yield ScoreLine(member=task.member, metric="one", value=1.0, detail=str(os.getpid()))
         signal.pause()
 
-    with contextlib.closing(Pool(2, work, LOG).run([Task("a", NAMES)])) as messages:
+    with contextlib.closing(Pool(2, work, LOG).run([MetricTask("a", NAMES)])) as messages:
         first = next(messages)
     assert isinstance(first, ScoreLine)
     with pytest.raises(ProcessLookupError):

@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from multiverse.errors import DatasetError, ResultsError
 from multiverse.evaluation.embeddings import read_embedding
-from multiverse.evaluation.sheet import Column, read_sheet
+from multiverse.evaluation.sheet import CellColumn, read_sheet
 from tests.inside.evaluate.cases import blobs, sheet_of, write_embedding
 from tests.unit.worker.worker_jobs import simulate
 
@@ -65,7 +65,7 @@ def test_a_column_that_is_gone_is_an_error(data: Path, tmp_path: Path) -> None:
 
 
 def test_categories_are_text_by_name() -> None:
-    column = Column.of(pd.Series(pd.Categorical([10, 9, None, 10], categories=[9, 10, 11])))
+    column = CellColumn.of(pd.Series(pd.Categorical([10, 9, None, 10], categories=[9, 10, 11])))
     assert column.names == ("10", "9"), "a category that no cell has is none"
     assert column.codes.tolist() == [0, 1, -1, 0]
     assert column.counts == {"10": 2, "9": 1}

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from multiverse.conformance import CheckResult, Report, SuiteOptions, check_model
+from multiverse.conformance import CheckReport, CheckResult, SuiteOptions, check_model
 from multiverse.engines.protocol import Engine
 from multiverse.specs.model import ModelSpec
 from tests.conftest import TEST_MODELS
@@ -39,7 +39,7 @@ def check(
     *names: str,
     amount: float = 8,
     device: str = "cpu",
-) -> Report:
+) -> CheckReport:
     """The named checks (all without names) of one behaviour."""
     told: list[CheckResult] = []
     options = SuiteOptions(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.conformance import Status
+from multiverse.conformance import CheckStatus
 from multiverse.engines.local import LocalEngine
 from multiverse.engines.protocol import Runtime, Say
 from multiverse.images.accelerator import CudaModel
@@ -48,7 +48,7 @@ def test_the_variant_of_the_device_is_checked(
     engine = WithGpu()
     report = check(model, engine, "good", "contract", device=device)
     assert [type(prepared) for prepared in engine.prepared] == [kind]
-    assert report.result("contract").status is Status.PASSED
+    assert report.result("contract").status is CheckStatus.PASSED
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_the_variant_of_the_device_is_checked(
 )
 def test_other_bits_are_a_note_on_a_gpu(model: ModelSpec, name: str, behaviour: str) -> None:
     result = check(model, WithGpu(), behaviour, name, device="cuda").result(name)
-    assert result.status is Status.NOTE, result
+    assert result.status is CheckStatus.NOTE, result
     assert result.happened == "another embedding, on a GPU"
     assert "differ by more" in result.to_do
 
 
 def test_a_model_that_shows_no_gpu_fails_and_is_told_what_to_do(model: ModelSpec) -> None:
     result = check(model, WithGpu(), "idle_gpu", "contract", device="cuda").result("contract")
-    assert result.status is Status.FAILED
+    assert result.status is CheckStatus.FAILED
     assert "which GPU it was" in result.to_do

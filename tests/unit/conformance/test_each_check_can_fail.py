@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.conformance import Status
-from multiverse.conformance.bench import Bench
+from multiverse.conformance import CheckStatus
+from multiverse.conformance.context import CheckContext
 from multiverse.conformance.output_checks import resources
 from multiverse.conformance.suite import CHECKS
 from multiverse.conformance.tiny_data import TinyData
-from multiverse.conformance.trial import Laboratory
+from multiverse.conformance.trial import TrialRunner
 from multiverse.engines.local import LocalEngine
 from multiverse.runs.record import Usage
 from multiverse.specs.model import ModelSpec
@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
 @pytest.mark.parametrize(("name", "behaviour", "words"), BROKEN)
 def test_a_broken_promise_is_found(model: ModelSpec, name: str, behaviour: str, words: str) -> None:
     result = check(model, LocalEngine(), behaviour, name).result(name)
-    assert result.status is Status.FAILED, result
+    assert result.status is CheckStatus.FAILED, result
     assert words in f"{result.happened} {' '.join(result.log)}"
     assert result.to_do
     assert result.expected
@@ -72,7 +72,7 @@ def test_a_broken_promise_is_found(model: ModelSpec, name: str, behaviour: str, 
 def test_a_model_for_complete_data_is_given_no_mosaic(tmp_path: Path) -> None:
     model = careless_model(tmp_path, mosaic=False)
     result = check(model, LocalEngine(), "good", "mosaic").result("mosaic")
-    assert result.status is Status.NOT_APPLICABLE
+    assert result.status is CheckStatus.NOT_APPLICABLE
     assert "mosaic: false" in result.happened
 
 
@@ -87,13 +87,13 @@ def test_every_check_is_shown_to_fail() -> None:
 def test_a_lacking_modality_that_is_not_noticed(tmp_path: Path, behaviour: str, words: str) -> None:
     model = careless_model(tmp_path, BOTH)
     result = check(model, LocalEngine(), behaviour, "lacking modality").result("lacking modality")
-    assert result.status is Status.FAILED, result
+    assert result.status is CheckStatus.FAILED, result
     assert words in result.happened
 
 
 def test_threads_beyond_the_share_are_found(model: ModelSpec, tmp_path: Path) -> None:
     """With a real run's record, and CPU time as three busy threads would leave it."""
-    laboratory = Laboratory(
+    trials = TrialRunner(
         LocalEngine(),
         LocalEngine().prepare(model, build=True, say=lambda _line: None),
         tmp_path / "runs",
@@ -101,13 +101,13 @@ def test_threads_beyond_the_share_are_found(model: ModelSpec, tmp_path: Path) ->
         device="cpu",
     )
     parameters = {"behaviour": "good", "amount": 8}
-    bench = Bench(model, laboratory, TinyData(tmp_path / "home"), parameters, {}, False)
-    assert resources(bench).status is Status.PASSED
+    context = CheckContext(model, trials, TinyData(tmp_path / "home"), parameters, {}, False)
+    assert resources(context).status is CheckStatus.PASSED
     usage = Usage(wall_seconds=10, cpu_seconds=30, peak_memory_bytes=10**6)
-    record = bench.usual.record.model_copy(update={"usage": usage})
-    bench.__dict__["usual"] = replace(bench.usual, record=record)
-    answer = resources(bench)
-    assert answer.status is Status.FAILED
+    record = context.usual.record.model_copy(update={"usage": usage})
+    context.__dict__["usual"] = replace(context.usual, record=record)
+    answer = resources(context)
+    assert answer.status is CheckStatus.FAILED
     assert "3.0 cores at once" in answer.happened
 
 
@@ -116,17 +116,17 @@ def test_a_request_to_end_that_is_not_heard(
 ) -> None:
     monkeypatch.setattr("multiverse.runner.watch.GRACE_SECONDS", 1.0)  # instead of ten
     result = check(model, LocalEngine(), "deaf", "request to end").result("request to end")
-    assert result.status is Status.FAILED, result
+    assert result.status is CheckStatus.FAILED, result
     assert "had to be killed" in result.happened
 
 
 def test_a_good_model_has_one_thing_to_do(model: ModelSpec) -> None:
     """It never looks at its device, and nothing else is wrong with it."""
     report = check(model, LocalEngine(), "right_record")
-    failed = [result.name for result in report.results if result.status is Status.FAILED]
+    failed = [result.name for result in report.results if result.status is CheckStatus.FAILED]
     assert failed == ["absent device"]
     assert report.resources["threads"] == 1
-    skipped = {item.name for item in report.results if item.status is Status.NOT_APPLICABLE}
+    skipped = {item.name for item in report.results if item.status is CheckStatus.NOT_APPLICABLE}
     assert skipped == {
         "network", "read-only root", "any user", "lacking modality", "parameters: behaviour",
     }  # fmt: skip
@@ -134,7 +134,7 @@ def test_a_good_model_has_one_thing_to_do(model: ModelSpec) -> None:
 
 def test_what_is_no_failure_is_noted(model: ModelSpec) -> None:
     report = check(model, LocalEngine(), "extra", "files", "parameters: amount")
-    assert [result.status for result in report.results] == [Status.NOTE, Status.NOTE]
+    assert [result.status for result in report.results] == [CheckStatus.NOTE, CheckStatus.NOTE]
     assert "model.pt" in report.result("files").happened
     assert "same embedding" in report.result("parameters: amount").happened
 
@@ -143,9 +143,9 @@ def test_checks_that_need_the_usual_run_are_left_out(model: ModelSpec) -> None:
     report = check(model, LocalEngine(), "fail", "contract", "determinism", "labels")
     statuses = {result.name: result.status for result in report.results}
     assert statuses == {
-        "contract": Status.FAILED,
-        "labels": Status.NOT_APPLICABLE,
-        "determinism": Status.NOT_APPLICABLE,
+        "contract": CheckStatus.FAILED,
+        "labels": CheckStatus.NOT_APPLICABLE,
+        "determinism": CheckStatus.NOT_APPLICABLE,
     }
     assert "no such thing" in " ".join(report.result("contract").log)
     assert not report.passed

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mudata import read_h5mu
 
-from multiverse.conformance import find_subject, tiny_data
+from multiverse.conformance import find_target, tiny_data
 from multiverse.conformance.tiny_data import ODD_NAMES, TinyData
 from multiverse.conformance.values import other_values, trial_settings
 from multiverse.contract import CellNames
@@ -109,14 +109,14 @@ def test_odd_names_change_nothing_but_names(tmp_path: Path) -> None:
 
 
 def test_a_model_is_found_by_name_by_folder_and_by_image(tmp_path: Path) -> None:
-    assert find_subject("pca").name == "pca"
-    assert find_subject(str(TEST_MODELS / "naughty")).name == "naughty"
-    assert find_subject("naughty", models_dirs=[TEST_MODELS]).name == "naughty"
-    image = find_subject(None, image="host:5000/lab/Thing")
+    assert find_target("pca").name == "pca"
+    assert find_target(str(TEST_MODELS / "naughty")).name == "naughty"
+    assert find_target("naughty", models_dirs=[TEST_MODELS]).name == "naughty"
+    image = find_target(None, image="host:5000/lab/Thing")
     assert (image.image_tag, image.name) == ("host:5000/lab/Thing:latest", "thing")
     assert image.yaml.modalities.optional == ALL
     yaml = REPOSITORY / "docs" / "examples" / "r-pca" / "model.yaml"
-    described = find_subject(None, image="lab/r:2", model_yaml=yaml)
+    described = find_target(None, image="lab/r:2", model_yaml=yaml)
     assert (described.image_tag, described.name) == ("lab/r:2", "r-pca")
 
 
@@ -135,4 +135,4 @@ def test_what_is_no_model_is_refused(
     name: str | None, image: str | None, model_yaml: Path | None
 ) -> None:
     with pytest.raises((UsageError, SpecError)):
-        find_subject(name, image=image, model_yaml=model_yaml)
+        find_target(name, image=image, model_yaml=model_yaml)

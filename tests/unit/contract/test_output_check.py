@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from multiverse.contract import CellNames, FindingKind, check_output, read_warnings
-from multiverse.contract.apart import EXAMINER, check_apart
+from multiverse.contract.child_check import EXAMINER, check_apart
 from multiverse.contract.embeddings import check_embeddings
 from multiverse.contract.output import PNG_SIGNATURE
 
@@ -256,7 +256,7 @@ def test_a_file_that_needs_too_much_memory_ends_only_its_own_check(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every cell has the same long name, which is stored once."""
-    monkeypatch.setattr("multiverse.contract.apart.MEMORY_BYTES", 2**30)
+    monkeypatch.setattr("multiverse.contract.child_check.MEMORY_BYTES", 2**30)
     names = CellNames(tuple(f"cell{number}" for number in range(2000)))
     path = folder / "embeddings.h5"
     write_embeddings(folder, np.random.default_rng(0).normal(size=(2000, 2)), names.names)
@@ -306,7 +306,7 @@ def test_a_file_that_crashes_the_library_ends_only_its_own_check(
 
 
 def test_a_file_that_takes_for_ever(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multiverse.contract.apart.MAX_SECONDS", 0.2)
+    monkeypatch.setattr("multiverse.contract.child_check.MAX_SECONDS", 0.2)
     (finding,) = check_apart(endless, CELLS)
     assert "could not be read within" in finding.message
 

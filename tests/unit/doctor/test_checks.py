@@ -15,7 +15,7 @@ import pytest
 from multiverse.doctor.clock import check_clock, outside
 from multiverse.doctor.disk import check_disk
 from multiverse.doctor.engine import check_engine
-from multiverse.doctor.finding import Finding, Status
+from multiverse.doctor.finding import MachineFinding, Severity
 from multiverse.doctor.gpu import check_gpu
 from multiverse.doctor.images import check_images
 from multiverse.doctor.local_engine import check_local_engine
@@ -37,7 +37,7 @@ def no_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 
 
-def statuses(findings: Iterable[Finding]) -> list[Status]:
+def statuses(findings: Iterable[MachineFinding]) -> list[Severity]:
     return [finding.status for finding in findings]
 
 
@@ -54,7 +54,7 @@ def test_folders_that_are_not_there_yet_are_fine_and_nothing_is_left(
     scene: Scene, tmp_path: Path
 ) -> None:
     (finding,) = check_permissions(scene)
-    assert finding.status is Status.OK
+    assert finding.status is Severity.OK
     assert f"{os.getuid()}:{os.getgid()}" in finding.seen
     assert list(tmp_path.iterdir()) == []
 
@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_written_has_its_remedy(scene: Scene) -> None:
     """/proc takes no files from anybody, not even from root."""
     broken = Scene(Path("/proc/sys/results"), scene.home, Path("/proc/cache"), ())
     *errors, well = check_permissions(broken)
-    assert statuses(errors) == [Status.ERROR, Status.ERROR]
+    assert statuses(errors) == [Severity.ERROR, Severity.ERROR]
     assert "--output" in errors[0].remedy
     assert "MULTIVERSE_CACHE" in errors[1].remedy
     assert well.seen.startswith("home")
@@ -79,7 +79,7 @@ def test_disks_are_named_once_with_their_room(scene: Scene) -> None:
     findings = list(check_disk(scene))
     assert findings[0].seen.startswith("results, home, cache: ")
     free = psutil.disk_usage(str(scene.results.parent)).free
-    expected = Status.OK if free > 11 * 1024**3 else Status.WARNING
+    expected = Severity.OK if free > 11 * 1024**3 else Severity.WARNING
     assert free < 11 * 1024**3 or findings[0].status is expected
 
 
@@ -110,15 +110,15 @@ def test_little_room_few_files_and_read_only_are_found(
     findings = list(check_disk(Scene(little, closed, scene.cache, ())))
     by_name = [(finding.seen.partition(":")[0], finding.status) for finding in findings]
     assert by_name[:3] == [
-        ("results", Status.WARNING),
-        ("results", Status.WARNING),
-        ("home", Status.ERROR),
+        ("results", Severity.WARNING),
+        ("results", Severity.WARNING),
+        ("home", Severity.ERROR),
     ]
     assert "64.0 MiB" in findings[0].seen
     assert "inodes" in findings[1].seen
     assert "read-only" in findings[2].seen
     assert statuses(check_permissions(Scene(closed, scene.home, scene.cache, ())))[0] is (
-        Status.ERROR
+        Severity.ERROR
     )
 
 
@@ -128,7 +128,7 @@ def test_a_place_from_which_nothing_can_be_executed(
     place = small_disk("size=1m,noexec")
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     found = list(check_mounts(Scene(scene.results, scene.home, place / "cache", ())))
-    warned = [finding for finding in found if finding.status is Status.WARNING]
+    warned = [finding for finding in found if finding.status is Severity.WARNING]
     assert ["MULTIVERSE_CACHE" in item.remedy for item in warned] == [True, False]
     assert "TMPDIR" in warned[1].remedy
     mount = mount_of(place / "not" / "yet")
@@ -140,7 +140,7 @@ def test_a_place_from_which_nothing_can_be_executed(
 def test_a_model_that_asks_for_more_than_there_is(scene: Scene, tmp_path: Path) -> None:
     models = (make_model(tmp_path / "small", "1MiB"), make_model(tmp_path / "vast", "100TiB"))
     findings = list(check_memory(Scene(scene.results, scene.home, scene.cache, models)))
-    assert findings[-1].status is Status.NOTE
+    assert findings[-1].status is Severity.NOTE
     assert findings[-1].seen.startswith("vast ask for more")
 
 
@@ -153,7 +153,7 @@ def test_clocks_outside_an_interval_are_measured_from_its_nearest_end() -> None:
 @pytest.mark.usefixtures("no_daemon")
 def test_the_clock_of_this_disk_agrees(scene: Scene) -> None:
     (finding,) = check_clock(scene)
-    assert finding.status is Status.OK
+    assert finding.status is Severity.OK
     assert finding.seen.startswith("the disk")
 
 
@@ -165,7 +165,7 @@ def test_a_disk_with_another_clock_is_found(scene: Scene, monkeypatch: pytest.Mo
     real = time.time
     monkeypatch.setattr("multiverse.doctor.clock.time.time", lambda: real() + 86_400)
     (finding,) = check_clock(scene)
-    assert finding.status is Status.WARNING
+    assert finding.status is Severity.WARNING
     assert "86400" in finding.seen or "86399" in finding.seen
     assert "NTP" in finding.remedy
 
@@ -183,24 +183,24 @@ def test_gpus_are_listed_as_their_driver_does(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if not Path("/dev/nvidiactl").exists():
-        assert statuses(check_gpu(scene)) == [Status.OK], "a machine without one is well"
+        assert statuses(check_gpu(scene)) == [Severity.OK], "a machine without one is well"
     program(tmp_path, "nvidia-smi", 'echo "0, GPU-1, NVIDIA Test\x1b[2J, 81920"')
     gpu, containers = check_gpu(scene)
-    assert (gpu.status, gpu.seen) == (Status.OK, "0: NVIDIA Test [2J, 80.0 GiB")
-    assert containers.status is Status.NOTE
+    assert (gpu.status, gpu.seen) == (Severity.OK, "0: NVIDIA Test [2J, 80.0 GiB")
+    assert containers.status is Severity.NOTE
     program(tmp_path, "nvidia-smi", "echo driver/library version mismatch; exit 18")
     (broken,) = check_gpu(scene)
-    assert broken.status is Status.WARNING
+    assert broken.status is Severity.WARNING
     assert "nvidia-smi lists no GPU" in broken.seen
 
 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
-    [("docker", Status.ERROR), ("local", Status.NOTE), ("", Status.WARNING)],
+    [("docker", Severity.ERROR), ("local", Severity.NOTE), ("", Severity.WARNING)],
 )
 @pytest.mark.usefixtures("no_daemon")
 def test_no_daemon_is_as_bad_as_what_is_left_without_it(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, chosen: str, expected: Status
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, chosen: str, expected: Severity
 ) -> None:
     monkeypatch.setenv("MULTIVERSE_ENGINE", chosen)
     (finding,) = check_engine(scene)
@@ -216,16 +216,16 @@ def test_neither_a_daemon_nor_a_python_is_an_error(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("UV_PYTHON_PREFERENCE", "only-managed")
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "none"))
-    assert statuses(check_engine(scene)) == [Status.ERROR]
-    assert statuses(check_local_engine(scene)) == [Status.OK, Status.NOTE]
+    assert statuses(check_engine(scene)) == [Severity.ERROR]
+    assert statuses(check_local_engine(scene)) == [Severity.OK, Severity.NOTE]
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
-    assert statuses(check_local_engine(scene)) == [Status.OK, Status.WARNING]
+    assert statuses(check_local_engine(scene)) == [Severity.OK, Severity.WARNING]
 
 
 def test_the_python_of_models_is_found_and_nothing_is_fetched(scene: Scene) -> None:
     version, python = check_local_engine(scene)
     assert version.seen.startswith("uv ")
-    if python.status is Status.OK:
+    if python.status is Severity.OK:
         path = python.seen.partition(": ")[2]
         said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
         assert said.stdout.startswith("Python 3.11")
@@ -235,8 +235,8 @@ def test_the_python_of_models_is_found_and_nothing_is_fetched(scene: Scene) -> N
 def test_versions_and_images_say_what_they_cannot_see(scene: Scene) -> None:
     first, second = check_versions(scene)
     assert sys.executable in first.seen
-    assert second.status is Status.NOTE
-    assert statuses(check_images(scene)) == [Status.NOTE]
+    assert second.status is Severity.NOTE
+    assert statuses(check_images(scene)) == [Severity.NOTE]
 
 
 def test_a_daemon_elsewhere_is_not_taken_for_this_machine(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.doctor.examination import examine, is_well
-from multiverse.doctor.finding import Finding, Status, ok, warning
+from multiverse.doctor.finding import MachineFinding, Severity, ok, warning
 from multiverse.doctor.scene import Scene
 
 
@@ -18,11 +18,11 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path, tmp_path, tmp_path, ())
 
 
-def fine(_scene: Scene) -> Iterator[Finding]:
+def fine(_scene: Scene) -> Iterator[MachineFinding]:
     yield ok("fine", "seen")
 
 
-def broken(_scene: Scene) -> Iterator[Finding]:
+def broken(_scene: Scene) -> Iterator[MachineFinding]:
     yield warning("broken", "before it broke", "repair it")
     raise RuntimeError("of a surprise\x1b[2J")
 
@@ -30,9 +30,9 @@ def broken(_scene: Scene) -> Iterator[Finding]:
 def test_findings_come_in_the_order_of_the_checks_and_a_broken_one_is_said(scene: Scene) -> None:
     found = examine(scene, {"broken": broken, "fine": fine})
     assert [(item.area, item.status) for item in found] == [
-        ("broken", Status.WARNING),
-        ("broken", Status.ERROR),
-        ("fine", Status.OK),
+        ("broken", Severity.WARNING),
+        ("broken", Severity.ERROR),
+        ("fine", Severity.OK),
     ]
     assert "RuntimeError: of a surprise" in found[1].seen
     assert not is_well(found)
@@ -42,7 +42,7 @@ def test_findings_come_in_the_order_of_the_checks_and_a_broken_one_is_said(scene
 def test_a_check_that_hangs_is_said_with_what_it_had_found(scene: Scene) -> None:
     released = threading.Event()
 
-    def hanging(_scene: Scene) -> Iterator[Finding]:
+    def hanging(_scene: Scene) -> Iterator[MachineFinding]:
         yield ok("disk", "the first disk")
         released.wait()
 
@@ -51,8 +51,8 @@ def test_a_check_that_hangs_is_said_with_what_it_had_found(scene: Scene) -> None
     finally:
         released.set()
     assert [(item.area, item.status) for item in found] == [
-        ("disk", Status.OK),
-        ("disk", Status.ERROR),
-        ("fine", Status.OK),
+        ("disk", Severity.OK),
+        ("disk", Severity.ERROR),
+        ("fine", Severity.OK),
     ]
     assert "not done within 0.2 s" in found[1].seen

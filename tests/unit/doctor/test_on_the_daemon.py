@@ -11,7 +11,7 @@ from multiverse.doctor.clock import check_clock
 from multiverse.doctor.container import check_container
 from multiverse.doctor.container_probe import LABELS, NoProbe, Probe, probe
 from multiverse.doctor.engine import check_engine
-from multiverse.doctor.finding import Status
+from multiverse.doctor.finding import Severity
 from multiverse.doctor.images import check_images
 from multiverse.doctor.scene import Scene
 from multiverse.doctor.versions import check_versions
@@ -42,7 +42,7 @@ def test_a_container_sees_the_folder_writes_as_this_user_and_tells_the_time(
     scene.results.mkdir()
     found = probe_or_skip(scene)
     assert (found.seen, found.owner, found.skew) == (True, os.getuid(), 0.0)
-    assert {finding.status for finding in check_container(scene)} == {Status.OK}
+    assert {finding.status for finding in check_container(scene)} == {Severity.OK}
     assert list(tmp_path.rglob("*")) == [scene.results], "nothing is left behind"
     filters = {"label": [f"{name}={value}" for name, value in LABELS.items()]}
     assert connect(30).containers(all=True, filters=filters) == []
@@ -61,7 +61,7 @@ def test_the_daemon_is_described_as_it_describes_itself(scene: Scene) -> None:
 
 def test_clocks_of_one_machine_agree(scene: Scene) -> None:
     (finding,) = check_clock(scene)
-    assert finding.status is Status.OK
+    assert finding.status is Severity.OK
     assert "the daemon and the disk" in finding.seen
 
 
@@ -74,6 +74,6 @@ def test_an_image_that_is_absent_is_named_with_what_builds_it(scene: Scene, tmp_
     )
     models = tuple(find_models(["absent"], [folder]).values())
     findings = list(check_images(Scene(tmp_path, tmp_path, tmp_path, models)))
-    assert findings[0].status is Status.NOTE
+    assert findings[0].status is Severity.NOTE
     assert findings[0].seen == "not here: absent"
     assert "multiverse build absent" in findings[0].remedy

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from multiverse.errors import BuildError, UsageError
-from multiverse.images import debian
 from multiverse.images.base_image import MICROMAMBA, PYTHON, choose_base
 from multiverse.images.docker_cli import DockerCli
+from multiverse.images.offline import debian
 
 SCRIPT = """#!/bin/sh
 case "$1" in

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.report.bibtex import bibtex, entries, escape
-from multiverse.report.references import ANNDATA, SCIB, Reference
+from multiverse.report.text.bibtex import bibtex, entries, escape
+from multiverse.report.text.references import ANNDATA, SCIB, Reference
 from multiverse.runs.folder import ResultsFolder
 from tests.unit.report.made import make_record, publish_run, scored_folder
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from multiverse.errors import ResultsError
-from multiverse.report.crate import COMPLETED, FAILED, LICENCE, write_crate
+from multiverse.report.crate.write import COMPLETED, FAILED, LICENCE, write_crate
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause
 from tests.unit.report.made import keep_failure, make_record, publish_run, scored_folder

@@ -10,8 +10,8 @@ import matplotlib
 import pytest
 
 from multiverse.errors import ResultsError
-from multiverse.report.figures import write_figures
-from multiverse.report.figures_style import FEW, GREY, MANY, colouring, name_of
+from multiverse.report.figures.style import FEW, GREY, MANY, colouring, name_of
+from multiverse.report.figures.write import write_figures
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
 from multiverse.runs.scores import Sheet

@@ -11,11 +11,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from multiverse.cli.parser import make_parser
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
-from multiverse.report.methods import methods_text, repeat_command
-from multiverse.report.methods_missing import OF_THE_DATA, OTHERS
+from multiverse.report.text.methods import methods_text, repeat_command
+from multiverse.report.text.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import GpuUsage
 from multiverse.runs.scores import Evaluator, Member
@@ -251,5 +251,5 @@ def test_scores_of_other_settings_have_their_command(tmp_path: Path) -> None:
 
 def test_default_settings_need_no_command_of_their_own(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
-    evaluated_with(results, "pbmc", **Settings().model_dump())
+    evaluated_with(results, "pbmc", **EvaluationSettings().model_dump())
     assert "evaluate" not in repeat_command(results)

@@ -11,7 +11,7 @@ from multiverse.errors import DatasetError
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState
-from multiverse.scoring.answers import Part, find_answers, label_notes, parts_of
+from multiverse.scoring.answers import Cohort, cohorts_of, find_answers, label_notes
 from tests.unit.scoring.made import make_data, make_record, register
 
 
@@ -19,8 +19,8 @@ def found(dataset: RegisteredDataset, **changes: object) -> FoundRun:
     return FoundRun(make_record(dataset, **changes), Path("anywhere"))  # type: ignore[arg-type]
 
 
-def part(dataset: RegisteredDataset) -> Part:
-    return Part(dataset.record.slug, dataset.record.fingerprint, ())
+def cohort(dataset: RegisteredDataset) -> Cohort:
+    return Cohort(dataset.record.slug, dataset.record.fingerprint, ())
 
 
 def labels(kind: str) -> list[str]:
@@ -35,10 +35,10 @@ def test_runs_are_parted_by_dataset_and_by_what_they_saw(tiny: RegisteredDataset
         found(tiny, dataset_fingerprint=other, seed=1),
         found(tiny, state=RunState.FAILED, cause=Cause.MODEL_ERROR, seed=2),
     ]
-    first, second = parts_of(runs)
+    first, second = cohorts_of(runs)
     assert (first.dataset, first.fingerprint, len(first.runs)) == ("tiny", other, 2)
     assert second.runs == (runs[0],)
-    assert parts_of([]) == []
+    assert cohorts_of([]) == []
 
 
 def test_the_version_in_use_is_taken_where_it_has_the_fingerprint(
@@ -51,7 +51,7 @@ def test_the_version_in_use_is_taken_where_it_has_the_fingerprint(
     current = DatasetFolder("tiny", home).current
     for version in versions:
         current.write_text(version.folder.name)
-        assert find_answers(part(versions[0])) == version
+        assert find_answers(cohort(versions[0])) == version
 
 
 def test_otherwise_the_one_registered_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_otherwise_the_one_registered_last(tmp_path: Path, monkeypatch: pytest.M
         version.record_file.chmod(0o644)
         version.record_file.write_text(json.dumps(record))
     register(home, data=make_data(60), replace=True)
-    assert find_answers(part(versions[0])).folder == versions[0].folder
+    assert find_answers(cohort(versions[0])).folder == versions[0].folder
 
 
 def test_a_damaged_version_does_not_hide_the_others(
@@ -76,20 +76,20 @@ def test_a_damaged_version_does_not_hide_the_others(
     bad = register(home, data=make_data(cell_type=labels("x")), replace=True)
     bad.record_file.chmod(0o644)
     bad.record_file.write_text("{")
-    assert find_answers(part(good)).folder == good.folder
+    assert find_answers(cohort(good)).folder == good.folder
     DatasetFolder("tiny", home).current.unlink()
-    assert find_answers(part(good)).folder == good.folder
+    assert find_answers(cohort(good)).folder == good.folder
 
 
 def test_data_that_are_not_here_are_a_clear_error(tiny: RegisteredDataset) -> None:
-    unknown = Part("tiny", "0123456789abcdef" * 4, ())
+    unknown = Cohort("tiny", "0123456789abcdef" * 4, ())
     with pytest.raises(
         DatasetError, match=r"tiny: the data of these runs \(0123456789abcdef…\)"
     ) as e:
         find_answers(unknown)
     assert "multiverse register FILE --slug tiny" in str(e.value.remedy)
     with pytest.raises(DatasetError, match="nobody: the data"):
-        find_answers(Part("nobody", tiny.record.fingerprint, ()))
+        find_answers(Cohort("nobody", tiny.record.fingerprint, ()))
 
 
 def test_an_answer_sheet_that_is_gone_is_a_clear_error(
@@ -100,7 +100,7 @@ def test_an_answer_sheet_that_is_gone_is_a_clear_error(
     dataset = register(home)
     dataset.labels.unlink()
     with pytest.raises(DatasetError, match=r"labels\.h5ad is missing, so there is no answer sheet"):
-        find_answers(part(dataset))
+        find_answers(cohort(dataset))
 
 
 def test_labels_that_read_like_none_are_pointed_out() -> None:

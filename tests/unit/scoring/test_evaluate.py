@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.contract.evaluation import Settings
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.scores import Reason
 from multiverse.errors import Cancelled, ResultsError
 from multiverse.registry.datasets import RegisteredDataset
@@ -17,10 +17,10 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
+from multiverse.scoring.cohort import MAX_STARTS
 from multiverse.scoring.embeddings_file import layouts_that_hold
 from multiverse.scoring.evaluate import evaluate_results
-from multiverse.scoring.outcome import Outcome, ScoringOptions
-from multiverse.scoring.part import MAX_STARTS
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 from tests.unit.scoring.made import (
     files_below,
     make_data,
@@ -53,7 +53,7 @@ def evaluate(
     engine: ScriptedEngine,
     said: list[str] | None = None,
     **options: object,
-) -> list[Outcome]:
+) -> list[ScoringOutcome]:
     chosen = ScoringOptions(**options)  # type: ignore[arg-type]
     return evaluate_results(results, engine, chosen, say=([] if said is None else said).append)
 
@@ -92,7 +92,7 @@ def test_every_complete_run_is_scored_once(results: ResultsFolder, tiny: Registe
 def test_what_the_evaluator_is_given(results: ResultsFolder, tiny: RegisteredDataset) -> None:
     run = publish_run(results, tiny)
     engine = ScriptedEngine()
-    evaluate(results, engine, settings=Settings(replicates=3))
+    evaluate(results, engine, settings=EvaluationSettings(replicates=3))
     (start,) = engine.starts
     name = f"embeddings/{run.record.run_id}.h5"
     assert start.execution.data == tiny.data
@@ -163,7 +163,7 @@ def test_a_run_that_is_gone_is_gone_from_the_scores(
 
 
 @pytest.mark.parametrize(
-    "options", [{"again": True}, {"settings": Settings(lisi_neighbours=30)}], ids=str
+    "options", [{"again": True}, {"settings": EvaluationSettings(lisi_neighbours=30)}], ids=str
 )
 def test_everything_is_scored_anew(
     results: ResultsFolder, tiny: RegisteredDataset, options: dict[str, object]

@@ -21,7 +21,7 @@ from multiverse.runs.scores import (
     Sheet,
 )
 from multiverse.runs.writing import write_atomic
-from tests.unit.care.made import FINGERPRINT, make_record
+from tests.unit.cleanup.made import FINGERPRINT, make_record
 
 METRICS = {
     "model_metrics": {"elbo": -12.5, "epochs": 3},

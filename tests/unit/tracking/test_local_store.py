@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.care.verify import verify_results
 from multiverse.errors import ResultsError, UsageError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs, write_table
 from multiverse.runs.scores import ScoresFile, Sheet
 from multiverse.tracking import default_uri, track
 from multiverse.tracking.scored import is_of_scores
+from multiverse.verify.verify import verify_results
 from tests.unit.tracking.made import publish_tracked, score
 
 pytest.importorskip("mlflow", reason="the extra mlflow is not installed")

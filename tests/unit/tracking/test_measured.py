@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multiverse.contract.paths import OutputFiles
-from multiverse.tracking.measured import Point, read_points
+from multiverse.tracking.measured import MetricPoint, read_points
 
 
 def written(folder: Path, metrics: Any = None, epochs: str | None = None) -> OutputFiles:
@@ -26,11 +26,11 @@ def test_epochs_are_steps(tmp_path: Path) -> None:
     metrics = {"model_metrics": {"loss": 0.5}, "history": {"loss": [3, 2], "kl": [1, 2]}}
     epochs = '{"epoch": 10, "total": 20, "loss": 3}\n{"epoch": 20, "total": 20, "loss": 2}\n'
     assert read_points(written(tmp_path, metrics, epochs)) == [
-        Point("epoch/loss", 3.0, 10),
-        Point("epoch/loss", 2.0, 20),
-        Point("epoch/kl", 1.0, 1),
-        Point("epoch/kl", 2.0, 2),
-        Point("model/loss", 0.5),
+        MetricPoint("epoch/loss", 3.0, 10),
+        MetricPoint("epoch/loss", 2.0, 20),
+        MetricPoint("epoch/kl", 1.0, 1),
+        MetricPoint("epoch/kl", 2.0, 2),
+        MetricPoint("model/loss", 0.5),
     ]
 
 
@@ -42,16 +42,16 @@ def test_what_is_not_per_epoch_has_its_own_numbers_as_steps(tmp_path: Path) -> N
     }
     epochs = '{"epoch": 1, "elbo": 1, "time": 3}\n{"epoch": 6, "elbo": 2, "time": 4}\n'
     assert read_points(written(tmp_path, metrics, epochs)) == [
-        Point("epoch/elbo", 1.0, 1),
-        Point("epoch/elbo", 2.0, 6),
-        Point("per_factor/variance", 0.5, 1),
-        Point("per_factor/variance", 0.25, 2),
+        MetricPoint("epoch/elbo", 1.0, 1),
+        MetricPoint("epoch/elbo", 2.0, 6),
+        MetricPoint("per_factor/variance", 0.5, 1),
+        MetricPoint("per_factor/variance", 0.25, 2),
     ]
 
 
 def test_an_epoch_that_is_told_twice_counts_as_it_was_told_last(tmp_path: Path) -> None:
     output = written(tmp_path, epochs='{"epoch": 1, "a": 1}\n{"epoch": 1, "a": 2}\n')
-    assert read_points(output) == [Point("epoch/a", 2.0, 1)]
+    assert read_points(output) == [MetricPoint("epoch/a", 2.0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_epoch_that_is_told_twice_counts_as_it_was_told_last(tmp_path: Path) 
 )
 def test_a_line_that_means_nothing_is_no_point(tmp_path: Path, line: str) -> None:
     output = written(tmp_path, epochs=f'{line}\n{{"epoch": 2, "b": 1}}\n')
-    assert read_points(output) == [Point("epoch/b", 1.0, 2)]
+    assert read_points(output) == [MetricPoint("epoch/b", 1.0, 2)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A results folder as a research object: ``ro-crate-metadata.json``."""

@@ -1,0 +1,178 @@
+"""The things a research object speaks of, each made once: files, software, images, data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rocrate.model.contextentity import ContextEntity  # type: ignore[import-untyped]
+from rocrate.model.file import File  # type: ignore[import-untyped]
+from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
+
+from multiverse.contract.job_spec import ImageReference
+from multiverse.report.contents import Contents, relative
+from multiverse.report.text.references import CitedModel, Reference, cited_models
+from multiverse.report.words import counted, plain
+from multiverse.runs.listing import FoundRun
+from multiverse.runs.record import RunRecord
+from multiverse.runs.scores import EvaluationRecord, Evaluator
+from multiverse.runs.writing import sha256
+
+DOCKER_IMAGE = "https://w3id.org/ro/terms/workflow-run#DockerImage"
+SCIB_METRICS = "https://github.com/YosefLab/scib-metrics"
+FORMATS = {
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".h5": "application/x-hdf5",
+    ".h5ad": "application/x-hdf5",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".pdf": "application/pdf",
+    ".log": "text/plain",
+    ".csv": "text/csv",
+    ".yaml": "application/yaml",
+    ".html": "text/html",
+}
+
+
+class Entities:
+    """Makes the entities of one crate. What was made before is given again."""
+
+    def __init__(self, crate: ROCrate, contents: Contents) -> None:
+        self._crate = crate
+        self._contents = contents
+        self._models: dict[str, CitedModel] = {
+            model.name: model for model in cited_models(contents)
+        }
+
+    def file(self, path: Path, checksum: str | None = None) -> File:
+        """A file of the folder; ``checksum`` (``sha256:<hex>``) is computed if it is not known."""
+        name = relative(path, self._contents.results)
+        found = self._crate.dereference(quote(name))
+        if found is not None:
+            return found
+        kind = FORMATS.get(path.suffix)
+        properties = {
+            "name": plain(path.name),
+            "contentSize": str(path.stat().st_size),
+            "sha256": (checksum or sha256(path)).removeprefix("sha256:"),
+            **({"encodingFormat": kind} if kind else {}),
+        }
+        return self._crate.add(File(self._crate, dest_path=name, properties=properties))
+
+    def run_files(self, run: FoundRun) -> list[File]:
+        """The files of a published run; attempts are kept until they are cleaned away."""
+        if not run.published:
+            return []
+        paths = sorted(path for path in run.folder.iterdir() if path.is_file())
+        sums = run.record.checksums
+        return [self.file(path, sums.get(path.name)) for path in paths if not path.is_symlink()]
+
+    def evaluation_files(self, dataset: str) -> list[File]:
+        results = self._contents.results
+        scores = results.scores(dataset)
+        layouts = sorted(scores.parent.glob("embeddings*.h5ad"))
+        return [self.file(path) for path in (scores, *layouts) if path.is_file()]
+
+    def dataset(self, name: str, fingerprint: str, cells: int) -> ContextEntity:
+        """Registered data. They are not in the folder; the fingerprint says which they are."""
+        return self._context(
+            f"#dataset-{name}-{fingerprint[:16]}",
+            {
+                "@type": "CreativeWork",
+                "name": plain(name, 64),
+                "description": f"registered dataset of {counted(cells, 'cell')}",
+                "identifier": plain(fingerprint, 64),
+            },
+        )
+
+    def model(self, record: RunRecord) -> ContextEntity:
+        """A model as it was run: its version, and the digest of its image or lock."""
+        cited = self._models.get(record.model)
+        runtime = record.image.digest if record.image else record.environment_lock or ""
+        properties: dict[str, Any] = {
+            "@type": "SoftwareApplication",
+            "name": plain(cited.title if cited else record.model),
+            "softwareVersion": plain(record.model_version, 64),
+            **({"identifier": plain(runtime)} if runtime else {}),
+        }
+        if cited and cited.reference:
+            properties["citation"] = self._paper(cited.reference)
+        short = runtime.removeprefix("sha256:")[:12]
+        return self._context(f"#model-{record.model}-{record.model_version}-{short}", properties)
+
+    def evaluator(self, evaluator: Evaluator, record: EvaluationRecord) -> ContextEntity:
+        runtime = record.image.digest if record.image else record.environment_lock or ""
+        library = self._context(
+            f"#scib-metrics-{evaluator.scib_metrics}",
+            {
+                "@type": "SoftwareApplication",
+                "name": "scib-metrics",
+                "softwareVersion": plain(evaluator.scib_metrics, 64),
+                "url": SCIB_METRICS,
+            },
+        )
+        short = runtime.removeprefix("sha256:")[:12]
+        return self._context(
+            f"#evaluator-{evaluator.version}-{short}",
+            {
+                "@type": "SoftwareApplication",
+                "name": "multiverse evaluator",
+                "softwareVersion": plain(evaluator.version, 64),
+                "softwareRequirements": library,
+                **({"identifier": plain(runtime)} if runtime else {}),
+            },
+        )
+
+    def image(self, image: ImageReference) -> ContextEntity:
+        name, _, tag = image.tag.rpartition(":")
+        return self._context(
+            f"#image-{image.tag}-{image.digest.removeprefix('sha256:')[:12]}",
+            {
+                "@type": "ContainerImage",
+                "additionalType": {"@id": DOCKER_IMAGE},
+                "name": plain(name or image.tag),
+                "tag": plain(tag),
+                "sha256": plain(image.digest.removeprefix("sha256:")),
+            },
+        )
+
+    def action(
+        self,
+        identifier: str,
+        instrument: ContextEntity,
+        objects: Sequence[ContextEntity | File],
+        results: Sequence[File],
+        properties: dict[str, Any],
+    ) -> ContextEntity:
+        return self._crate.add_action(
+            instrument,
+            _identifier(identifier),
+            object=list(objects),
+            result=list(results),
+            properties=properties,
+        )
+
+    def _paper(self, reference: Reference) -> ContextEntity:
+        identifier = f"https://doi.org/{quote(reference.doi, safe='/')}"
+        names = {"@type": "ScholarlyArticle", "name": plain(reference.title)}
+        return self._context(identifier if reference.doi else f"#{reference.short}", names)
+
+    def _context(self, identifier: str, properties: dict[str, Any]) -> ContextEntity:
+        identifier = _identifier(identifier)
+        found = self._crate.dereference(identifier)
+        if found is None:
+            linked = {name: _link(value) for name, value in properties.items()}
+            found = self._crate.add(ContextEntity(self._crate, identifier, properties=linked))
+        return found
+
+
+def _identifier(text: str) -> str:
+    """Of a thing that is no file: ``#...``, harmless whatever its parts are."""
+    return f"#{quote(plain(text[1:]), safe='')}" if text.startswith("#") else text
+
+
+def _link(value: object) -> object:
+    return {"@id": value.id} if isinstance(value, ContextEntity) else value

@@ -1,0 +1,121 @@
+"""Everything that is made from a results folder, one by one: one that fails costs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from multiverse.errors import MultiverseError
+from multiverse.runs.folder import ResultsFolder
+
+Say = Callable[[str], None]
+Write = Callable[[], list[Path]]
+#: Of an output that failed for a reason that is no error of ours.
+_UNEXPECTED = 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """One thing that was to be written. ``message``: why it was not, empty if all went well."""
+
+    name: str
+    written: tuple[Path, ...] = ()
+    message: str = ""
+    remedy: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """What was written, and what was not."""
+
+    outputs: tuple[Output, ...]
+
+    @property
+    def written(self) -> list[Path]:
+        return [path for output in self.outputs for path in output.written]
+
+    @property
+    def failed(self) -> list[Output]:
+        return [output for output in self.outputs if output.message]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of the first output that failed."""
+        return next((output.exit_code for output in self.failed), 0)
+
+
+def _silent(_line: str) -> None:
+    """Nobody listens."""
+
+
+def write_report(
+    results: ResultsFolder,
+    figures: bool = False,
+    say: Say = _silent,
+    *,
+    output: Path | None = None,
+) -> WrittenReport:
+    """Write the page, ``scores.csv``, ``figures/`` if wanted, and the research object.
+
+    Figures that are there already are drawn anew in any case: they would show other scores.
+    ``output``: where the page goes instead of ``report.html``. ``say`` is told of each output.
+    Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
+    """
+    results.check()
+    return WrittenReport(tuple(_outputs(results, figures, output, say)))
+
+
+def _outputs(
+    results: ResultsFolder, figures: bool, output: Path | None, say: Say
+) -> Iterator[Output]:
+    figures = figures or results.figures.is_dir()
+    steps: dict[str, Write] = {
+        "scores": partial(_scores, results),
+        "page": partial(_page, results, output),
+        **({"figures": partial(_figures, results)} if figures else {}),
+        "research object": partial(_crate, results),  # last: it describes the others
+    }
+    for name, write in steps.items():
+        made = _try(name, write)
+        say(f"{name}: {made.message or 'written'}")
+        yield made
+
+
+def _try(name: str, write: Write) -> Output:
+    try:
+        return Output(name, tuple(write()))
+    except MultiverseError as error:
+        return Output(name, (), str(error), error.remedy or "", error.exit_code)
+    except Exception as error:
+        # Libraries draw what models and users wrote: no surprise of theirs may cost the others.
+        return Output(name, (), f"{type(error).__name__}: {str(error)[:500]}", "", _UNEXPECTED)
+
+
+# Each output brings a library of its own; a command loads only those that it needs.
+
+
+def _scores(results: ResultsFolder) -> list[Path]:
+    from multiverse.report.tables import write_scores
+
+    return [write_scores(results)]
+
+
+def _page(results: ResultsFolder, output: Path | None) -> list[Path]:
+    from multiverse.report.page import write_page
+
+    return [write_page(results, output)]
+
+
+def _figures(results: ResultsFolder) -> list[Path]:
+    from multiverse.report.figures.write import write_figures
+
+    return write_figures(results)
+
+
+def _crate(results: ResultsFolder) -> list[Path]:
+    from multiverse.report.crate.write import write_crate
+
+    return [write_crate(results)]
