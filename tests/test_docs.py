@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 
 from multiverse.cli.parser import make_parser
 from multiverse.cli.schema import schema_of
-from multiverse.contract import JobSpec
+from multiverse.contract import JobSpec, OutputFiles
+from multiverse.contract.curves import read_curves
 from multiverse.specs.benchmark import Benchmark
 from multiverse.specs.model import ModelSpec, ModelYaml
 from tests.conftest import REPOSITORY
@@ -109,8 +110,16 @@ def test_the_benchmark_example_has_every_key() -> None:
 
 
 def test_the_job_of_the_contract_is_one() -> None:
-    (text,) = blocks(DOCS / "MODEL_CONTAINER_CONTRACT.md", "json")
+    _, text = blocks(DOCS / "MODEL_CONTAINER_CONTRACT.md", "json")
     assert JobSpec.model_validate_json(text).model_name == "pca"
+
+
+def test_the_axes_of_the_contract_are_read(tmp_path: Path) -> None:
+    text, _ = blocks(DOCS / "MODEL_CONTAINER_CONTRACT.md", "json")
+    (tmp_path / "metrics.json").write_text(text)
+    elbo, variance = read_curves(OutputFiles(tmp_path))
+    assert (elbo.per, elbo.numbers) == ("iteration", [1, 6, 11])
+    assert (variance.per, variance.numbers) == ("factor", [1, 2])
 
 
 @pytest.mark.parametrize(

@@ -48,14 +48,15 @@ class Examiner:
             self._running()
 
     def forget(self) -> None:
-        """In a child of this process: the one that looks at files is its parent's, and so is the
-        lock, which a thread of the parent may have held.
+        """Forget the process that looks at files, in a child of this one: it is the parent's.
+
+        So is the lock, which a thread of the parent may have held.
         """
         self._lock = threading.Lock()
         self._process = None
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request; asked again once if the process was ended from outside."""
+        """Answer a request; ask again once if the process was ended from outside."""
         line = json.dumps(request).encode() + b"\n"
         with self._lock:
             for _ in range(2):
@@ -98,7 +99,7 @@ os.register_at_fork(after_in_child=EXAMINER.forget)
 
 
 def check_apart(path: Path, cells: CellNames) -> list[Finding]:
-    """What :func:`multiverse.contract.embeddings.check_embeddings` finds; it can't hurt."""
+    """Return the findings of :func:`~multiverse.contract.embeddings.check_embeddings`, unhurt."""
     memory = MEMORY_BYTES + MEMORY_BYTES_PER_CELL * len(cells)
     answer = EXAMINER.ask(
         {

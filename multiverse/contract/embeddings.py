@@ -35,7 +35,7 @@ Found = list[tuple[FindingKind, str]]
 
 
 def check_embeddings(path: Path, names: Sequence[str]) -> Found:
-    """What is wrong with the file, for the cells of these names; empty means nothing.
+    """Return everything wrong with the file, for the cells of these names; empty means nothing.
 
     No link inside the file is followed. Raises MemoryError where it asks for too much.
     """
@@ -49,7 +49,7 @@ def check_embeddings(path: Path, names: Sequence[str]) -> Found:
 
 
 def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset | str:
-    """The dataset of that name stored inside this very file, or why there is none."""
+    """Return the dataset of that name stored inside this very file, or why there is none."""
     import h5py
 
     link = file.get(name, getlink=True)
@@ -94,7 +94,7 @@ def _judge_latent(file: h5py.File, n_cells: int) -> Found:
 
 
 def _judge_values(dataset: h5py.Dataset) -> Found:
-    """Finite, and not the same everywhere; read in blocks of rows."""
+    """Check that values are finite, and not the same everywhere; in blocks of rows."""
     import numpy as np
 
     rows, columns = dataset.shape
@@ -136,7 +136,7 @@ def _judge_names(file: h5py.File, expected: Sequence[str]) -> Found:
 
 
 def _names(dataset: h5py.Dataset) -> list[str]:
-    """The names that were written, each cut to a length that no honest name has."""
+    """Return the names that were written, each cut to a length that no honest name has."""
     step = max(1, BLOCK_BYTES // MAX_NAME_BYTES)
     return [
         (name.decode(errors="replace") if isinstance(name, bytes) else str(name))[:MAX_NAME_BYTES]

@@ -24,7 +24,7 @@ class _Strict(Frozen):
 
 
 class EvaluationSettings(_Strict):
-    """How to score; part of every score. Values equal the library's where it has them.
+    """Settings of scoring; part of every score. Values equal the library's where it has them.
 
     ``neighbours``: of LISI, kBET, and Leiden with graph connectivity (scib-metrics' Benchmarker).
     ``max_cells``: past it the quadratic metrics see a stratified subsample of as many cells, and
@@ -41,7 +41,7 @@ class EvaluationSettings(_Strict):
 
 
 class EvaluationRequest(_Strict):
-    """What to score.
+    """The request of an evaluation: its data, members and settings.
 
     ``runs``: run ids whose embeddings are to be scored, ``controls``: names of controls (all that
     there are: None). ``seeds``: run id → the runs that differ from it in their seed only, whose
@@ -134,7 +134,7 @@ _LINES: TypeAdapter[Any] = TypeAdapter(Line)
 
 
 def parse_line(text: bytes | str) -> SheetLine | BeginLine | ScoreLine | MemberLine | UmapLine:
-    """One line of ``scores.jsonl``; ValueError if it is none."""
+    """Parse one line of ``scores.jsonl``; ValueError if it is none."""
     try:
         line: SheetLine | BeginLine | ScoreLine | MemberLine | UmapLine = _LINES.validate_json(text)
     except ValidationError as error:

@@ -20,7 +20,7 @@ class FileTooLarge(OSError):
 
 
 def describe_kind(mode: int) -> str:
-    """The word for a file's kind (``st_mode``), for messages."""
+    """Return the word for a file's kind (``st_mode``), for messages."""
     kinds = {
         stat.S_IFLNK: "a symbolic link",
         stat.S_IFIFO: "a FIFO",
@@ -33,7 +33,7 @@ def describe_kind(mode: int) -> str:
 
 
 def check_regular(path: Path, *, max_bytes: int) -> os.stat_result:
-    """The file's status, if it is a regular file with one name and of allowed size.
+    """Return the file's status, if it is a regular file with one name and of allowed size.
 
     Raises FileNotFoundError, :class:`NotARegularFile` or :class:`FileTooLarge`.
     A second hard link is refused: the other name may lie outside the folder.
@@ -42,7 +42,7 @@ def check_regular(path: Path, *, max_bytes: int) -> os.stat_result:
 
 
 def read_regular(path: Path, *, max_bytes: int) -> bytes:
-    """The content of a regular file; never follows a link, never waits on a FIFO.
+    """Read the content of a regular file; never follow a link, never wait on a FIFO.
 
     Raises as :func:`check_regular`.
     """

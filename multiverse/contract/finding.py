@@ -1,4 +1,4 @@
-"""What can be wrong with an output, as it is reported."""
+"""Findings: the faults of an output, as they are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_MESSAGE = 500
 
 
 class FindingKind(StrEnum):
-    """What can be wrong with an output."""
+    """The kinds of faults of an output."""
 
     MISSING = "missing"
     NOT_A_FILE = "not_a_file"

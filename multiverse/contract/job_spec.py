@@ -83,7 +83,7 @@ class JobSpec(_Frozen):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """The published JSON Schema (``docs/schemas/job_spec.schema.json``)."""
+        """Return the published JSON Schema (``docs/schemas/job_spec.schema.json``)."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             **cls.model_json_schema(),

@@ -1,4 +1,4 @@
-"""What a complete output is. Every finding is named, and all of them are reported."""
+"""The checks of a complete output. Every finding is named, and all of them are reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from multiverse.contract.child_check import check_apart
 from multiverse.contract.files import check_regular, read_regular
@@ -34,6 +34,10 @@ MAX_VALUES = 2_000_000
 #: Names in ``model_metrics``, and in ``history``: every one becomes a column of a table.
 MAX_METRICS = 1000
 MAX_METRIC_NAME = 200
+#: Characters in the word for what a history is per.
+MAX_AXIS_NAME = 40
+#: No honest epoch, iteration or factor has a higher number.
+MAX_COUNT = 10**12
 #: Pixels a side that a picture may declare: whoever shows it allocates them all.
 MAX_PIXELS = 20_000
 #: More findings than this in one file say nothing new.
@@ -43,7 +47,7 @@ MAX_WARNINGS = 20
 
 
 def check_output(folder: Path, cells: CellNames) -> list[Finding]:
-    """Everything that keeps an output folder from being complete; empty means complete.
+    """Return everything that keeps an output folder from being complete; empty means complete.
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ def check_output(folder: Path, cells: CellNames) -> list[Finding]:
 
 
 def _guarded(path: Path, check: Callable[[Path], list[Finding]]) -> list[Finding]:
-    """What one file's check finds. A file that breaks its check is a finding, not a crash."""
+    """Return the findings of one file. A file that breaks its check is a finding, not a crash."""
     try:
         return check(path)
     except Exception as error:
@@ -121,7 +125,7 @@ def _check_metrics(path: Path) -> list[Finding]:
 
 
 def read_metrics(path: Path) -> Any:
-    """The content of ``metrics.json``; what it will take in memory is judged before it is parsed.
+    """Read ``metrics.json``; what it will take in memory is judged before it is parsed.
 
     Raises OSError for what is not a file, ValueError or RecursionError for what is not JSON that
     means one thing.
@@ -134,7 +138,7 @@ def read_metrics(path: Path) -> Any:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, whose names are each there once: readers differ on which of two would count."""
+    """Make an object, whose names are each there once: readers differ on which would count."""
     made: dict[str, Any] = {}
     for name, value in pairs:
         if name in made:
@@ -144,7 +148,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_warnings(folder: Path) -> tuple[str, ...]:
-    """What the model warns its user of (``warnings`` in ``metrics.json``), bounded and in one line.
+    """Return the model's warnings (``warnings`` in ``metrics.json``), bounded and in one line.
 
     An output without readable warnings has none: they are optional.
     """
@@ -159,7 +163,7 @@ def read_warnings(folder: Path) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    """Text without control characters, and without halves of characters, which no file takes."""
+    """Return text without control characters, and without halves of characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -186,7 +190,42 @@ def _judge_metrics(content: Any) -> list[tuple[FindingKind, str]]:
                 found.append((FindingKind.WRONG_TYPE, f"{part}[{name!r:.60}] is not numeric"))
             elif not all(map(is_finite, numbers)):
                 found.append((FindingKind.NOT_FINITE, f"{part}[{name!r:.60}] is not finite"))
+    return found + _judge_axes(content)
+
+
+def _judge_axes(content: dict[str, Any]) -> list[tuple[FindingKind, str]]:
+    """Return what is wrong with ``history_axes``, which is optional."""
+    axes, history = content.get("history_axes", {}), content.get("history")
+    if not isinstance(axes, dict):
+        return [(FindingKind.WRONG_TYPE, "'history_axes' is not an object")]
+    found: list[tuple[FindingKind, str]] = []
+    for name, axis in axes.items():
+        where = f"history_axes[{name!r:.60}]"
+        series = history.get(name) if isinstance(history, dict) else None
+        if not isinstance(series, list):
+            found.append((FindingKind.WRONG_TYPE, f"{where} is the axis of no history"))
+        elif not isinstance(axis, dict) or not is_axis_name(axis.get("per")):
+            message = f"{where} has no word in 'per' (1 to {MAX_AXIS_NAME} printable characters)"
+            found.append((FindingKind.WRONG_TYPE, message))
+        elif (numbers := axis.get("at")) is None:
+            continue
+        elif not isinstance(numbers, list) or not all(map(is_count, numbers)):
+            message = f"{where}: 'at' is not a list of whole numbers from 0 to {MAX_COUNT:,}"
+            found.append((FindingKind.WRONG_TYPE, message))
+        elif len(numbers) != len(series):
+            message = f"{where}: 'at' has {len(numbers):,} numbers for {len(series):,} values"
+            found.append((FindingKind.WRONG_SHAPE, message))
     return found
+
+
+def is_axis_name(value: Any) -> TypeGuard[str]:
+    """Return True for a word that may say what a history is per: short and printable."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_AXIS_NAME and value.isprintable()
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Return True for a whole number that an epoch, an iteration or a factor may have."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
 
 
 def _is_number(value: Any) -> bool:
@@ -194,7 +233,7 @@ def _is_number(value: Any) -> bool:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value of JSON is a number that fits a double, neither infinite nor NaN."""
+    """Return True for a number of JSON that fits a double, neither infinite nor NaN."""
     try:
         return _is_number(value) and math.isfinite(value)
     except OverflowError:

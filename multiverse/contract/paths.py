@@ -1,4 +1,4 @@
-"""Where things lie inside a container, and the names of the files that cross its boundary."""
+"""The places of files inside a container, and the names of those that cross its boundary."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OutputFiles:
 
     @property
     def reason(self) -> Path:
-        """Written beside exit 99: why the model is not applicable, one line of text."""
+        """Return the file that goes with exit 99: why the model is not applicable, in one line."""
         return self.folder / "not_applicable.txt"
 
 
@@ -63,7 +63,7 @@ class ContainerPaths:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> ContainerPaths:
-        """``/input/data.h5mu`` and ``/output``, unless the environment names others.
+        """Return ``/input/data.h5mu`` and ``/output``, unless the environment names others.
 
         The embedded engine has no mounts, so it names the two places by ``MULTIVERSE_INPUT``
         and ``MULTIVERSE_OUTPUT``.

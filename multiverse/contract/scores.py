@@ -1,4 +1,4 @@
-"""What a score is: a number, or the reason why there is none. Shared by both sides.
+"""A score: a number, or the reason why there is none. Shared by both sides.
 
 ``scores.json`` of a results folder (:mod:`multiverse.runs.scores`) is made of these, and so is
 every line that the evaluator writes.
@@ -18,7 +18,7 @@ class Frozen(BaseModel):
 
 
 class Group(StrEnum):
-    """What a metric looks at. Bio and batch enter the total; structure stands beside it."""
+    """The group of a metric. Bio and batch enter the total; structure stands beside it."""
 
     BIO = "bio"
     BATCH = "batch"
@@ -84,7 +84,7 @@ class Score(Frozen):
 
 
 class MetricFacts(Frozen):
-    """What a metric is, for whoever shows its values."""
+    """Facts about a metric, for whoever shows its values."""
 
     name: str
     title: str

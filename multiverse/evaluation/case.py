@@ -43,14 +43,14 @@ class Case:
 
     @cached_property
     def whole(self) -> Space:
-        """All cells."""
+        """Return all cells."""
         sheet = self.sheet
         rows = np.arange(sheet.n_cells)
         return Space(self.points, rows, sheet.labels, sheet.batches, self.settings)
 
     @cached_property
     def labelled(self) -> Space:
-        """The cells that have a label: all others are left out of what looks at labels."""
+        """Return the cells that have a label: all others are left out of what looks at labels."""
         labels = self.sheet.labels
         if labels is None or labels.known.all():
             return self.whole
@@ -58,7 +58,7 @@ class Case:
 
     @cached_property
     def sample(self) -> Space:
-        """Labelled cells for quadratic metrics: at most ``max_cells``, stratified, seeded."""
+        """Return labelled cells for quadratic metrics, at most ``max_cells``, by strata, seeded."""
         space = self.labelled
         if space.n_cells <= self.settings.max_cells:
             return space
@@ -66,7 +66,7 @@ class Case:
 
 
 def stratified(space: Space, wanted: int, seed: int) -> NDArray[np.intp]:
-    """Rows of a subsample in which each label in each batch keeps its share, and one cell at least.
+    """Return rows of a subsample in which each label in each batch keeps its share, or one cell.
 
     Sorted; ``wanted`` rows, up to one more or less a stratum: shares are rounded.
     """

@@ -25,7 +25,7 @@ NOISE = 0.05
 def controls(
     sheet: AnswerSheet, modalities: Mapping[str, ModalityView], seed: int
 ) -> dict[str, Matrix]:
-    """Name → points (n_cells, n_dims). What the data don't have is left out.
+    """Return name → points (n_cells, n_dims). What the data don't have is left out.
 
     A modality of a mosaic is no control: it has no points for the cells that lack it.
     """
@@ -42,7 +42,7 @@ def controls(
 
 
 def _one_hot(column: CellColumn, random: np.random.Generator) -> Matrix:
-    """One axis a category, with noise; a cell without one lies near the origin.
+    """Return one axis a category, with noise; a cell without one lies near the origin.
 
     Past :data:`N_RANDOM` categories they are random points of that many axes instead, as far apart
     as the axes are: ten thousand columns would be no embedding.

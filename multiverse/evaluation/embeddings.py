@@ -15,7 +15,7 @@ LEAST_SPREAD, MOST_SPREAD = 1e-6, 1e6
 
 
 def read_embedding(path: Path, sheet: AnswerSheet) -> Matrix:
-    """Points (n_cells, n_dims), each row that of the cell with its name.
+    """Read points (n_cells, n_dims), each row that of the cell with its name.
 
     Raises :class:`ResultsError` where names or values are not those of an embedding of these cells.
     """
@@ -35,7 +35,7 @@ def read_embedding(path: Path, sheet: AnswerSheet) -> Matrix:
 
 
 def of_ordinary_size(points: Matrix) -> Matrix:
-    """The embedding times a power of two, where its spread is far from one.
+    """Return the embedding times a power of two, where its spread is far from one; same shape.
 
     Neighbours, clusters and silhouettes don't depend on it, but libraries that compute in single
     precision lose an embedding of a spread of 1e-20 or 1e20. A power of two changes no digit.

@@ -42,11 +42,11 @@ class Estimate:
         parts: Mapping[str, float] | None = None,
         remark: str = "",
     ) -> Estimate:
-        """The estimate whose value is the statistic of all cells."""
+        """Return the estimate whose value is the statistic of all cells (n_cells,)."""
         return cls(again(np.ones(len(cells))), cells, again, parts or {}, remark)
 
     def replicates(self, n_cells: int, number: int, seed: int) -> list[float | None]:
-        """The statistic of ``number`` resamples of the dataset's cells; None where it has none.
+        """Yield the statistic of ``number`` resamples of the cells; None where it has none.
 
         The same seed draws the same cells for every metric, so that means over metrics can be
         taken resample by resample.
@@ -63,17 +63,17 @@ class Estimate:
 
 
 def weighted_mean(values: Values) -> Statistic:
-    """The mean of one value a cell."""
+    """Return the mean of one value a cell."""
     return lambda weights: float(weights @ values / weights.sum())
 
 
 def weighted_median(values: Values) -> Statistic:
-    """The median of one value a cell, each as often as it was drawn."""
+    """Return the median of one value a cell, each as often as it was drawn."""
     return lambda weights: float(np.median(np.repeat(values, weights.astype(np.int64))))
 
 
 def mean_of_groups(values: Values, groups: NDArray[np.int64]) -> Statistic:
-    """The mean over groups of each group's mean; a group that was not drawn is left out.
+    """Return the mean over groups of each group's mean; one that was not drawn is left out.
 
     ``values`` (n,) may hold NaN, which counts nowhere; ``groups`` (n,) are codes from 0.
     """

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def computed_apart(function: Callable[[], Result]) -> Result:
-    """What the function returns. Raises :class:`MultiverseError` with its message if it fails."""
+    """Return what the function returns; raise :class:`MultiverseError` with its message."""
     context = get_context("fork")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(there, function))

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from multiverse.worker.umap_layout import compiled_code_kept
+from typing import Any
 
 
 def load(compiled: Path | None = None) -> None:
@@ -27,9 +28,29 @@ def load(compiled: Path | None = None) -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled)
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    with compiled_code_kept():
+    with _compiled_code_kept():
         importlib.import_module("umap.umap_")
     importlib.import_module("scib_metrics")
+
+
+@contextmanager
+def _compiled_code_kept() -> Iterator[None]:
+    """Keep what numba compiles within the block in its cache on disk."""
+    import numba
+
+    compile_function = numba.njit
+
+    def keep(*arguments: Any, **options: Any) -> Callable[..., Any]:
+        if arguments and callable(arguments[0]):
+            return keep(*arguments[1:], **options)(arguments[0])  # type: ignore[no-any-return]
+        decorate: Callable[..., Any] = compile_function(*arguments, **{"cache": True, **options})
+        return decorate
+
+    numba.njit = keep
+    try:
+        yield
+    finally:
+        numba.njit = compile_function
 
 
 def _fill() -> None:

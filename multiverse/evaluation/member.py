@@ -35,7 +35,7 @@ MAX_DETAIL = 500
 
 @dataclass(frozen=True)
 class MemberContext:
-    """What all members share. ``scratch``: a folder for what several need."""
+    """The data that all members share. ``scratch``: a folder for what several need."""
 
     files: EvaluationFiles
     sheet: AnswerSheet
@@ -45,14 +45,14 @@ class MemberContext:
     scratch: Path
 
     def points(self, member: str) -> Matrix:
-        """The embedding of a run, or of a control."""
+        """Return the embedding of a run, or of a control."""
         made = controls(self.sheet, self.modalities, self.settings.seed)
         if member in made:
             return made[member]
         return of_ordinary_size(read_embedding(self.files.embeddings(member), self.sheet))
 
     def structure_neighbours(self, run_id: str) -> NDArray[np.int64]:
-        """The nearest other cells in a run's embedding, (n_cells, k); kept for its siblings."""
+        """Return the nearest other cells in a run's embedding, (n_cells, k), and keep them."""
         kept = self.scratch / f"{run_id}.npy"
         if kept.is_file():
             found: NDArray[np.int64] = np.load(kept, allow_pickle=False)
@@ -72,7 +72,7 @@ class MemberContext:
 def score_member(
     bench: MemberContext, member: str, metrics: tuple[Metric, ...]
 ) -> Iterator[Emitted]:
-    """Every metric in turn; one that fails is a reason, and the next follows."""
+    """Score every metric in turn; one that fails is a reason, and the next follows."""
     try:
         case = _case(bench, member)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a metric is: facts about it, its needs, and a pure function."""
+"""A metric: facts about it, its needs, and a pure function."""
 
 from __future__ import annotations
 

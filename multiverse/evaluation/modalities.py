@@ -40,7 +40,7 @@ class ModalityView:
 
     @cached_property
     def neighbours(self) -> NDArray[np.int64]:
-        """The nearest other cells, (n_measured, k): rows of ``points``."""
+        """Return the nearest other cells, (n_measured, k): rows of ``points``."""
         k = self.settings.structure_neighbours
         exact = len(self.cells) <= self.settings.max_cells
         wanted = neighbours_needed(self.settings)
@@ -55,7 +55,7 @@ def read_modalities(
     settings: EvaluationSettings,
     log: logging.Logger,
 ) -> dict[str, ModalityView]:
-    """The views of a registered dataset; a modality in which nothing varies is left out, said."""
+    """Return the views of a registered dataset, without modalities in which nothing varies."""
     views: dict[str, ModalityView] = {}
     for name in names:
         spec = _spec(name, batch_key)
@@ -80,7 +80,7 @@ def read_modalities(
 
 
 def _spec(modality: str, batch_key: str | None) -> JobSpec:
-    """A job of one modality without settings: preprocessing at its defaults."""
+    """Return a job of one modality without settings: preprocessing at its defaults."""
     return JobSpec(
         seed=0,
         dataset_id="",
@@ -95,7 +95,7 @@ def _spec(modality: str, batch_key: str | None) -> JobSpec:
 
 
 def _components(values: Any, cells: Cells) -> Matrix:
-    """At most :data:`N_COMPONENTS` principal components of the measured cells, exact and seeded."""
+    """Return at most :data:`N_COMPONENTS` principal components of the measured cells, seeded."""
     from sklearn.decomposition import PCA
 
     rows: Any = values[cells]
@@ -110,7 +110,7 @@ def _components(values: Any, cells: Cells) -> Matrix:
 
 
 def sizes(data: Path, names: Sequence[str]) -> Mapping[str, int]:
-    """Modality → features, as registered."""
+    """Return modality → features, as registered."""
     import h5py
     from anndata.io import read_elem
 

@@ -1,4 +1,4 @@
-"""What a metric needs, looked at before it is computed.
+"""The needs of a metric, looked at before it is computed.
 
 The libraries return plausible wrong numbers where a need is not met (a single label: perfect
 k-means; one batch: kBET 0; all cells at one point: perfect mixing). So nothing is computed then.
@@ -52,7 +52,7 @@ class Need(Enum):
 
 
 def unmet(needs: tuple[Need, ...], case: Case) -> Unmet | None:
-    """The first need that is not met, in the order of :class:`Need`."""
+    """Return the first need that is not met, in the order of :class:`Need`."""
     for need in Need:
         if need in needs and (found := _CHECKS[need](case)) is not None:
             return found
@@ -104,7 +104,7 @@ def _batch(case: Case) -> Unmet | None:
 
 
 def _labelled_batches(case: Case) -> Unmet | None:
-    """A batch in which no cell has a label says nothing of labels."""
+    """Return Unmet where only one batch has labels: it says nothing of labels and batches."""
     present = np.unique(case.labelled.known_batches.codes)
     if len(present) > 1:
         return None
@@ -112,7 +112,7 @@ def _labelled_batches(case: Case) -> Unmet | None:
 
 
 def _full_batches(case: Case) -> Unmet | None:
-    """A batch of one cell would halve iLISI, which is scaled by the number of batches."""
+    """Return Unmet for a batch of one cell, which would halve iLISI: it is scaled by them."""
     counts = case.whole.known_batches.counts
     small = [name for name, number in counts.items() if number < MIN_CELLS_PER_GROUP]
     if not small:
@@ -144,7 +144,7 @@ def _testable(case: Case) -> Unmet | None:
 
 
 def _batches_of_labels(case: Case) -> NDArray[np.intp]:
-    """In how many batches each label is, (n_labels,)."""
+    """Count the batches that each label is in, (n_labels,)."""
     space = case.labelled
     labels, batches = space.known_labels, space.known_batches
     table = np.zeros((len(labels.names), len(batches.names)), dtype=bool)
@@ -159,7 +159,7 @@ def _modalities(case: Case) -> Unmet | None:
 
 
 def _judge_views(case: Case, views: list[ModalityView]) -> Unmet | None:
-    """An embedding may be constant in the cells of one modality only."""
+    """Return Unmet for an embedding that is constant in the cells of one modality."""
     for view in views:
         if (case.points[view.cells] == case.points[view.cells[0]]).all():
             return Unmet(
@@ -171,7 +171,7 @@ def _judge_views(case: Case, views: list[ModalityView]) -> Unmet | None:
 
 
 def _neighbourhoods(case: Case) -> Unmet | None:
-    """Of few cells, most are neighbours of each other whatever the embedding is."""
+    """Return Unmet for few cells: most are neighbours of each other in any embedding."""
     wanted = 2 * case.settings.structure_neighbours
     views = [view for view in case.modalities.values() if len(view.cells) >= MIN_CELLS]
     sizes = {"cells": case.whole.n_cells}
@@ -187,7 +187,10 @@ def _neighbourhoods(case: Case) -> Unmet | None:
 
 
 def spans_batches(view: ModalityView, batches: CellColumn) -> bool:
-    """Whether enough cells were measured in the modality, in two batches at least."""
+    """Return True if enough cells were measured in the modality, in two batches at least.
+
+    The view's points are (n_measured, n_dims).
+    """
     present = np.unique(batches.codes[view.cells])
     return len(view.cells) >= MIN_CELLS and len(present) > 1
 

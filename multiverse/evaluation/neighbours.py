@@ -37,7 +37,7 @@ class Neighbours:
         return int(self.indices.shape[1])
 
     def nearest(self, k: int) -> NeighborsResults:
-        """The first ``k`` (itself included), as scib-metrics takes them."""
+        """Return the first ``k`` (itself included), as scib-metrics takes them."""
         k = min(k, self.k)
         return self._cached.setdefault(
             k, NeighborsResults(indices=self.indices[:, :k], distances=self.distances[:, :k])
@@ -45,21 +45,21 @@ class Neighbours:
 
     @cached_property
     def _cached(self) -> dict[int, NeighborsResults]:
-        """One object a ``k``, because each keeps the graph that it was asked for."""
+        """Return one object a ``k``, because each keeps the graph that it was asked for."""
         return {}
 
     def others(self, k: int) -> NDArray[np.int64]:
-        """The ``k`` nearest other cells, (n_cells, k)."""
+        """Return the ``k`` nearest other cells, (n_cells, k)."""
         return self.indices[:, 1 : k + 1]
 
     def connectivities(self, k: int) -> csr_matrix:
-        """UMAP's fuzzy graph over ``k`` neighbours (McInnes et al. 2018), as the library has it."""
+        """Return UMAP's fuzzy graph over ``k`` neighbours (McInnes et al. 2018)."""
         graph: csr_matrix = self.nearest(k).knn_graph_connectivities.tocsr()
         return graph
 
 
 def neighbours_needed(settings: EvaluationSettings) -> int:
-    """As many as any metric asks for, the cell itself included."""
+    """Return the most neighbours that any metric asks for, the cell itself included."""
     return max(
         settings.lisi_neighbours,
         settings.kbet_neighbours,
@@ -69,7 +69,10 @@ def neighbours_needed(settings: EvaluationSettings) -> int:
 
 
 def find_neighbours(points: Matrix, k: int, *, exact: bool, seed: int = 0) -> Neighbours:
-    """The ``k`` nearest cells of each, itself included; at most as many as there are cells."""
+    """Return the ``k`` nearest cells of each of ``points`` (n_cells, n_dims), itself included.
+
+    At most as many as there are cells.
+    """
     k = min(k, len(points))
     if not exact:
         return _approximate(points, k, seed)
@@ -92,7 +95,7 @@ def find_neighbours(points: Matrix, k: int, *, exact: bool, seed: int = 0) -> Ne
 def _by_true_distance(
     points: Wide, candidates: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], Wide]:
-    """The ``k`` nearest of each point's candidates, equals by index.
+    """Return the ``k`` nearest of each point's candidates, equals by index.
 
     The search takes squared distances from products, whose rounding depends on the order of a sum
     and so on threads: between cells at almost the same place it decides by chance, and a
@@ -117,13 +120,13 @@ def _by_true_distance(
 
 
 def _squared(apart: Wide) -> Wide:
-    """Squared lengths (n, m) of differences (n, m, n_dims)."""
+    """Return squared lengths (n, m) of differences (n, m, n_dims)."""
     lengths: Wide = np.einsum("ijk,ijk->ij", apart, apart)
     return lengths
 
 
 def _at_the_edge(points: Wide, squared: Wide, k: int) -> NDArray[np.bool_]:
-    """Whether rounding could have put another in the last candidate's place, (n,).
+    """Return True where rounding could have put another in the last candidate's place, (n,).
 
     ``squared``: true squared distances of the candidates, ascending. A product of vectors has a
     relative error of about their dimensions (Higham 2002, section 3.1) times the machine's epsilon.
@@ -157,7 +160,7 @@ def _approximate(points: Matrix, k: int, seed: int) -> Neighbours:
 
 
 def completed(points: Matrix, found: NDArray[np.integer], distances: Matrix) -> Neighbours:
-    """What a search has found, (n_cells, k) each, as neighbours: the cell itself first.
+    """Return what a search has found, (n_cells, k) each, as neighbours: the cell itself first.
 
     Of cells at the same place the search has any first, the cell itself later or not at all. Where
     it has found too few (index -1), all cells are looked at.
@@ -178,7 +181,7 @@ def completed(points: Matrix, found: NDArray[np.integer], distances: Matrix) -> 
 
 
 def shared(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The share of ``first``'s neighbours (n_cells, k) that are among ``second``'s too, a cell."""
+    """Return the share of ``first``'s neighbours (n_cells, k) that ``second`` has, (n_cells,)."""
     n, k = first.shape
     found = np.zeros(n)
     for column in range(k):

@@ -68,7 +68,7 @@ class Pool:
         self._lanes: list[_Lane] = []
 
     def run(self, tasks: Sequence[MetricTask]) -> Generator[Emitted, None, None]:
-        """All that the tasks yield, as it comes. Processes are ended on every way out."""
+        """Yield all that the tasks yield, as it comes. Processes are ended on every way out."""
         waiting = deque(tasks)
         try:
             while waiting or self._busy():
@@ -150,7 +150,7 @@ def _why(code: int | None) -> str:
 
 
 def _serve(pipe: Connection, parents: Connection, work: Work, n_lanes: int) -> None:
-    """The life of one process: tasks come in, what they yield goes out, None ends each."""
+    """Do tasks as they come, and send what they yield; None ends each, and the process."""
     parents.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -49,7 +49,7 @@ CELL_BYTES = 30 * 1024
 
 
 def evaluate(scratch: Path) -> int:
-    """Run the evaluation that the engine has prepared; the exit status.
+    """Run the evaluation that the engine has prepared, and return the exit status.
 
     ``scratch``: a folder of this evaluation, in memory or on disk.
     """
@@ -175,7 +175,7 @@ class _Evaluation:
 
 
 class _Work:
-    """What a process does with a task."""
+    """One process's way to do a task."""
 
     def __init__(self, bench: MemberContext, metrics: dict[str, Metric]) -> None:
         self._bench = bench
@@ -195,7 +195,7 @@ class _Work:
 
 
 def _lanes(n_tasks: int, n_cells: int) -> int:
-    """Processes at a time: one a core, as far as the memory goes."""
+    """Return how many processes to use: one a core, as far as the memory goes."""
     cores = int(os.environ.get("OMP_NUM_THREADS", "1"))
     memory = int(os.environ.get(MEMORY_VARIABLE, "0"))
     room = memory // (PROCESS_BYTES + n_cells * CELL_BYTES) if memory else cores
@@ -219,6 +219,6 @@ def _notes(bench: MemberContext, request: EvaluationRequest) -> tuple[str, ...]:
 
 
 def _write(stream: IO[str], line: BaseModel) -> None:
-    """One line, on disk at once: whoever follows sees it, and it outlives this process."""
+    """Write one line, on disk at once: whoever follows sees it, and it outlives this process."""
     stream.write(line.model_dump_json() + "\n")
     stream.flush()

@@ -27,7 +27,7 @@ class CellColumn:
 
     @classmethod
     def of(cls, values: pd.Series, left_out: Sequence[str] = ()) -> CellColumn:
-        """Categories sorted by name; missing values and those ``left_out`` have the code -1."""
+        """Sort categories by name; missing values and those ``left_out`` have the code -1."""
         text = values.astype(object).where(values.notna(), None).map(_as_text)
         known = text.where(~text.isin(list(left_out)), None)
         codes, names = pd.factorize(known, sort=True)
@@ -39,13 +39,13 @@ class CellColumn:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Category → cells, largest first."""
+        """Return category → cells, largest first."""
         sizes = np.bincount(self.codes[self.known], minlength=len(self.names))
         order = np.argsort(-sizes, kind="stable")
         return {self.names[index]: int(sizes[index]) for index in order if sizes[index]}
 
     def take(self, cells: NDArray[np.intp]) -> CellColumn:
-        """The same for some of the cells; categories that none of them has are dropped."""
+        """Return the same for the rows ``cells`` (n_taken,), without categories that none has."""
         present, codes = np.unique(self.codes[cells], return_inverse=True)
         shift = int(len(present) > 0 and present[0] < 0)
         names = tuple(self.names[code] for code in present if code >= 0)
@@ -58,7 +58,7 @@ def _as_text(value: object) -> str | None:
 
 @dataclass(frozen=True)
 class AnswerSheet:
-    """What is known of the cells, in the order of the dataset. None: there is no such column."""
+    """Label and batch of the cells, in the order of the dataset. None: there is no such column."""
 
     cells: tuple[str, ...]
     labels: CellColumn | None
@@ -70,12 +70,12 @@ class AnswerSheet:
 
     @cached_property
     def position(self) -> dict[str, int]:
-        """Cell → its row."""
+        """Return cell → its row."""
         return {name: row for row, name in enumerate(self.cells)}
 
     @property
     def n_unlabelled(self) -> int:
-        """Cells without a label, or with one that says so; 0 where there are no labels at all."""
+        """Count cells without a label, or with one that says so; 0 where there are no labels."""
         return 0 if self.labels is None else int((~self.labels.known).sum())
 
 
@@ -87,7 +87,7 @@ def read_sheet(
     label_key: str | None,
     unlabelled: Sequence[str] = (),
 ) -> AnswerSheet:
-    """Cells and batch from the dataset, labels from the answer sheet beside it.
+    """Read cells and batch from the dataset, labels from the answer sheet beside it.
 
     Raises :class:`DatasetError` where a column that was registered is not there.
     """

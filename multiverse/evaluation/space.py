@@ -33,7 +33,7 @@ class Space:
     settings: EvaluationSettings
 
     def take(self, rows: NDArray[np.intp]) -> Space:
-        """The same embedding for some of these cells."""
+        """Return the same embedding for the rows ``rows`` (n_taken,)."""
         return Space(
             np.ascontiguousarray(self.points[rows]),
             self.cells[rows],
@@ -48,7 +48,7 @@ class Space:
 
     @cached_property
     def is_constant(self) -> bool:
-        """Whether every cell lies at the same point."""
+        """Return True if every cell lies at the same point."""
         return self.n_cells < 2 or bool((self.points == self.points[0]).all())
 
     @cached_property
@@ -60,21 +60,21 @@ class Space:
 
     @cached_property
     def known_labels(self) -> CellColumn:
-        """The labels, where a metric's needs have made sure of them."""
+        """Return the labels, where a metric's needs have made sure of them."""
         if self.labels is None:
             raise ValueError("these cells have no labels")
         return self.labels
 
     @cached_property
     def known_batches(self) -> CellColumn:
-        """The batches, where a metric's needs have made sure of them."""
+        """Return the batches, where a metric's needs have made sure of them."""
         if self.batches is None:
             raise ValueError("these cells have no batches")
         return self.batches
 
     @cached_property
     def leiden(self) -> list[NDArray[np.int64]]:
-        """Clusters (n_cells,) at each of :data:`RESOLUTIONS`, as scib-metrics makes them.
+        """Return clusters (n_cells,) at each of :data:`RESOLUTIONS`, as scib-metrics makes them.
 
         Modularity on the fuzzy graph of ``graph_neighbours``; both directions of an edge count.
         """
@@ -95,7 +95,7 @@ class Space:
 
     @cached_property
     def kmeans(self) -> NDArray[np.int64]:
-        """As many clusters as there are labels, by the library's own k-means (its seed)."""
+        """Return as many clusters as there are labels, by the library's own k-means (its seed)."""
         from scib_metrics.utils import KMeans
 
         model = KMeans(len(self.known_labels.names))
@@ -104,7 +104,7 @@ class Space:
 
     @cached_property
     def label_silhouettes(self) -> Values:
-        """Silhouette of each cell by label (Rousseeuw 1987), -1 to 1; 0 for the only one of it."""
+        """Return each cell's silhouette by label (Rousseeuw 1987), -1 to 1; 0 for a single one."""
         from sklearn.metrics import silhouette_samples
 
         widths = silhouette_samples(self.points.astype(np.float64), self.known_labels.codes)

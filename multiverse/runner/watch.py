@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from multiverse.contract.epochs import EpochFollower
 from multiverse.engines.protocol import Running
 from multiverse.events import Progressed, Tell
+from multiverse.facts import EpochFacts
 from multiverse.plan.job import Limits
-from multiverse.runner.epochs import EpochFollower
 from multiverse.runner.guard import OutputGuard
 from multiverse.runner.verdict import (
     Verdict,
@@ -49,13 +50,20 @@ class Watch:
     def until_end(self, tell: Tell, cancelled: threading.Event) -> Callable[[], Verdict] | None:
         """Wait for the end; what stopped the job, if the runner did."""
         while not self._running.wait(POLL_SECONDS):
-            tell(Progressed(self._run_id, self._running.usage(), self._epochs.look()))
+            tell(self._progress())
             stopped = self._must_stop(cancelled)
             if stopped is not None and not self._running.wait(0):
                 self._running.stop(GRACE_SECONDS)
                 return stopped
-        tell(Progressed(self._run_id, self._running.usage(), self._epochs.look()))
+        tell(self._progress())
         return None
+
+    def _progress(self) -> Progressed:
+        epoch = self._epochs.look()
+        facts = None
+        if epoch is not None:
+            facts = EpochFacts(epoch.number, epoch.total, dict(epoch.values))
+        return Progressed(self._run_id, self._running.usage(), facts)
 
     def _must_stop(self, cancelled: threading.Event) -> Callable[[], Verdict] | None:
         if cancelled.is_set():

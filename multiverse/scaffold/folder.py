@@ -68,7 +68,7 @@ def check_name(name: str) -> None:
 
 
 def template_files() -> dict[str, str]:
-    """Path below the model's folder → text, before the name is filled in."""
+    """Return path below the model's folder → text, before the name is filled in."""
     found = {
         path.relative_to(TEMPLATE).as_posix().removesuffix(SUFFIX): path.read_text(encoding="utf-8")
         for path in sorted(TEMPLATE.rglob(f"*{SUFFIX}"))

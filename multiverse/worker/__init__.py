@@ -18,8 +18,8 @@ loaded where they are first needed.
 """
 
 from multiverse.errors import NotApplicable
-from multiverse.worker.embedding import Embedding
+from multiverse.worker.embedding import Embedding, Series
 from multiverse.worker.job import Job
 from multiverse.worker.run import run_model
 
-__all__ = ["Embedding", "Job", "NotApplicable", "run_model"]
+__all__ = ["Embedding", "Job", "NotApplicable", "Series", "run_model"]

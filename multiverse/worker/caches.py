@@ -63,7 +63,7 @@ def _choose(variables: MutableMapping[str, str], scratch: Path) -> dict[str, str
 
 
 def _copy_baked(baked: str | None, target: Path) -> None:
-    """A broken or absent cache costs time, never the run."""
+    """Copy a baked cache; a broken or absent one costs time, never the run."""
     if baked and Path(baked).is_dir():
         with contextlib.suppress(OSError, shutil.Error):
             shutil.copytree(baked, target, copy_function=shutil.copyfile)

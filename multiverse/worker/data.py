@@ -33,7 +33,7 @@ class Input:
 
     @property
     def cells(self) -> list[str]:
-        """Names of the cells, in the order that the embedding's rows must have."""
+        """Return names of the cells, in the order that the embedding's rows must have."""
         return [str(name) for name in self.data.obs_names]
 
 
@@ -84,7 +84,7 @@ def _read(file: h5py.File, path: Path, spec: JobSpec, *, mosaic: bool) -> Input:
 
 
 def _aligned(part: Any, obs: pd.DataFrame, measured: NDArray[np.bool_]) -> Any:
-    """The modality with all cells in the global order, counts as CSR."""
+    """Return the modality with all cells in the global order, counts as CSR."""
     from anndata import AnnData
     from scipy.sparse import csr_matrix, isspmatrix_csr
 

@@ -1,12 +1,14 @@
-"""What a model hands back, and the checks that it must pass before anything is written."""
+"""The result of a model's function, and the checks that it must pass before it is written."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from multiverse.contract.output import is_axis_name, is_count
 from multiverse.errors import MultiverseError
 
 if TYPE_CHECKING:
@@ -16,6 +18,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Latent = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A history that is not per epoch, or not of every epoch.
+
+    Parameters
+    ----------
+    values
+        The numbers, in order.
+    per
+        What there is a value of, in one word: ``iteration``, ``factor``. ``epoch``,
+        ``iteration``, ``step`` and ``evaluation`` are drawn as a course of training, anything else
+        as things side by side.
+    at
+        The number of each epoch, iteration …, whole and not negative; counted from 1 without.
+    """
+
+    values: Sequence[float]
+    per: str = "epoch"
+    at: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise :class:`BadEmbedding` for an axis that can't be written."""
+        if not is_axis_name(self.per):
+            raise BadEmbedding(f"a history can't be per {self.per!r}: it takes a word")
+        if self.at is None:
+            return
+        if len(self.at) != len(self.values):
+            raise BadEmbedding(
+                f"a history of {len(self.values):,} values is at {len(self.at):,} numbers"
+            )
+        if not all(isinstance(n, SupportsIndex) and is_count(index(n)) for n in self.at):
+            raise BadEmbedding("a history is at whole numbers that are not negative")
 
 
 @dataclass(frozen=True)
@@ -29,13 +65,13 @@ class Embedding:
     metrics
         Numbers about the fit, such as a final loss.
     history
-        Series of numbers, such as the loss of each epoch. What :meth:`Job.epoch` was told is
-        added by the worker.
+        Series of numbers: the loss of each epoch, or a :class:`Series` that says what it is
+        per. What :meth:`Job.epoch` was told is added by the worker.
     """
 
     latent: Any
     metrics: Mapping[str, float] = field(default_factory=dict)
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    history: Mapping[str, Sequence[float] | Series] = field(default_factory=dict)
 
 
 class BadEmbedding(MultiverseError):
@@ -43,7 +79,7 @@ class BadEmbedding(MultiverseError):
 
 
 def check_latent(latent: Any, n_cells: int) -> Latent:
-    """The latent space as C-ordered float32, (n_cells, n_dims).
+    """Return the latent space as C-ordered float32, (n_cells, n_dims).
 
     Raises :class:`BadEmbedding` for another shape, values that are not finite, or the same
     row for every cell.
@@ -74,7 +110,7 @@ def check_latent(latent: Any, n_cells: int) -> Latent:
 
 
 def finite_numbers(values: Mapping[str, Any], log: Logger, what: str) -> dict[str, float]:
-    """Those of ``values`` that are finite numbers, as Python numbers; the rest is warned of."""
+    """Return those of ``values`` that are finite, as Python numbers; warn of the rest."""
     kept: dict[str, float] = {}
     for name, value in values.items():
         number = as_number(value)
@@ -86,7 +122,7 @@ def finite_numbers(values: Mapping[str, Any], log: Logger, what: str) -> dict[st
 
 
 def as_number(value: Any) -> float | int | None:
-    """A Python int or float for anything that is one finite number (numpy, torch), else None."""
+    """Return a Python number for anything that is one finite number (numpy, torch), else None."""
     if isinstance(value, bool | str | bytes):
         return None
     try:

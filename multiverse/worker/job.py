@@ -1,4 +1,4 @@
-"""What a model's function sees of its job."""
+"""The job, as a model's function sees it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ GIB = 1024**3
 
 
 class MemoryTooSmall(MultiverseError):
-    """What the model is about to allocate will not fit into the memory that the job was given."""
+    """The memory that the job was given will not hold what the model is about to allocate."""
 
 
 @dataclass
 class Notes:
-    """What comes to light while a job runs and belongs to its record."""
+    """Notes for the record of a job, collected while it runs."""
 
     used: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -60,12 +60,12 @@ class Job:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """All hyperparameters of the model, defaults filled in."""
+        """Return all hyperparameters of the model, defaults filled in."""
         return self.spec.hyperparameters
 
     @property
     def preprocessing(self) -> Mapping[str, Any]:
-        """All settings of the preprocessing, defaults filled in."""
+        """Return all settings of the preprocessing, defaults filled in."""
         return self.spec.preprocessing
 
     @property
@@ -74,7 +74,7 @@ class Job:
 
     @property
     def device(self) -> str:
-        """``cpu``, ``cuda`` or ``cuda:1``."""
+        """Return ``cpu``, ``cuda`` or ``cuda:1``."""
         return self.spec.device
 
     def epoch(self, number: int, total: int | None = None, **values: Any) -> None:
@@ -115,7 +115,7 @@ class Job:
 
 
 def available_threads(environment: Mapping[str, str] | None = None) -> int:
-    """The share of the CPU: what the engine set as ``OMP_NUM_THREADS``, else the usable cores."""
+    """Return the share of the CPU: ``OMP_NUM_THREADS`` of the engine, else the usable cores."""
     variables = os.environ if environment is None else environment
     first = variables.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if first.isdigit() and int(first) > 0:
@@ -126,7 +126,7 @@ def available_threads(environment: Mapping[str, str] | None = None) -> int:
 
 
 def memory_limit(environment: Mapping[str, str] | None = None) -> int | None:
-    """Bytes of memory that the engine gave to the job; None if it did not say."""
+    """Return the bytes of memory that the engine gave to the job; None if it did not say."""
     variables = os.environ if environment is None else environment
     text = variables.get(MEMORY_VARIABLE, "")
     return int(text) if text.isdigit() else None

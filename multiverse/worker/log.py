@@ -19,7 +19,7 @@ class _UtcFormatter(logging.Formatter):
 
 @contextlib.contextmanager
 def run_log(path: Path) -> Iterator[logging.Logger]:
-    """A logger that writes to standard output and to ``path``, in UTC, until the block ends.
+    """Log to standard output and to ``path``, in UTC, until the block ends.
 
     Warnings of Python and of libraries go the same way. The root logger is left as it was.
     Raises OSError if the file can't be written.
@@ -61,7 +61,7 @@ def _one_line(
 
 
 def readable(error: BaseException) -> str:
-    """One line that says what happened: ``ValueError: message``, and what to do next."""
+    """Return one line that says what happened, ``ValueError: message``, and what to do next."""
     remedy = getattr(error, "remedy", None)
     message = " ".join(str(error).split()) or "no message"
     if isinstance(error, MemoryError):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def measured_cells(names: pd.Index, cells: pd.Index, modality: str) -> Mask:
-    """Which of the dataset's ``cells`` a modality with the cells ``names`` has, (n_cells,).
+    """Return a mask of the dataset's ``cells`` that a modality with ``names`` has, (n_cells,).
 
     Raises :class:`DatasetError` for a cell that the dataset does not have, or that comes twice.
     """
@@ -57,7 +57,7 @@ def check_mosaic(measured: Mapping[str, Mask], *, allowed: bool) -> None:
 
 
 def spread_rows(counts: csr_matrix, measured: Mask) -> csr_matrix:
-    """Rows of the measured cells as rows of all cells, (n_cells, n_features); the others empty."""
+    """Return rows of the measured cells as rows of all, (n_cells, n_features); others empty."""
     import numpy as np
     from scipy.sparse import csr_matrix
 

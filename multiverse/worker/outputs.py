@@ -10,7 +10,7 @@ from logging import Logger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.worker.embedding import finite_numbers
+from multiverse.worker.embedding import Series, finite_numbers
 
 if TYPE_CHECKING:
     from multiverse.worker.embedding import Latent
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that becomes it, by one rename, when the block succeeds."""
+    """Give a path beside ``path`` that becomes it, by one rename, when the block succeeds."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield aside
@@ -30,7 +30,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
-    """``embeddings.h5``: ``latent`` (n_cells, n_dims) float32 and ``obs_names`` in row order."""
+    """Write ``embeddings.h5``: ``latent`` (n_cells, n_dims) float32, ``obs_names`` in row order."""
     import h5py
 
     with written_aside(path) as aside, h5py.File(aside, "w", track_order=False) as file:
@@ -39,7 +39,7 @@ def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A UTF-8 text file, written aside."""
+    """Write a UTF-8 text file, aside."""
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
@@ -47,27 +47,43 @@ def write_text(path: Path, text: str) -> None:
 def write_metrics(
     path: Path,
     metrics: Mapping[str, Any],
-    history: Mapping[str, Sequence[Any]],
+    history: Mapping[str, Sequence[Any] | Series],
     settings: Mapping[str, Any],
     warnings: Sequence[str],
     log: Logger,
     gpu: Mapping[str, Any] | None = None,
 ) -> None:
-    """``metrics.json``: finite numbers only, the settings that were used, and warnings.
+    """Write ``metrics.json``: finite numbers only, the settings that were used, and warnings.
 
     ``gpu`` is the proof that one computed: its ``name`` and ``peak_memory_bytes``.
     """
+    series = {
+        str(name): _finite(str(name), given if isinstance(given, Series) else Series(given), log)
+        for name, given in history.items()
+    }
+    axes = {name: _axis(one) for name, one in series.items() if one != Series(one.values)}
     content = {
         "model_metrics": finite_numbers(metrics, log, "metric"),
-        "history": {
-            str(name): list(
-                finite_numbers(dict(enumerate(series)), log, f"history {name!r} at").values()  # type: ignore[arg-type]
-            )
-            for name, series in history.items()
-        },
+        "history": {name: list(one.values) for name, one in series.items()},
+        **({"history_axes": axes} if axes else {}),
         "settings": dict(settings),
         "warnings": list(warnings),
     }
     if gpu is not None:
         content["gpu"] = dict(gpu)
     write_text(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")
+
+
+def _finite(name: str, series: Series, log: Logger) -> Series:
+    """Keep the finite values, at their own numbers: leaving one out moves no other."""
+    given = dict(enumerate(series.values))
+    kept = finite_numbers(given, log, f"history {name!r} at")  # type: ignore[arg-type]
+    places = [int(place) for place in kept]
+    if series.at is None and len(kept) == len(given):
+        return Series(list(kept.values()), series.per)
+    at = [place + 1 if series.at is None else int(series.at[place]) for place in places]
+    return Series(list(kept.values()), series.per, at)
+
+
+def _axis(series: Series) -> dict[str, Any]:
+    return {"per": series.per} | ({} if series.at is None else {"at": list(series.at)})

@@ -25,7 +25,7 @@ ONE_COLOUR = COLOURS[0]
 
 @dataclass(frozen=True)
 class Caption:
-    """What the picture says about itself."""
+    """The caption of a picture."""
 
     model: str
     dataset: str
@@ -42,6 +42,8 @@ def write_picture(
     log: Logger,
 ) -> None:
     """Lay the cells out by UMAP and draw them, coloured by batch.
+
+    ``latent`` is (n_cells, n_dims), ``batch`` (n_cells,) or None.
 
     Where UMAP can't (few cells, a broken library), the first two dimensions are drawn and the
     title says so. Where matplotlib can't, a bare raster of the same points is written. Both
@@ -65,7 +67,7 @@ def write_picture(
 
 
 def _place(latent: NDArray[np.float32], seed: int, log: Logger) -> tuple[NDArray[Any], str]:
-    """Two coordinates for each cell, and the name of their axes."""
+    """Return two coordinates for each cell, and the name of their axes."""
     import numpy as np
 
     try:
@@ -124,7 +126,7 @@ def _draw(
 
 
 def _colours(plot: Any, batch: NDArray[np.str_] | None) -> Any:
-    """A colour for each cell, and the legend; one colour where batches can't be told apart."""
+    """Return a colour for each cell, and draw the legend; one colour for unknown batches."""
     import numpy as np
 
     if batch is None:
@@ -147,7 +149,7 @@ def _colours(plot: Any, batch: NDArray[np.str_] | None) -> Any:
 
 
 def _raster(points: NDArray[Any], side: int = 400) -> bytes:
-    """A grey PNG of the points, without title or axes, made without any library for pictures."""
+    """Return a grey PNG of the points, without title or axes, made without any library."""
     import numpy as np
 
     low = points.min(axis=0)

@@ -184,13 +184,13 @@ def _embed(embed: EmbedFunction, job: Job, given: Input) -> _Result:
 
 
 def _gpu(job: Job) -> Mapping[str, Any] | None:
-    """What shows that a GPU computed: as the model has recorded it, otherwise as PyTorch counts."""
+    """Return the proof that a GPU computed: as the model recorded it, else as PyTorch counts."""
     recorded = job.notes.used.get("gpu")
     return recorded if isinstance(recorded, Mapping) else torch_gpu()
 
 
 def _settings(job: Job, n_cells: int) -> dict[str, Any]:
-    """What the result depends on, recorded beside the metrics."""
+    """Return the settings that the result depends on, recorded beside the metrics."""
     return {
         "hyperparameters": dict(job.parameters),
         "preprocessing": dict(job.preprocessing),

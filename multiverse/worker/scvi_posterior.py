@@ -1,4 +1,4 @@
-"""What a trained model of scvi-tools says about each cell, and whether it says anything at all."""
+"""The posterior of a trained model of scvi-tools: of each cell, and how much it says at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from multiverse.worker.job import Job
-    from multiverse.worker.scvi_training import Progress
+    from multiverse.worker.scvi_training import TrainingSummary
 
 #: A dimension is active if its posterior mean varies more than this between cells
 #: (Burda, Grosse, Salakhutdinov 2016, arXiv 1509.00519, section 5).
@@ -37,12 +37,12 @@ class Posterior:
 
     @property
     def active(self) -> int:
-        """How many dimensions carry information about the cell."""
+        """Return the number of dimensions that carry information about the cell."""
         return int((self.variance > ACTIVE_VARIANCE).sum())
 
     @classmethod
     def of_gaussians(cls, latent: Any, mean: Any, variance: Any) -> Posterior:
-        """From the mean and variance (n_cells, n_latent) of each cell's independent Gaussians.
+        """Make it from mean and variance (n_cells, n_latent) of each cell's independent Gaussians.
 
         KL(N(m, v) ‖ N(0, 1)) = (m² + v − log v − 1) / 2 (Kingma & Welling 2014, appendix B).
         The information is H(z) − H(z | cell), and H(z) is at most that of a Gaussian with the
@@ -57,12 +57,12 @@ class Posterior:
 
 
 def posterior_of(model: Any) -> Posterior:
-    """The trained model's embedding, and how much it says."""
+    """Return the trained model's embedding, and how much it says."""
     latent = model.get_latent_representation()
     return Posterior.of_gaussians(latent, *model.get_latent_representation(return_dist=True))
 
 
-def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> bool:
+def warn_if_collapsed(job: Job, posterior: Posterior, progress: TrainingSummary) -> bool:
     """Warn of a posterior collapse: the embedding says (nearly) nothing about the cells.
 
     That is so if it holds too little information to tell two equally frequent kinds of cells
@@ -83,8 +83,8 @@ def warn_if_collapsed(job: Job, posterior: Posterior, progress: Progress) -> boo
     return collapsed
 
 
-def metrics_of(posterior: Posterior, progress: Progress) -> dict[str, float]:
-    """Numbers about the fit, for the model's metrics."""
+def metrics_of(posterior: Posterior, progress: TrainingSummary) -> dict[str, float]:
+    """Return numbers about the fit, for the model's metrics."""
     return {
         "epochs": progress.epochs,
         "stopped_early": int(progress.stopped_early),

@@ -64,7 +64,7 @@ class TrainingDiverged(MultiverseError):
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How long to train. ``patience`` counts epochs without a better ``monitor``; None: no stop.
+    """The length of training. ``patience``: epochs without a better ``monitor``; None: no stop.
 
     ``monitor`` is a value that the library logs for the validation cells.
     """
@@ -76,8 +76,8 @@ class TrainOptions:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What training came to. ``elbo_validation`` has an entry (a loss) for each epoch."""
+class TrainingSummary:
+    """The outcome of training. ``elbo_validation`` has an entry (a loss) for each epoch."""
 
     epochs: int
     stopped_early: bool
@@ -87,7 +87,7 @@ class Progress:
 
     @property
     def gain(self) -> float:
-        """By what share of the first the best validation loss is lower."""
+        """Return the share of the first by which the best validation loss is lower."""
         finite = [value for value in self.elbo_validation if math.isfinite(value)]
         return (finite[0] - min(finite)) / abs(finite[0]) if finite else 0.0
 
@@ -104,7 +104,7 @@ def require_cells(n_cells: int, method: str) -> None:
 def as_mudata(
     views: Sequence[View], batch: NDArray[np.str_] | None, dense: Collection[str] = ()
 ) -> MuData:
-    """Counts as scvi-tools reads them; views named in ``dense`` as arrays, the others CSR.
+    """Return views (n_cells, n_features) as scvi-tools reads them: CSR, or dense if so named.
 
     Features are called ``rna:CD4``: a gene and a protein may share a name. Without batches all
     cells have the same one.
@@ -155,7 +155,7 @@ def scvi_session(job: Job) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _quiet(names: Sequence[str]) -> Iterator[None]:
-    """Only warnings of these loggers, and those in the job's log instead of on a console."""
+    """Let only warnings of these loggers through, to the job's log instead of a console."""
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in loggers]
     for logger in loggers:
@@ -200,7 +200,7 @@ def _bytes(matrix: Any) -> int:
     return int(matrix.nbytes)
 
 
-def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> Progress:
+def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> TrainingSummary:
     """Call ``model.train(**arguments)`` with a trainer that suits the job.
 
     Reports every epoch live. Validates each epoch, also where nothing is stopped by it. Raises
@@ -232,7 +232,7 @@ def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> Prog
         if "invalid values" not in str(error):
             raise
         raise _diverged(len(elbo) + 1) from error
-    progress = Progress(
+    progress = TrainingSummary(
         epochs=len(elbo),
         stopped_early=len(elbo) < options.max_epochs,
         n_train=len(model.train_indices),
@@ -245,7 +245,7 @@ def train(model: Any, job: Job, options: TrainOptions, **arguments: Any) -> Prog
 
 
 def _device(device: str) -> dict[str, Any]:
-    """``cuda:1`` in Lightning's words."""
+    """Return ``cuda:1`` in Lightning's words."""
     kind, _, index = device.partition(":")
     if kind == "cpu":
         return {"accelerator": "cpu", "devices": 1}

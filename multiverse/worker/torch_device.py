@@ -56,7 +56,7 @@ def _check_cuda(torch: Any, job: Job) -> None:
 
 
 def torch_gpu() -> dict[str, Any] | None:
-    """The GPU that PyTorch has computed on: its name, and the most bytes that tensors held there.
+    """Return the GPU that PyTorch has computed on: its name, and the most bytes held there.
 
     Of several, the one with the most. None where PyTorch has not been imported, or has not
     started CUDA; nothing is imported or started to find that out.

@@ -1,9 +1,9 @@
 """UMAP in two dimensions, for a picture: quick to import, exact, and the same every time.
 
-UMAP is McInnes, Healy and Melville (2018), arXiv:1802.03426. The optimisation is umap-learn's
-own ``umap.layouts``. Around it, what makes ``import umap`` slow is left out: the neighbours
-are exact instead of approximate (no pynndescent), the fuzzy graph of section 3 is a few lines
-of numpy, and compiled code is kept on disk, which umap-learn does for few of its functions.
+UMAP is McInnes, Healy and Melville (2018), arXiv:1802.03426. ``import umap`` compiles for 10 s and
+more (all its metrics, pynndescent) and keeps little of it on disk, so what a picture needs is here:
+exact neighbours, the fuzzy graph of section 3 in numpy, and the optimisation of ``umap.layouts`` as
+one function, whose compiled code numba keeps.
 
 This file imports nothing of multiverse. Run alone, it lays out random points, which fills
 ``NUMBA_CACHE_DIR`` with everything that a real run needs::
@@ -16,10 +16,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import sys
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,11 @@ NUMPY_MAX_CELLS = 6_000
 #: The curve 1 / (1 + a d^(2b)) that umap-learn fits for min_dist 0.5, spread 1 (scanpy's choice).
 CURVE_A, CURVE_B = 0.5830300203414425, 1.3341669924314914
 MIN_CELLS = N_NEIGHBORS + 1
+#: Cells that a cell is moved away from, for each use of an edge.
+NEGATIVE_RATE = 5.0
+#: umap-learn's random numbers: mask, shifts and 32 bits of each of three Tausworthe generators.
+TAUSWORTHE = ((4294967294, 12, 13, 19), (4294967288, 4, 2, 25), (4294967280, 17, 3, 11))
+LOW = 0xFFFFFFFF
 
 
 def layout(latent: NDArray[Any], *, seed: int) -> Points:
@@ -58,31 +61,42 @@ def layout(latent: NDArray[Any], *, seed: int) -> Points:
     random = np.random.RandomState(seed % 2**32)
     indices, distances = nearest_neighbours(points, N_NEIGHBORS)
     head, tail, weight = _strong_edges(*fuzzy_graph(indices, distances))
-    start = _start(points, random)
+    placed = _start(points, random)
     state = random.randint(-(2**31) + 1, 2**31 - 2, 3).astype(np.int64)
-    with _umap_layouts() as layouts:
-        placed: Points = layouts.optimize_layout_euclidean(
-            start,
-            start,
-            head,
-            tail,
-            N_EPOCHS,
-            len(points),
-            weight.max() / weight,  # epochs between two uses of an edge
-            CURVE_A,
-            CURVE_B,
-            state,
-            gamma=1.0,
-            initial_alpha=1.0,
-            negative_sample_rate=5.0,
-            parallel=False,
-            move_other=True,
-        )
+    optimise(placed, head, tail, weight.max() / weight, state)
     return placed
 
 
+def optimise(
+    placed: Points,
+    head: NDArray[np.int32],
+    tail: NDArray[np.int32],
+    every: NDArray[np.float64],
+    state: NDArray[np.int64],
+    n_epochs: int = N_EPOCHS,
+) -> None:
+    """Bring cells that share an edge together and others apart, by stochastic gradient descent.
+
+    Parameters
+    ----------
+    placed
+        Cells × 2, C-ordered; moved in place.
+    head, tail, every
+        The two cells of each edge, (n_edges,), and the epochs between two uses of it.
+    state
+        Three whole numbers, from which the random numbers of every cell are made.
+    """
+    own = placed[:, :1].astype(np.float64).view(np.int64)  # as umap-learn tells cells apart
+    # Here and not in the kernel, whose fast mathematics rounds a division otherwise.
+    rates = 1.0 - np.maximum(np.arange(n_epochs) - 1.0, 0) / n_epochs
+    _compiled()(placed, head, tail, every, state + own, rates)
+
+
 def nearest_neighbours(points: Points, k: int) -> tuple[NDArray[np.int32], Points]:
-    """Exact Euclidean neighbours: indices and distances, (n, k), the point itself first."""
+    """Find exact Euclidean neighbours of ``points`` (n_cells, n_dims), the point itself first.
+
+    Returns indices and distances, (n_cells, k).
+    """
     if len(points) > NUMPY_MAX_CELLS:
         from sklearn.neighbors import NearestNeighbors
 
@@ -102,7 +116,7 @@ def nearest_neighbours(points: Points, k: int) -> tuple[NDArray[np.int32], Point
 def _nearest(
     points: NDArray[np.float64], norms: NDArray[np.float64], first: int, k: int
 ) -> tuple[NDArray[np.int32], Points]:
-    """Neighbours of 500 points from ``first`` on; ties go to the lower index."""
+    """Find neighbours of 500 points from ``first`` on; ties go to the lower index."""
     block = points[first : first + 500]
     rows = np.arange(len(block))
     squared = norms[None, :] - 2 * (block @ points.T) + norms[first : first + 500, None]
@@ -120,7 +134,9 @@ def _nearest(
 def fuzzy_graph(
     indices: NDArray[np.int32], distances: Points
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Points]:
-    """The symmetric fuzzy graph: rows, columns and weights (0 to 1) of its edges.
+    """Build the symmetric fuzzy graph of neighbours (n_cells, k): rows, columns and weights.
+
+    Each is (n_edges,), weights are 0 to 1.
 
     Membership is exp(-(d - rho) / sigma), with rho the distance of the nearest neighbour and
     sigma such that memberships sum to log2(k); two directions join as a + b - ab (section 3.1).
@@ -142,7 +158,7 @@ def fuzzy_graph(
 
 
 def _local_scales(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """sigma and rho of every cell, by bisection on all cells at once."""
+    """Find sigma and rho of every cell, by bisection on all cells at once."""
     positive = np.where(distances > 0, distances, np.inf)
     rho = positive.min(axis=1)
     rho[~np.isfinite(rho)] = 0.0
@@ -167,13 +183,13 @@ def _local_scales(distances: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 def _strong_edges(
     rows: NDArray[np.int32], columns: NDArray[np.int32], weights: Points
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Edges that are used at least once in all epochs."""
+    """Keep edges that are used at least once in all epochs."""
     keep = weights >= weights.max() / N_EPOCHS
     return rows[keep], columns[keep], weights[keep].astype(np.float64)
 
 
 def _start(points: Points, random: np.random.RandomState) -> Points:
-    """The first two principal components, each stretched to 0..10, with a little noise."""
+    """Return the first two principal components, stretched to 0..10, with a little noise."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     axes = vectors[:, ::-1][:, :2]
@@ -189,97 +205,64 @@ def _start(points: Points, random: np.random.RandomState) -> Points:
     return placed
 
 
-@contextmanager
-def _umap_layouts() -> Iterator[Any]:
-    """The module ``umap.layouts``, imported without what it doesn't need.
+def _move(
+    placed: Points,
+    head: NDArray[np.int32],
+    tail: NDArray[np.int32],
+    every: NDArray[np.float64],
+    states: NDArray[np.int64],
+    rates: NDArray[np.float64],
+) -> None:
+    """Move cells along their edges and away from random others, in place; compiled by numba.
 
-    ``import umap`` runs the whole package (pynndescent, scikit-learn, a search for tensorflow),
-    and compiles for 10 s or more. ``umap.layouts`` needs none of it: ``umap.distances`` serves
-    metrics other than the Euclidean one, and ``umap.utils`` takes one function from scikit-learn
-    that a layout never calls. Stand-ins take their places while the block runs (numba looks
-    modules up by name when it loads compiled code), so that a later ``import umap`` is the real
-    one. If the real one is there already, it is used.
+    ``placed`` is (n_cells, 2), ``states`` (n_cells, 3): the random numbers of each cell. ``head``,
+    ``tail`` and ``every``, the epochs between two uses, are (n_edges,), ``rates`` (n_epochs,).
+    Operations have the order and the types of ``umap.layouts.optimize_layout_euclidean``, so that
+    the result is the same.
     """
-    if "umap.layouts" in sys.modules and not _light_modules:
-        yield sys.modules["umap.layouts"]
-        return
-    with _modules_in_place(_light_modules or _stand_ins()):
-        if not _light_modules:
-            with _modules_in_place(_no_sklearn()), compiled_code_kept():
-                importlib.import_module("umap.layouts")
-            _light_modules.update({n: m for n, m in sys.modules.items() if _is_part(n, "umap")})
-        yield sys.modules["umap.layouts"]
+    every_other = every / NEGATIVE_RATE
+    next_use, next_other = every.copy(), every_other.copy()
+    for epoch, rate in enumerate(rates):
+        for edge in range(len(every)):
+            if next_use[edge] > epoch:
+                continue
+            j, k = head[edge], tail[edge]
+            dx, dy = placed[j, 0] - placed[k, 0], placed[j, 1] - placed[k, 1]
+            squared = dx * dx + dy * dy
+            pull = 0.0
+            if squared > 0.0:
+                pull = -2.0 * CURVE_A * CURVE_B * squared ** (CURVE_B - 1.0)
+                pull /= CURVE_A * squared**CURVE_B + 1.0
+            dx, dy = min(max(pull * dx, -4.0), 4.0), min(max(pull * dy, -4.0), 4.0)
+            placed[j, 0] += dx * rate
+            placed[j, 1] += dy * rate
+            placed[k, 0] -= dx * rate
+            placed[k, 1] -= dy * rate
+            next_use[edge] += every[edge]
+            n_others = int((epoch - next_other[edge]) / every_other[edge])
+            state = states[j]
+            for _ in range(n_others):
+                for part, (mask, left, shift, right) in enumerate(TAUSWORTHE):
+                    old = state[part]
+                    state[part] = (((old & mask) << left) & LOW) ^ (
+                        (((old << shift) & LOW) ^ old) >> right
+                    )
+                k = np.int32(state[0] ^ state[1] ^ state[2]) % len(placed)
+                dx, dy = placed[j, 0] - placed[k, 0], placed[j, 1] - placed[k, 1]
+                squared = dx * dx + dy * dy
+                if squared > 0.0:
+                    push = 2.0 * CURVE_B / ((0.001 + squared) * (CURVE_A * squared**CURVE_B + 1))
+                    placed[j, 0] += min(max(push * dx, -4.0), 4.0) * rate
+                    placed[j, 1] += min(max(push * dy, -4.0), 4.0) * rate
+            next_other[edge] += n_others * every_other[edge]
 
 
-_light_modules: dict[str, types.ModuleType] = {}
-
-
-def _stand_ins() -> dict[str, types.ModuleType]:
-    specification = importlib.util.find_spec("umap")
-    if specification is None:
-        raise ModuleNotFoundError("umap-learn is not installed", name="umap")
-    package = _empty_module("umap")
-    package.__path__ = list(specification.submodule_search_locations or ())
-    distances = _empty_module("umap.distances")
-    package.distances = distances  # type: ignore[attr-defined]
-    return {"umap": package, "umap.distances": distances}
-
-
-def _no_sklearn() -> dict[str, types.ModuleType]:
-    if "sklearn" in sys.modules:
-        return {}
-    names = ("sklearn", "sklearn.utils", "sklearn.utils.validation")
-    return {name: _empty_module(name) for name in names}
-
-
-def _empty_module(name: str) -> types.ModuleType:
-    """A package without content: whatever is imported from it is None."""
-    module = types.ModuleType(name)
-    module.__path__ = []
-    module.__getattr__ = lambda _: None  # type: ignore[method-assign]
-    return module
-
-
-@contextmanager
-def _modules_in_place(modules: dict[str, types.ModuleType]) -> Iterator[None]:
-    """Within the block, these packages consist of these modules only."""
-    packages = {name.partition(".")[0] for name in modules}
-
-    def parts() -> list[str]:
-        return [name for name in sys.modules if any(_is_part(name, part) for part in packages)]
-
-    before = {name: sys.modules.pop(name) for name in parts()}
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        for name in parts():
-            del sys.modules[name]
-        sys.modules.update(before)
-
-
-def _is_part(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".")
-
-
-@contextmanager
-def compiled_code_kept() -> Iterator[None]:
-    """Within the block, functions that numba compiles are kept in its cache on disk."""
+@cache
+def _compiled() -> Callable[..., None]:
     import numba
 
-    compile_function = numba.njit
-
-    def keep(*arguments: Any, **options: Any) -> Callable[..., Any]:
-        if arguments and callable(arguments[0]):
-            return keep(*arguments[1:], **options)(arguments[0])  # type: ignore[no-any-return]
-        decorate: Callable[..., Any] = compile_function(*arguments, **{"cache": True, **options})
-        return decorate
-
-    numba.njit = keep
-    try:
-        yield
-    finally:
-        numba.njit = compile_function
+    compiled: Callable[..., None] = numba.njit(fastmath=True, cache=True)(_move)
+    return compiled
 
 
 def _warm_up() -> None:

@@ -15,7 +15,7 @@ _GROUPS = list(Group)
 
 
 def all_metrics() -> tuple[Metric, ...]:
-    """Every metric of every file here: by group, then by file and as the file has them."""
+    """Return every metric of every file here: by group, then by file and as the file has them."""
     found: list[Metric] = []
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
         found += importlib.import_module(f"{__name__}.{module.name}").METRICS

@@ -20,14 +20,14 @@ Agreement = Callable[[Table], float]
 
 
 def contingency(labels: Codes, clusters: Codes, weights: Weights | None = None) -> Table:
-    """How many cells have each label in each cluster, (n_labels, n_clusters)."""
+    """Count the cells of each label in each cluster, (n_labels, n_clusters)."""
     rows, columns = int(labels.max()) + 1, int(clusters.max()) + 1
     flat = np.bincount(labels * columns + clusters, weights, minlength=rows * columns)
     return flat.reshape(rows, columns).astype(np.float64)
 
 
 def nmi(table: Table) -> float:
-    """Mutual information over the mean of both entropies (Vinh et al. 2010, NMI_sum)."""
+    """Return mutual information over the mean of both entropies (Vinh et al. 2010, NMI_sum)."""
     joint = table / table.sum()
     mean = (_entropy(joint.sum(axis=1)) + _entropy(joint.sum(axis=0))) / 2
     if mean <= 0:
@@ -42,7 +42,7 @@ def _entropy(shares: NDArray[np.float64]) -> float:
 
 
 def ari(table: Table) -> float:
-    """The Rand index, adjusted for chance (Hubert and Arabie 1985)."""
+    """Return the Rand index, adjusted for chance (Hubert and Arabie 1985)."""
     together = _pairs(table.ravel())
     rows, columns = _pairs(table.sum(axis=1)), _pairs(table.sum(axis=0))
     expected = rows * columns / _pairs(np.array([table.sum()]))
@@ -55,7 +55,7 @@ def _pairs(counts: NDArray[np.float64]) -> float:
 
 
 def best_leiden(space: Space) -> Codes:
-    """The Leiden clusters whose NMI with the labels is highest; the first of equals."""
+    """Return the Leiden clusters whose NMI with the labels is highest; the first of equals."""
     labels = space.known_labels.codes
     scores = [nmi(contingency(labels, clusters)) for clusters in space.leiden]
     return space.leiden[int(np.argmax(scores))]

@@ -13,7 +13,7 @@ from multiverse.evaluation.sheet import Codes
 
 
 def bras(case: Case) -> Estimate:
-    """The mean, over labels with several batches, of the mean of 1 - |silhouette by batch|.
+    """Return the mean, over labels with several batches, of the mean of 1 - |silhouette by batch|.
 
     Cells at the origin have no direction and so no cosine distance: they are left out. One of them
     would make every other silhouette of its label 0, which is perfect mixing.
@@ -39,7 +39,7 @@ def bras(case: Case) -> Estimate:
 
 
 def cosine_silhouettes(points: Values, groups: Codes) -> Values:
-    """(b - a) / max(a, b) of each cell; 0 for the only cell of a group.
+    """Return (b - a) / max(a, b) of each cell, (n_cells,); 0 for the only cell of a group.
 
     ``a`` is the mean cosine distance to the other cells of the own group, ``b`` that to all cells
     of other groups (Rautenstrauch and Ohler 2025, as scib-metrics has it). As a cosine
@@ -63,7 +63,7 @@ def cosine_silhouettes(points: Values, groups: Codes) -> Values:
 
 
 def _distance(means: Values, n_cells: int) -> Values:
-    """Mean distances, those that are rounding alone as 0: their ratio could be anything."""
+    """Return mean distances, those that are rounding alone as 0: their ratio could be anything."""
     least = 4 * np.sqrt(n_cells) * np.finfo(np.float64).eps
     return np.where(means < least, 0.0, means)
 

@@ -13,7 +13,7 @@ from multiverse.evaluation.needs import Need
 
 
 def graph_connectivity(case: Case) -> Estimate:
-    """The mean, over labels, of the share of cells in the label's largest strong component."""
+    """Return the mean, over labels, of the share of cells in the largest strong component."""
     space = case.labelled
     labels = space.known_labels.codes
     graph = space.neighbours.nearest(space.settings.graph_neighbours).knn_graph_distances

@@ -36,7 +36,7 @@ REJECTED = 0.0
 
 
 def kbet_per_label(case: Case) -> Estimate:
-    """The mean, over labels, of the share of neighbourhoods that the test does not reject."""
+    """Return the mean, over labels, of the share of neighbourhoods that the test accepts."""
     space = case.labelled
     labels, batches = space.known_labels, space.known_batches
     graph = space.neighbours.connectivities(space.settings.kbet_neighbours)
@@ -71,7 +71,7 @@ class _Label:
 
     @property
     def usable(self) -> NDArray[np.intp]:
-        """The cells in pieces that are large enough; all of them where there is one piece."""
+        """Return the cells in pieces that are large enough; all, where there is one piece."""
         number, pieces = connected_components(self.graph, connection="strong")
         if number == 1:
             return np.arange(len(self.batches))
@@ -86,7 +86,7 @@ class _Label:
         return self.n_usable / len(self.batches) >= USABLE_SHARE
 
     def accepted(self, components: int) -> Values:
-        """1 for each cell whose neighbourhood is accepted, 0 for a rejected one, (n,).
+        """Return 1 for each cell whose neighbourhood is accepted, 0 for a rejected one, (n,).
 
         NaN for cells of pieces that are too small to be tested; all rejected where those are many,
         or where the diffusion map does not exist.
@@ -105,7 +105,7 @@ class _Label:
 
 
 def diffusion_map(graph: csr_matrix, components: int) -> NDArray[np.float32]:
-    """Diffusion components of a symmetric graph, (n_cells, components), all scales together.
+    """Return diffusion components of a symmetric graph, (n_cells, components), all scales together.
 
     Density is divided out (Coifman et al. 2005); each eigenvector of the transitions is multiplied
     by e / (1 - e), the sum over all numbers of steps (Haghverdi et al. 2016). Raises ValueError
@@ -126,7 +126,7 @@ def diffusion_map(graph: csr_matrix, components: int) -> NDArray[np.float32]:
 
 
 def _not_rejected(neighbours: NDArray[np.int64], batches: Codes) -> NDArray[np.bool_]:
-    """Whether a chi-squared test at :data:`ALPHA` accepts each neighbourhood."""
+    """Return True for each neighbourhood that a chi-squared test at :data:`ALPHA` accepts."""
     _, codes = np.unique(batches, return_inverse=True)
     n_batches = int(codes.max()) + 1
     if n_batches == 1:

@@ -18,7 +18,7 @@ KORSUNSKY = "Korsunsky et al. 2019, doi:10.1038/s41592-019-0619-0"
 
 
 def clisi(case: Case) -> Estimate:
-    """(n_labels - median LISI) / (n_labels - 1)."""
+    """Return (n_labels - median LISI) / (n_labels - 1)."""
     space = case.labelled
     number = len(space.known_labels.names)
     median = weighted_median(_lisi(space, space.known_labels))
@@ -30,7 +30,7 @@ def clisi(case: Case) -> Estimate:
 
 
 def ilisi(case: Case) -> Estimate:
-    """(median LISI - 1) / (n_batches - 1)."""
+    """Return (median LISI - 1) / (n_batches - 1)."""
     space = case.whole
     number = len(space.known_batches.names)
     median = weighted_median(_lisi(space, space.known_batches))
@@ -42,7 +42,7 @@ def ilisi(case: Case) -> Estimate:
 
 
 def _lisi(space: Space, column: CellColumn) -> NDArray[np.float64]:
-    """LISI of each cell by the library, perplexity a third of the neighbours."""
+    """Return LISI of each cell by the library, (n_cells,), perplexity a third of the neighbours."""
     neighbours = space.neighbours.nearest(space.settings.lisi_neighbours)
     return np.asarray(lisi_knn(neighbours, column.codes), dtype=np.float64)
 

@@ -18,7 +18,7 @@ from multiverse.evaluation.sheet import CellColumn, Codes
 
 
 def pcr_comparison(case: Case) -> Estimate:
-    """The mean, over modalities, of the share of batch variance that is gone.
+    """Return the mean, over modalities, of the share of batch variance that is gone.
 
     For one modality: (before - after) / before, not below 0, where before is that of the
     modality's own components and after that of the embedding.
@@ -37,7 +37,7 @@ def pcr_comparison(case: Case) -> Estimate:
 def _one_modality(
     case: Case, view: ModalityView, batches: CellColumn
 ) -> Callable[[Weights], float]:
-    """The comparison over the cells that the modality was measured in."""
+    """Return the comparison over the cells that the modality was measured in."""
     own = batches.take(view.cells)
     before = batch_share(view.points, own.codes)
     after = batch_share(case.points[view.cells], own.codes)
@@ -51,7 +51,9 @@ def _one_modality(
 
 
 def batch_share(points: Matrix, batches: Codes) -> Callable[[Weights], float]:
-    """The share of variance that lies between batches, for cells that count ``weights`` times.
+    """Return the share of variance between batches, for cells that count ``weights`` times.
+
+    ``points`` is (n_cells, n_dims); ``batches``, and the weights of what is returned, (n_cells,).
 
     This is principal component regression on a categorical covariate over all components: the sum
     over components of R² times variance, divided by the sum of variances. R² times variance is the

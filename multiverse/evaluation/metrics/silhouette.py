@@ -17,13 +17,13 @@ FEW = 10
 
 
 def silhouette_label(case: Case) -> Estimate:
-    """The mean silhouette width, from -1..1 to 0..1."""
+    """Return the mean silhouette width, from -1..1 to 0..1."""
     space = case.sample
     return Estimate.of(space.cells, weighted_mean((space.label_silhouettes + 1) / 2))
 
 
 def isolated_labels(case: Case) -> Estimate:
-    """The mean, over the labels in fewest batches, of the mean silhouette width of a label."""
+    """Return the mean, over the labels in fewest batches, of a label's mean silhouette width."""
     space = case.sample
     names = space.known_labels.names
     labels = space.known_labels.codes
@@ -39,7 +39,7 @@ def isolated_labels(case: Case) -> Estimate:
 
 
 def _isolated(space: Space) -> NDArray[np.bool_]:
-    """The labels that the fewest batches have, (n_labels,)."""
+    """Return the labels that the fewest batches have, (n_labels,)."""
     labels, batches = space.known_labels, space.known_batches
     table = np.zeros((len(labels.names), len(batches.names)), dtype=bool)
     table[labels.codes, batches.codes] = True

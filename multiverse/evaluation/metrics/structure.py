@@ -1,4 +1,4 @@
-"""What needs no labels: whether neighbourhoods survive, in each modality and from seed to seed."""
+"""Structure, which needs no labels: neighbourhoods kept in each modality and from seed to seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multiverse.evaluation.neighbours import shared
 
 
 def neighbourhood_preservation(case: Case) -> Estimate:
-    """The mean, over modalities, of the share of a cell's neighbours there that it keeps.
+    """Return the mean, over modalities, of the share of a cell's neighbours there that it keeps.
 
     Neighbours are the ``structure_neighbours`` nearest other cells, in the modality's own
     components and in the embedding, both among the cells that were measured in the modality.
@@ -38,7 +38,7 @@ def _kept(case: Case, view: ModalityView) -> Statistic:
 
 
 def seed_stability(case: Case) -> Estimate:
-    """The mean, over the other seeds, of the share of a cell's neighbours that both have."""
+    """Return the mean, over the other seeds, of the share of a cell's neighbours that both have."""
     own = case.whole.neighbours
     shares = {
         run_id: shared(own.others(found.shape[1]), found) for run_id, found in case.siblings.items()

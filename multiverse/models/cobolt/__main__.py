@@ -11,21 +11,20 @@ if TYPE_CHECKING:
     from mudata import MuData
 
     from multiverse.models.cobolt.embedding import Latent
-    from multiverse.models.cobolt.training import Epoch
+    from multiverse.models.cobolt.training import EpochLosses
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """Topics that all modalities share, by Cobolt."""
+    """Return the topics that all modalities share, by Cobolt."""
     from multiverse.models.cobolt.counts import CellCounts
     from multiverse.models.cobolt.embedding import embed_cells
-    from multiverse.models.cobolt.memory import needed_bytes
     from multiverse.models.cobolt.network import Network
-    from multiverse.models.cobolt.settings import Settings
-    from multiverse.models.cobolt.training import fit
+    from multiverse.models.cobolt.settings import CoboltSettings
+    from multiverse.models.cobolt.training import fit, needed_bytes
     from multiverse.worker.preprocess import count_views
     from multiverse.worker.torch_device import prepare_torch, require_memory
 
-    settings = Settings.from_parameters(job.parameters, job.seed)
+    settings = CoboltSettings.from_parameters(job.parameters, job.seed)
     device = prepare_torch(job)
     counts = CellCounts.of(count_views(job, data), job.batch, job.measured)
     # Made on the CPU, so that initial values are the same on every device.
@@ -38,7 +37,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     return Embedding(latent.values, metrics=_metrics(last, latent))
 
 
-def _report(job: Job, epoch: Epoch, total: int) -> None:
+def _report(job: Job, epoch: EpochLosses, total: int) -> None:
     parts = {f"reconstruction_{name}": value for name, value in epoch.reconstruction.items()}
     job.epoch(
         epoch.number,
@@ -52,7 +51,7 @@ def _report(job: Job, epoch: Epoch, total: int) -> None:
 
 
 def _explain(job: Job, latent: Latent) -> None:
-    """What was done to cells that lack a modality, for the log and for ``metrics.json``."""
+    """Record what was done to cells that lack a modality, in the log and in ``metrics.json``."""
     job.record(correction=latent.correction)
     if latent.corrected:
         job.log.info("%d cells that lack a modality were corrected", latent.corrected)
@@ -68,7 +67,7 @@ def _explain(job: Job, latent: Latent) -> None:
 FEW_COMPLETE = "fewer than 50 cells have all modalities"
 
 
-def _metrics(last: Epoch, latent: Latent) -> dict[str, float]:
+def _metrics(last: EpochLosses, latent: Latent) -> dict[str, float]:
     parts = {f"reconstruction_{name}": value for name, value in last.reconstruction.items()}
     return {
         "loss": last.loss,

@@ -1,9 +1,10 @@
-"""The counts of all modalities, which cells have which, and minibatches of them."""
+"""The counts of all modalities, which cells have which, subsets and minibatches of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from multiverse.errors import NotApplicable
-from multiverse.models.cobolt.subsets import Subset
 
 if TYPE_CHECKING:
     from multiverse.worker.preprocess import View
 
 Cells = NDArray[np.intp]
+Subset = tuple[int, ...]
+#: Beyond this number of modalities not all subsets are used.
+ALL_SUBSETS_UP_TO = 3
+#: So many subsets besides the singletons and the full set are drawn then.
+DRAWN = 5
 #: Batch normalisation needs the variance between cells.
 MIN_CELLS = 2
 
@@ -57,7 +62,7 @@ class CellCounts:
         batch: NDArray[np.str_] | None,
         measured: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> CellCounts:
-        """Counts without the features that no cell has; without batches all cells are in one.
+        """Collect counts, without features that no cell has; without batches all cells are in one.
 
         ``measured`` maps a modality to the cells that were measured in it, (n_cells,); all, where
         it says nothing.
@@ -97,11 +102,11 @@ class CellCounts:
         return tuple(range(len(self.modalities)))
 
     def having(self, subset: Subset) -> Cells:
-        """The cells that have all modalities of ``subset``, whatever else they have."""
+        """Return the cells that have all modalities of ``subset``, whatever else they have."""
         return np.flatnonzero(self.observed[:, subset].all(axis=1))
 
     def patterns(self) -> dict[Subset, Cells]:
-        """The cells of each pattern of observed modalities; together all cells, each once."""
+        """Return the cells of each pattern of observed modalities; together all, each once."""
         rows, number = np.unique(self.observed, axis=0, return_inverse=True)
         return {
             tuple(int(position) for position in np.flatnonzero(row)): np.flatnonzero(number == at)
@@ -109,7 +114,7 @@ class CellCounts:
         }
 
     def minibatch(self, cells: Cells, subset: Subset, device: torch.device) -> Minibatch:
-        """The counts of some cells in some modalities, made dense only here."""
+        """Make the counts of ``cells`` (n_cells,) in some modalities dense; only here."""
         counts = {
             number: torch.from_numpy(self.modalities[number][cells].toarray()).to(device)
             for number in subset
@@ -120,7 +125,7 @@ class CellCounts:
 
 
 def _counts(values: Any) -> csr_matrix:
-    """Counts without stored zeros and without features that have no count in any cell."""
+    """Return counts without stored zeros and without features that have no count in any cell."""
     counts = csr_matrix(values, dtype=np.float32, copy=True)
     counts.sum_duplicates()
     counts.eliminate_zeros()
@@ -128,7 +133,7 @@ def _counts(values: Any) -> csr_matrix:
 
 
 def split(cells: Cells, size: int, random: np.random.Generator | None = None) -> list[Cells]:
-    """``cells`` in minibatches of ``size``, shuffled first if a generator is given.
+    """Split ``cells`` (n_cells,) into minibatches of ``size``, shuffled if a generator is given.
 
     A last one of a single cell, which has no variance to normalise by, joins the one before.
     """
@@ -137,3 +142,24 @@ def split(cells: Cells, size: int, random: np.random.Generator | None = None) ->
     if len(starts) > 1 and len(order) - starts[-1] == 1:
         del starts[-1]
     return np.split(order, starts[1:])
+
+
+def training_subsets(n_modalities: int, random: np.random.Generator) -> list[Subset]:
+    """Return non-empty subsets of modalities 0 … n−1, in the order of an epoch.
+
+    The order is that of binary counting with the last modality fastest: {1}, {0}, {0, 1} for
+    two. For four modalities and more: the singletons, the full set and 5 others, drawn once.
+    """
+    every = [
+        tuple(number for number, present in enumerate(flags) if present)
+        for flags in product((False, True), repeat=n_modalities)
+    ][1:]
+    if n_modalities <= ALL_SUBSETS_UP_TO:
+        return every
+    others = [number for number, subset in enumerate(every) if 1 < len(subset) < n_modalities]
+    drawn = set(random.choice(others, size=DRAWN, replace=False).tolist())
+    return [
+        subset
+        for number, subset in enumerate(every)
+        if len(subset) in (1, n_modalities) or number in drawn
+    ]

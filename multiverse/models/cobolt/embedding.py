@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from multiverse.models.cobolt.correction import MIN_COMPLETE_CELLS, Correction
-from multiverse.models.cobolt.counts import CellCounts, Cells
+from multiverse.models.cobolt.counts import CellCounts, Cells, Subset
 from multiverse.models.cobolt.network import Network
-from multiverse.models.cobolt.settings import Settings
-from multiverse.models.cobolt.subsets import Subset
+from multiverse.models.cobolt.settings import CoboltSettings
 
 Array = NDArray[np.float64]
 #: Cells made dense at once.
 CHUNK = 512
+#: With fewer cells that have all modalities there is too little to learn a correction from.
+MIN_COMPLETE_CELLS = 50
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,50 @@ class Latent:
     empty: int
 
 
+@dataclass(frozen=True)
+class Correction:
+    """Moves cells that lack a modality to where they would lie with all of them.
+
+    Gradient-boosted regression trees, one ensemble a topic, from the posterior mean by fewer
+    modalities to that by all (Gong et al. 2021, Methods). The paper uses XGBoost with its
+    defaults; here it is scikit-learn's histogram gradient boosting with the same settings.
+    """
+
+    regressors: Sequence[Any]
+
+    @classmethod
+    def fit(cls, source: Array, target: Array, seed: int) -> Correction:
+        """Learn ``target`` (n_cells, n_topics) of the same cells from all of ``source``.
+
+        One thread: the order of parallel sums would not repeat.
+        """
+        from sklearn.ensemble import HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        def fitted(column: Array) -> Any:
+            regressor = HistGradientBoostingRegressor(
+                loss="squared_error",
+                learning_rate=0.3,
+                max_iter=100,
+                max_depth=6,
+                l2_regularization=1.0,
+                early_stopping=False,
+                random_state=seed,
+            )
+            return regressor.fit(source, column)
+
+        with threadpool_limits(limits=1):
+            return cls([fitted(column) for column in target.T])
+
+    def __call__(self, source: Array) -> Array:
+        """Return corrected means: (n_cells, n_topics) → (n_cells, n_topics)."""
+        return np.column_stack([regressor.predict(source) for regressor in self.regressors])
+
+
 def posterior_means(
     network: Network, data: CellCounts, cells: Cells, subset: Subset, chunk: int = CHUNK
 ) -> Array:
-    """Means of q(z | the modalities of ``subset``), (n_cells, n_topics), not centred.
+    """Return means of q(z | the modalities of ``subset``), (n_cells, n_topics), not centred.
 
     The network must be in evaluation mode; then a cell's mean depends on that cell alone.
     """
@@ -52,8 +94,8 @@ def posterior_means(
     return means
 
 
-def embed_cells(network: Network, data: CellCounts, settings: Settings) -> Latent:
-    """Every cell by the modalities it has, corrected towards all of them, centred.
+def embed_cells(network: Network, data: CellCounts, settings: CoboltSettings) -> Latent:
+    """Embed every cell by the modalities it has, corrected towards all of them, centred.
 
     A pattern of missing modalities is corrected if at least 50 cells have all modalities: on
     those cells it is learned where the means by the pattern alone belong.
@@ -83,6 +125,6 @@ def embed_cells(network: Network, data: CellCounts, settings: Settings) -> Laten
 
 
 def centred(values: Array) -> Array:
-    """Rows minus their means: softmax(z) = softmax(z + constant), so a row's level is arbitrary."""
+    """Return rows minus their means, (n_cells, n_topics): a row's level is arbitrary in softmax."""
     level: Array = values.mean(axis=1, keepdims=True)
     return values - level

@@ -10,8 +10,8 @@ from multiverse.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a fit depends on besides its data. ``alpha`` None stands for 50 / ``n_latent``."""
+class CoboltSettings:
+    """Everything but the data that a fit depends on. ``alpha`` None is 50 / ``n_latent``."""
 
     n_latent: int = 10
     hidden_dims: tuple[int, ...] = (128, 64)
@@ -26,7 +26,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises :class:`UsageError` for one topic: its proportion is always 1."""
+        """Raise :class:`UsageError` for one topic: its proportion is always 1."""
         if self.n_latent < 2:
             raise UsageError(
                 f"n_latent is {self.n_latent}, but one topic says nothing about a cell",
@@ -34,15 +34,15 @@ class Settings:
             )
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any], seed: int) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any], seed: int) -> CoboltSettings:
         hidden = tuple(int(width) for width in parameters["hidden_dims"])
         return cls(**{**parameters, "hidden_dims": hidden}, seed=seed)
 
     @property
     def concentration(self) -> float:
-        """The symmetric Dirichlet parameter in use."""
+        """Return the symmetric Dirichlet parameter in use."""
         return 50 / self.n_latent if self.alpha is None else self.alpha
 
     def kl_weight(self, epoch: int) -> float:
-        """λ of epoch 0, 1, 2, …: from 0 to 1 in ``annealing_epochs`` equal steps, then 1."""
+        """Return λ of epoch 0, 1, 2, …: from 0 to 1 in ``annealing_epochs`` equal steps, then 1."""
         return 1.0 if self.annealing_epochs == 0 else min(1.0, epoch / self.annealing_epochs)

@@ -1,4 +1,8 @@
-"""Fitting: one Adam step a minibatch, minibatches of cells that share a subset of modalities."""
+"""Fitting: one Adam step a minibatch, minibatches of cells that share a subset of modalities.
+
+The memory that it takes is estimated here as well, so that a job that can't succeed ends before
+it starts.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,34 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from multiverse.errors import MultiverseError
-from multiverse.models.cobolt.counts import MIN_CELLS, CellCounts, Cells, split
+from multiverse.models.cobolt.counts import (
+    MIN_CELLS,
+    CellCounts,
+    Cells,
+    Subset,
+    split,
+    training_subsets,
+)
+from multiverse.models.cobolt.embedding import CHUNK
 from multiverse.models.cobolt.network import Network, Terms
-from multiverse.models.cobolt.population import settle
-from multiverse.models.cobolt.settings import Settings
-from multiverse.models.cobolt.subsets import Subset, training_subsets
+from multiverse.models.cobolt.settings import CoboltSettings
+
+#: Python with PyTorch, scikit-learn and what reads the data, before any data.
+LIBRARIES = 400 * 1024**2
+#: A parameter, its gradient and the two moments of Adam, in single precision.
+BYTES_A_PARAMETER = 4 * 4
+#: Arrays of cells × features alive at once in a step: counts, their logarithm, logits, their
+#: terms and probabilities, and the gradients of these.
+ARRAYS_A_STEP = 12
+#: In the embedding: counts and their logarithm.
+ARRAYS_A_CHUNK = 3
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochLosses:
     """One epoch, counted from 1. Terms are nats a cell, summed over the subsets of modalities."""
 
     number: int
@@ -38,7 +59,7 @@ class Training:
     a GPU sees the same minibatches and draws.
     """
 
-    def __init__(self, network: Network, data: CellCounts, settings: Settings) -> None:
+    def __init__(self, network: Network, data: CellCounts, settings: CoboltSettings) -> None:
         self.network = network
         self.data = data
         self.settings = settings
@@ -53,8 +74,8 @@ class Training:
             subset: cells for subset, cells in having.items() if len(cells) >= MIN_CELLS
         }
 
-    def run(self, report: Callable[[Epoch], None]) -> Epoch:
-        """All epochs, each reported as it ends; returns the last.
+    def run(self, report: Callable[[EpochLosses], None]) -> EpochLosses:
+        """Run all epochs, report each as it ends, and return the last.
 
         Raises MultiverseError as soon as an epoch's loss is not finite.
         """
@@ -70,8 +91,8 @@ class Training:
             report(epoch)
         return epoch
 
-    def epoch(self, number: int) -> Epoch:
-        """One pass over the cells of every subset; ``number`` counts from 0."""
+    def epoch(self, number: int) -> EpochLosses:
+        """Pass once over the cells of every subset; ``number`` counts from 0."""
         weight = self.settings.kl_weight(number)
         # Summed on the device and read once, because a GPU would wait at every step otherwise.
         kinds = {"dtype": torch.float64, "device": self.network.device}
@@ -83,10 +104,12 @@ class Training:
                 for modality, part in terms.reconstruction.items():
                     parts[modality] += part / len(cells)
         reconstruction = dict(zip(self.data.names, parts.tolist(), strict=True))
-        return Epoch(number + 1, weight, float(kl), reconstruction)
+        return EpochLosses(number + 1, weight, float(kl), reconstruction)
 
     def step(self, cells: Cells, subset: Subset, kl_weight: float) -> Terms:
-        """One step of Adam on the summed loss; returns the terms before the step.
+        """Make one step of Adam on the summed loss of ``cells`` (n_cells,).
+
+        Returns the terms before the step.
 
         Parameters that ``subset`` does not touch have no gradient at all, not one of zero, so
         that Adam leaves them and their moments alone.
@@ -101,9 +124,54 @@ class Training:
 
 
 def fit(
-    network: Network, data: CellCounts, settings: Settings, report: Callable[[Epoch], None]
-) -> Epoch:
+    network: Network,
+    data: CellCounts,
+    settings: CoboltSettings,
+    report: Callable[[EpochLosses], None],
+) -> EpochLosses:
     """Train ``network`` to the end and leave it ready for embedding; returns the last epoch."""
     last = Training(network, data, settings).run(report)
     settle(network, data, settings.batch_size, settings.seed)
     return last
+
+
+def settle(network: Network, data: CellCounts, batch_size: int, seed: int) -> None:
+    """Recompute the mean and variance of every batch normalisation, then set evaluation mode.
+
+    The running averages of training lag behind the weights, and statistics of whatever cells are
+    embedded together would make a cell's place depend on its company. So the statistics of the
+    population are computed anew once the weights are final, and are fixed then.
+
+    One pass over all cells of each modality; the average over minibatches counts each alike.
+    Cells are shuffled, because minibatches of neighbours in a sorted dataset (one batch, one
+    cell type) would vary too little.
+    """
+    random = np.random.default_rng(seed)
+    network.train()
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+    with torch.no_grad():
+        for number, encoder in enumerate(network.encoders):
+            for cells in split(data.having((number,)), batch_size, random):
+                minibatch = data.minibatch(cells, (number,), network.device)
+                encoder(minibatch.counts[number])
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
+
+
+def needed_bytes(network: Network, data: CellCounts, settings: CoboltSettings) -> int:
+    """Return the bytes of libraries, parameters, optimiser, largest minibatch and counts.
+
+    A lower bound: a job with less can't succeed.
+    """
+    parameters = sum(int(part.numel()) for part in network.parameters())
+    features = sum(data.n_features)
+    step = min(settings.batch_size + 1, data.n_cells) * ARRAYS_A_STEP
+    chunk = min(CHUNK, data.n_cells) * ARRAYS_A_CHUNK
+    sparse = sum(int(part.data.nbytes + part.indices.nbytes) for part in data.modalities)
+    dense = 4 * features * max(step, chunk)
+    return LIBRARIES + BYTES_A_PARAMETER * parameters + dense + sparse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from multiverse.worker import Embedding, Job, run_model
+from multiverse.worker import Embedding, Job, Series, run_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """MOFA+ factors of all modalities, each as a Gaussian view."""
+    """Return MOFA+ factors of all modalities, each as a Gaussian view."""
     from multiverse.models.mofa.device import gpu_index
-    from multiverse.models.mofa.training import Settings, memory_bytes, train
+    from multiverse.models.mofa.training import MofaSettings, memory_bytes, train
     from multiverse.worker.preprocess import gaussian_views
 
-    settings = Settings.from_parameters(job.parameters, job.seed, gpu_index(job.device))
+    settings = MofaSettings.from_parameters(job.parameters, job.seed, gpu_index(job.device))
     views = gaussian_views(job, data)
     job.require_memory(memory_bytes(views, settings), "MOFA+ with dense views")
     fit = train(views, _groups(job), settings, job)
@@ -37,15 +37,16 @@ def embed(job: Job, data: MuData) -> Embedding:
     for name, share in fit.explained.items():
         job.log.info("%s: %.1f %% of the variance explained", name, 100 * share)
         metrics[f"explained_variance_{name}"] = share
-    per_factor = {
-        f"explained_variance_per_factor_{name}": list(shares)
+    history = {
+        f"explained_variance_per_factor_{name}": Series(list(shares), per="factor")
         for name, shares in fit.explained_per_factor.items()
     }
-    return Embedding(fit.factors, metrics=metrics, history=per_factor)
+    history["elbo"] = Series(list(fit.bounds.values()), per="iteration", at=list(fit.bounds))
+    return Embedding(fit.factors, metrics=metrics, history=history)
 
 
 def _groups(job: Job) -> NDArray[np.str_] | None:
-    """The group of every cell, if the job wants MOFA's model of several groups."""
+    """Return the group of every cell, if the job wants MOFA's model of several groups."""
     if job.parameters["groups"] == "none":
         return None
     if job.batch is None:

@@ -10,7 +10,7 @@ REMEDY = "Ask for device cpu, or use an image with CuPy on a machine with an NVI
 
 
 def gpu_index(device: str) -> int | None:
-    """``cuda:1`` → 1, ``cuda`` → 0, ``cpu`` → None.
+    """Return the number of the GPU: ``cuda:1`` → 1, ``cuda`` → 0, ``cpu`` → None.
 
     Raises MultiverseError if CuPy, its driver or that GPU is not there.
     """

@@ -10,6 +10,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ INACTIVE_BELOW = 1e-4
 
 
 @dataclass(frozen=True)
-class Settings:
+class MofaSettings:
     """mofapy2's options under the names of ``model.yaml``. ``gpu`` is a device number or None."""
 
     n_factors: int
@@ -45,31 +46,39 @@ class Settings:
     @classmethod
     def from_parameters(
         cls, parameters: Mapping[str, Any], seed: int, gpu: int | None = None
-    ) -> Settings:
+    ) -> MofaSettings:
         own = {name: value for name, value in parameters.items() if name != "groups"}
         return cls(**own, seed=seed, gpu=gpu)
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A trained model. ``factors`` is (n_cells, n_factors), rows in the order of the input."""
+class MofaFit:
+    """A trained model. ``factors`` is (n_cells, n_factors), rows in the order of the input.
+
+    ``bounds`` maps iterations, counted from 1, to the lower bound (ELBO) after them.
+    """
 
     factors: Array
-    elbo: float
+    bounds: Mapping[int, float]
     iterations: int
     converged: bool
     n_groups: int
     explained: Mapping[str, float]
     explained_per_factor: Mapping[str, Array]
 
+    @property
+    def elbo(self) -> float:
+        """Return the last lower bound that is finite."""
+        return [bound for bound in self.bounds.values() if np.isfinite(bound)][-1]
+
     def inactive(self) -> list[int]:
-        """Factors that explain nothing in any view; they keep their column."""
+        """Return the factors that explain nothing in any view; they keep their column."""
         best = np.max(list(self.explained_per_factor.values()), axis=0)
         return [int(number) for number in np.flatnonzero(best < INACTIVE_BELOW)]
 
 
-def memory_bytes(views: Sequence[View], settings: Settings) -> int:
-    """Memory that training will take, from its dense arrays of cells × features.
+def memory_bytes(views: Sequence[View], settings: MofaSettings) -> int:
+    """Return the memory that training will take, from its dense arrays of cells × features.
 
     mofapy2 holds four of them at its peak: the data as given, centred, weighted by the noise, and
     their expectation (10,000 × 7,000 in double precision took 2.2 GB).
@@ -79,9 +88,11 @@ def memory_bytes(views: Sequence[View], settings: Settings) -> int:
 
 
 def train(
-    views: Sequence[View], groups: NDArray[np.str_] | None, settings: Settings, job: Job
-) -> Fit:
+    views: Sequence[View], groups: NDArray[np.str_] | None, settings: MofaSettings, job: Job
+) -> MofaFit:
     """Fit MOFA+ and report the lower bound (ELBO) of each evaluation as an epoch, live.
+
+    Views are (n_cells, n_features), ``groups`` is (n_cells,).
 
     ``groups`` names the group of every cell, or is None for one group. BLAS runs on one
     thread: the matrices are narrow, and more threads made it slower wherever it was measured.
@@ -91,15 +102,15 @@ def train(
     order, sizes = _grouped(groups, views[0].values.shape[0])
     with threadpool_limits(limits=1), _contained() as printed:
         model = _build(views, order, sizes, settings)
-        iterations = _follow(model.model, settings, job)
+        bounds = _follow(model.model, settings, job)
         model.run()
         if not model.model.trained:
             raise RuntimeError(f"mofapy2 did not finish: {_last_lines(printed.getvalue())}")
-        return _fit(model.model, views, order, sizes, iterations, settings)
+        return _fit(model.model, views, order, sizes, bounds, settings)
 
 
 def _grouped(groups: NDArray[np.str_] | None, n_cells: int) -> tuple[NDArray[np.intp], list[int]]:
-    """The order that puts cells of a group together, and the sizes of the groups."""
+    """Return the order that puts cells of a group together, and the sizes of the groups."""
     if groups is None:
         return np.arange(n_cells), [n_cells]
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -107,7 +118,7 @@ def _grouped(groups: NDArray[np.str_] | None, n_cells: int) -> tuple[NDArray[np.
 
 
 def _build(
-    views: Sequence[View], order: NDArray[np.intp], sizes: Sequence[int], settings: Settings
+    views: Sequence[View], order: NDArray[np.intp], sizes: Sequence[int], settings: MofaSettings
 ) -> Any:
     from mofapy2.run.entry_point import entry_point
 
@@ -133,7 +144,7 @@ def _build(
         ard_factors=several if settings.ard_factors is None else settings.ard_factors,
     )
     model.set_train_options(
-        iter=settings.max_iterations,
+        iter=settings.max_iterations + 1,  # mofapy2 counts up to it exclusively, from 1
         convergence_mode=settings.convergence_mode,
         freqELBO=settings.elbo_frequency,
         seed=settings.seed,
@@ -147,30 +158,35 @@ def _build(
 def _blocks(
     view: View, order: NDArray[np.intp], sizes: Sequence[int], use_float32: bool
 ) -> list[NDArray[Any]]:
-    """One dense matrix a group, cells × features."""
+    """Return one dense matrix a group, cells × features."""
     kind = np.float32 if use_float32 else np.float64
     values = view.values if isinstance(view.values, np.ndarray) else view.values.toarray()
     return list(np.split(values.astype(kind)[order], np.cumsum(sizes)[:-1]))
 
 
-def _follow(network: Any, settings: Settings, job: Job) -> list[int]:
-    """Report the ELBO whenever the network computes it; returns the growing list of iterations.
+def _follow(network: Any, settings: MofaSettings, job: Job) -> dict[int, float]:
+    """Report the ELBO whenever the network computes it; returns the growing map of bounds.
 
-    The first value belongs to the start (iteration 0), then to iterations 1, 1 + frequency, ….
-    mofapy2 counts to ``max_iterations`` exclusively.
+    The first value belongs to the start, before any iteration, and is left out; the others to
+    iterations 1, 1 + frequency, ….
     """
     compute = network.calculateELBO
-    iterations: list[int] = []
+    bounds: dict[int, float] = {}
+    numbers = count(1, settings.elbo_frequency)
+    started = False
 
     def reporting(*nodes: Any) -> Any:
+        nonlocal started
         terms = compute(*nodes)
-        number = 0 if not iterations else 1 + (len(iterations) - 1) * settings.elbo_frequency
-        iterations.append(number)
-        job.epoch(number, settings.max_iterations - 1, elbo=terms["total"])
+        if started:
+            number = next(numbers)
+            bounds[number] = float(terms["total"])
+            job.epoch(number, settings.max_iterations, elbo=bounds[number])
+        started = True
         return terms
 
     network.calculateELBO = reporting
-    return iterations
+    return bounds
 
 
 def _fit(
@@ -178,23 +194,24 @@ def _fit(
     views: Sequence[View],
     order: NDArray[np.intp],
     sizes: Sequence[int],
-    iterations: Sequence[int],
-    settings: Settings,
-) -> Fit:
+    bounds: Mapping[int, float],
+    settings: MofaSettings,
+) -> MofaFit:
     sorted_factors = np.asarray(network.nodes["Z"].getExpectation(), dtype=np.float64)
     factors = np.empty_like(sorted_factors)
     factors[order] = sorted_factors
-    elbo = network.getTrainingStats()["elbo"]
+    # One value an iteration, the start's included; cut off where training converged.
+    converged = len(network.getTrainingStats()["elbo"]) <= settings.max_iterations
     squares = _squares(network, sizes)
     with np.errstate(invalid="ignore", divide="ignore"):  # a group in which nothing varies
         total = _pooled(network.calculate_variance_explained(total=True), squares)
         each = _pooled(network.calculate_variance_explained(), squares)
     names = [view.name for view in views]
-    return Fit(
+    return MofaFit(
         factors=factors,
-        elbo=float(elbo[np.isfinite(elbo)][-1]),
-        iterations=iterations[-1],
-        converged=len(elbo) < settings.max_iterations,
+        bounds=bounds,
+        iterations=max(bounds) if converged else settings.max_iterations,
+        converged=converged,
         n_groups=len(sizes),
         explained={name: float(share) for name, share in zip(names, total, strict=True)},
         explained_per_factor=dict(zip(names, each, strict=True)),
@@ -210,7 +227,7 @@ def _squares(network: Any, sizes: Sequence[int]) -> Array:
 
 
 def _pooled(shares: Any, squares: Array) -> Array:
-    """Shares of variance explained in each group → over all groups: Σ explained / Σ squares.
+    """Pool shares of variance explained over all groups: Σ explained / Σ squares.
 
     ``shares`` is (n_groups, n_views, …). A group in which a view doesn't vary has no share of its
     own and adds nothing; a small group counts by what varies in it.
@@ -224,7 +241,7 @@ def _pooled(shares: Any, squares: Array) -> Array:
 
 @contextlib.contextmanager
 def _contained() -> Iterator[io.StringIO]:
-    """What mofapy2 prints is kept aside; where it ends the process, an error is raised instead.
+    """Keep aside what mofapy2 prints, and raise an error where it ends the process.
 
     The log is not caught: its handler holds the real output.
     """

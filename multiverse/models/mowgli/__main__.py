@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """Mowgli's embedding of all modalities: the share of each factor in each cell."""
+    """Return Mowgli's embedding of all modalities: the share of each factor in each cell."""
     from multiverse.models.mowgli.memory import bytes_needed
-    from multiverse.models.mowgli.settings import Settings
+    from multiverse.models.mowgli.settings import MowgliSettings
     from multiverse.worker.preprocess import non_negative_views
     from multiverse.worker.torch_device import prepare_torch, require_memory
 
-    settings = Settings.from_parameters(job.parameters)
+    settings = MowgliSettings.from_parameters(job.parameters)
     device = prepare_torch(job)
 
     from multiverse.models.mowgli.training import train, usable_views

@@ -26,7 +26,7 @@ class Evaluations:
         self.computed = 0
 
     def __call__(self) -> Tensor:
-        """The loss, detached; afterwards ``grad`` of every dual is its gradient."""
+        """Return the loss, detached; afterwards ``grad`` of every dual is its gradient."""
         if self._value is None or not self._unmoved():
             self._value = self._compute()
         return self._value

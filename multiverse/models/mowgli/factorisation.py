@@ -92,7 +92,7 @@ class Factorisation(_MowgliModel):
                 return
 
     def build_optimizer(self, params: Any, lr: float, optim_name: str) -> torch.optim.Optimizer:
-        """The library's optimiser; LBFGS with evaluations for its line search."""
+        """Return the library's optimiser; LBFGS with evaluations for its line search."""
         optimizer: torch.optim.Optimizer = super().build_optimizer(params, lr, optim_name)
         if optim_name == "lbfgs":
             optimizer.param_groups[0]["max_eval"] = EVALUATIONS_PER_STEP
@@ -100,7 +100,7 @@ class Factorisation(_MowgliModel):
 
     @torch.no_grad()
     def update_w(self) -> None:
-        """W from the duals: softmin over the factors of the back-projected duals."""
+        """Compute W from the duals: softmin over the factors of the back-projected duals."""
         projected = sum(self.H[mod].T @ self._weighted(mod) for mod in self.mod)
         scale = math.log(self.latent_dim) / (self.n_mod * self.w_regularization)
         self.W = torch.softmax(-scale * projected, dim=0)
@@ -108,7 +108,7 @@ class Factorisation(_MowgliModel):
 
     @torch.no_grad()
     def update_h(self) -> None:
-        """Every H from the duals: softmin over the features."""
+        """Compute every H from the duals: softmin over the features."""
         for mod in self.mod:
             scale = self.latent_dim * math.log(self.n_var[mod])
             scale /= self.n_obs * self.h_regularization[mod]
@@ -117,7 +117,7 @@ class Factorisation(_MowgliModel):
 
     @torch.no_grad()
     def transport_loss(self, mod: str) -> float:
-        """A modality's share of the loss: its transport cost by the dual, mean over cells."""
+        """Return a modality's share of the loss: its transport cost by the dual, mean of cells."""
         from_data = _library.utils.ot_dual_loss(
             self.A[mod], self.G[mod], self.K[mod], self.eps, self.mod_weight[mod]
         )
@@ -149,7 +149,7 @@ class Factorisation(_MowgliModel):
 
 
 def _has_settled(losses: Sequence[Tensor], tolerance: float) -> bool:
-    """The library's inner rule: three losses are there, and the last two are nearly equal."""
+    """Apply the library's inner rule: three losses are there, and the last two nearly equal."""
     return len(losses) > 2 and bool(abs(losses[-1] - losses[-2]) < tolerance)
 
 

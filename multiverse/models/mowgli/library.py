@@ -15,7 +15,7 @@ from types import ModuleType
 
 
 def models_module() -> ModuleType:
-    """The module ``mowgli.models``. Leaves ``import mowgli`` as it was for others.
+    """Import ``mowgli.models``, and leave ``import mowgli`` as it was for others.
 
     Raises ModuleNotFoundError if mowgli is not installed.
     """

@@ -1,4 +1,4 @@
-"""How much memory a factorisation needs, from the sizes of its views.
+"""The memory that a factorisation needs, from the sizes of its views.
 
 With n cells, p features in all modalities together, q in the largest one, and numbers of b
 bytes, it is about BASE + b · (SMALL · n · p + LARGE · n · q + KERNELS · Σ features²). L-BFGS
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multiverse.models.mowgli.settings import Settings
+    from multiverse.models.mowgli.settings import MowgliSettings
     from multiverse.worker.preprocess import View
 
 #: Matrices of n × p that live through an inner step of L-BFGS.
@@ -29,8 +29,8 @@ KERNELS = 4
 BASE_BYTES = 540 * 1024**2
 
 
-def bytes_needed(views: Sequence[View], settings: Settings) -> int:
-    """Peak memory of the process in bytes, on a CPU."""
+def bytes_needed(views: Sequence[View], settings: MowgliSettings) -> int:
+    """Return the peak memory of the process in bytes, on a CPU; views are (n_cells, n_features)."""
     n_cells = int(views[0].values.shape[0])
     sizes = [len(view.features) for view in views]
     kept = SMALL if settings.optimizer == "lbfgs" else SMALL_WITHOUT_HISTORY

@@ -11,8 +11,8 @@ Precision = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a factorisation depends on, besides data, seed, threads and device.
+class MowgliSettings:
+    """Everything that a factorisation depends on, besides data, seed, threads and device.
 
     ``h_rna``, ``h_atac``, ``h_adt`` and ``w_regularization`` weigh the entropies of the
     dictionaries and of the embedding (the paper's rho), ``eps`` that of the transport.
@@ -35,7 +35,7 @@ class Settings:
     dtype: Precision
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> MowgliSettings:
         return cls(**parameters)
 
     @property
@@ -43,7 +43,7 @@ class Settings:
         return 4 if self.dtype == "float32" else 8
 
     def for_class(self, modalities: Sequence[str]) -> dict[str, Any]:
-        """Arguments of the library's class; one regularisation for each of ``modalities``."""
+        """Return arguments of the library's class; one regularisation a modality."""
         return {
             "latent_dim": self.latent_dimensions,
             "h_regularization": {name: float(getattr(self, f"h_{name}")) for name in modalities},
@@ -53,7 +53,7 @@ class Settings:
         }
 
     def for_training(self) -> dict[str, Any]:
-        """Arguments of the library's ``train``, except the data, the device and the type."""
+        """Return arguments of the library's ``train``, except data, device and type."""
         return {
             "max_iter": self.max_iter,
             "max_iter_inner": self.max_iter_inner,

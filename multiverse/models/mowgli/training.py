@@ -21,7 +21,7 @@ from multiverse.models.mowgli.factorisation import Factorisation
 if TYPE_CHECKING:
     from mudata import MuData
 
-    from multiverse.models.mowgli.settings import Settings
+    from multiverse.models.mowgli.settings import MowgliSettings
     from multiverse.worker import Job
     from multiverse.worker.preprocess import View
 
@@ -31,7 +31,7 @@ MIN_FEATURES = 2
 
 
 @dataclass(frozen=True)
-class Fit:
+class MowgliFit:
     """A finished factorisation.
 
     ``embedding`` is (n_cells, n_factors): non-negative, each row sums to 1. ``transport`` has
@@ -49,7 +49,10 @@ class Fit:
 
 
 def usable_views(views: Sequence[View], job: Job) -> list[View]:
-    """Views with two features or more; raises :class:`NotApplicable` if there are none."""
+    """Return views (n_cells, n_features) with two features or more.
+
+    Raises :class:`NotApplicable` if there are none.
+    """
     usable = [view for view in views if len(view.features) >= MIN_FEATURES]
     for view in views:
         if len(view.features) < MIN_FEATURES:
@@ -59,8 +62,10 @@ def usable_views(views: Sequence[View], job: Job) -> list[View]:
     return usable
 
 
-def train(views: Sequence[View], settings: Settings, job: Job, device: torch.device) -> Fit:
-    """Fit Mowgli; every outer iteration is reported as an epoch, live.
+def train(
+    views: Sequence[View], settings: MowgliSettings, job: Job, device: torch.device
+) -> MowgliFit:
+    """Fit Mowgli to views (n_cells, n_features); every outer iteration is reported as an epoch.
 
     Raises :class:`LossNotFinite`.
     """
@@ -77,7 +82,7 @@ def train(views: Sequence[View], settings: Settings, job: Job, device: torch.dev
     torch.manual_seed(job.seed)
     dtype = torch.float32 if settings.dtype == "float32" else torch.float64
     model.fit(data, report, device=device, dtype=dtype, **settings.for_training())
-    return Fit(
+    return MowgliFit(
         embedding=model.W.T.cpu().numpy(),
         loss=float(model.losses[-1]),
         iterations=len(model.losses) // 2,
@@ -90,7 +95,9 @@ def train(views: Sequence[View], settings: Settings, job: Job, device: torch.dev
 
 
 def library_data(views: Sequence[View]) -> tuple[MuData, dict[str, int]]:
-    """The MuData that the library takes, and how many cells have no counts in each modality.
+    """Return the MuData that the library takes, and how many cells of each modality are empty.
+
+    Views are (n_cells, n_features).
 
     Values are dense; every feature is marked as highly variable (they were selected before);
     ``obs["rna:mod_weight"]`` is 1, or 0 for a cell without counts in the view.

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """The mean of MultiVI's joint posterior of each cell."""
-    from multiverse.models.multivi.training import Settings, fit, views_of
+    """Return the mean of MultiVI's joint posterior of each cell."""
+    from multiverse.models.multivi.training import MultiviSettings, fit, views_of
     from multiverse.worker.scvi_posterior import metrics_of, warn_if_collapsed
 
-    settings = Settings.from_parameters(job.parameters)
+    settings = MultiviSettings.from_parameters(job.parameters)
     posterior, progress = fit(views_of(job, data, settings), settings, job)
     collapsed = warn_if_collapsed(job, posterior, progress)
     metrics = {**metrics_of(posterior, progress), "collapsed": int(collapsed)}

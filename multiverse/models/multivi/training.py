@@ -14,7 +14,7 @@ from multiverse.worker.preprocess import View, count_views
 from multiverse.worker.scvi_posterior import Posterior, posterior_of
 from multiverse.worker.scvi_training import (
     BATCH,
-    Progress,
+    TrainingSummary,
     TrainOptions,
     as_mudata,
     require_cells,
@@ -38,7 +38,7 @@ DENSE_ARRAYS = 17
 
 
 @dataclass(frozen=True)
-class Settings:
+class MultiviSettings:
     """MultiVI's options under the names of ``model.yaml``, which are scvi-tools' own."""
 
     n_latent: int | None
@@ -62,11 +62,11 @@ class Settings:
     adversarial_mixing: bool
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> MultiviSettings:
         return cls(**parameters)
 
     def network(self) -> dict[str, Any]:
-        """The arguments of ``scvi.model.MULTIVI``."""
+        """Return the arguments of ``scvi.model.MULTIVI``."""
         return {
             "n_latent": self.n_latent,
             "n_hidden": self.n_hidden,
@@ -81,7 +81,7 @@ class Settings:
         }
 
     def training(self, n_batches: int) -> dict[str, Any]:
-        """The arguments of ``MULTIVI.train``. There is nothing to mix in a single batch."""
+        """Return the arguments of ``MULTIVI.train``. There is nothing to mix in a single batch."""
         return {
             "lr": self.lr,
             "weight_decay": self.weight_decay,
@@ -90,7 +90,7 @@ class Settings:
         }
 
     def options(self) -> TrainOptions:
-        """How long to train; the library stops by the reconstruction loss, not by the ELBO."""
+        """Return how long to train; the library stops by the reconstruction loss, not the ELBO."""
         return TrainOptions(
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -99,8 +99,8 @@ class Settings:
         )
 
 
-def views_of(job: Job, data: MuData, settings: Settings) -> list[View]:
-    """Raw counts of genes and peaks, and of proteins where they are asked for.
+def views_of(job: Job, data: MuData, settings: MultiviSettings) -> list[View]:
+    """Return raw counts of genes and peaks, and of proteins where they are asked for.
 
     Raises :class:`NotApplicable` where RNA or ATAC is missing or varies in no feature, and for
     too few cells.
@@ -124,8 +124,10 @@ def _require_both(names: Sequence[str], what: str) -> None:
         raise NotApplicable(f"MultiVI needs RNA and ATAC; {what} {' and '.join(missing)}")
 
 
-def fit(views: Sequence[View], settings: Settings, job: Job) -> tuple[Posterior, Progress]:
-    """Train MultiVI on counts; proteins are made dense, as the library requires."""
+def fit(
+    views: Sequence[View], settings: MultiviSettings, job: Job
+) -> tuple[Posterior, TrainingSummary]:
+    """Train MultiVI on counts (n_cells, n_features); proteins are made dense, as it requires."""
     counts = as_mudata(views, job.batch, dense=("adt",))
     layers = {LAYERS[view.name]: view.name for view in views}
     with scvi_session(job) as scvi:

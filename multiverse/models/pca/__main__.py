@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """Principal components of all modalities together, each with the same weight."""
+    """Return principal components of all modalities together, each with the same weight."""
     from multiverse.models.pca.joint import joint_components
     from multiverse.worker.preprocess import gaussian_views
 

@@ -35,6 +35,7 @@ class Centred:
 
     @classmethod
     def of(cls, matrix: Matrix) -> Centred:
+        """Centre ``matrix`` (n_cells × n_features) by the means of its columns."""
         wide = matrix.astype(np.float64)
         return cls(wide, np.asarray(wide.mean(axis=0), dtype=np.float64).ravel())
 
@@ -44,24 +45,24 @@ class Centred:
         return rows, columns
 
     def times(self, right: Array) -> Array:
-        """(X - 1 mean') @ right."""
+        """Return (X - 1 mean') @ right, (n_cells, k), with ``right`` (n_features, k)."""
         product: Array = self.matrix @ right - self.mean @ right
         return product
 
     def transposed_times(self, left: Array) -> Array:
-        """(X - 1 mean')' @ left."""
+        """Return (X - 1 mean')' @ left, (n_features, k), with ``left`` (n_cells, k)."""
         shift = self.mean * left.sum() if left.ndim == 1 else np.outer(self.mean, left.sum(axis=0))
         product: Array = self.matrix.T @ left - shift
         return product
 
     def squared_norm(self) -> float:
-        """The sum of squares of all centred values: n_cells times the total variance."""
+        """Return the sum of squares of all centred values: n_cells times the total variance."""
         values = self.matrix if isinstance(self.matrix, np.ndarray) else self.matrix.data
         return float(np.vdot(values, values) - self.shape[0] * np.vdot(self.mean, self.mean))
 
 
 def principal_components(matrix: Matrix, n_components: int) -> Components:
-    """The first components of ``matrix`` (n_cells × n_features), at most as many as its rank.
+    """Return the first components of ``matrix`` (n_cells × n_features), at most its rank.
 
     The same input gives the same bits. The sign of a component is such that the cell farthest
     from the mean lies on its positive side.
@@ -80,7 +81,7 @@ def principal_components(matrix: Matrix, n_components: int) -> Components:
 
 
 def _by_lanczos(centred: Centred, k: int) -> tuple[Array, Array]:
-    """ARPACK from a fixed start (its default start is random)."""
+    """Compute them by ARPACK from a fixed start (its default start is random)."""
     from scipy.sparse.linalg import LinearOperator, svds
 
     operator = LinearOperator(
@@ -99,7 +100,7 @@ def _by_lanczos(centred: Centred, k: int) -> tuple[Array, Array]:
 
 
 def _by_gram_matrix(centred: Centred) -> tuple[Array, Array]:
-    """All left singular vectors and values, from the smaller of X X' and X' X."""
+    """Return all left singular vectors and values, from the smaller of X X' and X' X."""
     rows, columns = centred.shape
     if rows <= columns:
         squares, left = np.linalg.eigh(_rows_gram(centred))

@@ -26,7 +26,7 @@ class Joint:
 def joint_components(
     modalities: Mapping[str, Matrix], n_components: int, *, balanced: bool = True
 ) -> Joint:
-    """Joint components of matrices with the same cells in their rows.
+    """Return joint components of matrices (n_cells × n_features) with the same cells.
 
     With one modality these are its principal components. ``balanced`` divides each block by its
     first singular value; without it blocks keep their variance, as if features were pooled.
@@ -44,7 +44,7 @@ def joint_components(
 
 
 def _explained(matrix: Matrix, scores: Array) -> float:
-    """The share of a modality's variance in the span of the scores, 0 to 1."""
+    """Return the share of a modality's variance in the span of the scores, 0 to 1."""
     basis = scores / np.linalg.norm(scores, axis=0)
     centred = Centred.of(matrix)
     inside = centred.transposed_times(basis)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def embed(job: Job, data: MuData) -> Embedding:
-    """The mean of totalVI's joint posterior of each cell."""
-    from multiverse.models.totalvi.training import Settings, fit, views_of
+    """Return the mean of totalVI's joint posterior of each cell."""
+    from multiverse.models.totalvi.training import TotalviSettings, fit, views_of
     from multiverse.worker.scvi_posterior import metrics_of, warn_if_collapsed
 
-    settings = Settings.from_parameters(job.parameters)
+    settings = TotalviSettings.from_parameters(job.parameters)
     posterior, progress = fit(views_of(job, data), settings, job)
     collapsed = warn_if_collapsed(job, posterior, progress)
     metrics = {**metrics_of(posterior, progress), "collapsed": int(collapsed)}

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def unmeasured(proteins: View, batch: NDArray[np.str_] | None) -> dict[str, list[str]]:
-    """Names of the proteins without a count in a batch, for each batch that has such.
+    """Return the proteins without a count in a batch, for each batch that has such.
+
+    ``batch`` is (n_cells,), the view (n_cells, n_proteins).
 
     The library's own rule (Gayoso et al. 2021, Methods, "missing proteins"): a panel of
     antibodies is not part of the data, so zeros throughout a batch are all it can go by.
@@ -32,7 +34,9 @@ def unmeasured(proteins: View, batch: NDArray[np.str_] | None) -> dict[str, list
 def report_unmeasured(
     job: Job, proteins: View, batch: NDArray[np.str_] | None, *, override: bool
 ) -> None:
-    """Record which proteins are missing where, and warn: the library can't know it, the user can.
+    """Record which proteins are missing where, and warn: the library can't know it.
+
+    ``batch`` is (n_cells,), the view (n_cells, n_proteins).
 
     ``override`` says that their zeros are taken as measured.
     """

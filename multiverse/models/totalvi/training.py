@@ -15,7 +15,7 @@ from multiverse.worker.preprocess import View, count_views
 from multiverse.worker.scvi_posterior import Posterior, posterior_of
 from multiverse.worker.scvi_training import (
     BATCH,
-    Progress,
+    TrainingSummary,
     TrainOptions,
     as_mudata,
     require_cells,
@@ -38,7 +38,7 @@ DENSE_ARRAYS = 26
 
 
 @dataclass(frozen=True)
-class Settings:
+class TotalviSettings:
     """totalVI's options under the names of ``model.yaml``, which are scvi-tools' own."""
 
     n_latent: int
@@ -61,11 +61,11 @@ class Settings:
     n_epochs_kl_warmup: int | None
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Settings:
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> TotalviSettings:
         return cls(**parameters)
 
     def network(self) -> dict[str, Any]:
-        """The arguments of ``scvi.model.TOTALVI``."""
+        """Return the arguments of ``scvi.model.TOTALVI``."""
         return {
             "n_latent": self.n_latent,
             "latent_distribution": self.latent_distribution,
@@ -81,7 +81,7 @@ class Settings:
         }
 
     def training(self) -> dict[str, Any]:
-        """The arguments of ``TOTALVI.train``."""
+        """Return the arguments of ``TOTALVI.train``."""
         return {
             "lr": self.lr,
             "reduce_lr_on_plateau": self.reduce_lr_on_plateau,
@@ -97,7 +97,7 @@ class Settings:
 
 
 def views_of(job: Job, data: MuData) -> list[View]:
-    """Raw counts of variable genes and of all proteins.
+    """Return raw counts of variable genes and of all proteins.
 
     Raises :class:`NotApplicable` where RNA or ADT is missing or varies in no feature, and for
     too few cells.
@@ -115,8 +115,10 @@ def _require_both(names: Sequence[str], what: str) -> None:
         raise NotApplicable(f"totalVI needs RNA and ADT; {what} {' and '.join(missing)}")
 
 
-def fit(views: Sequence[View], settings: Settings, job: Job) -> tuple[Posterior, Progress]:
-    """Train totalVI on counts. Proteins are made dense: its mixture model can't take CSR."""
+def fit(
+    views: Sequence[View], settings: TotalviSettings, job: Job
+) -> tuple[Posterior, TrainingSummary]:
+    """Train totalVI on counts (n_cells, n_features); its mixture model needs dense proteins."""
     proteins = next(view for view in views if view.name == "adt")
     _check_prior(settings, len(proteins.features))
     report_unmeasured(job, proteins, job.batch, override=settings.override_missing_proteins)
@@ -131,7 +133,7 @@ def fit(views: Sequence[View], settings: Settings, job: Job) -> tuple[Posterior,
         return posterior_of(model), progress
 
 
-def _check_prior(settings: Settings, n_proteins: int) -> None:
+def _check_prior(settings: TotalviSettings, n_proteins: int) -> None:
     if settings.empirical_protein_background_prior and n_proteins < 2:
         raise MultiverseError(
             "the empirical prior fits a mixture of two Gaussians to the proteins of a cell, and "

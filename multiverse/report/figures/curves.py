@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from multiverse.report.epochs import Curve, read_epochs
+from multiverse.contract.curves import Curve, read_curves
+from multiverse.contract.paths import OutputFiles
 from multiverse.report.figures.style import FEW, name_of, new_figure
 from multiverse.report.summary import Configuration
-from multiverse.runs.folder import RunFolder
 from multiverse.runs.listing import FoundRun
 
 COLUMNS = 3
@@ -24,7 +24,7 @@ _LAST = ("weight", "lr", "learning_rate")
 
 
 def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure | None:
-    """The objective by epoch, a line a seed; None where no run has written epochs."""
+    """The objective in the course of training, a line a seed; None where no run reported it."""
     found = [(item.label, _curves(item.runs)) for item in configurations]
     panels = [(label, curves) for label, curves in found if curves][:MAX_PANELS]
     if not panels:
@@ -42,11 +42,15 @@ def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure
 
 
 def _curves(runs: Sequence[FoundRun]) -> dict[str, list[Curve]]:
-    """Name → a curve for each run that has it; the few names that say most."""
-    of_runs = [read_epochs(RunFolder(run.folder).epochs) for run in runs]
-    names = {name for curves in of_runs for name in curves}
-    chosen = sorted(names, key=_importance)[:MAX_CURVES]
-    return {name: [curves[name] for curves in of_runs if name in curves] for name in chosen}
+    """Name → a curve for each run that has it; the few names that say most, on one axis."""
+    found: dict[str, list[Curve]] = {}
+    for run in runs:
+        for curve in read_curves(OutputFiles(run.folder)):
+            if curve.over_time:
+                found.setdefault(curve.name, []).append(curve)
+    names = sorted(found, key=_importance)
+    same = [name for name in names if found[name][0].per == found[names[0]][0].per]
+    return {name: found[name] for name in same[:MAX_CURVES]}
 
 
 def _importance(name: str) -> tuple[bool, int, str]:
@@ -57,12 +61,13 @@ def _importance(name: str) -> tuple[bool, int, str]:
 
 def _panel(axes: Axes, label: str, curves: Mapping[str, Sequence[Curve]]) -> None:
     axes.set_title(name_of(label), fontsize=7)
-    axes.set_xlabel("Epoch")
+    axes.set_xlabel(name_of(next(iter(curves.values()))[0].per.capitalize()))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    for number, (name, lines) in enumerate(curves.items()):
-        for seed, points in enumerate(lines):
-            epochs, values = zip(*points, strict=True)
+    for place, (name, lines) in enumerate(curves.items()):
+        for seed, curve in enumerate(lines):
             shown = name_of(name.replace("_", " ")) if seed == 0 else None
-            style = "-o" if len(points) == 1 else "-"
-            axes.plot(epochs, values, style, ms=2, lw=0.9, color=FEW[number], label=shown)
+            style = "-o" if len(curve.points) == 1 else "-"
+            axes.plot(
+                curve.numbers, curve.values, style, ms=2, lw=0.9, color=FEW[place], label=shown
+            )  # fmt: skip
     axes.legend(fontsize=5.5, loc="best")

@@ -8,10 +8,11 @@ from math import sqrt
 from typing import Any
 
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.models.annotations import Whisker
 from bokeh.plotting import figure as new_figure
 
+from multiverse.contract.curves import Curve
 from multiverse.report.page.columns import OKABE_ITO
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import chart_text, duration, memory, name, score
@@ -182,42 +183,56 @@ def _room(values: Sequence[float], share: float, *, wide: bool) -> Range1d:
     return Range1d(start=low - room, end=high + room)
 
 
-def curve_charts(history: Mapping[str, Sequence[float]], limit: int = 6) -> list[Chart]:
-    """Small figures of training curves: ``loss_train`` and ``loss_validation`` share one."""
-    shared: dict[str, dict[str, Sequence[float]]] = {}
-    for metric, values in history.items():
-        stem, _, part = metric.rpartition("_")
-        known = stem and part in ("train", "validation", "val", "test")
-        shared.setdefault(stem if known else metric, {})[part if known else metric] = values
+def curve_charts(history: Sequence[Curve], limit: int = 6) -> list[Chart]:
+    """Small figures of training curves: ``loss_train`` and ``loss_validation`` share one.
+
+    What is not measured in the course of training, such as a variance of each factor, is bars.
+    """
+    shared: dict[tuple[str, str], dict[str, Curve]] = {}
+    for curve in history:
+        stem, _, part = curve.name.rpartition("_")
+        known = bool(stem) and part in ("train", "validation", "val", "test")
+        group = (stem if known else curve.name, curve.per)
+        shared.setdefault(group, {})[part if known else curve.name] = curve
     # Curves that move say more than settings that stand still.
-    moving = sorted(shared, key=lambda stem: all(len(set(v)) < 2 for v in shared[stem].values()))
-    return [_curve(stem, shared[stem]) for stem in moving[:limit]]
+    moving = sorted(shared, key=lambda group: _says_little(list(shared[group].values())))
+    return [_curve(title, shared[title, per]) for title, per in moving[:limit]]
 
 
-def _curve(title: str, lines: Mapping[str, Sequence[float]]) -> Chart:
+def _says_little(curves: Sequence[Curve]) -> tuple[bool, bool]:
+    still = all(len(set(curve.values)) < 2 for curve in curves)
+    return still, not all(curve.over_time for curve in curves)
+
+
+def _curve(title: str, lines: Mapping[str, Curve]) -> Chart:
+    first = next(iter(lines.values()))
+    per = chart_text(first.per)
     plot = new_figure(
         width=300, height=220, tools=TOOLS, toolbar_location=None, title=chart_text(title),
-        x_axis_label="epoch",
+        x_axis_label=per,
     )  # fmt: skip
-    for position, (part, values) in enumerate(lines.items()):
-        step = -(-len(values) // 400)
-        epochs = list(range(1, len(values) + 1))
+    for position, (part, curve) in enumerate(lines.items()):
+        step = -(-len(curve.points) // 400)
+        numbers, values = curve.numbers[::step], curve.values[::step]
+        colour, label = OKABE_ITO[position % len(OKABE_ITO)], chart_text(part, 24)
+        if not curve.over_time:
+            plot.vbar(numbers, top=values, width=0.8, color=colour, legend_label=label)
+            continue
+        dash = "solid" if position == 0 else "dashed"
         plot.line(
-            epochs[::step],
-            list(values)[::step],
-            line_width=2,
-            line_dash="solid" if position == 0 else "dashed",
-            color=OKABE_ITO[position % len(OKABE_ITO)],
-            legend_label=chart_text(part, 24),
-        )
+            numbers, values, line_width=2, line_dash=dash, color=colour, legend_label=label
+        )  # fmt: skip
         if len(values) == 1:
-            plot.scatter(epochs, list(values), color=OKABE_ITO[position % len(OKABE_ITO)])
+            plot.scatter(numbers, values, color=colour)
+    plot.xaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)  # no epoch 2.5
     plot.legend.label_text_font_size = "10px"
     plot.legend.background_fill_alpha = 0.7
     plot.legend.visible = len(lines) > 1  # the title names a single line
-    plot.add_tools(HoverTool(tooltips=[("epoch", "@x"), ("value", "@y")]))
-    shown = name(title, 60).shown
-    return _chart(plot, f"Line of {shown} by epoch; the table below it holds first, best and last.")
+    value = "@y" if first.over_time else "@top"
+    plot.add_tools(HoverTool(tooltips=[(per, "@x"), ("value", value)]))
+    shown, kind = name(title, 60).shown, "Line" if first.over_time else "Bars"
+    last = f"{kind} of {shown} by {per}; the table below it holds first, best and last."
+    return _chart(plot, last)
 
 
 def _chart(plot: Any, label: str) -> Chart:

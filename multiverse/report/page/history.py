@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multiverse.contract.files import check_regular, read_regular
-from multiverse.contract.output import is_finite, read_metrics
+from multiverse.contract.curves import Curve, read_curves, read_model_metrics
+from multiverse.contract.files import check_regular
 from multiverse.contract.paths import OutputFiles
 from multiverse.report.words import plain
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.listing import FoundRun
 
-MAX_EPOCHS_BYTES = 16 * 1024 * 1024
 MAX_LOG_BYTES = 64 * 1024 * 1024 * 1024
 TAIL_BYTES, TAIL_LINES, LINE = 32 * 1024, 60, 400
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -27,50 +25,14 @@ def output_of(run: FoundRun) -> OutputFiles:
     return OutputFiles(run.folder) if run.published else AttemptFolder(run.folder).output
 
 
-def read_history(run: FoundRun) -> dict[str, list[float]]:
-    """Metric → value an epoch: of ``metrics.json``, else of the epochs up to where it ended."""
-    files = output_of(run)
-    try:
-        content = read_metrics(files.metrics)
-    except (OSError, ValueError, RecursionError):
-        content = None
-    history = content.get("history") if isinstance(content, dict) else None
-    if isinstance(history, dict) and history:
-        return {
-            str(metric): [float(value) for value in values if is_finite(value)]
-            for metric, values in history.items()
-            if isinstance(values, list) and any(map(is_finite, values))
-        }
-    return _from_epochs(files.epochs)
-
-
-def _from_epochs(path: Path) -> dict[str, list[float]]:
-    try:
-        lines = read_regular(path, max_bytes=MAX_EPOCHS_BYTES).splitlines()
-    except OSError:
-        return {}
-    found: dict[str, list[float]] = {}
-    for line in lines[:10_000]:
-        try:
-            epoch = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        for metric, value in epoch.items() if isinstance(epoch, dict) else ():
-            if metric not in ("epoch", "total") and is_finite(value) and len(found) <= 200:
-                found.setdefault(metric, []).append(float(value))
-    return found
+def read_history(run: FoundRun) -> list[Curve]:
+    """Return every series that the run reported, up to where it ended."""
+    return read_curves(output_of(run))
 
 
 def model_metrics(run: FoundRun) -> Mapping[str, float]:
-    """What the model says of itself when it is done."""
-    try:
-        content = read_metrics(output_of(run).metrics)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    found = content.get("model_metrics") if isinstance(content, dict) else None
-    if not isinstance(found, dict):
-        return {}
-    return {str(metric): float(value) for metric, value in found.items() if is_finite(value)}
+    """Return what the model says of itself when it is done."""
+    return read_model_metrics(output_of(run))
 
 
 def log_tail(run: FoundRun) -> list[str]:
@@ -105,12 +67,18 @@ def _clean(line: str) -> str:
     return kept if len(kept) <= LINE else kept[: LINE - 1] + "…"
 
 
-def summary(history: Mapping[str, Sequence[float]]) -> list[tuple[str, int, float, float, float]]:
-    """A line a metric: name, epochs, first, lowest and last value."""
+def summary(history: Sequence[Curve]) -> list[tuple[str, str, int, float, float, float]]:
+    """A line a series: name, what it is per, number of values, first, lowest and last value."""
     return [
-        (plain(metric, 60), len(values), values[0], min(values), values[-1])
-        for metric, values in list(history.items())[:40]
-        if values
+        (
+            plain(curve.name, 60),
+            plain(curve.per),
+            len(curve.points),
+            curve.values[0],
+            min(curve.values),
+            curve.values[-1],
+        )
+        for curve in history[:40]
     ]
 
 

@@ -39,7 +39,7 @@ class RunCard:
     preprocessing: tuple[tuple[str, str, bool], ...]
     model_metrics: tuple[tuple[str, str], ...]
     curves: tuple[Chart, ...]
-    curve_rows: tuple[tuple[str, int, str, str, str], ...]
+    curve_rows: tuple[tuple[str, str, int, str, str, str], ...]
     warnings: tuple[str, ...]
     log: tuple[str, ...]
     time: str
@@ -72,7 +72,7 @@ class FailureCard:
     attempts: tuple[Attempt, ...]
     earlier: int
     curves: tuple[Chart, ...]
-    curve_rows: tuple[tuple[str, int, str, str, str], ...]
+    curve_rows: tuple[tuple[str, str, int, str, str, str], ...]
     log: tuple[str, ...]
     folder: str
 
@@ -161,6 +161,8 @@ def _cause(record: RunRecord) -> str:
     return str(record.cause or record.state).replace("_", " ")
 
 
-def _curve_row(row: tuple[str, int, float, float, float]) -> tuple[str, int, str, str, str]:
-    metric, epochs, first, lowest, last = row
-    return metric, epochs, figure(first, 5), figure(lowest, 5), figure(last, 5)
+def _curve_row(
+    row: tuple[str, str, int, float, float, float],
+) -> tuple[str, str, int, str, str, str]:
+    metric, per, number, first, lowest, last = row
+    return metric, per, number, figure(first, 5), figure(lowest, 5), figure(last, 5)

@@ -16,7 +16,9 @@ from multiverse.worker.preprocess.counts import (
 
 
 def tfidf(counts: csr_matrix, scale: float = 1e4) -> csr_matrix:
-    """log(1 + scale · tf · log(1 + N / (1 + df))), CSR float32, non-negative, same shape.
+    """Return log(1 + scale · tf · log(1 + N / (1 + df))) of counts (n_cells, n_peaks).
+
+    CSR float32, non-negative, same shape.
 
     ``tf`` is the share of a peak in the counts of its cell, ``df`` the number of cells with a
     count in the peak, N the number of cells (Cusanovich et al. 2018, doi
@@ -30,7 +32,7 @@ def tfidf(counts: csr_matrix, scale: float = 1e4) -> csr_matrix:
 
 
 def variable_peaks(counts: csr_matrix, n_top: int) -> Mask:
-    """The ``n_top`` peaks whose openness varies most, as a mask (n_peaks,).
+    """Choose the ``n_top`` peaks whose openness varies most, as a mask (n_peaks,).
 
     The variance of "open or not" is p(1 - p), with p the share of cells that have a count:
     neither peaks open nearly nowhere nor those open everywhere tell cells apart. Ties go to

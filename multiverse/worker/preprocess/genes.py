@@ -22,7 +22,7 @@ MIN_MEANS = 40
 
 
 def variable_genes(counts: csr_matrix, n_top: int, batch: NDArray[np.str_] | None = None) -> Mask:
-    """The ``n_top`` most variable genes, as a mask (n_genes,); all, if there are no more.
+    """Choose the ``n_top`` most variable genes, as a mask (n_genes,); all, if there are no more.
 
     With batches, genes are ranked in each, and ordered by the median of the ranks that are
     among the first ``n_top``; ties go to the gene chosen in more batches.
@@ -46,7 +46,7 @@ def variable_genes(counts: csr_matrix, n_top: int, batch: NDArray[np.str_] | Non
 
 
 def standardised_variance(counts: csr_matrix) -> Vector:
-    """Variance of each gene after standardising and clipping, (n_genes,); 0 for constant genes."""
+    """Return each gene's variance after standardising and clipping, (n_genes,); 0 if constant."""
     n_cells = counts.shape[0]
     mean, variance = _moments(counts)
     expected = _expected_deviation(mean, variance)
@@ -60,7 +60,7 @@ def standardised_variance(counts: csr_matrix) -> Vector:
 
 
 def _moments(counts: csr_matrix) -> tuple[Vector, Vector]:
-    """Mean and unbiased variance of each gene."""
+    """Return mean and unbiased variance of each gene."""
     n_cells, n_genes = counts.shape
     values = counts.data.astype(np.float64)
     mean = np.bincount(counts.indices, weights=values, minlength=n_genes) / n_cells
@@ -69,7 +69,7 @@ def _moments(counts: csr_matrix) -> tuple[Vector, Vector]:
 
 
 def _expected_deviation(mean: Vector, variance: Vector) -> Vector:
-    """The standard deviation that the mean leads one to expect; 1 for constant genes."""
+    """Return the standard deviation that the mean leads one to expect; 1 for constant genes."""
     varies = variance > 1e-12
     deviation = np.ones_like(mean)
     x, y = np.log10(mean[varies]), np.log10(variance[varies])
@@ -79,7 +79,7 @@ def _expected_deviation(mean: Vector, variance: Vector) -> Vector:
 
 
 def _trend(x: Vector, y: Vector) -> Vector:
-    """Local quadratic regression; one parabola where there are too few different means for it."""
+    """Fit a local quadratic regression; one parabola where too few means differ."""
     n_means = len(np.unique(x))
     fitted = _local_regression(x, y) if n_means >= MIN_MEANS else None
     if fitted is not None and np.isfinite(fitted).all():
@@ -90,7 +90,7 @@ def _trend(x: Vector, y: Vector) -> Vector:
 
 
 def _local_regression(x: Vector, y: Vector) -> Vector | None:
-    """loess of Cleveland, as scanpy and Seurat use it; None where it finds no solution."""
+    """Fit Cleveland's loess, as scanpy and Seurat use it; None where it finds no solution."""
     from skmisc.loess import loess
 
     model = loess(x, y, span=SPAN, degree=2)

@@ -60,7 +60,7 @@ Transform = Callable[[csr_matrix, Columns, Settings], Any]
 
 
 def gaussian_views(job: Job, data: MuData) -> list[View]:
-    """Every modality for a Gaussian (linear) method: features selected, values transformed.
+    """Prepare every modality for a Gaussian (linear) method: select and transform features.
 
     RNA is log-normalised, ATAC becomes TF-IDF, ADT its centred log-ratio. Reads the settings
     ``min_cells``, ``n_top_genes``, ``target_sum`` (RNA) and ``n_top_peaks``, ``min_peak_share``
@@ -71,7 +71,7 @@ def gaussian_views(job: Job, data: MuData) -> list[View]:
 
 
 def non_negative_views(job: Job, data: MuData) -> list[View]:
-    """Every modality for a non-negative factorisation: as above, but ADT as log(1 + x/g).
+    """Prepare every modality for a non-negative factorisation: ADT as log(1 + x/g).
 
     No value is negative, and a cell without counts in a modality is a row of zeros.
     """
@@ -79,7 +79,7 @@ def non_negative_views(job: Job, data: MuData) -> list[View]:
 
 
 def count_views(job: Job, data: MuData) -> list[View]:
-    """Every modality for a count likelihood: raw counts (CSR float32) of the selected features.
+    """Prepare every modality for a count likelihood: raw counts (CSR) of selected features.
 
     Settings and errors as :func:`gaussian_views`; raises :class:`DatasetError` for counts that
     are negative or not whole.
@@ -113,23 +113,23 @@ def _views(job: Job, data: MuData, transforms: Mapping[str, Transform]) -> list[
 
 @dataclass(frozen=True)
 class _Cells:
-    """Which cells a modality was measured in, and the batch of every cell; both (n_cells,)."""
+    """The cells that a modality was measured in, and the batch of every cell; both (n_cells,)."""
 
     measured: NDArray[np.bool_]
     all_batches: NDArray[np.str_] | None
 
     @property
     def batch(self) -> NDArray[np.str_] | None:
-        """The batch of each measured cell."""
+        """Return the batch of each measured cell."""
         return None if self.all_batches is None else self.all_batches[self.measured]
 
     def counts(self, matrix: Any) -> csr_matrix:
-        """The rows of the measured cells."""
+        """Return the rows of the measured cells."""
         counts = as_counts(matrix)
         return counts if self.measured.all() else counts[self.measured]
 
     def spread(self, values: Any) -> Any:
-        """Values of the measured cells as rows of all cells; the others are zero."""
+        """Return values of the measured cells as rows of all cells; the others are zero."""
         if self.measured.all():
             return values
         if not isinstance(values, np.ndarray):
@@ -142,7 +142,7 @@ class _Cells:
 def _view(
     name: str, part: Any, settings: Settings, cells: _Cells, transform: Transform
 ) -> View | str:
-    """The view, or why there is none."""
+    """Return the view, or why there is none."""
     counts = cells.counts(part.X)
     if counts.shape[0] < 2:
         return "it was measured in fewer than 2 cells"
@@ -161,7 +161,7 @@ def _view(
 
 
 def _least_cells(name: str, settings: Settings, n_cells: int) -> int:
-    """In how many cells a feature must be seen to be used."""
+    """Return the number of cells in which a feature must be seen to be used."""
     if name == "adt":
         # A panel of proteins is small and chosen by hand; only one that was never seen is dropped.
         return 1
@@ -235,7 +235,7 @@ def _require_counts(matrix: Any, name: str) -> None:
 
 
 def _varies(values: csr_matrix | NDArray[np.float32]) -> bool:
-    """Whether any feature differs between two cells."""
+    """Return True if any feature differs between two cells."""
     if 0 in values.shape:
         return False
     first = values[:1]

@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from multiverse.models.cobolt.counts import CellCounts
 from multiverse.models.cobolt.network import Network
-from multiverse.models.cobolt.settings import Settings
+from multiverse.models.cobolt.settings import CoboltSettings
 from multiverse.models.cobolt.training import fit
 from multiverse.worker.preprocess import View
 
@@ -84,15 +84,15 @@ def cell_counts(
     return CellCounts.of(views, batch)
 
 
-def fitted(data: CellCounts, **changes: Any) -> tuple[Network, Settings]:
+def fitted(data: CellCounts, **changes: Any) -> tuple[Network, CoboltSettings]:
     """A network trained on ``data``, in evaluation mode; quick settings unless changed."""
     quick: dict[str, Any] = {"n_latent": 5, "hidden_dims": (32, 16), "batch_size": 32}
-    settings = Settings(**{**quick, **changes})
+    settings = CoboltSettings(**{**quick, **changes})
     network = new_network(data, settings)
     fit(network, data, settings, lambda _: None)
     return network, settings
 
 
-def new_network(data: CellCounts, settings: Settings) -> Network:
+def new_network(data: CellCounts, settings: CoboltSettings) -> Network:
     torch.manual_seed(settings.seed)
     return Network(data.n_features, data.n_batches, settings)

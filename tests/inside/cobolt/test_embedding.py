@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from multiverse.models.cobolt.correction import Correction
 from multiverse.models.cobolt.counts import CellCounts
-from multiverse.models.cobolt.embedding import centred, embed_cells, posterior_means
+from multiverse.models.cobolt.embedding import Correction, centred, embed_cells, posterior_means
 from multiverse.models.cobolt.network import Network
-from multiverse.models.cobolt.settings import Settings
+from multiverse.models.cobolt.settings import CoboltSettings
 from tests.inside.cobolt.planted import Planted, cell_counts, fitted, plant, without
 
-Fitted = tuple[Network, Settings]
+Fitted = tuple[Network, CoboltSettings]
 
 
 @pytest.fixture(scope="module")

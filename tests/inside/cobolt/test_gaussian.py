@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from multiverse.models.cobolt.gaussian import (
+from multiverse.models.cobolt.network import (
     Gaussian,
     divergence,
     laplace_prior,

@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, log_softmax, softmax
 from scipy.stats import multinomial, norm
 
-from multiverse.models.cobolt.counts import Minibatch
-from multiverse.models.cobolt.decoder import Decoder, multinomial_loss
-from multiverse.models.cobolt.network import Network
-from multiverse.models.cobolt.settings import Settings
-from multiverse.models.cobolt.subsets import Subset
+from multiverse.models.cobolt.counts import Minibatch, Subset
+from multiverse.models.cobolt.network import Decoder, Network, multinomial_loss
+from multiverse.models.cobolt.settings import CoboltSettings
 from tests.inside.cobolt.planted import new_network, plant
 
 Array = NDArray[np.float64]
-SETTINGS = Settings(n_latent=4, hidden_dims=(8, 6), alpha=1.3)
+SETTINGS = CoboltSettings(n_latent=4, hidden_dims=(8, 6), alpha=1.3)
 N_CELLS = 12
 
 

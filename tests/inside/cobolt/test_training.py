@@ -10,17 +10,15 @@ import pytest
 import torch
 
 from multiverse.errors import MultiverseError, NotApplicable, UsageError
-from multiverse.models.cobolt.counts import split
-from multiverse.models.cobolt.memory import needed_bytes
-from multiverse.models.cobolt.settings import Settings
-from multiverse.models.cobolt.subsets import training_subsets
-from multiverse.models.cobolt.training import Epoch, Training
+from multiverse.models.cobolt.counts import split, training_subsets
+from multiverse.models.cobolt.settings import CoboltSettings
+from multiverse.models.cobolt.training import EpochLosses, Training, needed_bytes
 from tests.inside.cobolt.planted import cell_counts, new_network, plant, without
 
-SETTINGS = Settings(n_latent=4, hidden_dims=(8,), batch_size=16, max_epochs=3)
+SETTINGS = CoboltSettings(n_latent=4, hidden_dims=(8,), batch_size=16, max_epochs=3)
 
 
-def training(settings: Settings = SETTINGS, n_cells: int = 40) -> Training:
+def training(settings: CoboltSettings = SETTINGS, n_cells: int = 40) -> Training:
     data = plant(n_cells).data
     started = Training(new_network(data, settings), data, settings)
     started.network.train()
@@ -57,24 +55,24 @@ def test_no_minibatch_of_one_cell(n_cells: int, sizes: list[int]) -> None:
 
 
 def test_weight_of_the_divergence() -> None:
-    assert [Settings(annealing_epochs=4).kl_weight(epoch) for epoch in (0, 1, 4, 9)] == [
+    assert [CoboltSettings(annealing_epochs=4).kl_weight(epoch) for epoch in (0, 1, 4, 9)] == [
         0,
         0.25,
         1,
         1,
     ]
-    assert Settings(annealing_epochs=0).kl_weight(0) == 1
+    assert CoboltSettings(annealing_epochs=0).kl_weight(0) == 1
 
 
 def test_alpha_reaches_the_model() -> None:
-    assert Settings(n_latent=20).concentration == 2.5
-    network = new_network(plant(10).data, Settings(n_latent=10, alpha=3.0))
+    assert CoboltSettings(n_latent=20).concentration == 2.5
+    network = new_network(plant(10).data, CoboltSettings(n_latent=10, alpha=3.0))
     np.testing.assert_allclose(network.prior_variance, 0.3, rtol=1e-6)
 
 
 def test_one_topic_is_refused() -> None:
     with pytest.raises(UsageError, match="one topic"):
-        Settings(n_latent=1)
+        CoboltSettings(n_latent=1)
 
 
 def frozen(started: Training, modality: int) -> dict[str, Any]:
@@ -119,7 +117,9 @@ def test_a_step_is_one_of_adam() -> None:
 
 def test_epochs_sum_subsets_and_average_cells() -> None:
     """With a rate of nearly 0 an epoch's terms are those of the network that does not move."""
-    still = Settings(n_latent=4, hidden_dims=(8,), batch_size=40, lr=1e-12, annealing_epochs=0)
+    still = CoboltSettings(
+        n_latent=4, hidden_dims=(8,), batch_size=40, lr=1e-12, annealing_epochs=0
+    )
     counts = plant(40).counts
     data = cell_counts({"rna": counts["rna"], "atac": without(counts["atac"], np.arange(15))})
     started = Training(new_network(data, still), data, still)
@@ -143,8 +143,8 @@ def test_epochs_sum_subsets_and_average_cells() -> None:
 
 
 def test_loss_falls() -> None:
-    epochs: list[Epoch] = []
-    settings = Settings(n_latent=4, hidden_dims=(16,), batch_size=16, max_epochs=12)
+    epochs: list[EpochLosses] = []
+    settings = CoboltSettings(n_latent=4, hidden_dims=(16,), batch_size=16, max_epochs=12)
     training(settings).run(epochs.append)
     assert [epoch.number for epoch in epochs] == list(range(1, 13))
     losses = [epoch.loss for epoch in epochs]
@@ -153,11 +153,11 @@ def test_loss_falls() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_with_advice() -> None:
-    wild = Settings(n_latent=4, hidden_dims=(8,), batch_size=16, lr=1.0)
+    wild = CoboltSettings(n_latent=4, hidden_dims=(8,), batch_size=16, lr=1.0)
     started = training(wild)
     with torch.no_grad():
         started.network.decoders[0].topics.fill_(1e38)
-    reported: list[Epoch] = []
+    reported: list[EpochLosses] = []
     with pytest.raises(MultiverseError, match="epoch 1 is not finite") as caught:
         started.run(reported.append)
     assert caught.value.remedy is not None
@@ -194,13 +194,13 @@ def test_a_subset_that_one_cell_has_is_not_trained() -> None:
         "atac": without(counts["atac"], np.arange(5)),
     }
     data = cell_counts(halves)
-    settings = Settings(n_latent=4, hidden_dims=(8,))
+    settings = CoboltSettings(n_latent=4, hidden_dims=(8,))
     assert list(Training(new_network(data, settings), data, settings).cells) == [(1,), (0,)]
 
 
 def test_memory_grows_with_features_and_hidden_units() -> None:
     data = plant(40).data
-    narrow, wide = (Settings(hidden_dims=(width,)) for width in (8, 800))
+    narrow, wide = (CoboltSettings(hidden_dims=(width,)) for width in (8, 800))
     needed = [needed_bytes(new_network(data, each), data, each) for each in (narrow, wide)]
     # 792 more hidden units for 280 features, 16 bytes each.
     assert needed[1] - needed[0] > 792 * 250 * 16

@@ -15,7 +15,7 @@ from mudata import MuData, read_h5mu
 from scipy.sparse import csr_matrix
 
 from multiverse.models.mowgli.factorisation import Factorisation
-from multiverse.models.mowgli.settings import Settings
+from multiverse.models.mowgli.settings import MowgliSettings
 from multiverse.models.mowgli.training import library_data
 from multiverse.specs.model import ModelSpec
 from multiverse.worker.preprocess import View
@@ -168,7 +168,7 @@ def test_latent_dimensions_and_peaks(run: Callable[..., Finished]) -> None:
 
 def test_settings_arrive_in_the_library() -> None:
     changed = {**DEFAULTS, "h_atac": 0.3, "w_regularization": 0.2, "eps": 0.1, "cost": "ones"}
-    settings = Settings.from_parameters(changed)
+    settings = MowgliSettings.from_parameters(changed)
     model = Factorisation(**settings.for_class(["rna", "atac"]))
     assert model.latent_dim == 15
     assert model.h_regularization == {"rna": 0.01, "atac": 0.3}
@@ -214,7 +214,10 @@ def test_a_cell_without_counts_is_placed_by_its_other_modality() -> None:
             lambda number, loss: None,
             device=torch.device("cpu"),
             dtype=torch.float64,
-            **{**Settings.from_parameters({**DEFAULTS, **SHORT}).for_training(), "max_iter": 1},
+            **{
+                **MowgliSettings.from_parameters({**DEFAULTS, **SHORT}).for_training(),
+                "max_iter": 1,
+            },
         )
         results.append(model.W.numpy())
     np.testing.assert_array_equal(results[0], results[1])
@@ -304,7 +307,7 @@ MEASURE = """
 import resource
 import numpy as np, torch
 from multiverse.models.mowgli.memory import bytes_needed
-from multiverse.models.mowgli.settings import Settings
+from multiverse.models.mowgli.settings import MowgliSettings
 from multiverse.models.mowgli.training import library_data
 from multiverse.models.mowgli.factorisation import Factorisation
 from multiverse.worker.preprocess import View
@@ -316,7 +319,7 @@ def test_memory_formula_bounds_what_is_used(tmp_path: Path) -> None:
     settings = {**DEFAULTS, "max_iter": 1, "max_iter_inner": 8}
     program = (
         f"{MEASURE}"
-        f"settings = Settings.from_parameters({settings!r})\n"
+        f"settings = MowgliSettings.from_parameters({settings!r})\n"
         "random = np.random.default_rng(0)\n"
         "views = [View(n, random.random((8000, p), dtype=np.float32), tuple(map(str, range(p))))"
         " for n, p in (('rna', 150), ('adt', 20))]\n"

@@ -171,6 +171,40 @@ def test_further_keys_of_metrics_are_allowed(folder: Path) -> None:
     assert check_output(folder, CELLS) == []
 
 
+@pytest.mark.parametrize("axis", [{"per": "factor"}, {"per": "iteration", "at": [1, 6], "x": 1}])
+def test_the_axis_of_a_history_may_be_told(folder: Path, axis: object) -> None:
+    content = {"model_metrics": {}, "history": {"l": [1, 2]}, "history_axes": {"l": axis}}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    assert check_output(folder, CELLS) == []
+
+
+@pytest.mark.parametrize(
+    ("axes", "kind", "message"),
+    [
+        ([], FindingKind.WRONG_TYPE, "'history_axes' is not an object"),
+        ({"m": {"per": "factor"}}, FindingKind.WRONG_TYPE, "history_axes['m'] is the axis of no"),
+        ({"l": "factor"}, FindingKind.WRONG_TYPE, "has no word in 'per'"),
+        ({"l": {"per": ""}}, FindingKind.WRONG_TYPE, "has no word in 'per'"),
+        ({"l": {"per": "x" * 41}}, FindingKind.WRONG_TYPE, "has no word in 'per'"),
+        ({"l": {"per": "a\nb"}}, FindingKind.WRONG_TYPE, "has no word in 'per'"),
+        ({"l": {"per": "step", "at": 3}}, FindingKind.WRONG_TYPE, "not a list of whole numbers"),
+        ({"l": {"per": "step", "at": [1, 2.5]}}, FindingKind.WRONG_TYPE, "whole numbers"),
+        ({"l": {"per": "step", "at": [True, 2]}}, FindingKind.WRONG_TYPE, "whole numbers"),
+        ({"l": {"per": "step", "at": [-1, 2]}}, FindingKind.WRONG_TYPE, "from 0 to"),
+        ({"l": {"per": "step", "at": [1, 10**13]}}, FindingKind.WRONG_TYPE, "from 0 to"),
+        ({"l": {"per": "step", "at": [1]}}, FindingKind.WRONG_SHAPE, "1 numbers for 2 values"),
+    ],
+)
+def test_a_bad_axis_is_a_finding(
+    folder: Path, axes: object, kind: FindingKind, message: str
+) -> None:
+    content = {"model_metrics": {}, "history": {"l": [1, 2]}, "history_axes": axes}
+    (folder / "metrics.json").write_text(json.dumps(content))
+    (finding,) = check_output(folder, CELLS)
+    assert finding.kind is kind
+    assert message in finding.message
+
+
 def test_metrics_that_mean_two_things(folder: Path) -> None:
     text = '{"model_metrics": {"x": 1, "x": 2}, "history": {}}'
     (folder / "metrics.json").write_text(text)

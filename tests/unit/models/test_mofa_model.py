@@ -19,7 +19,7 @@ from anndata import AnnData
 from mudata import MuData, read_h5mu
 
 from multiverse.models.mofa.device import gpu_index
-from multiverse.models.mofa.training import Settings
+from multiverse.models.mofa.training import MofaSettings
 from multiverse.specs.model import ModelSpec
 from multiverse.worker.preprocess import as_counts, clr, log_normalise, variable_genes
 from tests.conftest import shared_dataset
@@ -83,12 +83,37 @@ def test_combinations_of_modalities(
 
 
 def test_lower_bounds_are_reported_and_rise(usual: Finished) -> None:
-    assert [epoch["epoch"] for epoch in usual.epochs][:4] == [0, 1, 6, 11]
+    iterations = [epoch["epoch"] for epoch in usual.epochs]
+    assert iterations == list(range(1, 61, 5))
     bounds = [epoch["elbo"] for epoch in usual.epochs]
     assert usual.metrics["history"]["elbo"] == bounds
     assert bounds[-1] == usual.metrics["model_metrics"]["elbo"]
-    assert bounds[-1] > bounds[1]
-    assert {epoch["total"] for epoch in usual.epochs} == {59}
+    assert bounds[-1] > bounds[0]
+    assert {epoch["total"] for epoch in usual.epochs} == {60}
+
+
+def test_histories_say_what_they_are_per(usual: Finished) -> None:
+    per_factor = {"per": "factor"}
+    assert usual.metrics["history_axes"] == {
+        "elbo": {"per": "iteration", "at": list(range(1, 61, 5))},
+        "explained_variance_per_factor_rna": per_factor,
+        "explained_variance_per_factor_adt": per_factor,
+    }
+
+
+def test_as_many_iterations_as_were_asked_for(run: Callable[..., Finished]) -> None:
+    """mofapy2 itself would stop one short of them."""
+    done = run(parameters={"max_iterations": 12, "elbo_frequency": 1})
+    assert [(epoch["epoch"], epoch["total"]) for epoch in done.epochs] == [
+        (number, 12) for number in range(1, 13)
+    ]
+    assert done.metrics["model_metrics"]["iterations"] == 12
+    assert done.metrics["model_metrics"]["converged"] == 0
+
+
+def test_iterations_after_the_last_lower_bound_count_too(usual: Finished) -> None:
+    assert usual.epochs[-1]["epoch"] == 56
+    assert usual.metrics["model_metrics"]["iterations"] == 60
 
 
 def test_the_log_is_clean_and_nothing_else_is_written(usual: Finished) -> None:
@@ -113,7 +138,7 @@ def test_lower_bounds_arrive_while_the_model_trains(tmp_path: Path, data: Path) 
                 break
             time.sleep(0.02)
         lines = [json.loads(line) for line in epochs.read_text().splitlines()[:4]]
-        assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
+        assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
         assert not (tmp_path / "embeddings.h5").exists()
     finally:
         process.terminate()
@@ -160,7 +185,7 @@ def test_settings_change_the_result(
 def test_settings_are_passed_on_by_name() -> None:
     parameters = ModelSpec.load(MODELS / "mofa").defaults("parameters")
     changed = {**parameters, "convergence_mode": "slow", "scale_groups": True, "elbo_frequency": 2}
-    settings = Settings.from_parameters(changed, seed=0)
+    settings = MofaSettings.from_parameters(changed, seed=0)
     for name, value in changed.items():
         assert name == "groups" or getattr(settings, name) == value
     assert settings.seed == 0
@@ -171,7 +196,7 @@ def test_convergence_and_frequency_matter(run: Callable[..., Finished]) -> None:
     fast, slow = (
         run(mode, parameters={**more, "convergence_mode": mode}) for mode in ("fast", "slow")
     )
-    assert fast.epochs[2]["epoch"] == 3
+    assert fast.epochs[1]["epoch"] == 3
     iterations = [done.metrics["model_metrics"]["iterations"] for done in (fast, slow)]
     assert iterations[0] < iterations[1]
 
@@ -275,7 +300,7 @@ def by_hand(cut: MuData, batch: np.ndarray, rows: list[np.ndarray]) -> np.ndarra
             likelihoods=["gaussian", "gaussian"],
         )
         model.set_model_options(factors=6, ard_factors=len(rows) > 1)
-        model.set_train_options(iter=40, seed=5)
+        model.set_train_options(iter=41, seed=5)  # 40 iterations: it counts to 41 exclusively
         model.build()
         model.run()
     return np.asarray(model.model.nodes["Z"].getExpectation())

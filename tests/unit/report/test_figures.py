@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from multiverse.errors import ResultsError
 from multiverse.report.figures.style import FEW, GREY, MANY, colouring, name_of
 from multiverse.report.figures.write import write_figures
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import read_runs
 from multiverse.runs.scores import Sheet
 from tests.unit.report.made import (
     keep_failure,
@@ -78,6 +80,24 @@ def test_each_dataset_has_four_figures(tmp_path: Path) -> None:
     assert "unknown" not in umap
     assert "loss" in texts(results.figures / "training-pbmc.svg")
     assert "Total score" in texts(results.figures / "cost-pbmc.svg")
+
+
+def test_a_training_curve_is_drawn_over_what_it_is_per(tmp_path: Path) -> None:
+    """A variance of each factor is no training, and neither is the time."""
+    results = folder(tmp_path)
+    (run,) = [found for found in read_runs(results).runs if found.record.model == "mofa"]
+    content = {
+        "model_metrics": {},
+        "history": {"elbo": [-9, -4], "variance": [0.5, 0.1], "time": [1, 2]},
+        "history_axes": {"elbo": {"per": "iteration", "at": [1, 6]}, "variance": {"per": "factor"}},
+    }
+    (run.folder / "metrics.json").unlink()
+    (run.folder / "metrics.json").write_text(json.dumps(content))
+    write_figures(results)
+    found = texts(results.figures / "training-pbmc.svg")
+    assert "Iteration" in found
+    assert "elbo" in found
+    assert not {"Epoch", "variance", "time"} & set(found)
 
 
 def test_points_are_pixels_and_words_are_words(tmp_path: Path) -> None:

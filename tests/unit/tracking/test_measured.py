@@ -34,6 +34,21 @@ def test_epochs_are_steps(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_not_per_epoch_has_its_own_numbers_as_steps(tmp_path: Path) -> None:
+    metrics = {
+        "model_metrics": {},
+        "history": {"elbo": [1, 2], "variance": [0.5, 0.25], "time": [1, 2]},
+        "history_axes": {"elbo": {"per": "iteration", "at": [1, 6]}, "variance": {"per": "factor"}},
+    }
+    epochs = '{"epoch": 1, "elbo": 1, "time": 3}\n{"epoch": 6, "elbo": 2, "time": 4}\n'
+    assert read_points(written(tmp_path, metrics, epochs)) == [
+        MetricPoint("epoch/elbo", 1.0, 1),
+        MetricPoint("epoch/elbo", 2.0, 6),
+        MetricPoint("per_factor/variance", 0.5, 1),
+        MetricPoint("per_factor/variance", 0.25, 2),
+    ]
+
+
 def test_an_epoch_that_is_told_twice_counts_as_it_was_told_last(tmp_path: Path) -> None:
     output = written(tmp_path, epochs='{"epoch": 1, "a": 1}\n{"epoch": 1, "a": 2}\n')
     assert read_points(output) == [MetricPoint("epoch/a", 2.0, 1)]

@@ -20,7 +20,7 @@ from multiverse.worker.epochs import EpochLog
 from multiverse.worker.job import Job
 from multiverse.worker.preprocess import View
 from multiverse.worker.scvi_posterior import Posterior, metrics_of, warn_if_collapsed
-from multiverse.worker.scvi_training import Progress, as_mudata, require_cells
+from multiverse.worker.scvi_training import TrainingSummary, as_mudata, require_cells
 from tests.unit.worker.worker_jobs import MODELS, simulate, write_job
 
 
@@ -39,16 +39,18 @@ def posterior(mean: Any, variance: Any) -> Posterior:
     return Posterior.of_gaussians(np.asarray(mean, dtype=np.float32), mean, variance)
 
 
-PROGRESS = Progress(3, False, 9, 1, (100.0, 99.0, 99.5))
+PROGRESS = TrainingSummary(3, False, 9, 1, (100.0, 99.0, 99.5))
 
 
-@pytest.mark.parametrize(("name", "module"), [("multivi", multivi), ("totalvi", totalvi)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("multivi", multivi.MultiviSettings), ("totalvi", totalvi.TotalviSettings)]
+)
 def test_every_declared_parameter_reaches_the_library_or_decides_something(
-    name: str, module: Any
+    name: str, kind: Any
 ) -> None:
     defaults = ModelSpec.load(MODELS / name).defaults("parameters")
     marked = {key: f"value of {key}" for key in defaults}
-    settings = module.Settings.from_parameters(marked)
+    settings = kind.from_parameters(marked)
     passed = settings.network() | (
         settings.training(n_batches=2) if name == "multivi" else settings.training()
     )
@@ -63,15 +65,17 @@ def test_every_declared_parameter_reaches_the_library_or_decides_something(
     assert given == {key: marked[key] for key in defaults.keys() - decided}
 
 
-@pytest.mark.parametrize(("name", "module"), [("multivi", multivi), ("totalvi", totalvi)])
-def test_without_early_stopping_there_is_no_patience(name: str, module: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("multivi", multivi.MultiviSettings), ("totalvi", totalvi.TotalviSettings)]
+)
+def test_without_early_stopping_there_is_no_patience(name: str, kind: Any) -> None:
     defaults = ModelSpec.load(MODELS / name).defaults("parameters")
-    settings = module.Settings.from_parameters({**defaults, "early_stopping": False})
+    settings = kind.from_parameters({**defaults, "early_stopping": False})
     assert settings.options().patience is None
 
 
 def test_one_batch_has_nothing_to_mix() -> None:
-    settings = multivi.Settings(**ModelSpec.load(MODELS / "multivi").defaults("parameters"))
+    settings = multivi.MultiviSettings(**ModelSpec.load(MODELS / "multivi").defaults("parameters"))
     assert settings.training(n_batches=1)["adversarial_mixing"] is False
     assert settings.training(n_batches=2)["adversarial_mixing"] is True
 
@@ -120,9 +124,9 @@ def test_a_missing_modality_is_not_applicable(
         module.views_of(job, simulate(30, modalities), *arguments)
 
 
-def multivi_settings(**changes: Any) -> multivi.Settings:
+def multivi_settings(**changes: Any) -> multivi.MultiviSettings:
     defaults = ModelSpec.load(MODELS / "multivi").defaults("parameters")
-    return multivi.Settings.from_parameters({**defaults, **changes})
+    return multivi.MultiviSettings.from_parameters({**defaults, **changes})
 
 
 def test_a_modality_without_variation_is_not_applicable(tmp_path: Path) -> None:
@@ -155,7 +159,7 @@ def test_peaks_of_too_few_cells_are_dropped(tmp_path: Path) -> None:
 
 def test_an_empirical_prior_of_one_protein_is_refused(tmp_path: Path) -> None:
     defaults = ModelSpec.load(MODELS / "totalvi").defaults("parameters")
-    asked = totalvi.Settings(**{**defaults, "empirical_protein_background_prior": True})
+    asked = totalvi.TotalviSettings(**{**defaults, "empirical_protein_background_prior": True})
     views = [view("rna", np.eye(12)), view("adt", np.arange(12)[:, None])]
     with pytest.raises(MultiverseError, match="only one protein") as caught:
         totalvi.fit(views, asked, make_job(tmp_path, ("rna", "adt")))

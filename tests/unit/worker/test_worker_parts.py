@@ -17,7 +17,8 @@ from multiverse.contract import JobSpec
 from multiverse.errors import DatasetError
 from multiverse.worker.caches import BAKED_VARIABLE, writable_caches
 from multiverse.worker.data import read_input
-from multiverse.worker.embedding import as_number, check_latent
+from multiverse.worker.embedding import BadEmbedding, Series, as_number, check_latent
+from multiverse.worker.epochs import EpochLog
 from multiverse.worker.job import available_threads
 from multiverse.worker.outputs import written_aside
 from multiverse.worker.picture import Caption, write_picture
@@ -154,3 +155,21 @@ def test_many_cells_are_drawn_from_a_sample(
     write_picture(tmp_path / "umap.png", latent, batch, caption, seed=0, log=LOG)
     assert "The picture shows 50 of 60 cells." in caplog.text
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_an_axis_that_can_not_be_written_is_an_error_of_the_model() -> None:
+    assert Series([1.0, 2.0], per="iteration", at=list(np.array([1, 6]))).per == "iteration"
+    for bad in ({"per": ""}, {"per": "x" * 41}, {"at": [1]}, {"at": [1.5, 2]}, {"at": [-1, 2]}):
+        with pytest.raises(BadEmbedding, match="a history"):
+            Series([1.0, 2.0], **bad)
+
+
+def test_epochs_keep_their_numbers_and_time_is_no_history(tmp_path: Path) -> None:
+    log = EpochLog(tmp_path / "metrics.jsonl", logging.getLogger("test"))
+    for number in (10, 20):
+        log.add(number, 20, {"loss": 1 / number, "time": 0.5})
+    assert log.history == {"loss": Series([0.1, 0.05], at=[10, 20])}
+    assert '"time": 0.5' in (tmp_path / "metrics.jsonl").read_text()
+    usual = EpochLog(tmp_path / "usual.jsonl", logging.getLogger("test"))
+    usual.add(1, None, {"loss": 1})
+    assert usual.history == {"loss": Series([1])}

@@ -18,7 +18,7 @@ from tests.unit.worker.worker_jobs import Finished, run_process, simulate, write
 #: A model that does what the hyperparameter ``do`` says.
 MODEL = """
 import sys
-from multiverse.worker import Embedding, NotApplicable, run_model
+from multiverse.worker import Embedding, NotApplicable, Series, run_model
 
 def embed(job, data):
     import random
@@ -59,7 +59,8 @@ def embed(job, data):
     for number in range(1, 4):
         job.epoch(number, 3, loss=1 / number, broken=float("nan"), steps=np.int64(number))
     return Embedding(latent, metrics={"good": np.float32(2), "bad": float("inf")},
-                     history={"extra": [1, 2]})
+                     history={"extra": [1, 2], "share": Series([0.5, 0.2], per="factor"),
+                              "bound": Series([1, float("nan"), 3], "iteration", [1, 6, 11])})
 
 if __name__ == "__main__":
     sys.exit(run_model(embed))
@@ -92,7 +93,17 @@ def test_outputs_are_complete_and_say_what_was_done(model: str, data: Path, tmp_
     assert "MODALITIES adt ['d0' 'd0' 'd0']" in done.output
     metrics = done.metrics
     assert metrics["model_metrics"] == {"good": 2.0}
-    assert metrics["history"] == {"loss": [1, 0.5, 1 / 3], "steps": [1, 2, 3], "extra": [1, 2]}
+    assert metrics["history"] == {
+        "loss": [1, 0.5, 1 / 3],
+        "steps": [1, 2, 3],
+        "extra": [1, 2],
+        "share": [0.5, 0.2],
+        "bound": [1, 3],
+    }
+    assert metrics["history_axes"] == {
+        "share": {"per": "factor"},
+        "bound": {"per": "iteration", "at": [1, 11]},
+    }
     assert metrics["settings"]["threads"] == 2
     assert metrics["settings"]["n_cells"] == 90
     assert done.epochs[1] == {"epoch": 2, "total": 3, "loss": 0.5, "steps": 2}
@@ -205,7 +216,7 @@ def test_one_dimension_is_an_embedding_too(model: str, data: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("missing", "warning"),
-    [("umap", "the first two dimensions, because UMAP failed"), ("matplotlib", "a bare raster")],
+    [("numba", "the first two dimensions, because UMAP failed"), ("matplotlib", "a bare raster")],
 )
 def test_a_failing_picture_never_loses_the_embedding(
     model: str, data: Path, tmp_path: Path, missing: str, warning: str
@@ -214,7 +225,6 @@ def test_a_failing_picture_never_loses_the_embedding(
     broken = tmp_path / "broken" / missing
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('broken')")
-    (broken / "layouts.py").write_text("raise RuntimeError('broken')")
     write_job(tmp_path / "out")
     path = f"{broken.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     done = run_process([model], data, tmp_path / "out", {"PYTHONPATH": path})

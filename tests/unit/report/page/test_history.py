@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.report.page.history import log_tail, read_history, tail
+from multiverse.contract.curves import Curve
+from multiverse.report.page.history import log_tail, read_history, summary, tail
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from tests.unit.report.page.folder import Data, add_failure, add_run
@@ -21,13 +22,13 @@ def only_run(results: ResultsFolder) -> FoundRun:
 def test_history_of_a_complete_run(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     add_run(results, Data(), "pca", epochs={"loss": [3.0, 1.0]})
-    assert read_history(only_run(results)) == {"loss": [3.0, 1.0]}
+    assert read_history(only_run(results)) == [Curve("loss", "epoch", ((1, 3.0), (2, 1.0)))]
 
 
 def test_epochs_of_an_attempt_up_to_its_end(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     add_failure(results, Data(), "pca")
-    assert read_history(only_run(results)) == {"loss": [2.0, 1.0]}
+    assert read_history(only_run(results)) == [Curve("loss", "epoch", ((1, 2.0), (2, 1.0)))]
 
 
 @pytest.mark.parametrize("line", ["[1]", "{", '{"loss": "x"}', '{"loss": NaN}', "[" * 100_000])
@@ -35,8 +36,13 @@ def test_epochs_that_mean_nothing(tmp_path: Path, line: str) -> None:
     results = ResultsFolder(tmp_path)
     add_failure(results, Data(), "pca")
     run = only_run(results)
-    AttemptFolder(run.folder).output.epochs.write_text(f'{line}\n{{"loss": 4}}\n')
-    assert read_history(run) == {"loss": [4.0]}
+    AttemptFolder(run.folder).output.epochs.write_text(f'{line}\n{{"epoch": 2, "loss": 4}}\n')
+    assert read_history(run) == [Curve("loss", "epoch", ((2, 4.0),))]
+
+
+def test_the_table_says_what_a_series_is_per() -> None:
+    curve = Curve("elbo", "iteration", ((1, -3.0), (6, -4.0), (11, -2.0)))
+    assert summary([curve]) == [("elbo", "iteration", 3, -3.0, -4.0, -2.0)]
 
 
 def test_a_link_or_a_fifo_is_not_followed(tmp_path: Path) -> None:
