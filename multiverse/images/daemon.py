@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
-def connect(seconds: int) -> Any:
-    """A low-level client that waits at most that long for an answer.
+def connect(seconds: int, version: str = "auto") -> Any:
+    """Return a low-level client that waits at most that long for an answer.
+
+    ``version`` of the daemon's interface; ``auto`` asks the daemon for its newest.
 
     Raises what the SDK raises (``docker.errors.DockerException``) where no daemon answers. One
     client a thread: its sessions are not made to be shared.
@@ -14,4 +16,4 @@ def connect(seconds: int) -> Any:
     from docker import APIClient
     from docker.utils import kwargs_from_env
 
-    return APIClient(version="auto", timeout=seconds, **kwargs_from_env())
+    return APIClient(version=version, timeout=seconds, **kwargs_from_env())
