@@ -21,4 +21,16 @@ def connect(seconds: int, version: str = "auto") -> Any:
         # A socket of this machine has no proxy. To look for one in the environment, again with
         # each question, takes longer than all the rest of a short one.
         client.trust_env = False
+        _share_connections(client)
     return client
+
+
+def _share_connections(client: Any) -> None:
+    """Let all questions of a client have the same pool of connections to its socket.
+
+    The SDK makes a pool, and with it a connection, for each address that is asked for: every
+    container has addresses of its own.
+    """
+    adapter = client.get_adapter(client.base_url)
+    pool_for = adapter.get_connection
+    adapter.get_connection = lambda _url, proxies=None: pool_for(client.base_url, proxies)
