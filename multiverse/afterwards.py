@@ -18,7 +18,6 @@ from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
 from multiverse.runs.record import RunState
-from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 
 if TYPE_CHECKING:
@@ -115,6 +114,8 @@ def score(
     results: ResultsFolder, engine: str, options: ScoringOptions, tell: Tell
 ) -> list[ScoringOutcome]:
     """:func:`evaluate_results` on an engine by its name; Ctrl-C and SIGTERM end it in order."""
+    from multiverse.scoring.evaluate import evaluate_results
+
     cancelled = threading.Event()
     with cancellation(cancelled):
         return evaluate_results(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import AUTO, choose_engine
 from multiverse.engines.protocol import Engine
 from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
@@ -21,14 +20,12 @@ from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
-from multiverse.report.write import write_report
 from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
 from multiverse.runner.execute import RunOptions, execute
 from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
-from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
@@ -373,6 +370,10 @@ def evaluate(
     >>> results = multiverse.evaluate("results")  # doctest: +SKIP
     >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
     """
+    from multiverse.contract.evaluation import EvaluationSettings
+    from multiverse.report.write import write_report
+    from multiverse.scoring.evaluate import evaluate_results
+
     results = ResultsFolder(Path(folder))
     chosen = None if settings is None else EvaluationSettings(**dict(settings))
     options = ScoringOptions(settings=chosen, again=again)

@@ -16,13 +16,14 @@ from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.record import RunRecord, RunState
-from multiverse.runs.scores import Aggregate, Interval, ScoresFile
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy import float32
     from numpy.typing import NDArray
     from pandas import DataFrame
+
+    from multiverse.runs.scores import Aggregate, Interval
 
 SCORE_COLUMNS = (
     "dataset", "model", "seed", "run", "metric", "group", "value", "reason", "low", "high",
@@ -152,6 +153,8 @@ class Results:
         return DataFrame(rows, columns=list(SCORE_COLUMNS))
 
     def _score_rows(self, dataset: str) -> Iterator[tuple[Any, ...]]:
+        from multiverse.runs.scores import ScoresFile
+
         path = ResultsFolder(self.folder).scores(dataset)
         if not path.is_file():
             return

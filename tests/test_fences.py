@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import multiverse
+from tests.unit.scoring.made import register
 
 PACKAGE = Path(multiverse.__file__).parent
 
@@ -125,6 +128,81 @@ def test_help_loads_nothing_but_the_parser() -> None:
 def test_the_host_side_loads_no_stack_of_a_model() -> None:
     loaded = loaded_by("import multiverse.cli.run, multiverse.cli.show, multiverse.cli.register")
     assert not loaded & {"scanpy", "torch", "scvi", "jax", "mlflow", "umap", "sklearn", "mudata"}
+
+
+#: An engine of a third party that starts nothing, and notes what is loaded when it is asked to.
+NOTING_ENGINE = """
+import json
+import sys
+from pathlib import Path
+
+from multiverse.engines.protocol import Capacity, Runtime
+from multiverse.errors import EngineError
+from multiverse.runs.record import EngineFacts
+
+loaded = {}
+
+class NotingEngine:
+    name = "noting"
+
+    def facts(self):
+        return EngineFacts(name=self.name, version="1", isolation="none")
+
+    def capacity(self):
+        return Capacity(8.0, 64 * 1024**3)
+
+    def check_device(self, device):
+        pass
+
+    def device_inside(self, device):
+        return device
+
+    def orphans(self, labels):
+        return []
+
+    def sweep(self, labels):
+        return 0
+
+    def prepare(self, model, *, build, tell):
+        loaded["prepare"] = sorted(sys.modules)
+        return Runtime(model=model, environment_lock="none")
+
+    def start(self, execution):
+        loaded["start"] = sorted(sys.modules)
+        Path("loaded.json").write_text(json.dumps(loaded))
+        raise EngineError("starts nothing")
+"""
+#: What only the steps after a run need, or another command.
+LATER = (
+    "multiverse.cli.json_events", "multiverse.contract.evaluation", "multiverse.contract.scores",
+    "multiverse.report", "multiverse.runs.scores", "multiverse.scoring.evaluate",
+    "multiverse.tracking", "anndata", "matplotlib", "mlflow", "mudata", "pandas", "scipy",
+)  # fmt: skip
+
+
+def test_a_run_loads_what_follows_it_after_its_first_job(tmp_path: Path) -> None:
+    """It waits for its imports; HDF5 is loaded beside the start of the first container."""
+    register(tmp_path / "home")
+    information = tmp_path / "noting-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: noting\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text(
+        "[multiverse.engines]\nnoting = noting_engine:NotingEngine\n"
+    )
+    (tmp_path / "noting_engine.py").write_text(NOTING_ENGINE)
+    done = subprocess.run(
+        [sys.executable, "-m", "multiverse", "run", "--engine", "noting", "--models", "pca",
+         "--dataset", "tiny", "--output", "results"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "MULTIVERSE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert "starts nothing" in done.stdout, done.stderr
+    loaded = json.loads((tmp_path / "loaded.json").read_text())
+    assert not set(LATER) & set(loaded["start"])
+    assert not {"h5py", "numpy"} & set(loaded["prepare"])
 
 
 def test_the_worker_loads_neither_docker_nor_the_runner() -> None:

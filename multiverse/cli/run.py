@@ -11,7 +11,6 @@ from multiverse.afterwards import Conclusion, Steps, conclude
 from multiverse.api import Request, preview_benchmark, raise_failures, run_benchmark
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
-from multiverse.cli.json_events import JsonEvents
 from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
 from multiverse.cli.scores import print_scores
@@ -48,6 +47,8 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
             preview_benchmark(request, tell=notes(json=arguments.json)), arguments.json
         )
     if arguments.json:
+        from multiverse.cli.json_events import JsonEvents
+
         events = JsonEvents()
         results = run_benchmark(request, tell=events)
         conclusion = _conclude(request, arguments, events)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 
 from multiverse.cli.terminal import console, plain_table, print_table, safe
 from multiverse.errors import ResultsError
-from multiverse.report.summary import Cell, Comparison, Configuration, compare_configurations
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
-from multiverse.runs.scores import ScoresFile
+
+if TYPE_CHECKING:
+    from multiverse.report.summary import Cell, Comparison, Configuration
 
 COLUMNS = ("", "model", "total", "95 %", "bio", "batch", "metrics", "kept")
 RIGHT = ("", "total", "95 %", "bio", "batch", "metrics", "kept")
@@ -21,8 +24,14 @@ MAX_REASONS = 3
 def comparisons(results: ResultsFolder) -> list[tuple[str, Comparison]]:
     """Every evaluation of a results folder by its dataset; damaged scores are left out."""
     runs = read_runs(results).runs
+    datasets = sorted({run.record.dataset for run in runs})
+    if not any(results.scores(dataset).exists() for dataset in datasets):
+        return []
+    from multiverse.report.summary import compare_configurations
+    from multiverse.runs.scores import ScoresFile
+
     found = []
-    for dataset in sorted({run.record.dataset for run in runs}):
+    for dataset in datasets:
         try:
             file = ScoresFile.read(results.scores(dataset))
         except ResultsError:

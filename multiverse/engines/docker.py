@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Runni
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
 from multiverse.events import Noted, Tell
 from multiverse.images.accelerator import accelerator_of
+from multiverse.images.daemon import connect
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
@@ -56,14 +57,15 @@ class DockerEngine:
     name = "docker"
 
     def __init__(self) -> None:
-        self._clients = threading.local()
+        #: Clients that nobody uses at the moment, with the connections they keep.
+        self._idle: deque[Any] = deque()
         self._facts: EngineFacts | None = None
         self._api_version = "auto"
 
     def facts(self) -> EngineFacts:
         if self._facts is None:
-            with daemon_errors():
-                version = self._client().version()
+            with self._lent() as client:
+                version = client.version()
             self._facts = EngineFacts(
                 name=self.name, version=str(version.get("Version", "")), isolation=ISOLATION
             )
@@ -97,8 +99,8 @@ class DockerEngine:
     def check_device(self, device: str) -> None:
         if device == "cpu":
             return
-        with daemon_errors():
-            info = self._client().info()
+        with self._lent() as client:
+            info = client.info()
         if "nvidia" not in info.get("Runtimes", {}) and not info.get("DiscoveredDevices"):
             raise EngineError(
                 f"device {device} was asked for, but this Docker daemon offers no GPU",
@@ -111,19 +113,21 @@ class DockerEngine:
 
     def capacity(self) -> Capacity:
         """Return what the daemon's machine has; its GPUs are known if it is this one."""
-        with daemon_errors():
-            info = self._client().info()
+        with self._lent() as client:
+            info = client.info()
         here = os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
         gpus = nvidia_gpus() if here else ()
         return Capacity(float(info["NCPU"]), int(info["MemTotal"]), gpus)
 
     def start(self, execution: Execution) -> Running:
         with daemon_errors():
-            return DockerContainer.start(self._client(), container_options(execution), execution)
+            return DockerContainer.start(
+                self._client(), container_options(execution), execution, self._idle.append
+            )
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
-        with daemon_errors():
-            found = self._labelled(labels)
+        with self._lent() as client:
+            found = _labelled(client, labels)
         return [
             Orphan(
                 labels=container.get("Labels") or {},
@@ -136,19 +140,16 @@ class DockerEngine:
 
     def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
         with daemon_errors():
-            return DockerContainer.adopt(self._client(), orphan.handle, log, echo)
+            return DockerContainer.adopt(
+                self._client(), orphan.handle, log, echo, self._idle.append
+            )
 
     def sweep(self, labels: Mapping[str, str]) -> int:
-        with daemon_errors():
-            found = self._labelled(labels)
+        with self._lent() as client:
+            found = _labelled(client, labels)
             for container in found:
-                _remove(self._client(), container["Id"])
+                _remove(client, container["Id"])
         return len(found)
-
-    def _labelled(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-        wanted = [LABEL, *(f"{key}={value}" for key, value in labels.items())]
-        found: list[dict[str, Any]] = self._client().containers(all=True, filters={"label": wanted})
-        return found
 
     def _build(self, model: ModelSpec, tell: Tell) -> dict[str, Any] | None:
         from multiverse.images.build import build_model
@@ -161,25 +162,35 @@ class DockerEngine:
     def _find(self, model: ModelSpec) -> dict[str, Any] | None:
         from docker.errors import ImageNotFound
 
-        with daemon_errors():
+        with self._lent() as client:
             try:
-                image: dict[str, Any] = self._client().inspect_image(model.image_tag)
+                image: dict[str, Any] = client.inspect_image(model.image_tag)
             except ImageNotFound:
                 return None
         return image
 
-    def _client(self) -> Any:
-        """One low-level client a thread: requests' sessions are not made to be shared."""
-        if not hasattr(self._clients, "client"):
-            from docker import APIClient
-            from docker.utils import kwargs_from_env
+    @contextmanager
+    def _lent(self) -> Iterator[Any]:
+        """Lend a client for some questions, with :func:`daemon_errors` around them."""
+        with daemon_errors():
+            client = self._client()
+            try:
+                yield client
+            finally:
+                self._idle.append(client)
 
-            with daemon_errors():
-                client = APIClient(
-                    version=self._api_version, timeout=DAEMON_TIMEOUT, **kwargs_from_env()
-                )
-            self._clients.client, self._api_version = client, client.api_version
-        return self._clients.client
+    def _client(self) -> Any:
+        """Take a client that is idle, or make one; a job has it until its container is gone.
+
+        No two jobs share one, because requests' sessions are not made for it; the next job has
+        its open connections.
+        """
+        with suppress(IndexError):  # a deque is safe between threads; asking it first is not
+            return self._idle.pop()
+        with daemon_errors():
+            client = connect(DAEMON_TIMEOUT, self._api_version)
+        self._api_version = client.api_version
+        return client
 
 
 def container_options(execution: Execution) -> dict[str, Any]:
@@ -275,6 +286,12 @@ def _digest(image: Mapping[str, Any]) -> str:
         if digest:
             return str(digest)
     return str(image["Id"])
+
+
+def _labelled(client: Any, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    wanted = [LABEL, *(f"{key}={value}" for key, value in labels.items())]
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
+    return found
 
 
 def _remove(client: Any, container_id: str) -> None:

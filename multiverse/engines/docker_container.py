@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,10 +33,21 @@ STARTER_ENDED = 2
 
 
 class DockerContainer:
-    """A started container (:class:`multiverse.engines.protocol.Running`)."""
+    """A started container (:class:`multiverse.engines.protocol.Running`).
 
-    def __init__(self, client: Any, container_id: str, log: Path, echo: Echo | None) -> None:
+    ``give_back`` is called with the client when none of its threads uses it any more.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        container_id: str,
+        log: Path,
+        echo: Echo | None,
+        give_back: Callable[[Any], None] | None = None,
+    ) -> None:
         self._client = client
+        self._give_back = give_back
         self._id = container_id
         self._log = log
         self._echo = echo
@@ -48,11 +60,17 @@ class DockerContainer:
         self._threads: list[threading.Thread] = []
 
     @classmethod
-    def start(cls, client: Any, options: dict[str, Any], execution: Execution) -> DockerContainer:
+    def start(
+        cls,
+        client: Any,
+        options: dict[str, Any],
+        execution: Execution,
+        give_back: Callable[[Any], None] | None = None,
+    ) -> DockerContainer:
         """Create and start; what was created is removed again if it can't be started."""
         host = client.create_host_config(**options.pop("host_config"))
         created = client.create_container(**options, host_config=host)
-        container = cls(client, created["Id"], execution.log, execution.echo)
+        container = cls(client, created["Id"], execution.log, execution.echo, give_back)
         try:
             container._run()
         except BaseException:
@@ -61,9 +79,16 @@ class DockerContainer:
         return container
 
     @classmethod
-    def adopt(cls, client: Any, container_id: str, log: Path, echo: Echo | None) -> DockerContainer:
+    def adopt(
+        cls,
+        client: Any,
+        container_id: str,
+        log: Path,
+        echo: Echo | None,
+        give_back: Callable[[Any], None] | None = None,
+    ) -> DockerContainer:
         """Follow a container that another process started; it may have ended since."""
-        container = cls(client, container_id, log, echo)
+        container = cls(client, container_id, log, echo, give_back)
         container._unwatched = container._adopted = True
         container._follow()
         container._spawn(container._await_end)
@@ -227,6 +252,8 @@ class DockerContainer:
         self._ended.set()
         for thread in self._threads:
             thread.join(10)
+        if self._give_back is not None and not any(map(threading.Thread.is_alive, self._threads)):
+            self._give_back(self._client)
 
     def _remove(self) -> None:
         from docker.errors import APIError, NotFound

@@ -11,7 +11,7 @@ from multiverse.contract.files import check_regular, remove_tree
 from multiverse.contract.output import MAX_BYTES
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.record import RunRecord
-from multiverse.runs.writing import disk_errors, sha256, sync, write_atomic
+from multiverse.runs.writing import disk_errors, sha256, sync
 
 #: The contract's files that become part of a run. The job is written by the runner itself,
 #: because the model could have changed its own copy.
@@ -31,16 +31,16 @@ def publish(
         shutil.rmtree(staged.folder, ignore_errors=True)
         staged.folder.mkdir()
         ignored = _take(attempt, staged)
-        write_atomic(staged.job_spec, job_spec)
+        staged.job_spec.write_text(job_spec, encoding="utf-8")  # nobody looks here yet
         attempt.container_log.replace(staged.container_log)
         final = record.model_copy(
             update={"checksums": checksums(staged.folder), "ignored_files": tuple(ignored)}
         )
-        write_atomic(staged.record, final.to_json())
-        for path in staged.folder.iterdir():
-            sync(path)
+        staged.record.write_text(final.to_json(), encoding="utf-8")
+        written = list(staged.folder.iterdir())
+        for path in written:
             path.chmod(0o444)
-        sync(staged.folder)
+        sync(*written, staged.folder)
         target.folder.parent.mkdir(parents=True, exist_ok=True)
         if target.folder.exists():  # damaged, or run again on request
             target.folder.rename(attempt.folder / "replaced")

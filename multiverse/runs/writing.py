@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +31,17 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def sync(path: Path) -> None:
-    """Make a file, or the entries of a folder, survive a power cut."""
+def sync(*paths: Path) -> None:
+    """Make files, or the entries of folders, survive a power cut.
+
+    All at the same time, because they then share commits of the file system's journal: one after
+    the other, a run's files take four times as long.
+    """
+    with ThreadPoolExecutor(max_workers=len(paths)) as pool:
+        list(pool.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from multiverse.contract.evaluation import EvaluationSettings, ScoreLine
 from multiverse.runner.capacity import Machine
+
+if TYPE_CHECKING:
+    from multiverse.contract.evaluation import EvaluationSettings, ScoreLine
 
 
 @dataclass(frozen=True)
