@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.runner.epochs import READ_BYTES, EpochFollower
+from multiverse.contract.files import READ_BYTES
+from multiverse.runner.epochs import EpochFollower
 
 
 def test_the_newest_complete_line_counts(tmp_path: Path) -> None:
