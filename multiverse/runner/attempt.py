@@ -22,12 +22,13 @@ from multiverse.engines.protocol import (
     Running,
 )
 from multiverse.errors import EngineError, EngineUnavailable
-from multiverse.events import AttemptStarted, Printed, Tell
+from multiverse.events import AttemptStarted, Printed, Progressed, Tell
 from multiverse.plan.job import Limits
+from multiverse.runner.epochs import EpochFollower
 from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
+from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
-from multiverse.runner.watch import Watch
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.publish import publish, take_back
@@ -91,9 +92,7 @@ class Attempts:
         take_back(attempt)
         if orphan.running:  # of one that has ended meanwhile there is nothing to watch
             self._tell_start(attempt, started, limits, adopted=True)
-        elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
-        # One that has ended is not over its time, however late that is seen.
-        seconds = elapsed.total_seconds() if orphan.running else float("-inf")
+        seconds = seconds_before(orphan, started.record.started_at)
         echo = self._echo(started.record.run_id)
         try:
             with self._engine.adopt(orphan, attempt.container_log, echo) as running:
@@ -119,11 +118,15 @@ class Attempts:
         The job is removed from its engine after that, so that a runner that is killed in
         between leaves what it takes to do it again.
         """
-        watch = Watch(running, started.record.run_id, attempt, limits, elapsed)
-        stopped = watch.until_end(self._tell, self._cancelled)
-        ending = running.ending()
-        if stopped is not None:
-            return self._keep(attempt, started, stopped(), ending)
+        run_id, epochs = started.record.run_id, EpochFollower(attempt.output.epochs)
+        ending = supervise(
+            running,
+            attempt.output.folder,
+            limits,
+            cancelled=self._cancelled,
+            look=lambda: self._tell(Progressed(run_id, running.usage(), epochs.look())),
+            elapsed=elapsed,
+        )
         verdict = judge(ending, attempt, partial(self._read_cells, started.data), limits)
         if verdict.state is RunState.COMPLETE:
             gpu = gpu_usage(attempt.output.folder)
