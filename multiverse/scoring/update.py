@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from multiverse.errors import Cancelled, EngineError
+from multiverse.errors import Cancelled, DiskFull, EngineError
 from multiverse.events import Noted
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.writing import sha256
 from multiverse.scoring.answers import Cohort, find_answers
 from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
-from multiverse.scoring.context import ScoringContext
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
+from multiverse.scoring.evaluator import ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, problem_of
 from multiverse.scoring.store import ScoresStore
 from multiverse.scoring.wanted import wanted
@@ -42,14 +42,24 @@ class CohortUpdate:
             {} if options.again else layouts_that_hold(self._store.embeddings, self._whole)
         )
         self._wanted = wanted(self._whole, self._earlier, list(self._laid))
+        self._scoring = CohortScoring(
+            context, cohort, self._dataset, self._wanted, self._settings, options.again
+        )
 
     def run(self) -> ScoringOutcome:
         """Score what is new and write it. Raises what :meth:`CohortScoring.run` raises."""
         if self._earlier is None:
             self._store.mark_outdated()
-        done = self._score()
-        self._keep(done)
-        self._write_embeddings(done)
+        try:
+            done = self._score()
+            self._keep(done)
+            self._write_embeddings(done)
+        except (EngineError, DiskFull):
+            raise  # what the evaluator wrote stays: the next command goes on from there
+        except BaseException:
+            self._scoring.remove()
+            raise
+        self._scoring.remove()
         for run_id, why in self._damaged.items():
             words = f"{run_id} is not scored: {why}"
             self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
@@ -65,19 +75,18 @@ class CohortUpdate:
     def _score(self) -> CohortRun:
         if self._wanted.nothing or not self._whole:
             return CohortRun(Collected(), {}, [])
-        scoring = CohortScoring(
-            self._context, self._cohort, self._dataset, self._wanted, self._settings
-        )
         try:
-            return scoring.run()
+            return self._scoring.run()
         except (Cancelled, EngineError):
-            so_far = scoring.done()
+            so_far = self._scoring.done()
             if so_far.collected.sheet is not None:  # what is computed is not computed again
                 self._keep(so_far)
             raise
 
     def _keep(self, done: CohortRun) -> None:
         """Write what the evaluator has said, together with what still holds."""
+        # A command that was killed when it had kept the scores has left a record of them as well.
+        known = self._earlier.records if self._earlier else ()
         assembly = Assembly(
             dataset=self._dataset,
             runs=self._cohort.runs,
@@ -86,7 +95,7 @@ class CohortUpdate:
             evaluator=self._evaluator,
             runtime=self._context.runtime,
             collected=done.collected,
-            records=done.records,
+            records=[record for record in done.records if record not in known],
             wanted=self._wanted,
         )
         self._store.keep(assembly.evaluation())

@@ -221,6 +221,7 @@ class ScriptedRunning:
 
     def stop(self, grace: float) -> None:
         self.stopped = True
+        self._ending = self._ending or KILLED
 
     def ending(self) -> Ending:
         if self._ending is None:
