@@ -114,10 +114,9 @@ class Unfinished:
             for attempt, started in _read(results)
         ]
         followed = {_name(start.attempt) for start in self._starts if start.orphan is not None}
-        if not followed:
-            engine.sweep(owner_labels(results))
-        for run_id in orphans.keys() - followed:
-            engine.sweep(orphans[run_id].labels)
+        others = [orphans[run_id].labels for run_id in orphans.keys() - followed]
+        for labels in others if followed else [owner_labels(results)]:
+            engine.sweep(labels)
 
     def take(self, now: StartedEvaluation, wanted: Wanted) -> list[UnfinishedStart]:
         """Return what goes on where a killed command stopped, oldest first.

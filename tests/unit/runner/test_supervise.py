@@ -38,7 +38,8 @@ class Supervised:
         program: str,
         look: Callable[[], None] | None = None,
         elapsed: float = 0.0,
-        **limits: int,
+        time_limit: int | None = None,
+        disk: int = GIB,
     ) -> Ending:
         self.output.mkdir(exist_ok=True)
         scratch = self.folder / "scratch"
@@ -62,7 +63,7 @@ class Supervised:
             return supervise(
                 running,
                 self.output,
-                Limits(cpus=1, memory=GIB, **limits),
+                Limits(cpus=1, memory=GIB, time_limit=time_limit, disk=disk),
                 cancelled=self.cancelled,
                 look=look or (lambda: self.looks.append(running.wait(0))),
                 elapsed=elapsed,
