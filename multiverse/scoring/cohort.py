@@ -170,9 +170,7 @@ class CohortScoring:
 
     def _follower(self, run: EvaluatorRun, accepts: Accepts = any_line) -> LineFollower:
         names = {run.record.run_id: run.record.model for run in self._cohort.runs}
-        return LineFollower(
-            run.files.scores, self._collected, names, self._context.tell, accepts
-        )
+        return LineFollower(run.files.scores, self._collected, names, self._context.tell, accepts)
 
     def _end(
         self,
