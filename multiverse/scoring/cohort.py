@@ -14,28 +14,22 @@ from typing import TYPE_CHECKING
 from multiverse.contract.evaluation import (
     EvaluationFiles,
     EvaluationRequest,
-    EvaluationSettings,
     ScoreLine,
 )
 from multiverse.engines.protocol import Ending, Orphan
 from multiverse.errors import Cancelled, EvaluationFailed
 from multiverse.events import Noted
 from multiverse.plan.job import Limits, RetryPolicy
-from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runner.host import host_facts, versions
 from multiverse.runner.retry import NOT_ITS_FAULT, more_memory
 from multiverse.runner.supervise import STOPPED
 from multiverse.runs.folder import AttemptFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause
 from multiverse.runs.scores import EvaluationRecord
 from multiverse.runs.started import StartedEvaluation
 from multiverse.runs.writing import write_atomic
-from multiverse.scoring.answers import Cohort
 from multiverse.scoring.collected import Accepts, Collected, LineFollower, any_line
-from multiverse.scoring.evaluator import EvaluatorRun, Inputs, ScoringContext
+from multiverse.scoring.evaluator import CohortRequest, EvaluatorRun
 from multiverse.scoring.unfinished import UnfinishedStart, remove_start
-from multiverse.scoring.wanted import Wanted, checksum_of
 from multiverse.specs.quantity import format_bytes
 
 if TYPE_CHECKING:
@@ -59,23 +53,13 @@ class CohortRun:
 class CohortScoring:
     """One dataset's evaluation at work."""
 
-    def __init__(
-        self,
-        context: ScoringContext,
-        cohort: Cohort,
-        dataset: RegisteredDataset,
-        wanted: Wanted,
-        settings: EvaluationSettings,
-        again: bool = False,
-    ) -> None:
-        self._context = context
-        self._cohort = cohort
-        self._dataset = dataset
-        self._wanted = wanted
-        self._settings = settings
-        self._again = again
-        self._log = context.results.evaluation_log(cohort.dataset)
-        self._limits = context.limits
+    def __init__(self, asked: CohortRequest) -> None:
+        self._asked = asked
+        self._context = asked.context
+        self._dataset = asked.cohort.dataset
+        self._wanted = asked.wanted
+        self._log = asked.context.results.evaluation_log(asked.cohort.dataset)
+        self._limits = asked.context.limits
         self._skip: list[tuple[str, str, str]] = []
         self._collected = Collected()
         self._layouts: dict[str, Points] = {}
@@ -96,7 +80,7 @@ class CohortScoring:
             return self.done()
         home = self._context.results.evaluations
         home.mkdir(mode=0o700, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self._cohort.dataset}-", dir=home))
+        folder = Path(tempfile.mkdtemp(prefix=f"{self._dataset}-", dir=home))
         for number in range(MAX_STARTS):
             if not self._start(AttemptFolder(folder / str(number))):
                 break
@@ -115,7 +99,7 @@ class CohortScoring:
 
     def _take_over(self) -> bool:
         """Use what killed commands left, and follow what still runs; whether more is needed."""
-        now = self._started(self._request())
+        now = self._begin()
         for left in self._context.unfinished.take(now, self._wanted):
             self._attempts.append(left.attempt)
             run = EvaluatorRun(self._context, left.attempt, self._log)
@@ -162,15 +146,21 @@ class CohortScoring:
         """One start; whether another is needed."""
         self._attempts.append(attempt)
         run = EvaluatorRun(self._context, attempt, self._log)
-        started, before = self._started(self._request()), self._n_lines()
+        started, before = self._begin(), self._n_lines()
         self._collected.begun.clear()
-        ending = run.start(started, self._inputs(), self._limits, self._follower(run))
+        ending = run.start(started, self._asked.inputs(), self._limits, self._follower(run))
         self._end(attempt, started, run, ending)
         return self._judge(ending, self._n_lines() > before)
 
+    def _begin(self) -> StartedEvaluation:
+        """Ask for what is not known yet."""
+        laid = {*self._layouts, *self._without_layout}
+        request = self._asked.request(self._collected, laid, self._skip)
+        return self._asked.started(request, self._limits)
+
     def _follower(self, run: EvaluatorRun, accepts: Accepts = any_line) -> LineFollower:
-        names = {run.record.run_id: run.record.model for run in self._cohort.runs}
-        return LineFollower(run.files.scores, self._collected, names, self._context.tell, accepts)
+        scores, names = run.files.scores, self._asked.models
+        return LineFollower(scores, self._collected, names, self._context.tell, accepts)
 
     def _end(
         self,
@@ -191,7 +181,7 @@ class CohortScoring:
         self._records.append(record)
 
     def _say(self, words: str) -> None:
-        self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
+        self._context.tell(Noted(f"{self._dataset}: {words}"))
 
     def _n_lines(self) -> int:
         return sum(len(lines) for lines in self._collected.lines.values())
@@ -212,7 +202,7 @@ class CohortScoring:
             return False
         if self._collected.sheet is None:
             raise EvaluationFailed(
-                f"{self._cohort.dataset}: the evaluator {_how(ending, self._limits)} before its "
+                f"{self._dataset}: the evaluator {_how(ending, self._limits)} before its "
                 f"first score{self._last_words()}",
                 remedy=self._remedy(ending),
             )
@@ -266,82 +256,12 @@ class CohortScoring:
             self._collected.lose(member, metric, detail)
 
     def _lacking(self) -> dict[str, tuple[str, ...]]:
-        sheet = self._collected.sheet
-        members = [*(sheet.controls if sheet and self._wanted.controls else ()), *self._wanted.runs]
-        return self._collected.lacking(members, self._wanted.only)
+        return self._asked.lacking(self._collected)
 
     def _lacks_something(self) -> bool:
         laid = {*self._layouts, *self._without_layout}
         unlaid = not laid.issuperset(self._wanted.layouts)
         return self._collected.sheet is None or unlaid or bool(self._lacking())
-
-    def _started(self, request: EvaluationRequest) -> StartedEvaluation:
-        """Everything about a start that is known before it begins."""
-        runtime = self._context.runtime
-        record = EvaluationRecord(
-            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            members=(*(request.controls or ()), *request.runs),
-            engine=self._context.engine.facts(),
-            image=runtime.image,
-            environment_lock=runtime.environment_lock,
-            limits=self._limits.plain(),
-            host=host_facts(),
-            versions=versions(),
-        )
-        return StartedEvaluation(
-            request=request,
-            record=record,
-            dataset_fingerprint=self._cohort.fingerprint,
-            labels_fingerprint=self._dataset.record.labels_fingerprint,
-            evaluator=self._context.evaluator(self._settings),
-            checksums={run.record.run_id: checksum_of(run) for run in self._given()},
-            again=self._again,
-        )
-
-    def _request(self) -> EvaluationRequest:
-        record = self._dataset.record
-        wanted = self._wanted
-        only = dict(wanted.only)
-        runs = wanted.runs
-        controls: tuple[str, ...] | None = None if wanted.controls else ()
-        if self._collected.sheet is not None:
-            only = self._lacking()
-            names = set(self._collected.sheet.controls)
-            runs = tuple(run for run in wanted.runs if run in only)
-            controls = tuple(name for name in only if name in names)
-        return EvaluationRequest(
-            dataset=record.slug,
-            modalities=tuple(record.modalities),
-            label_key=record.label_key,
-            unlabelled=record.unlabelled,
-            batch_key=record.batch_key,
-            runs=runs,
-            models={run.record.run_id: run.record.model for run in self._cohort.runs},
-            controls=controls,
-            seeds=dict(wanted.siblings),
-            umaps=tuple(run for run in wanted.layouts if run not in self._layouts),
-            only=only,
-            skip=tuple(self._skip),
-            settings=self._settings,
-        )
-
-    def _given(self) -> list[FoundRun]:
-        """The runs whose embeddings the evaluator is given."""
-        needed = {*self._wanted.runs, *self._wanted.layouts}
-        needed |= {
-            other for run in self._wanted.runs for other in self._wanted.siblings.get(run, ())
-        }
-        return [run for run in self._cohort.runs if run.record.run_id in needed]
-
-    def _inputs(self) -> Inputs:
-        """The dataset, the answer sheet, and every embedding that is asked for."""
-        more: dict[str, Path] = {
-            f"embeddings/{run.record.run_id}.h5": (run.folder / "embeddings.h5").resolve()
-            for run in self._given()
-        }
-        if self._dataset.labels.is_file():
-            more["labels.h5ad"] = self._dataset.labels
-        return Inputs(self._dataset.data, more)
 
     def _take_layouts(
         self, files: EvaluationFiles, request: EvaluationRequest, *, whole: bool

@@ -14,7 +14,7 @@ from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
-from multiverse.scoring.evaluator import ScoringContext
+from multiverse.scoring.evaluator import CohortRequest, ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, problem_of
 from multiverse.scoring.store import ScoresStore
 from multiverse.scoring.wanted import wanted
@@ -42,9 +42,10 @@ class CohortUpdate:
             {} if options.again else layouts_that_hold(self._store.embeddings, self._whole)
         )
         self._wanted = wanted(self._whole, self._earlier, list(self._laid))
-        self._scoring = CohortScoring(
+        asked = CohortRequest(
             context, cohort, self._dataset, self._wanted, self._settings, options.again
         )
+        self._scoring = CohortScoring(asked)
 
     def run(self) -> ScoringOutcome:
         """Score what is new and write it. Raises what :meth:`CohortScoring.run` raises."""
