@@ -235,6 +235,14 @@ def test_an_evaluator_that_is_killed_with_its_command_goes_on_from_its_lines(
     assert before.items() <= scoring.kept().items(), "computed again, it would take other seconds"
 
 
+def test_an_evaluator_that_is_over_its_time_is_stopped(scoring: Scoring) -> None:
+    options = ScoringOptions(time_limit=3)
+    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options)
+    assert "was stopped at its time limit of 3.0s" in outcome.problem, outcome
+    assert "--time-limit" in outcome.problem
+    scoring.assert_nothing_left()
+
+
 def test_without_memory_it_says_so(scoring: Scoring) -> None:
     """What it can't hold is lost with that as its reason; the command goes on to the end.
 
