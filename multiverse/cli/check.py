@@ -18,7 +18,7 @@ from multiverse.conformance import (
 from multiverse.engines.choice import choose_engine
 from multiverse.errors import UsageError
 from multiverse.events import silent
-from multiverse.specs.quantity import format_seconds, parse_seconds
+from multiverse.specs.quantity import format_seconds
 
 STYLES = {
     CheckStatus.PASSED: "green",
@@ -36,6 +36,8 @@ NAME_WIDTH = 24
 
 
 def main(arguments: Namespace) -> int:
+    from multiverse.cli.run import duration
+
     model = find_target(
         arguments.model,
         image=arguments.image,
@@ -47,7 +49,7 @@ def main(arguments: Namespace) -> int:
         only=arguments.only,
         parameters=_parameters(arguments.parameter),
         device=arguments.device,
-        time_limit=_seconds(arguments.time_limit),
+        time_limit=duration(arguments.time_limit, "--time-limit"),
         build=not arguments.no_build and not arguments.image,
         output=arguments.output,
     )
@@ -68,13 +70,6 @@ def main(arguments: Namespace) -> int:
 
 def _engine(arguments: Namespace) -> str:
     return str(arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto")
-
-
-def _seconds(text: str) -> int:
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise UsageError(f"--time-limit: {error}") from error
 
 
 def _hidden(_result: CheckResult) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from multiverse.afterwards import Conclusion, Steps, conclude, score
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
-from multiverse.cli.run import amount
+from multiverse.cli.run import amount, duration
 from multiverse.cli.scores import print_scores
 from multiverse.cli.terminal import notes, print_error, print_json, say
 from multiverse.contract.evaluation import EvaluationSettings
@@ -18,6 +18,7 @@ from multiverse.events import everybody
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.specs.evaluator import TIME_LIMIT
 
 
 def main(arguments: Namespace) -> int:
@@ -49,12 +50,14 @@ def _options(arguments: Namespace) -> ScoringOptions:
         raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error
     machine = Machine(cpus=arguments.cpus, memory=amount(arguments.memory, "--memory"))
     machine.check()
+    limit = arguments.time_limit
     return ScoringOptions(
         settings=settings,
         machine=machine,
         build=not arguments.no_build,
         again=arguments.again,
         datasets=tuple(arguments.datasets),
+        time_limit=TIME_LIMIT if limit is None else duration(limit, "--time-limit"),
     )
 
 

@@ -23,7 +23,7 @@ from multiverse.runner.execute import RunOptions
 from multiverse.runs.folder import ResultsFolder
 from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import BenchmarkSource
-from multiverse.specs.quantity import parse_bytes
+from multiverse.specs.quantity import parse_bytes, parse_seconds
 
 DEFAULT_OUTPUT = Path("results")
 
@@ -110,6 +110,14 @@ def amount(text: str | None, option: str) -> int | None:
         return parse_bytes(text)
     except ValueError as error:
         raise UsageError(f"{option} {error}") from error
+
+
+def duration(text: str, option: str) -> int:
+    """Return the seconds of an option such as ``--time-limit 2h``."""
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
 
 
 def _gpus(text: str | None) -> tuple[str, ...] | None:

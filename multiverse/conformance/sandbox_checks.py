@@ -12,7 +12,7 @@ from pathlib import Path
 from multiverse.conformance.context import Answer, CheckContext, failed, passed, skipped
 from multiverse.conformance.sandbox_change import STRANGER, SandboxChange
 from multiverse.conformance.tiny_data import add_labels
-from multiverse.runner.watch import GRACE_SECONDS
+from multiverse.runner.supervise import GRACE_SECONDS
 from multiverse.runs.record import RunState
 
 KILLED = 137

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multiverse.contract.files import Tail
 from multiverse.contract.output import (
     MAX_BYTES,
     MAX_METRIC_NAME,
@@ -23,8 +24,6 @@ from multiverse.contract.output import (
     is_finite,
 )
 
-#: What a follower reads at a time, in bytes.
-READ_BYTES = 256 * 1024
 #: Keys of a line that are no values of the epoch, and so no curves.
 NOT_VALUES = frozenset({"epoch", "total", "time"})
 
@@ -44,7 +43,7 @@ def read_epochs(path: Path) -> Iterator[Epoch]:
     Of a longer file than the contract allows the first part is read.
     """
     n_values = 0
-    for line in _read(path, 0, MAX_BYTES["metrics.jsonl"]).split(b"\n"):
+    for line in _read(path, MAX_BYTES["metrics.jsonl"]).split(b"\n"):
         epoch = _parse(line)
         if epoch is not None:
             n_values += len(epoch.values)
@@ -57,9 +56,7 @@ class EpochFollower:
     """Reads what was appended since the last look, and keeps the newest epoch."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._rest = b""
+        self._tail = Tail(path)
         self.latest: Epoch | None = None
 
     def look(self) -> Epoch | None:
@@ -67,12 +64,7 @@ class EpochFollower:
 
         At most one block is read: a file that grows without end can't hold the runner up.
         """
-        content = _read(self._path, self._offset, READ_BYTES)
-        self._offset += len(content)
-        *lines, self._rest = (self._rest + content).split(b"\n")
-        if len(self._rest) > READ_BYTES:
-            self._rest = b""
-        for line in reversed(lines):
+        for line in reversed(self._tail.look()):
             epoch = _parse(line)
             if epoch is not None:
                 self.latest = epoch
@@ -80,14 +72,13 @@ class EpochFollower:
         return self.latest
 
 
-def _read(path: Path, offset: int, size: int) -> bytes:
+def _read(path: Path, size: int) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(path, flags), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
                 return b""
-            stream.seek(offset)
             return stream.read(size)
     except OSError:
         return b""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from multiverse.contract.cells import CellNames
 from multiverse.contract.child_check import EXAMINER
+from multiverse.contract.epochs import EpochFollower
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,
@@ -22,12 +23,13 @@ from multiverse.engines.protocol import (
     Running,
 )
 from multiverse.errors import EngineError, EngineUnavailable
-from multiverse.events import AttemptStarted, Printed, Tell
+from multiverse.events import AttemptStarted, Printed, Progressed, Tell
+from multiverse.facts import EpochFacts
 from multiverse.plan.job import Limits
 from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
+from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
-from multiverse.runner.watch import Watch
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.publish import publish, take_back
@@ -91,9 +93,7 @@ class Attempts:
         take_back(attempt)
         if orphan.running:  # of one that has ended meanwhile there is nothing to watch
             self._tell_start(attempt, started, limits, adopted=True)
-        elapsed = datetime.now(UTC) - datetime.fromisoformat(started.record.started_at)
-        # One that has ended is not over its time, however late that is seen.
-        seconds = elapsed.total_seconds() if orphan.running else float("-inf")
+        seconds = seconds_before(orphan, started.record.started_at)
         echo = self._echo(started.record.run_id)
         try:
             with self._engine.adopt(orphan, attempt.container_log, echo) as running:
@@ -119,11 +119,15 @@ class Attempts:
         The job is removed from its engine after that, so that a runner that is killed in
         between leaves what it takes to do it again.
         """
-        watch = Watch(running, started.record.run_id, attempt, limits, elapsed)
-        stopped = watch.until_end(self._tell, self._cancelled)
-        ending = running.ending()
-        if stopped is not None:
-            return self._keep(attempt, started, stopped(), ending)
+        epochs = EpochFollower(attempt.output.epochs)
+        ending = supervise(
+            running,
+            attempt.output.folder,
+            limits,
+            cancelled=self._cancelled,
+            look=partial(self._tell_progress, started.record.run_id, running, epochs),
+            elapsed=elapsed,
+        )
         verdict = judge(ending, attempt, partial(self._read_cells, started.data), limits)
         if verdict.state is RunState.COMPLETE:
             gpu = gpu_usage(attempt.output.folder)
@@ -134,6 +138,13 @@ class Attempts:
         target = self._results.run(record.dataset, record.model, record.run_id)
         published = publish(attempt, target, record, started.job_spec)
         return FoundRun(published, target.folder)
+
+    def _tell_progress(self, run_id: str, running: Running, epochs: EpochFollower) -> None:
+        newest = epochs.look()
+        facts = None
+        if newest is not None:
+            facts = EpochFacts(newest.number, newest.total, dict(newest.values))
+        self._tell(Progressed(run_id, running.usage(), facts))
 
     def _lost(self, attempt: AttemptFolder, started: Started, error: EngineError) -> FoundRun:
         gone = isinstance(error, EngineUnavailable)

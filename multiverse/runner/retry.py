@@ -1,4 +1,4 @@
-"""Whether a failed attempt is made again, and with what."""
+"""The one rule of what is tried again after a failure, and with what."""
 
 from __future__ import annotations
 
@@ -34,8 +34,19 @@ def again(
         return Again(limits, "as before")
     if record.cause is not Cause.OUT_OF_MEMORY:
         return None
+    more = more_memory(limits, policy, made, most_memory)
+    if more is None:
+        return None
+    return Again(more, f"with {format_bytes(more.memory)} of memory")
+
+
+def more_memory(limits: Limits, policy: RetryPolicy, made: int, most_memory: int) -> Limits | None:
+    """Return the limits of the next attempt after one that ran out of memory.
+
+    None where there is no more to be had, or no further attempt. Arguments as of :func:`again`.
+    """
     most = min(most_memory, policy.max_memory or most_memory)
     memory = min(int(limits.memory * policy.memory_growth), most)
-    if memory <= limits.memory:
+    if made > policy.retries or memory <= limits.memory:
         return None
-    return Again(replace(limits, memory=memory), f"with {format_bytes(memory)} of memory")
+    return replace(limits, memory=memory)

@@ -16,9 +16,10 @@ from multiverse.engines.log_sink import last_lines, printable
 from multiverse.engines.protocol import Ending
 from multiverse.errors import MultiverseError
 from multiverse.plan.job import Limits
+from multiverse.runner.supervise import STOPPED
 from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import Cause, GpuUsage, RunState
-from multiverse.specs.quantity import format_bytes, format_seconds
+from multiverse.specs.quantity import format_bytes
 
 #: How a line of the worker's log begins; in a message its words are enough.
 _STAMP = re.compile(r"^[0-9T:.-]+Z? [A-Z]+ ")
@@ -39,11 +40,13 @@ class Verdict:
 def judge(
     ending: Ending, attempt: AttemptFolder, read_cells: Callable[[], CellNames], limits: Limits
 ) -> Verdict:
-    """The verdict on a process that ended by itself or was ended by its engine.
+    """Return the verdict on a process that has ended, by itself or not.
 
     ``read_cells`` gives the names of the input's cells; it is asked only if there is an output to
     compare with them.
     """
+    if ending.cause in STOPPED:
+        return _stopped(ending, attempt)
     make_accessible(attempt.output.folder)
     if ending.cause is not None:
         message = _engine_message(ending, limits)
@@ -67,26 +70,6 @@ def judge(
         message = f"its output has {count}: {'; '.join(findings)}"
         return Verdict(RunState.FAILED, Cause.BAD_OUTPUT, message, findings)
     return Verdict(RunState.COMPLETE)
-
-
-def time_limit_verdict(limits: Limits, attempt: AttemptFolder) -> Verdict:
-    """The verdict on a job that the runner stopped because its time was over."""
-    message = (
-        f"stopped at its time limit of {format_seconds(limits.time_limit or 0)}: "
-        "allow more with --time-limit"
-    )
-    return Verdict(RunState.FAILED, Cause.TIME_LIMIT, _with_log(message, attempt))
-
-
-def disk_limit_verdict(reason: str) -> Verdict:
-    """The verdict on a job that wrote more than it may."""
-    message = f"stopped because its output {reason}: allow more with `resources: disk:`"
-    return Verdict(RunState.FAILED, Cause.DISK_LIMIT, message)
-
-
-def cancelled_verdict() -> Verdict:
-    """The verdict on a job that was running when the user stopped everything."""
-    return Verdict(RunState.CANCELLED, Cause.CANCELLED, "stopped on request")
 
 
 def device_verdict(device: str, gpu: GpuUsage | None) -> Verdict | None:
@@ -126,6 +109,17 @@ def gpu_usage(output_folder: Path) -> GpuUsage | None:
         return None
     words = " ".join(printable(name[:MAX_GPU_NAME]).split())
     return GpuUsage(name=words, peak_memory_bytes=int(peak)) if words else None
+
+
+def _stopped(ending: Ending, attempt: AttemptFolder) -> Verdict:
+    """Return the verdict on a job that was stopped on request or at one of its limits."""
+    if ending.cause is Cause.CANCELLED:
+        return Verdict(RunState.CANCELLED, Cause.CANCELLED, ending.detail)
+    if ending.cause is Cause.TIME_LIMIT:
+        message = _with_log(f"{ending.detail}: allow more with --time-limit", attempt)
+        return Verdict(RunState.FAILED, Cause.TIME_LIMIT, message)
+    message = f"{ending.detail}: allow more with `resources: disk:`"
+    return Verdict(RunState.FAILED, ending.cause, message)
 
 
 def _engine_message(ending: Ending, limits: Limits) -> str:

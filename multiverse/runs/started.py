@@ -1,12 +1,13 @@
 """``started.json``: an attempt as it begins, written before anything of it is started.
 
-With it a later command can end the attempt in the place of a runner that was killed: judge its
-output, write its record, publish it. It lies beside the output, out of the model's reach.
+With it a later command can end the attempt in the place of one that was killed: judge what it
+wrote, record it, keep it. It lies beside the output, out of the reach of what writes there.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,26 +15,30 @@ from multiverse.errors import ResultsError
 from multiverse.runs.record import RunRecord
 
 
-class Started(BaseModel):
-    """``record`` is that of the attempt, in the state ``running``; ``job_spec`` the exact text.
-
-    ``gpu`` is the engine's id of the GPU that it was given.
-    """
+class Beginning(BaseModel):
+    """Base of what is written before an attempt or an evaluation starts."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-    record: RunRecord
-    data: Path
-    job_spec: str
-    gpu: str | None = None
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
-    def read(cls, path: Path) -> Started:
+    def read(cls, path: Path) -> Self:
         """Raises :class:`ResultsError` if it is absent or damaged."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise ResultsError(f"{path} is not the beginning of an attempt: {error}") from error
+
+
+class Started(Beginning):
+    """``record`` is that of the attempt, in the state ``running``; ``job_spec`` the exact text.
+
+    ``gpu`` is the engine's id of the GPU that it was given.
+    """
+
+    record: RunRecord
+    data: Path
+    job_spec: str
+    gpu: str | None = None

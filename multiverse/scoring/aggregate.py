@@ -1,8 +1,11 @@
-"""From the metrics of a member to its means: bio, batch, and their weighted total.
+"""From the metrics of a member to its means: bio, batch, and their weighted total; raw and scaled.
 
 Bio and batch are plain means over the metrics that are available; the total is 0.6 bio + 0.4 batch
 (Luecken et al. 2022) and needs both. Intervals are the 2.5 and 97.5 percentiles of the bootstrap
 over cells, centred on the value; each replicate of a mean is of the same cells in all its metrics.
+
+Scaled scores lie between the controls: 0 is the random embedding, 1 the oracle. They are made last
+and for every member, so that a control that is computed anew counts for all.
 """
 
 from __future__ import annotations
@@ -14,13 +17,17 @@ from numpy.typing import NDArray
 
 from multiverse.contract.evaluation import ScoreLine
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
-from multiverse.runs.scores import Aggregate
+from multiverse.runs.scores import Aggregate, Member
 
 BIO_WEIGHT = 0.6
 BATCH_WEIGHT = 0.4
 PERCENTILES = (2.5, 97.5)
 #: Fewer replicates with a value give no interval.
 MIN_REPLICATES = 20
+
+RANDOM, ORACLE = "random", "label_oracle"
+#: Controls that are closer than this don't span a scale.
+MIN_SPAN = 0.05
 
 #: What :class:`multiverse.contract.scores.MetricFacts` call the need of two batches.
 BATCH_NEED = "batch"
@@ -132,4 +139,65 @@ def _total(bio: Aggregate, batch: Aggregate, replicates: Replicates) -> Aggregat
         of=of,
         missing=missing,
         interval=interval_of(value, replicates),
+    )
+
+
+def rescaled(
+    member: Member, controls: Mapping[str, Member], metrics: Sequence[MetricFacts]
+) -> Member:
+    """The member with scaled scores and aggregates, by the controls as they are now."""
+    scores = {name: _scaled_score(name, score, controls) for name, score in member.scores.items()}
+    bio = _scaled_mean(member.bio, Group.BIO, scores, metrics)
+    batch = _scaled_mean(member.batch, Group.BATCH, scores, metrics)
+    return member.model_copy(
+        update={
+            "scores": scores,
+            "bio": bio,
+            "batch": batch,
+            "total": _scaled_total(member.total, bio, batch),
+        }
+    )
+
+
+def _scaled_score(name: str, score: Score, controls: Mapping[str, Member]) -> Score:
+    random, oracle = (_value_of(controls, control, name) for control in (RANDOM, ORACLE))
+    if score.value is None or random is None or oracle is None or oracle - random < MIN_SPAN:
+        return score.model_copy(update={"scaled": None, "clipped": False})
+    place = (score.value - random) / (oracle - random)
+    within = min(1.0, max(0.0, place))
+    return score.model_copy(update={"scaled": within, "clipped": within != place})
+
+
+def _value_of(controls: Mapping[str, Member], control: str, metric: str) -> float | None:
+    member = controls.get(control)
+    score = member.scores.get(metric) if member else None
+    return score.value if score else None
+
+
+def _scaled_mean(
+    mean: Aggregate, group: Group, scores: Mapping[str, Score], metrics: Sequence[MetricFacts]
+) -> Aggregate:
+    own = [scores[m.name] for m in metrics if m.group is group and m.name in scores]
+    known = [score for score in own if score.scaled is not None]
+    there = bool(known) and mean.value is not None
+    return mean.model_copy(
+        update={
+            "scaled": float(np.mean([score.scaled for score in known])) if there else None,
+            "scaled_available": len(known) if there else 0,
+            "scaled_clipped": there and any(score.clipped for score in known),
+        }
+    )
+
+
+def _scaled_total(total: Aggregate, bio: Aggregate, batch: Aggregate) -> Aggregate:
+    scaled, available = None, 0
+    if bio.scaled is not None and batch.scaled is not None and total.value is not None:
+        scaled = BIO_WEIGHT * bio.scaled + BATCH_WEIGHT * batch.scaled
+        available = bio.scaled_available + batch.scaled_available
+    return total.model_copy(
+        update={
+            "scaled": scaled,
+            "scaled_available": available,
+            "scaled_clipped": bio.scaled_clipped or batch.scaled_clipped,
+        }
     )

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.contract.evaluation import (
     EvaluationFiles,
     EvaluationRequest,
-    EvaluationSettings,
     ScoreLine,
 )
-from multiverse.engines.protocol import Ending
-from multiverse.errors import EvaluationFailed
+from multiverse.engines.protocol import Ending, Orphan
+from multiverse.errors import Cancelled, EvaluationFailed
 from multiverse.events import Noted
-from multiverse.plan.job import Limits
-from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runner.host import host_facts, versions
+from multiverse.plan.job import Limits, RetryPolicy
+from multiverse.runner.retry import NOT_ITS_FAULT, more_memory
+from multiverse.runner.supervise import STOPPED
+from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import Cause
 from multiverse.runs.scores import EvaluationRecord
-from multiverse.scoring.answers import Cohort
-from multiverse.scoring.attempt import EvaluatorRun, Inputs
-from multiverse.scoring.collected import Collected
-from multiverse.scoring.context import ScoringContext
-from multiverse.scoring.wanted import Wanted
+from multiverse.runs.writing import write_atomic
+from multiverse.scoring.collected import Accepts, Collected, LineFollower, any_line
+from multiverse.scoring.evaluator import CohortRequest, EvaluatorRun
+from multiverse.scoring.started import StartedEvaluation
+from multiverse.scoring.unfinished import UnfinishedStart, remove_start
 from multiverse.specs.quantity import format_bytes
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Starts of the evaluator for one dataset: each must bring something, or be the last.
 MAX_STARTS = 20
+#: When memory runs out, it is started once with more.
+GROWTH = RetryPolicy(retries=1)
 
 
 @dataclass
@@ -50,78 +53,135 @@ class CohortRun:
 class CohortScoring:
     """One dataset's evaluation at work."""
 
-    def __init__(
-        self,
-        context: ScoringContext,
-        cohort: Cohort,
-        dataset: RegisteredDataset,
-        wanted: Wanted,
-        settings: EvaluationSettings,
-    ) -> None:
-        self._context = context
-        self._cohort = cohort
-        self._dataset = dataset
-        self._wanted = wanted
-        self._settings = settings
-        self._limits = context.limits
+    def __init__(self, asked: CohortRequest) -> None:
+        self._asked = asked
+        self._context = asked.context
+        self._dataset = asked.cohort.dataset
+        self._wanted = asked.wanted
+        self._log = asked.context.results.evaluation_log(asked.cohort.dataset)
+        self._limits = asked.context.limits
         self._skip: list[tuple[str, str, str]] = []
         self._collected = Collected()
         self._layouts: dict[str, Points] = {}
+        self._without_layout: set[str] = set()
         self._records: list[EvaluationRecord] = []
-        self._grown = False
+        self._attempts: list[AttemptFolder] = []
+        self._grown = 0
         self._starved: set[str] = set()
 
     def run(self) -> CohortRun:
-        """Start the evaluator until every score that is wanted has a value or a reason.
+        """Go on where a killed command stopped, until every score has a value or a reason.
 
-        Raises :class:`EvaluationFailed` where it brings nothing at all, :class:`EngineError`
-        where it can't be started, :class:`Cancelled` after a signal.
+        Raises :class:`EvaluationFailed` where the evaluator brings nothing at all,
+        :class:`EngineError` where it can't be started, :class:`Cancelled` after a signal. What it
+        wrote stays on disk until :meth:`remove`.
         """
+        if not self._take_over():
+            return self.done()
         home = self._context.results.evaluations
         home.mkdir(mode=0o700, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self._cohort.dataset}-", dir=home))
-        try:
-            for number in range(MAX_STARTS):
-                if not self._once(folder / str(number)):
-                    break
-            else:
-                self._give_up(f"the evaluator ended {MAX_STARTS} times")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{self._dataset}-", dir=home))
+        for number in range(MAX_STARTS):
+            if not self._start(AttemptFolder(folder / str(number))):
+                break
+        else:
+            self._give_up(f"the evaluator ended {MAX_STARTS} times")
         return self.done()
 
     def done(self) -> CohortRun:
         """What there is up to now: also after :meth:`run` was left by an error."""
         return CohortRun(self._collected, self._layouts, self._records)
 
-    def _once(self, folder: Path) -> bool:
-        """One start; whether another is needed."""
-        folder.mkdir()
-        output = folder / "output"
-        output.mkdir()
-        request = self._request()
-        log = self._context.results.evaluation_log(self._cohort.dataset)
-        run = EvaluatorRun(
-            self._context.engine,
-            self._context.runtime,
-            self._context.results,
-            output,
-            log,
-            self._limits,
-        )
-        before = self._n_lines()
-        began = datetime.now(UTC).isoformat(timespec="seconds")
+    def remove(self) -> None:
+        """Remove what the evaluator wrote: its scores are kept, or of no use."""
+        for attempt in self._attempts:
+            remove_start(attempt)
+
+    def _take_over(self) -> bool:
+        """Use what killed commands left, and follow what still runs; whether more is needed."""
+        now = self._begin()
+        for left in self._context.unfinished.take(now, self._wanted):
+            self._attempts.append(left.attempt)
+            run = EvaluatorRun(self._context, left.attempt, self._log)
+            follower = self._follower(run, partial(left.accepts, now=now, wanted=self._wanted))
+            if left.orphan is None:
+                self._use(left, run, follower)
+            elif not self._adopt(left, left.orphan, run, follower):
+                return False
+        return self._lacks_something()
+
+    def _use(self, left: UnfinishedStart, run: EvaluatorRun, follower: LineFollower) -> None:
+        """Take in the lines of a start that has ended, up to one that is damaged."""
+        self._say("what the evaluator of a killed command had computed is used")
+        with suppress(EvaluationFailed):
+            follower.look()
         self._collected.begun.clear()
-        ending = run.run(
-            request,
-            self._inputs(),
-            self._collected,
-            self._context.tell,
-            self._context.cancelled,
+        self._take_layouts(run.files, left.started.request, whole=not left.record.message)
+        self._records.append(left.record)
+
+    def _adopt(
+        self, left: UnfinishedStart, orphan: Orphan, run: EvaluatorRun, follower: LineFollower
+    ) -> bool:
+        """Bring a start to its end that a killed command began; False if that is the end of all.
+
+        What ended by no fault of its own, as when the machine was restarted, is started again.
+        """
+        self._say("the evaluator of a killed command is followed to its end")
+        usual, before = self._limits, self._n_lines()
+        self._limits = Limits.of_plain(left.started.record.limits)
+        self._grown = int(self._limits.memory > usual.memory)
+        self._collected.begun.clear()
+        ending = run.adopt(left.started, orphan, follower)
+        self._end(left.attempt, left.started, run, ending)
+        goes_on = (
+            ending.cause in NOT_ITS_FAULT
+            or self._judge(ending, self._n_lines() > before)
+            or ending.exit_code == 0  # there may be more runs by now
         )
-        self._take_layouts(run.files)
-        self._records.append(self._record(request, began, ending))
+        most = min(self._limits.memory, self._context.capacity.memory)
+        self._limits = replace(usual, memory=max(usual.memory, most))
+        return goes_on
+
+    def _start(self, attempt: AttemptFolder) -> bool:
+        """One start; whether another is needed."""
+        self._attempts.append(attempt)
+        run = EvaluatorRun(self._context, attempt, self._log)
+        started, before = self._begin(), self._n_lines()
+        self._collected.begun.clear()
+        ending = run.start(started, self._asked.inputs(), self._limits, self._follower(run))
+        self._end(attempt, started, run, ending)
         return self._judge(ending, self._n_lines() > before)
+
+    def _begin(self) -> StartedEvaluation:
+        """Ask for what is not known yet."""
+        laid = {*self._layouts, *self._without_layout}
+        request = self._asked.request(self._collected, laid, self._skip)
+        return self._asked.started(request, self._limits)
+
+    def _follower(self, run: EvaluatorRun, accepts: Accepts = any_line) -> LineFollower:
+        scores, names = run.files.scores, self._asked.models
+        return LineFollower(scores, self._collected, names, self._context.tell, accepts)
+
+    def _end(
+        self,
+        attempt: AttemptFolder,
+        started: StartedEvaluation,
+        run: EvaluatorRun,
+        ending: Ending,
+    ) -> None:
+        """Keep what came of a start beside its scores; :class:`Cancelled` if it was stopped."""
+        record = self._record(started, ending)
+        self._take_layouts(run.files, started.request, whole=not record.message)
+        if ending.cause is Cause.CANCELLED:
+            raise Cancelled(
+                "the evaluation was stopped on request",
+                remedy="Run it again: multiverse evaluate. Runs are complete without it.",
+            )
+        write_atomic(attempt.record, record.model_dump_json())
+        self._records.append(record)
+
+    def _say(self, words: str) -> None:
+        self._context.tell(Noted(f"{self._dataset}: {words}"))
 
     def _n_lines(self) -> int:
         return sum(len(lines) for lines in self._collected.lines.values())
@@ -129,6 +189,9 @@ class CohortScoring:
     def _judge(self, ending: Ending, progress: bool) -> bool:
         """What to do after an ending: nothing, more memory, or on without what ended it."""
         lost = self._short_of_memory()
+        if ending.cause in STOPPED and self._collected.sheet is not None:
+            self._give_up(f"the evaluator {_how(ending, self._limits)}")
+            return False
         if ending.exit_code == 0 and not lost:
             return False
         if (lost or ending.cause is Cause.OUT_OF_MEMORY) and self._grow():
@@ -139,9 +202,9 @@ class CohortScoring:
             return False
         if self._collected.sheet is None:
             raise EvaluationFailed(
-                f"{self._cohort.dataset}: the evaluator {_how(ending, self._limits)} before its "
+                f"{self._dataset}: the evaluator {_how(ending, self._limits)} before its "
                 f"first score{self._last_words()}",
-                remedy=f"Its log: {self._context.results.evaluation_log(self._cohort.dataset)}",
+                remedy=self._remedy(ending),
             )
         culprits = dict(self._collected.begun)
         for member, metric in culprits.items():
@@ -173,16 +236,17 @@ class CohortScoring:
         self._starved |= starved
 
     def _grow(self) -> bool:
-        """Twice the memory, once; whether there is more to be had."""
+        """Let the next start have more memory; whether there is more to be had."""
         most = self._context.capacity.memory
-        if self._grown or self._limits.memory >= most:
+        more = more_memory(self._limits, GROWTH, self._grown + 1, most)
+        if more is None:
             return False
-        self._grown = True
-        wanted = min(2 * self._limits.memory, most)
-        words = f"the evaluator ran out of {format_bytes(self._limits.memory)} of memory"
-        more = f"again with {format_bytes(wanted)}"
-        self._context.tell(Noted(f"{self._cohort.dataset}: {words}; {more}"))
-        self._limits = replace(self._limits, memory=wanted)
+        self._grown += 1
+        self._say(
+            f"the evaluator ran out of {format_bytes(self._limits.memory)} of memory; again with "
+            f"{format_bytes(more.memory)}"
+        )
+        self._limits = more
         return True
 
     def _give_up(self, why: str) -> None:
@@ -192,100 +256,67 @@ class CohortScoring:
             self._collected.lose(member, metric, detail)
 
     def _lacking(self) -> dict[str, tuple[str, ...]]:
-        sheet = self._collected.sheet
-        members = [*(sheet.controls if sheet and self._wanted.controls else ()), *self._wanted.runs]
-        return self._collected.lacking(members, self._wanted.only)
+        return self._asked.lacking(self._collected)
 
-    def _request(self) -> EvaluationRequest:
-        record = self._dataset.record
-        wanted = self._wanted
-        only = dict(wanted.only)
-        runs = wanted.runs
-        controls: tuple[str, ...] | None = None if wanted.controls else ()
-        if self._collected.sheet is not None:
-            only = self._lacking()
-            names = set(self._collected.sheet.controls)
-            runs = tuple(run for run in wanted.runs if run in only)
-            controls = tuple(name for name in only if name in names)
-        return EvaluationRequest(
-            dataset=record.slug,
-            modalities=tuple(record.modalities),
-            label_key=record.label_key,
-            unlabelled=record.unlabelled,
-            batch_key=record.batch_key,
-            runs=runs,
-            models={run.record.run_id: run.record.model for run in self._cohort.runs},
-            controls=controls,
-            seeds=dict(wanted.siblings),
-            umaps=tuple(run for run in wanted.layouts if run not in self._layouts),
-            only=only,
-            skip=tuple(self._skip),
-            settings=self._settings,
-        )
+    def _lacks_something(self) -> bool:
+        laid = {*self._layouts, *self._without_layout}
+        unlaid = not laid.issuperset(self._wanted.layouts)
+        return self._collected.sheet is None or unlaid or bool(self._lacking())
 
-    def _inputs(self) -> Inputs:
-        """The dataset, the answer sheet, and every embedding that is asked for."""
-        needed = {*self._wanted.runs, *self._wanted.layouts}
-        needed |= {
-            other for run in self._wanted.runs for other in self._wanted.siblings.get(run, ())
-        }
-        more: dict[str, Path] = {
-            f"embeddings/{run.record.run_id}.h5": (run.folder / "embeddings.h5").resolve()
-            for run in self._cohort.runs
-            if run.record.run_id in needed
-        }
-        if self._dataset.labels.is_file():
-            more["labels.h5ad"] = self._dataset.labels
-        return Inputs(self._dataset.data, more)
-
-    def _take_layouts(self, files: EvaluationFiles) -> None:
+    def _take_layouts(
+        self, files: EvaluationFiles, request: EvaluationRequest, *, whole: bool
+    ) -> None:
+        """Read the layouts; after a ``whole`` evaluation those that are not there don't exist."""
         import h5py
 
-        if not files.umaps.is_file():
-            return
-        try:
-            with h5py.File(files.umaps, "r") as file:
-                for run_id in self._collected.laid & set(file):
-                    self._layouts[run_id] = file[run_id][...]
-        except OSError:  # it ended while it wrote: laid out again by the next start
-            self._collected.laid.clear()
+        if files.umaps.is_file() and not files.umaps.is_symlink():
+            try:
+                with h5py.File(files.umaps, "r") as file:
+                    for run_id in self._collected.laid & set(file):
+                        self._layouts[run_id] = file[run_id][...]
+            except OSError:  # it ended while it wrote: laid out again by the next start
+                self._collected.laid.clear()
+                return
+        if whole:
+            self._without_layout |= set(request.umaps) - self._layouts.keys()
 
-    def _record(self, request: EvaluationRequest, began: str, ending: Ending) -> EvaluationRecord:
-        runtime = self._context.runtime
-        sheet = self._collected.sheet
-        controls = sheet.controls if sheet and request.controls is None else request.controls or ()
-        return EvaluationRecord(
-            started_at=began,
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            members=(*controls, *request.runs),
-            engine=self._context.engine.facts(),
-            image=runtime.image,
-            environment_lock=runtime.environment_lock,
-            limits=self._limits.plain(),
-            usage=ending.usage,
-            host=host_facts(),
-            versions=versions(),
-            message=self._message(ending),
+    def _record(self, started: StartedEvaluation, ending: Ending) -> EvaluationRecord:
+        sheet, members = self._collected.sheet, started.record.members
+        if sheet is not None and started.request.controls is None:
+            members = (*sheet.controls, *members)
+        return started.record.model_copy(
+            update={
+                "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "members": members,
+                "usage": ending.usage,
+                "message": self._message(ending),
+            }
         )
 
     def _message(self, ending: Ending) -> str:
-        if ending.exit_code != 0:
+        if ending.exit_code != 0 or ending.cause in STOPPED:
             return f"it {_how(ending, self._limits)}"
         if self._short_of_memory():
             limit = format_bytes(self._limits.memory)
             return f"processes of it were killed, probably because memory ran out ({limit})"
         return ""
 
+    def _remedy(self, ending: Ending) -> str:
+        if ending.cause is Cause.TIME_LIMIT:
+            return f"Allow more with multiverse evaluate --time-limit. Its log: {self._log}"
+        return f"Its log: {self._log}"
+
     def _last_words(self) -> str:
-        path = self._context.results.evaluation_log(self._cohort.dataset)
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            lines = self._log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
         return ": " + lines[-1][-300:] if lines else ""
 
 
 def _how(ending: Ending, limits: Limits) -> str:
+    if ending.cause in STOPPED:
+        return f"was {ending.detail}"
     if ending.cause is Cause.OUT_OF_MEMORY:
         return f"ran out of memory ({format_bytes(limits.memory)})"
     if ending.exit_code is None or ending.cause is not None:

@@ -1,9 +1,10 @@
-"""What the evaluator has said up to now, over all attempts at one evaluation."""
+"""What the evaluator says, line by line, and has said over all attempts at one evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from multiverse.contract.evaluation import (
     BeginLine,
@@ -13,7 +14,20 @@ from multiverse.contract.evaluation import (
     UmapLine,
     parse_line,
 )
+from multiverse.contract.files import Tail
 from multiverse.contract.scores import Reason
+from multiverse.errors import EvaluationFailed
+from multiverse.events import MetricScored, Tell
+
+AnyLine = BeginLine | ScoreLine | MemberLine | UmapLine | SheetLine
+Accepts = Callable[[AnyLine], bool]
+#: What is read of the lines at a time.
+BLOCK_BYTES = 64 * 1024**2
+
+
+def any_line(_line: AnyLine) -> bool:
+    """Accept everything."""
+    return True
 
 
 @dataclass
@@ -26,9 +40,11 @@ class Collected:
     laid: set[str] = field(default_factory=set)
     begun: dict[str, str] = field(default_factory=dict)
 
-    def add(self, text: bytes) -> BeginLine | ScoreLine | MemberLine | UmapLine | SheetLine:
-        """Take in one line; ValueError if it is none."""
+    def add(self, text: bytes, accepts: Accepts = any_line) -> AnyLine:
+        """Take in one line if it is accepted, and return it; ValueError if it is none."""
         line = parse_line(text)
+        if not accepts(line):
+            return line
         match line:
             case SheetLine():
                 self.sheet = line
@@ -84,3 +100,48 @@ class Collected:
         """Let these be computed again."""
         for line in lines:
             self.lines[line.member].pop(line.metric, None)
+
+
+class LineFollower:
+    """Takes in the lines of one start of the evaluator, and says how far it is.
+
+    ``names``: run id → how it is called. ``accepts``: lines for which it is false are left out.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        collected: Collected,
+        names: Mapping[str, str],
+        tell: Tell,
+        accepts: Accepts = any_line,
+    ) -> None:
+        self._tail = Tail(path, BLOCK_BYTES)
+        self._collected = collected
+        self._names = names
+        self._tell = tell
+        self._accepts = accepts
+        self._done = 0
+
+    def look(self) -> None:
+        """Take in whole lines that were added since the last look."""
+        while lines := self._tail.look():
+            for text in filter(None, lines):
+                self._take(text)
+
+    def _take(self, text: bytes) -> None:
+        try:
+            line = self._collected.add(text, self._accepts)
+        except ValueError as error:
+            raise EvaluationFailed(
+                f"the evaluator wrote {error}",
+                remedy="Its image is of another version. Build it: multiverse build evaluate",
+            ) from error
+        sheet = self._collected.sheet
+        total = sheet.n_steps if sheet else 0
+        if isinstance(line, MemberLine | UmapLine):
+            self._done += 1
+        if isinstance(line, MemberLine | UmapLine | ScoreLine):
+            what = "layout" if isinstance(line, UmapLine) else getattr(line, "metric", "scored")
+            member = self._names.get(line.member, line.member)
+            self._tell(MetricScored(f"{member} · {what}", self._done, total))

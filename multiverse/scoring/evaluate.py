@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,9 +17,9 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
 from multiverse.scoring.answers import Cohort, cohorts_of, in_place
-from multiverse.scoring.attempt import owner_labels
-from multiverse.scoring.context import ScoringContext
+from multiverse.scoring.evaluator import ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.scoring.unfinished import Unfinished
 from multiverse.scoring.update import CohortUpdate
 from multiverse.specs.evaluator import EvaluatorSpec
 
@@ -46,9 +45,7 @@ def evaluate_results(
     machine = usable(engine.capacity(), options.machine)
     cancelled = cancelled or threading.Event()
     with _alone(results, tell, cancelled):
-        # What an evaluation left that was killed:
-        engine.sweep(owner_labels(results))
-        shutil.rmtree(results.evaluations, ignore_errors=True)
+        unfinished = Unfinished(engine, results)
         spec = EvaluatorSpec.load()
         context = ScoringContext(
             spec=spec,
@@ -56,11 +53,17 @@ def evaluate_results(
             runtime=engine.prepare(spec, build=options.build, tell=tell),
             results=results,
             capacity=machine,
+            time_limit=options.time_limit,
+            unfinished=unfinished,
             tell=tell,
             cancelled=cancelled,
         )
         cohorts = _cohorts(results, options, tell)
-        outcomes = [_outcome(context, cohort, options) for cohort in cohorts]
+        try:
+            outcomes = [_outcome(context, cohort, options) for cohort in cohorts]
+        finally:
+            unfinished.stop()
+        unfinished.remove(options.datasets)
         with suppress(OSError):
             results.evaluations.rmdir()
         return outcomes

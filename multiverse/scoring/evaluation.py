@@ -19,10 +19,9 @@ from multiverse.runs.scores import (
     MemberKind,
     Sheet,
 )
-from multiverse.scoring.aggregate import aggregates, score_of
+from multiverse.scoring.aggregate import aggregates, rescaled, score_of
 from multiverse.scoring.answers import label_notes
 from multiverse.scoring.collected import Collected
-from multiverse.scoring.scale import rescaled
 from multiverse.scoring.wanted import Wanted, checksum_of
 
 #: Records of earlier evaluations that are kept.

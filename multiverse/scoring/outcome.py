@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from multiverse.runner.capacity import Machine
+from multiverse.specs.evaluator import TIME_LIMIT
 
 if TYPE_CHECKING:
     from multiverse.contract.evaluation import EvaluationSettings, ScoreLine
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 class ScoringOptions:
     """How to score. ``again``: everything, whatever is there. ``datasets``: only these.
 
-    ``settings``: None are those that the folder was scored with, or the defaults.
+    ``settings``: None are those that the folder was scored with, or the defaults. ``time_limit``:
+    seconds that one start of the evaluator may take.
     """
 
     settings: EvaluationSettings | None = None
@@ -25,6 +27,7 @@ class ScoringOptions:
     build: bool = True
     again: bool = False
     datasets: tuple[str, ...] = ()
+    time_limit: int = TIME_LIMIT
 
 
 @dataclass(frozen=True)
@@ -51,5 +54,6 @@ def problem_of(damaged: Mapping[str, str], lost: Sequence[ScoreLine]) -> str:
         scores = "1 score was" if len(lost) == 1 else f"{len(lost)} scores were"
         ((why, _),) = Counter(line.detail for line in lost).most_common(1)
         more = " with more memory (--memory)" if "memory" in why else ""
+        more = " with more time (--time-limit)" if "time limit" in why else more
         words.append(f"{scores} lost: {why}. Evaluate again{more}: what is lost is tried again")
     return "; ".join(words)

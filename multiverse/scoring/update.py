@@ -1,26 +1,95 @@
-"""One fingerprint of a dataset, brought up to date: its scores, and ``embeddings.h5ad``."""
+"""One fingerprint of a dataset, brought up to date: ``scores.json`` and ``embeddings.h5ad``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiverse.errors import Cancelled, EngineError
-from multiverse.events import Noted
+from multiverse.contract.evaluation import EvaluationSettings
+from multiverse.errors import Cancelled, DiskFull, EngineError, ResultsError
+from multiverse.events import Noted, Tell
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.writing import sha256
+from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile
+from multiverse.runs.writing import sha256, write_atomic
 from multiverse.scoring.answers import Cohort, find_answers
 from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
-from multiverse.scoring.context import ScoringContext
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
+from multiverse.scoring.evaluator import CohortRequest, ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, problem_of
-from multiverse.scoring.store import ScoresStore
-from multiverse.scoring.wanted import wanted
+from multiverse.scoring.wanted import is_current, wanted
 
 if TYPE_CHECKING:
     from multiverse.scoring.embeddings_file import Points
+
+
+#: Among the notes of scores that are to be made anew.
+OUTDATED = (
+    "these scores are outdated: the labels, the evaluator or its settings have changed since, and "
+    "scoring again has not succeeded yet"
+)
+
+
+class ScoresStore:
+    """The scores of one cohort. Whoever holds it is alone with the folder."""
+
+    def __init__(self, results: ResultsFolder, cohort: Cohort, tell: Tell) -> None:
+        self._results = results
+        self._cohort = cohort
+        self._path = results.scores(cohort.dataset)
+        self._file = self._read(tell)
+
+    def _read(self, tell: Tell) -> ScoresFile:
+        """The scores that are there. Damaged ones are made anew, which is said."""
+        if not self._path.is_file():
+            return ScoresFile(dataset=self._cohort.dataset)
+        try:
+            return ScoresFile.read(self._path)
+        except ResultsError as error:
+            tell(Noted(f"{error}: everything is scored again"))
+            return ScoresFile(dataset=self._cohort.dataset)
+
+    @property
+    def settings(self) -> EvaluationSettings:
+        """Return the cohort's settings; defaults if scored by another version or not at all."""
+        found = self._file.of(self._cohort.fingerprint)
+        if found is not None:
+            with suppress(ValueError):
+                return EvaluationSettings.model_validate(found.evaluator.settings)
+        return EvaluationSettings()
+
+    def current(self, dataset: RegisteredDataset, evaluator: Evaluator) -> Evaluation | None:
+        """The scores that still hold: of the same answer sheet, evaluator and settings."""
+        found = self._file.of(self._cohort.fingerprint)
+        if found is None or not is_current(found, dataset, evaluator):
+            return None
+        return found if found.metrics else None  # none: every run was damaged
+
+    def mark_outdated(self) -> None:
+        """Say in the file that its scores answer another question, until there are new ones."""
+        found = self._file.of(self._cohort.fingerprint)
+        if found is not None and OUTDATED not in found.notes:
+            self.keep(found.model_copy(update={"notes": (OUTDATED, *found.notes)}))
+
+    def keep(self, evaluation: Evaluation) -> None:
+        """Write the cohort's scores; those of other fingerprints stay."""
+        self._file = self._file.including(evaluation)
+        write_atomic(self._path, self._file.to_json())
+
+    @property
+    def embeddings(self) -> Path:
+        """``embeddings.h5ad``; of further fingerprints, one with their first digits in its name."""
+        path, fingerprint = self._results.embeddings(self._cohort.dataset), self._cohort.fingerprint
+        scored = self._file.evaluations
+        if not scored or scored[0].dataset_fingerprint == fingerprint:
+            return path
+        digits = fingerprint.rpartition(":")[2][:8]
+        return path.with_name(f"{path.stem}-{digits}{path.suffix}")
 
 
 class CohortUpdate:
@@ -42,14 +111,25 @@ class CohortUpdate:
             {} if options.again else layouts_that_hold(self._store.embeddings, self._whole)
         )
         self._wanted = wanted(self._whole, self._earlier, list(self._laid))
+        asked = CohortRequest(
+            context, cohort, self._dataset, self._wanted, self._settings, options.again
+        )
+        self._scoring = CohortScoring(asked)
 
     def run(self) -> ScoringOutcome:
         """Score what is new and write it. Raises what :meth:`CohortScoring.run` raises."""
         if self._earlier is None:
             self._store.mark_outdated()
-        done = self._score()
-        self._keep(done)
-        self._write_embeddings(done)
+        try:
+            done = self._score()
+            self._keep(done)
+            self._write_embeddings(done)
+        except (EngineError, DiskFull):
+            raise  # what the evaluator wrote stays: the next command goes on from there
+        except BaseException:
+            self._scoring.remove()
+            raise
+        self._scoring.remove()
         for run_id, why in self._damaged.items():
             words = f"{run_id} is not scored: {why}"
             self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
@@ -65,19 +145,18 @@ class CohortUpdate:
     def _score(self) -> CohortRun:
         if self._wanted.nothing or not self._whole:
             return CohortRun(Collected(), {}, [])
-        scoring = CohortScoring(
-            self._context, self._cohort, self._dataset, self._wanted, self._settings
-        )
         try:
-            return scoring.run()
+            return self._scoring.run()
         except (Cancelled, EngineError):
-            so_far = scoring.done()
+            so_far = self._scoring.done()
             if so_far.collected.sheet is not None:  # what is computed is not computed again
                 self._keep(so_far)
             raise
 
     def _keep(self, done: CohortRun) -> None:
         """Write what the evaluator has said, together with what still holds."""
+        # A command that was killed when it had kept the scores has left a record of them as well.
+        known = self._earlier.records if self._earlier else ()
         assembly = Assembly(
             dataset=self._dataset,
             runs=self._cohort.runs,
@@ -86,7 +165,7 @@ class CohortUpdate:
             evaluator=self._evaluator,
             runtime=self._context.runtime,
             collected=done.collected,
-            records=done.records,
+            records=[record for record in done.records if record not in known],
             wanted=self._wanted,
         )
         self._store.keep(assembly.evaluation())

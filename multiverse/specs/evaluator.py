@@ -8,6 +8,9 @@ from multiverse.specs.model import ModelSpec, ModelYaml
 from multiverse.specs.yaml_file import YamlFile
 
 FOLDER = Path(__file__).resolve().parent.parent / "evaluation"
+#: Seconds that one start of it may take unless the user says otherwise, for all embeddings of a
+#: dataset together: what is done by then is kept, and one that hangs ends.
+TIME_LIMIT = 24 * 3600
 
 
 class EvaluatorSpec(ModelSpec):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
+from multiverse.contract.evaluation import ScoreLine, parse_line
 from multiverse.contract.scores import Reason
 from multiverse.engines.docker import DockerEngine
 from multiverse.runner.capacity import Machine
@@ -62,6 +63,24 @@ class Scoring:
     def _has_scores(self) -> bool:
         found = self.results.evaluations.glob("*/*/output/scores.jsonl")
         return any('"kind":"score"' in path.read_text() for path in found)
+
+    def computed(self) -> dict[tuple[str, str], float]:
+        """Member and metric of every value that is on disk, with the seconds that it took."""
+        (path,) = self.results.evaluations.glob("*/*/output/scores.jsonl")
+        whole = path.read_bytes().split(b"\n")[:-1]
+        lines = [line for line in map(parse_line, whole) if isinstance(line, ScoreLine)]
+        return {
+            (line.member, line.metric): line.seconds for line in lines if line.value is not None
+        }
+
+    def kept(self) -> dict[tuple[str, str], float]:
+        """The same, of the scores that were kept."""
+        members = {**self.evaluation.members, **self.evaluation.controls}
+        return {
+            (member, metric): score.seconds
+            for member, found in members.items()
+            for metric, score in found.scores.items()
+        }
 
     def containers(self) -> list[str]:
         label = f"multiverse.evaluation={self.results.folder.resolve()}"
@@ -173,6 +192,55 @@ def test_after_a_killed_command_two_others_share_the_work(scoring: Scoring) -> N
     scoring.assert_nothing_left()
     scoring.assert_whole()
     assert len(scoring.evaluation.records) == 1
+
+
+def test_the_evaluator_of_a_killed_command_is_followed_to_its_end(scoring: Scoring) -> None:
+    command = scoring.start()
+    scoring.begun(command)
+    command.kill()
+    command.communicate(timeout=PATIENCE_SECONDS)
+    before = scoring.computed()
+    again = scoring.start()
+    printed = scoring.end(again)
+    assert again.returncode == 0, printed
+    assert "followed to its end" in " ".join(printed.split())
+    scoring.assert_nothing_left()
+    scoring.assert_whole()
+    (record,) = scoring.evaluation.records
+    assert record.message == ""
+    assert before.items() <= scoring.kept().items()
+    log = scoring.results.evaluation_log("tiny").read_text()
+    assert log.count("is scored") == len(scoring.evaluation.members) + len(
+        scoring.evaluation.controls
+    ), "the whole log"
+
+
+def test_an_evaluator_that_is_killed_with_its_command_goes_on_from_its_lines(
+    scoring: Scoring,
+) -> None:
+    command = scoring.start()
+    scoring.begun(command)
+    command.kill()
+    command.communicate(timeout=PATIENCE_SECONDS)
+    (container,) = scoring.containers()
+    with APIClient() as client:
+        client.kill(container)
+    before = scoring.computed()
+    again = scoring.start()
+    printed = scoring.end(again)
+    assert again.returncode == 0, printed
+    scoring.assert_nothing_left()
+    scoring.assert_whole()
+    assert len(scoring.evaluation.records) == 2
+    assert before.items() <= scoring.kept().items(), "computed again, it would take other seconds"
+
+
+def test_an_evaluator_that_is_over_its_time_is_stopped(scoring: Scoring) -> None:
+    options = ScoringOptions(time_limit=3)
+    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options)
+    assert "was stopped at its time limit of 3.0s" in outcome.problem, outcome
+    assert "--time-limit" in outcome.problem
+    scoring.assert_nothing_left()
 
 
 def test_without_memory_it_says_so(scoring: Scoring) -> None:

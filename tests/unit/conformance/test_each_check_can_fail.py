@@ -115,7 +115,7 @@ def test_threads_beyond_the_share_are_found(model: ModelSpec, tmp_path: Path) ->
 def test_a_request_to_end_that_is_not_heard(
     model: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multiverse.runner.watch.GRACE_SECONDS", 1.0)  # instead of ten
+    monkeypatch.setattr("multiverse.runner.supervise.GRACE_SECONDS", 1.0)  # instead of ten
     result = check(model, LocalEngine(), "deaf", "request to end").result("request to end")
     assert result.status is CheckStatus.FAILED, result
     assert "had to be killed" in result.happened

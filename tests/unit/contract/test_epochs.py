@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.contract.epochs import READ_BYTES, Epoch, EpochFollower, read_epochs
+from multiverse.contract.epochs import Epoch, EpochFollower, read_epochs
+from multiverse.contract.files import READ_BYTES
 
 
 def test_the_newest_complete_line_counts(tmp_path: Path) -> None:

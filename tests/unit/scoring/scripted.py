@@ -23,6 +23,7 @@ from multiverse.contract.evaluation import (
     ScoreLine,
     SheetLine,
     UmapLine,
+    parse_line,
 )
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Group, MetricFacts, Reason
@@ -124,7 +125,8 @@ class Start:
             self.write(UmapLine(member=run_id, seconds=0.0))
 
 
-Script = Callable[[Start], Ending]
+#: Returns None where the evaluator hangs.
+Script = Callable[[Start], Ending | None]
 
 
 def everything(start: Start) -> Ending:
@@ -200,6 +202,34 @@ def the_sheet_only(start: Start) -> Ending:
     return KILLED
 
 
+def hangs_at(metric: str) -> Script:
+    """Scores until it comes to the metric of the first run, and then never ends by itself."""
+
+    def script(start: Start) -> None:
+        ends_at(metric, KILLED)(start)
+
+    return script
+
+
+def floods(start: Start) -> None:
+    """Begins, and fills its output folder with more files than it may."""
+    start.write(start.sheet())
+    for number in range(10_001):
+        (start.files.output / f"{number}").touch()
+
+
+def goes_on(start: Start) -> Ending:
+    """Comes to its end from wherever it was."""
+    found = [parse_line(text) for text in start.files.scores.read_bytes().splitlines()]
+    done = {(line.member, line.metric) for line in found if isinstance(line, ScoreLine)}
+    for member in start.members:
+        for metric in start.metrics_of(member):
+            if (member, metric) not in done:
+                start.write(start.score(member, metric))
+    start.lay_out()
+    return DONE
+
+
 def says_nothing(ending: Ending) -> Script:
     """Ends before its first line."""
     return lambda start: ending
@@ -221,6 +251,7 @@ class ScriptedRunning:
 
     def stop(self, grace: float) -> None:
         self.stopped = True
+        self._ending = self._ending or KILLED
 
     def ending(self) -> Ending:
         if self._ending is None:
@@ -241,7 +272,11 @@ class ScriptedRunning:
 
 @dataclass
 class ScriptedEngine:
-    """Plays the scripts in turn, the last one for ever. ``memory``: of the machine, in bytes."""
+    """Plays the scripts in turn, the last one for ever. ``memory``: of the machine, in bytes.
+
+    ``left``: an evaluator that a killed command left, and how it ends once it is followed; None
+    where it hangs. It can be taken over unless ``adopts`` is false.
+    """
 
     scripts: tuple[Script, ...] = (everything,)
     memory: int = 64 * GIB
@@ -250,6 +285,9 @@ class ScriptedEngine:
     starts: list[Start] = field(default_factory=list)
     running: list[ScriptedRunning] = field(default_factory=list)
     swept: list[Mapping[str, str]] = field(default_factory=list)
+    left: tuple[Start, Script] | None = None
+    adopts: bool = True
+    adopted: int = 0
 
     def facts(self) -> EngineFacts:
         return EngineFacts(name=self.name, version="1", isolation="none: a function")
@@ -276,10 +314,19 @@ class ScriptedEngine:
         return self.running[-1]
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
-        return []
+        if self.left is None:
+            return []
+        start, _ = self.left
+        own = start.execution.labels
+        assert labels.items() <= own.items()
+        return [Orphan(labels=own, running=True, adoptable=self.adopts, handle=None)]
 
     def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
-        raise AssertionError("evaluations are never taken over")
+        assert self.left is not None
+        start, script = self.left
+        self.adopted += 1
+        self.running.append(ScriptedRunning(script(start)))
+        return self.running[-1]
 
     def sweep(self, labels: Mapping[str, str]) -> int:
         self.swept.append(labels)

@@ -10,6 +10,7 @@ import pytest
 
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.scores import Reason
+from multiverse.engines.protocol import MAX_FILE_BYTES
 from multiverse.errors import Cancelled, ResultsError
 from multiverse.events import Event, MetricScored, silent
 from multiverse.registry.datasets import RegisteredDataset
@@ -42,6 +43,8 @@ from tests.unit.scoring.scripted import (
     Start,
     ends_at,
     everything,
+    floods,
+    hangs_at,
     loses,
     one_line_a_start,
     says_nothing,
@@ -562,6 +565,52 @@ def test_an_evaluator_that_says_nothing_fails_its_dataset_and_no_other(
     assert (outcomes[1].scored, outcomes[1].problem) == (1, "")
     assert not results.scores("one").exists()
     assert not at_work(results)
+
+
+def test_an_evaluator_that_hangs_is_stopped_at_its_limit(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    run = publish_run(results, tiny)
+    engine = ScriptedEngine((hangs_at("mixing"),))
+    (outcome,) = evaluate(results, engine, time_limit=1)
+    assert engine.running[0].stopped
+    assert len(engine.starts) == 1, "it would hang again"
+    assert "3 scores were lost: the evaluator was stopped at its time limit of 1.0s" in (
+        outcome.problem
+    )
+    assert "Evaluate again with more time (--time-limit)" in outcome.problem
+    found = scores(results).members[run.record.run_id].scores
+    assert (found["first_bio"].value, found["second_bio"].value) == (0.5, 0.5)
+    assert found["mixing"].reason is Reason.EVALUATOR_FAILED
+    assert "stopped at its time limit of 1.0s" in found["mixing"].detail
+    assert scores(results).records[0].message == "it was stopped at its time limit of 1.0s"
+    assert not at_work(results)
+    again = ScriptedEngine()
+    assert evaluate(results, again)[0].problem == ""
+    assert scores(results).members[run.record.run_id].scores["mixing"].value == 0.5
+
+
+def test_an_evaluator_that_hangs_before_its_first_score_names_the_limit_and_what_to_do(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    (outcome,) = evaluate(results, ScriptedEngine((lambda _start: None,)), time_limit=1)
+    assert "was stopped at its time limit of 1.0s before its first score" in outcome.problem
+    assert "multiverse evaluate --time-limit" in outcome.problem
+    assert not at_work(results)
+
+
+def test_an_evaluator_that_floods_its_output_is_stopped(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    publish_run(results, tiny)
+    engine = ScriptedEngine((floods,))
+    (outcome,) = evaluate(results, engine)
+    assert engine.running[0].stopped
+    assert len(engine.starts) == 1
+    assert "stopped because its output holds more than 10,000 files" in outcome.problem
+    assert not at_work(results)
+    assert engine.starts[0].execution.max_file_bytes == MAX_FILE_BYTES
 
 
 def _not_a_line(start: Start) -> object:

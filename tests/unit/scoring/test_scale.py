@@ -6,7 +6,7 @@ import pytest
 
 from multiverse.contract.scores import Group, MetricFacts, Reason, Score
 from multiverse.runs.scores import Aggregate, Member, MemberKind
-from multiverse.scoring.scale import MIN_SPAN, rescaled
+from multiverse.scoring.aggregate import MIN_SPAN, rescaled
 
 FACTS = tuple(
     MetricFacts(name=name, title=name, group=group, description=name)

@@ -1,0 +1,191 @@
+"""Evaluations whose command was killed: what runs is taken over, what was computed is used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from multiverse.contract.evaluation import BeginLine, MemberLine, ScoreLine, SheetLine
+from multiverse.contract.scores import Reason
+from multiverse.engines.protocol import Engine, Orphan
+from multiverse.errors import EngineError, ResultsError
+from multiverse.runs.folder import AttemptFolder, ResultsFolder
+from multiverse.runs.scores import EvaluationRecord
+from multiverse.scoring.collected import AnyLine
+from multiverse.scoring.started import StartedEvaluation
+from multiverse.scoring.wanted import SEED_STABILITY, Wanted
+
+
+def owner_labels(results: ResultsFolder, attempt: AttemptFolder | None = None) -> dict[str, str]:
+    """Return what marks the evaluations of one results folder, or one start of the evaluator.
+
+    The runner's own jobs don't carry it.
+    """
+    labels = {"multiverse.evaluation": str(results.folder.resolve())}
+    return labels if attempt is None else {**labels, "multiverse.run": _name(attempt)}
+
+
+def _name(attempt: AttemptFolder) -> str:
+    return f"{attempt.folder.parent.name}-{attempt.folder.name}"
+
+
+@dataclass(frozen=True)
+class UnfinishedStart:
+    """A start of the evaluator whose scores were not kept.
+
+    ``orphan``: its container, which still runs or ended unseen; None where only its lines are left.
+    """
+
+    attempt: AttemptFolder
+    started: StartedEvaluation
+    orphan: Orphan | None
+
+    def gives(self, now: StartedEvaluation, wanted: Wanted) -> bool:
+        """Return whether anything that it was asked for is wanted ``now``, of the same files."""
+        if not self.started.is_like(now) or (now.again and not self.started.again):
+            return False
+        request = self.started.request
+        asked = {*request.runs, *request.umaps} & {*wanted.runs, *wanted.layouts}
+        controls = wanted.controls and request.controls != ()
+        return controls or any(self._is_same(name, now.checksums) for name in asked)
+
+    def accepts(self, line: AnyLine, now: StartedEvaluation, wanted: Wanted) -> bool:
+        """Return whether a line is wanted ``now`` and of the embedding that is there now.
+
+        What it could not compute, because something ended it, is tried again where it has ended.
+        """
+        if isinstance(line, SheetLine):
+            return True
+        member = line.member
+        if member not in self.started.checksums:
+            is_wanted = wanted.controls
+        elif not self._is_same(member, now.checksums):
+            is_wanted = False
+        elif isinstance(line, BeginLine | ScoreLine):
+            is_wanted = self._is_metric_wanted(member, line.metric, now, wanted)
+        elif isinstance(line, MemberLine):
+            is_wanted = member in wanted.runs
+        else:
+            is_wanted = member in wanted.layouts
+        lost = isinstance(line, ScoreLine) and line.reason is Reason.EVALUATOR_FAILED
+        return is_wanted and not (lost and self.orphan is None)
+
+    def _is_metric_wanted(
+        self, member: str, metric: str, now: StartedEvaluation, wanted: Wanted
+    ) -> bool:
+        if member not in wanted.runs or metric not in wanted.only.get(member, (metric,)):
+            return False
+        siblings = wanted.siblings.get(member, ())
+        return metric != SEED_STABILITY or (
+            self.started.request.seeds.get(member, ()) == siblings
+            and all(self._is_same(sibling, now.checksums) for sibling in siblings)
+        )
+
+    def _is_same(self, run_id: str, checksums: Mapping[str, str]) -> bool:
+        checksum = self.started.checksums.get(run_id)
+        return bool(checksum) and checksum == checksums.get(run_id)
+
+    @property
+    def record(self) -> EvaluationRecord:
+        """Its record; of one that was killed with its command, as it began."""
+        with suppress(OSError, ValueError):
+            return EvaluationRecord.model_validate_json(self.attempt.record.read_bytes())
+        message = "it was killed together with its command"
+        return self.started.record.model_copy(update={"message": message})
+
+
+class Unfinished:
+    """Every start of the evaluator that a killed command left in a results folder.
+
+    Whoever makes it is alone with the folder's evaluations. Containers that belong to no start
+    are removed at once.
+    """
+
+    def __init__(self, engine: Engine, results: ResultsFolder) -> None:
+        self._engine = engine
+        self._results = results
+        orphans = {orphan.run_id: orphan for orphan in engine.orphans(owner_labels(results))}
+        self._starts = [
+            UnfinishedStart(attempt, started, _adoptable(attempt, orphans))
+            for attempt, started in _read(results)
+        ]
+        followed = {_name(start.attempt) for start in self._starts if start.orphan is not None}
+        others = [orphans[run_id].labels for run_id in orphans.keys() - followed]
+        for labels in others if followed else [owner_labels(results)]:
+            engine.sweep(labels)
+
+    def take(self, now: StartedEvaluation, wanted: Wanted) -> list[UnfinishedStart]:
+        """Return what goes on where a killed command stopped, oldest first.
+
+        The caller removes the folders when the scores are kept. What else there is of these data
+        is of no use any more and is removed.
+        """
+        same = [start for start in self._starts if _is_of_same_data(start.started, now)]
+        self._starts = [start for start in self._starts if start not in same]
+        taken = [start for start in same if start.gives(now, wanted)]
+        for start in same:
+            if start not in taken:
+                self._stop(start)
+                remove_start(start.attempt)
+        return taken
+
+    def stop(self) -> None:
+        """Stop what nobody has taken; its lines stay."""
+        for start in self._starts:
+            with suppress(EngineError):
+                self._stop(start)
+
+    def remove(self, datasets: Collection[str]) -> None:
+        """Remove what nobody has taken; of ``datasets`` only, if any are named."""
+        for start in self._starts:
+            if not datasets or start.started.request.dataset in datasets:
+                remove_start(start.attempt)
+
+    def _stop(self, start: UnfinishedStart) -> None:
+        if start.orphan is not None:
+            self._engine.sweep(start.orphan.labels)
+
+
+def remove_start(attempt: AttemptFolder) -> None:
+    """Remove what one start of the evaluator has left on disk."""
+    shutil.rmtree(attempt.folder, ignore_errors=True)
+    with suppress(OSError):  # another start of the same evaluation is still there
+        attempt.folder.parent.rmdir()
+
+
+def _read(results: ResultsFolder) -> list[tuple[AttemptFolder, StartedEvaluation]]:
+    """Everything that has begun, oldest first; what can't be read is removed."""
+    found = []
+    for folder in (path for parent in _folders(results.evaluations) for path in _folders(parent)):
+        attempt = AttemptFolder(folder)
+        try:
+            found.append((attempt, StartedEvaluation.read(attempt.started)))
+        except ResultsError:
+            remove_start(attempt)
+    return sorted(found, key=lambda item: (item[1].record.started_at, item[0].folder.name))
+
+
+def _folders(parent: Path) -> list[Path]:
+    """The folders in a folder; no link is followed."""
+    if parent.is_symlink() or not parent.is_dir():
+        return []
+    return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False)]
+
+
+def _adoptable(attempt: AttemptFolder, orphans: Mapping[str, Orphan]) -> Orphan | None:
+    """The container of a start that has no record yet, if the engine can tell how it ends."""
+    orphan = orphans.get(_name(attempt))
+    if orphan is None or not orphan.adoptable or attempt.record.exists():
+        return None
+    return orphan
+
+
+def _is_of_same_data(one: StartedEvaluation, other: StartedEvaluation) -> bool:
+    return (one.request.dataset, one.dataset_fingerprint) == (
+        other.request.dataset,
+        other.dataset_fingerprint,
+    )
