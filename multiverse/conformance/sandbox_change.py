@@ -6,7 +6,7 @@ Only what a check needs beyond the runner's own sandbox; everything else is the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,16 +50,28 @@ class SandboxChange:
 
 
 class ChangedEngine:
-    """An :class:`~multiverse.engines.protocol.Engine` that starts jobs in a changed sandbox."""
+    """An :class:`~multiverse.engines.protocol.Engine` that starts jobs in a changed sandbox.
 
-    def __init__(self, engine: Engine, sandbox: SandboxChange) -> None:
+    ``started`` is given each job that was started, and returns what the runner is to watch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        sandbox: SandboxChange,
+        started: Callable[[Running], Running] = lambda running: running,
+    ) -> None:
         if sandbox.need_docker and not isinstance(engine, DockerEngine):
             raise ValueError("such a change of the sandbox exists in containers only")
         self._engine = engine
         self._sandbox = sandbox
+        self._started = started
         self.name = engine.name
 
     def start(self, execution: Execution) -> Running:
+        return self._started(self._start(execution))
+
+    def _start(self, execution: Execution) -> Running:
         if self._sandbox.no_home:
             variables = {**execution.environment, "HOME": NO_HOME}
             execution = replace(execution, environment=variables)

@@ -8,21 +8,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from multiverse.conformance.sandbox_change import ChangedEngine, SandboxChange
 from multiverse.contract.files import read_regular
 from multiverse.contract.paths import OutputFiles
 from multiverse.engines.log_sink import last_lines
-from multiverse.engines.protocol import Engine, Runtime
-from multiverse.events import AttemptStarted, Event, Progressed
+from multiverse.engines.protocol import Ending, Engine, Running, Runtime
+from multiverse.events import silent
 from multiverse.plan.job import Job, Limits
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunRecord, RunState, Usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,11 +117,19 @@ class TrialRunner:
         """One attempt. What concerns the job is in the outcome; a full disk and the like raise."""
         results = ResultsFolder(self.folder / trial.name)
         cancelled = threading.Event()
-        stopper = _Stopper(cancelled, trial.stop_after)
-        engine = ChangedEngine(self._engine, trial.sandbox)
-        attempts = Attempts(engine, results, stopper, cancelled)
+        stoppers: list[_Stopper] = []
+
+        def start(running: Running) -> Running:
+            if trial.stop_after is None:
+                return running
+            stoppers.append(_Stopper(running, cancelled, trial.stop_after))
+            return stoppers[-1]
+
+        engine = ChangedEngine(self._engine, trial.sandbox, start)
+        attempts = Attempts(engine, results, silent, cancelled)
         found = attempts.make(self._prepared(trial))
-        return _outcome(found, stopper)
+        asked = next((stopper.asked for stopper in stoppers), None)
+        return _outcome(found, None if asked is None else time.monotonic() - asked)
 
     def _prepared(self, trial: Trial) -> PreparedJob:
         model = self._runtime.model
@@ -146,26 +155,50 @@ class TrialRunner:
 
 
 class _Stopper:
-    """Asks a job to end some time after it was started."""
+    """A running job that is asked to end at a moment of its life.
 
-    def __init__(self, cancelled: threading.Event, seconds: float | None) -> None:
+    The runner's waits end at that moment, not at its next look: a model that is done within one
+    of its waits is still running when it is asked.
+    """
+
+    def __init__(self, running: Running, cancelled: threading.Event, seconds: float) -> None:
+        self._running = running
         self._cancelled = cancelled
-        self._seconds = seconds
-        self._began = 0.0
+        self._moment = time.monotonic() + seconds
         self.asked: float | None = None
 
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, AttemptStarted):
-            self._began = time.monotonic()
-        if not isinstance(event, Progressed) or self._seconds is None or self.asked is not None:
-            return
-        if time.monotonic() - self._began >= self._seconds:
+    def wait(self, seconds: float) -> bool:
+        if self.asked is not None:
+            return self._running.wait(seconds)
+        ended = self._running.wait(max(0.0, min(seconds, self._moment - time.monotonic())))
+        if not ended and time.monotonic() >= self._moment:
             self.asked = time.monotonic()
             self._cancelled.set()
+        return ended
+
+    def usage(self) -> Usage:
+        return self._running.usage()
+
+    def stop(self, grace: float) -> None:
+        self._running.stop(grace)
+
+    def ending(self) -> Ending:
+        return self._running.ending()
+
+    def __enter__(self) -> Self:
+        self._running.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._running.__exit__(kind, error, traceback)
 
 
-def _outcome(found: FoundRun, stopper: _Stopper) -> TrialOutcome:
-    ended_within = None if stopper.asked is None else time.monotonic() - stopper.asked
+def _outcome(found: FoundRun, ended_within: float | None) -> TrialOutcome:
     if not found.published:
         return TrialOutcome(
             found.record, found.folder, _log(found), None, ended_within=ended_within
