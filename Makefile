@@ -1,6 +1,6 @@
 # Thin: every target is one script or one command. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run-all test lint lock licences dockerfiles build-all science quality scale soak clean
+.PHONY: help setup run-all test test-fast lint lock licences dockerfiles build-all science quality scale soak clean
 
 accelerator = $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
 
@@ -15,6 +15,9 @@ run-all: setup ## demo data, every model, results in results/
 
 test: setup ## lint, types and all tests; more arguments for pytest: ARGS="-k plan"
 	@scripts/test $(ARGS)
+
+test-fast: setup ## lint, types and the tests that need no image, in a few minutes
+	@scripts/test-fast $(ARGS)
 
 lint: setup ## ruff and mypy alone
 	@scripts/lint

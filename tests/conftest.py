@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,30 @@ from multiverse.runs.record import RunRecord
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 TEST_MODELS = Path(__file__).resolve().parent / "models"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With several workers (``-n 2``) tests go by file and group, in the order of the files."""
+    if config.getoption("numprocesses", None):
+        config.option.dist = "loadgroup"
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)  # a model's environment has no pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out the tests to the workers by file, or by the ``xdist_group`` of a test."""
+    from tests.workers import FilesAndGroups
+
+    return FilesAndGroups(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist numbers them
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with what takes long, so that all of them end at about the same time."""
+    if hasattr(config, "workerinput"):
+        from tests.workers import LONGEST_FIRST
+
+        items.sort(key=lambda item: LONGEST_FIRST.rank(item.nodeid))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,13 +76,32 @@ def _runs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Environments of the local engine are made once per test session."""
+    """Environments of the local engine are made once per test session, for all its workers."""
     if "MULTIVERSE_CACHE" in os.environ:
         yield
         return
-    os.environ["MULTIVERSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["MULTIVERSE_CACHE"] = str(shared_folder(tmp_path_factory, "cache"))
     yield
     del os.environ["MULTIVERSE_CACHE"]
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """Return a folder that the workers of a test session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each worker has a folder of its own in that of the session
+    folder = base / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def open_to_all(folder: Path) -> None:
+    """Let every user reach and change a folder of a test: pytest makes its own for one user."""
+    folder.chmod(0o777)
+    for parent in folder.parents:
+        if parent == Path(tempfile.gettempdir()):
+            break
+        parent.chmod(0o777)
 
 
 def shared_dataset(slug: str) -> Path:

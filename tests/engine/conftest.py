@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import multiverse
 from multiverse.api import Request, run_benchmark
@@ -18,18 +19,22 @@ from multiverse.registry.models import find_models
 from multiverse.results import Results, Run
 from multiverse.runner.execute import RunOptions
 from multiverse.specs.benchmark import BenchmarkSource
-from tests.conftest import TEST_MODELS, docker_or_skip, write_small
+from tests.conftest import TEST_MODELS, docker_or_skip, shared_folder, write_small
 
 ENGINES = [pytest.param("docker", marks=pytest.mark.docker), "local"]
 
 
 @pytest.fixture(scope="session")
-def _naughty_image() -> None:
-    """The misbehaving model's image, built once (the shared base is reused)."""
+def _naughty_image(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The misbehaving model's image, built once (the shared base is reused).
+
+    One worker builds it; the others wait, and find all its layers.
+    """
     docker_or_skip()
     from multiverse.images.build import build_models
 
-    build_models(list(find_models(["naughty"], [TEST_MODELS]).values()), tell=silent)
+    with FileLock(shared_folder(tmp_path_factory, "locks") / "naughty-image"):
+        build_models(list(find_models(["naughty"], [TEST_MODELS]).values()), tell=silent)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 import multiverse
 from multiverse.events import Event, Noted
 from multiverse.images.environment import LockedEnvironment, prepare_environment
@@ -54,11 +56,12 @@ def _spec(name: str) -> ModelSpec:
 
 def _packages(environment: LockedEnvironment) -> Path:
     folder = cache() / "test-packages"
-    if not (folder / "pytest").is_dir():
-        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder)]
-        command += ["--python", str(environment.python), *TEST_PACKAGES]
-        command += ["--constraint", str(_versions(folder))]
-        subprocess.run(command, check=True)
+    with FileLock(cache() / "test-packages.lock"):
+        if not (folder / "pytest").is_dir():
+            command = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
+            command += ["--target", str(folder), "--python", str(environment.python)]
+            command += [*TEST_PACKAGES, "--constraint", str(_versions(folder))]
+            subprocess.run(command, check=True)
     return folder
 
 

@@ -157,14 +157,21 @@ def test_a_process_that_outlived_its_runner_keeps_its_attempt(
         "multiverse.attempt": "1",
     }
     environment = {**os.environ, LABELS_VARIABLE: "\n".join(label_lines(labels))}
-    sleeper = subprocess.Popen(["/bin/sleep", "60"], env=environment)
+    pipe = subprocess.PIPE
+    outlived = subprocess.Popen(["/bin/cat"], env=environment, stdin=pipe, stdout=pipe)
     try:
+        # What has answered has its own environment, and no longer that of this process.
+        assert outlived.stdin is not None
+        assert outlived.stdout is not None
+        outlived.stdin.write(b"there\n")
+        outlived.stdin.flush()
+        assert outlived.stdout.readline() == b"there\n"
         (kept,) = look(results).kept
         assert kept.name == place(attempt)
         assert "its process is still there" in kept.why
     finally:
-        sleeper.kill()
-        sleeper.wait()
+        outlived.kill()
+        outlived.communicate()
     assert [item.name for item in look(results).items] == [place(attempt)]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.contract.files import remove_tree
+from tests.conftest import open_to_all
 
 MAKE = """
 import os, sys
@@ -78,8 +79,7 @@ print(made.exists())
 
 def test_what_is_closed_to_its_owner(tmp_path: Path) -> None:
     """As an ordinary user, for whom modes mean something."""
-    for path in (tmp_path, *list(tmp_path.parents)[:2]):
-        path.chmod(0o777)
+    open_to_all(tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", CLOSED, str(tmp_path)], capture_output=True, text=True, check=False
     )

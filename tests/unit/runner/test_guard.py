@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.runner.guard import MAX_DEPTH, MIN_FREE_FILES, FreeSpace, OutputGuard
+from tests.conftest import open_to_all
 
 MIB = 1024**2
 
@@ -181,8 +182,7 @@ print(OutputGuard(folder, 2**20).look())
 
 def test_a_closed_folder_hides_nothing(folder: Path) -> None:
     """As an ordinary user, for whom modes mean something."""
-    for path in (folder, *list(folder.parents)[:3]):
-        path.chmod(0o777)
+    open_to_all(folder)
     done = subprocess.run(
         [sys.executable, "-c", LOCKED, str(folder)], capture_output=True, text=True, check=False
     )
