@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,6 +73,31 @@ class Bench:
             lambda: len(list(self.results.glob("attempts/*/*/output/metrics.jsonl"))) >= jobs,
             runner,
         )
+
+    def tell(self) -> None:
+        """Tell the models of all attempts that they have trained enough."""
+        for output in self.results.glob("attempts/*/*/output"):
+            with suppress(OSError):  # it has been published meanwhile
+                (output / "enough").touch()
+
+    def end(self, runner: subprocess.Popen[str]) -> str:
+        """Tell every model, also of attempts to come, until the runner has ended; what it said."""
+        with ThreadPoolExecutor(1) as reader:
+            printed = reader.submit(runner.communicate, timeout=PATIENCE_SECONDS)
+            while not printed.done():
+                self.tell()
+                time.sleep(0.1)
+            return printed.result()[0]
+
+    def read_until(self, runner: subprocess.Popen[str], words: str) -> str:
+        """Read what a runner says up to the line that holds these words."""
+        assert runner.stdout is not None
+        lines: list[str] = []
+        for line in runner.stdout:
+            lines.append(line)
+            if words in line:
+                return "".join(lines)
+        pytest.fail(f"the runner ended without {words!r}: {''.join(lines)}")
 
     def until(self, true: Callable[[], bool], runner: subprocess.Popen[str] | None = None) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

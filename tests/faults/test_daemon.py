@@ -41,25 +41,19 @@ def test_a_daemon_that_is_away_when_a_run_becomes_free_is_waited_for(
 ) -> None:
     """The second runner takes over from the first, which was killed together with the daemon.
 
-    The job was lost with them, or has ended meanwhile: it is run again, or published.
+    The job was lost with them, or runs on: it is run again, or taken over.
     """
-    command = bench.command("sleep", amount=20)
+    command = bench.command("until_told")
     first = bench.start(command)
     bench.begun(first)
     second = bench.start(command)
-    assert second.stdout is not None
-    lines: list[str] = []
-    for line in second.stdout:
-        lines.append(line)
-        if f"process {first.pid} on" in line:
-            break
+    bench.read_until(second, f"process {first.pid} on")
     bench.kill(first)
     own_daemon.stop(number)
-    time.sleep(5)
+    waiting = bench.read_until(second, "no Docker daemon answers: it is waited for")
     own_daemon.start()
-    printed, _ = second.communicate(timeout=120)
-    assert second.returncode == 0, (lines, printed)
-    assert "no Docker daemon answers: it is waited for" in printed
+    printed = bench.end(second)
+    assert second.returncode == 0, (waiting, printed)
     assert len(published_runs(bench.results)) == 1
     assert own_daemon.containers() == []
     assert not list(bench.results.glob("attempts/*.lock"))

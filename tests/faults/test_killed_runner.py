@@ -42,17 +42,20 @@ def assert_nothing_is_left(bench: Bench, engine: Engine | None = None) -> None:
 
 
 def test_a_job_that_still_runs_is_waited_for(bench: Bench) -> None:
-    command = bench.command("sleep", amount=15)
+    command = bench.command("until_told")
     runner = bench.start(command)
     bench.begun(runner)
+    begun = time.monotonic()
     (container,) = containers(bench)
     bench.kill(runner)
-    code, printed = bench.run(command)
-    assert code == 0, printed
-    assert "taken over" in printed
+    second = bench.start(command)
+    bench.read_until(second, "taken over")
+    seconds = time.monotonic() - begun
+    printed = bench.end(second)
+    assert second.returncode == 0, printed
     (run,) = published_runs(bench.results)
     assert run.attempt == 1
-    assert run.usage.wall_seconds > 14
+    assert run.usage.wall_seconds > seconds, "of its whole life"
     assert run.usage.peak_memory_bytes is None, "nobody saw all of it"
     log = bench.results / run.dataset / run.model / run.run_id / "container.log"
     assert log.read_text().startswith("epoch 1\n"), "the whole log"
@@ -61,12 +64,13 @@ def test_a_job_that_still_runs_is_waited_for(bench: Bench) -> None:
 
 
 def test_a_job_that_ended_meanwhile_is_published(bench: Bench) -> None:
-    runner = bench.start(bench.command("sleep", "fail", amount=3))
+    runner = bench.start(bench.command("until_told", "fail"))
     bench.begun(runner)
     bench.kill(runner)
+    bench.tell()
     client = docker.from_env()
     bench.until(lambda: all(client.containers.get(i).status == "exited" for i in containers(bench)))
-    code, printed = bench.run(bench.command("sleep", amount=3))
+    code, printed = bench.run(bench.command("until_told"))
     assert code == 0, printed
     assert "left by a runner that was killed" in printed
     assert "taken over" not in printed, "nothing of it runs any more"
@@ -89,9 +93,10 @@ def test_what_nobody_asks_for_any_more_is_stopped_and_kept(bench: Bench) -> None
 
 
 def test_a_model_error_meanwhile_is_a_model_error(bench: Bench) -> None:
-    runner = bench.start(bench.command("sleep_and_fail", amount=2))
+    runner = bench.start(bench.command("until_told_and_fail"))
     bench.begun(runner)
     bench.kill(runner)
+    bench.tell()
     client = docker.from_env()
     bench.until(lambda: all(client.containers.get(i).status == "exited" for i in containers(bench)))
     bench.run(bench.command("good"))

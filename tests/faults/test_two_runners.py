@@ -13,14 +13,14 @@ pytestmark = pytest.mark.docker
 
 
 def test_the_second_waits_for_what_the_first_holds(bench: Bench) -> None:
-    command = bench.command("sleep", amount=6)
+    command = bench.command("until_told")
     first = bench.start(command)
     bench.begun(first)
-    code, printed = bench.run(command)
-    assert code == 0, printed
-    assert f"process {first.pid} on" in printed
-    first_printed, _ = first.communicate(timeout=60)
+    second = bench.start(command)
+    bench.read_until(second, f"process {first.pid} on")
+    first_printed, printed = bench.end(first), bench.end(second)
     assert first.returncode == 0, first_printed
+    assert second.returncode == 0, printed
     (run,) = published_runs(bench.results)
     assert run.attempt == 1
     assert not list(bench.results.glob("attempts/*"))
@@ -40,30 +40,27 @@ def test_they_share_what_is_to_be_done(bench: Bench) -> None:
 
 
 def test_what_the_first_failed_at_is_not_tried_again_by_the_second(bench: Bench) -> None:
-    command = bench.command("sleep_and_fail", amount=6)
+    command = bench.command("until_told_and_fail")
     first = bench.start(command)
     bench.begun(first)
-    code, printed = bench.run(command)
-    first.communicate(timeout=60)
-    assert (code, first.returncode) == (1, 1), printed
+    second = bench.start(command)
+    bench.read_until(second, f"process {first.pid} on")
+    bench.end(first)
+    printed = bench.end(second)
+    assert (second.returncode, first.returncode) == (1, 1), printed
     assert len(kept_attempts(bench.results)) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_second_goes_on_when_the_first_is_stopped(bench: Bench, number: signal.Signals) -> None:
-    command = bench.command("sleep", amount=15)
+    command = bench.command("until_told")
     first = bench.start(command)
     bench.begun(first)
     second = bench.start(command)
-    lines: list[str] = []
-    assert second.stdout is not None
-    for line in second.stdout:
-        lines.append(line)
-        if f"process {first.pid} on" in line:
-            break
+    bench.read_until(second, f"process {first.pid} on")
     bench.kill(first, number)
-    rest, _ = second.communicate(timeout=120)
-    assert second.returncode == 0, (lines, rest)
+    rest = bench.end(second)
+    assert second.returncode == 0, rest
     (run,) = published_runs(bench.results)
     assert run.attempt == (1 if number == signal.SIGKILL else 2), rest
     assert not list(bench.results.glob("attempts/*.lock"))

@@ -10,7 +10,8 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import h5py
@@ -120,16 +121,30 @@ def flood() -> None:
     print("the very last line", flush=True)
 
 
-def sleep() -> None:
+def epochs() -> Iterator[int]:
+    """Reports an epoch ten times a second, until nobody asks for more."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    for number in range(1, 1000):
+    for number in count(1):
         with (OUTPUT / "metrics.jsonl").open("a") as stream:
             stream.write(json.dumps({"epoch": number, "total": 1000, "loss": 1.0 / number}) + "\n")
         print(f"epoch {number}", flush=True)
         time.sleep(0.1)
-        if number * 0.1 > AMOUNT:
+        yield number
+
+
+def sleep() -> None:
+    for number in epochs():
+        if number * 0.1 > AMOUNT or number == 999:
             break
     good()
+
+
+def until_told(end: Callable[[], object] = good) -> None:
+    """Ends once the test has put a file beside the output."""
+    for _ in epochs():
+        if (OUTPUT / "enough").exists():
+            break
+    end()
 
 
 def stubborn() -> None:
@@ -209,12 +224,6 @@ def litter() -> None:
     time.sleep(60)
 
 
-def sleep_and_fail() -> None:
-    (OUTPUT / "metrics.jsonl").write_text('{"epoch": 1}\n')
-    time.sleep(AMOUNT)
-    fail()
-
-
 def locked_up() -> None:
     good()
     for path in OUTPUT.iterdir():
@@ -266,7 +275,8 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "external_link": external_link,
     "nothing": lambda: None,
     "fail": fail,
-    "sleep_and_fail": sleep_and_fail,
+    "until_told": until_told,
+    "until_told_and_fail": lambda: until_told(fail),
     "litter": litter,
     "idle_gpu": idle_gpu,
     "not_applicable": not_applicable,
