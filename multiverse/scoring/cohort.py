@@ -28,8 +28,7 @@ from multiverse.runs.scores import EvaluationRecord
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.collected import Accepts, Collected, LineFollower, any_line
 from multiverse.scoring.evaluator import CohortRequest, EvaluatorRun
-from multiverse.scoring.started import StartedEvaluation
-from multiverse.scoring.unfinished import UnfinishedStart, remove_start
+from multiverse.scoring.unfinished import StartedEvaluation, UnfinishedStart, remove_start
 from multiverse.specs.quantity import format_bytes
 
 if TYPE_CHECKING:

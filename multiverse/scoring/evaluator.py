@@ -31,8 +31,7 @@ from multiverse.runs.scores import EvaluationRecord, Evaluator
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.answers import Cohort
 from multiverse.scoring.collected import Collected, LineFollower
-from multiverse.scoring.started import StartedEvaluation
-from multiverse.scoring.unfinished import Unfinished, owner_labels
+from multiverse.scoring.unfinished import StartedEvaluation, Unfinished, owner_labels
 from multiverse.scoring.wanted import Wanted, checksum_of
 from multiverse.specs.evaluator import EvaluatorSpec
 
