@@ -43,11 +43,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"contract", "specs", "registry", "runs"},
     "compare": {"contract", "runs", "report"},
     "tracking": {"contract", "runs"},
-    "afterwards": {"contract", "runs", "engines", "runner", "scoring", "report", "tracking"},
     "results": {"runs", "contract"},
     "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results", "scoring",
-            "report", "contract", "forecast"},
-    "cli": {"afterwards", "scoring", "report", "tracking", "api", "specs", "registry", "plan",
+            "report", "contract", "tracking"},
+    "cli": {"scoring", "report", "tracking", "api", "specs", "registry", "plan",
             "runs", "engines", "runner", "results", "images", "demo", "contract", "conformance",
             "scaffold", "cleanup", "verify", "compare", "doctor"},
 }  # fmt: skip

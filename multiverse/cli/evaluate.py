@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from dataclasses import asdict
 
-from multiverse.afterwards import Conclusion, Steps, conclude, score
+from multiverse.api.finish import Conclusion, Steps, conclude, score
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.run import amount, duration

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TextIO, Union
 
 from pydantic import BaseModel, Field, TypeAdapter
 
+from multiverse.api.finish import Conclusion
 from multiverse.engines.log_sink import printable
 from multiverse.events import Event, Finished, MetricScored, Progressed, Retried
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from multiverse.afterwards import Conclusion, Steps, conclude
+from multiverse.api.finish import Conclusion, Steps, conclude
 from multiverse.api import Request, preview_benchmark, raise_failures, run_benchmark
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating

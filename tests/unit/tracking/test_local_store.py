@@ -223,7 +223,7 @@ def test_an_mlflow_that_can_t_be_imported_is_said(
     assert f"MLflow can't be used here: {error}: it is damaged" in said
     assert "Traceback" not in done.stderr
     code = (
-        "import sys\nfrom pathlib import Path\nfrom multiverse.afterwards import Steps, conclude\n"
+        "import sys\nfrom pathlib import Path\nfrom multiverse.api.finish import Steps, conclude\n"
         "from multiverse.runs.folder import ResultsFolder\n"
         "steps = Steps(evaluate=False, report=False)\n"
         "done = conclude(ResultsFolder(Path(sys.argv[1])), steps, tell=print)\n"
