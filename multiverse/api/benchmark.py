@@ -22,7 +22,9 @@ from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
 from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
-from multiverse.runner.execute import RunOptions, execute
+from multiverse.runner.events import Listener, SilentListener
+from multiverse.runner.execute import execute
+from multiverse.runner.options import RunOptions
 from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState

@@ -7,8 +7,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from multiverse.api.finish import Conclusion, Steps, conclude
 from multiverse.api import Request, preview_benchmark, raise_failures, run_benchmark
+from multiverse.api.finish import Conclusion, Steps, conclude
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.preview import print_preview
@@ -19,7 +19,7 @@ from multiverse.cli.terminal import notes, show_notes
 from multiverse.errors import JobsFailed, UsageError
 from multiverse.events import Tell, everybody
 from multiverse.runner.capacity import Machine
-from multiverse.runner.execute import RunOptions
+from multiverse.runner.options import RunOptions
 from multiverse.runs.folder import ResultsFolder
 from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import BenchmarkSource
