@@ -1,67 +1,43 @@
-"""The library behind the commands: what ``import multiverse`` offers.
-
-May import every room but ``cli``. Each command of the CLI calls one function of this module.
-"""
+"""A benchmark from request to report: what ``multiverse run`` and :func:`multiverse.run` do."""
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
-from multiverse.engines.choice import AUTO, choose_engine
-from multiverse.engines.protocol import Engine
-from multiverse.errors import Cancelled, DatasetError, JobsFailed, Problem, ResultsError, UsageError
-from multiverse.events import Noted, Summarised, Tell, silent
-from multiverse.plan import Plan, check, expand
-from multiverse.registry.datasets import RegisteredDataset, find_dataset
-from multiverse.registry.home import cache
-from multiverse.registry.models import find_models, model_folders
-from multiverse.registry.options import RegistrationOptions
-from multiverse.results import Results, open_results
-from multiverse.runner.capacity import Machine
-from multiverse.runner.events import Listener, SilentListener
+from multiverse.api.plan import make_plan, resolved_yaml
+from multiverse.api.request import Request
+from multiverse.api.settings import RunSettings, request_of
+from multiverse.errors import Cancelled, JobsFailed, ResultsError
+from multiverse.events import Summarised, Tell, silent
+from multiverse.results import Results
 from multiverse.runner.execute import execute
-from multiverse.runner.options import RunOptions
-from multiverse.runner.preview import Preview, preview
+from multiverse.runner.preview import Preview
+from multiverse.runner.preview import preview as preview_plan
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
-from multiverse.scoring.outcome import ScoringOptions
-from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
-from multiverse.specs.model import ModelSpec
-from multiverse.specs.names import make_slug
-from multiverse.specs.quantity import parse_bytes
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
-__all__ = [
-    "Request",
-    "Results",
-    "evaluate",
-    "open_results",
-    "preview_benchmark",
-    "register",
-    "run",
-    "run_benchmark",
-]
-#: What past runs took, in the user's cache.
-HISTORY = "history.jsonl"
+    from multiverse.api.finish import Conclusion
+
+
+def _unseen(_results: Results) -> None:
+    """Leave the results to the outcome."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """A benchmark, where its results go and how it is run."""
+class BenchmarkOutcome:
+    """What came of a benchmark: its runs, and the steps that followed them."""
 
-    source: BenchmarkSource
-    output: Path
-    engine: str = AUTO
-    options: RunOptions = field(default_factory=RunOptions)
-    models_dirs: Sequence[Path] = ()
-    registered: Sequence[RegisteredDataset] = ()
+    results: Results
+    conclusion: Conclusion
 
 
 def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
@@ -71,7 +47,7 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
     :class:`ResultsError` before anything is started; :class:`JobsFailed` is *not* raised here:
     ask the results. :class:`Cancelled` after an orderly stop.
     """
-    work = _planned(request, tell)
+    work = make_plan(request, tell)
     results = ResultsFolder(request.output)
     outcome = execute(
         work.plan,
@@ -79,7 +55,7 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
         work.engine,
         results,
         resolved=resolved_yaml(request.source.benchmark, work.datasets),
-        options=_with_history(request.options),
+        options=work.options,
         tell=tell,
     )
     if outcome.error is not None:
@@ -94,156 +70,37 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
         raise ResultsError(
             f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started"
         )
-    found = Results.of(results.folder, outcome.runs, _reasons(work.plan))
+    found = Results.of(results.folder, outcome.runs, work.reasons)
     counts = dict(Counter(run.record.state for run in found))
     tell(Summarised(found.folder, len(found), counts, tuple(found.not_applicable)))
     return found
 
 
 def preview_benchmark(request: Request, *, tell: Tell = silent) -> list[Preview]:
-    """What :func:`run_benchmark` would do with each job, and why. Nothing is built or started.
+    """Return what :func:`run_benchmark` would do with each job, and why; start nothing.
 
     A dataset that is given as a file is registered, because only its content tells what is done.
     """
-    work = _planned(request, tell)
-    options = _with_history(request.options)
-    return preview(work.plan, work.engine, ResultsFolder(request.output), options, tell)
+    work = make_plan(request, tell)
+    return preview_plan(work.plan, work.engine, ResultsFolder(request.output), work.options, tell)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """A request after all that can be settled before anything is started."""
-
-    engine: Engine
-    datasets: Sequence[RegisteredDataset]
-    plan: Plan
-
-
-def _planned(request: Request, tell: Tell) -> _Work:
-    request.options.check()
-    models = _models(request)
-    engine = choose_engine(request.engine, tell)
-    datasets = list(request.registered) or _datasets(request.source.benchmark, tell)
-    plan = expand(request.source, [item.record for item in datasets], models)
-    for pair in plan.not_applicable:
-        tell(Noted(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}"))
-    return _Work(engine, datasets, plan)
-
-
-def _with_history(options: RunOptions) -> RunOptions:
-    return options if options.history else replace(options, history=cache() / HISTORY)
-
-
-def _reasons(plan: Plan) -> list[str]:
-    return [f"{pair.model} on {pair.dataset}: {pair.reason}" for pair in plan.not_applicable]
-
-
-def _models(request: Request) -> dict[str, ModelSpec]:
-    """The benchmark's models. Every problem that can be seen before data are read is raised."""
-    source = request.source
-    known = model_folders(request.models_dirs)
-    named = [entry.model for entry in source.benchmark.models if entry.model in known]
-    models = find_models(named, request.models_dirs)
-    problems = check(source, models, known)
-    if not request.registered:
-        problems += _dataset_problems(source)
-    if problems:
-        raise source.error(problems)
-    return models
-
-
-def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
-    problems: list[Problem] = []
-    seen: set[str] = set()
-    for index, entry in enumerate(source.benchmark.datasets):
-        slug = _slug(entry)
-        if slug in seen:
-            problems.append(source.problem(f"{slug!r} is listed twice", "datasets", index))
-        seen.add(slug)
-        try:
-            if entry.path is None:
-                find_dataset(slug)
-            elif not entry.path.exists():
-                raise DatasetError(f"{entry.path} does not exist")
-        except DatasetError as error:
-            problems.append(source.problem(str(error), "datasets", index))
-    return problems
-
-
-def _slug(entry: DatasetEntry) -> str:
-    return entry.slug or make_slug(entry.path.stem if entry.path else "")
-
-
-def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:
-    return [_dataset(entry, tell) for entry in benchmark.datasets]
-
-
-def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
-    if entry.path is None:
-        return find_dataset(str(entry.slug))
-    options = RegistrationOptions(
-        batch_key=entry.batch_key,
-        label_key=entry.label_key,
-        unlabelled=entry.unlabelled,
-        modality_names=entry.modalities,
-        layer=entry.layer,
-        intersect=entry.intersect,
-        mosaic=entry.mosaic,
-        replace=True,  # a file named in a benchmark may change; the version decides, not the slug
-    )
-    before = _registered(_slug(entry))
-    dataset = register(entry.path, slug=_slug(entry), options=options, tell=tell)
-    if before is not None and before.folder != dataset.folder:
-        words = "stands for new content, or for other options, from now on"
-        tell(Noted(f"{dataset.record.slug}: {words}"))
-    for note in dataset.record.notes:
-        tell(Noted(f"{dataset.record.slug}: note: {note}"))
-    return dataset
-
-
-def _registered(slug: str) -> RegisteredDataset | None:
-    try:
-        return find_dataset(slug)
-    except DatasetError:
-        return None
-
-
-def register(
-    data: str | Path | AnnData | MuData,
+def run_and_finish(
+    request: Request,
     *,
-    slug: str | None = None,
-    options: RegistrationOptions | None = None,
     tell: Tell = silent,
-    **settings: Any,
-) -> RegisteredDataset:
-    """Make a dataset canonical: verified raw counts, aligned cells, labels set apart.
+    ran: Callable[[Results], None] = _unseen,
+) -> BenchmarkOutcome:
+    """Run a benchmark, then take the steps that follow: scores, report, MLflow.
 
-    Parameters
-    ----------
-    data
-        An ``.h5ad`` or ``.h5mu`` file, or an object in memory.
-    slug
-        Its name from now on; made from the file's name if not given.
-    options, settings
-        :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
-        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``,
-        ``mosaic``, …).
-
-    Raises
-    ------
-    DatasetError
-        If it can't be made canonical without inventing something.
+    ``ran`` gets the results before the first step. Raises as :func:`run_benchmark`; a step that
+    fails is a problem of the conclusion.
     """
-    if options is not None and settings:
-        raise UsageError("give either options or single settings, not both")
-    chosen = options or RegistrationOptions(**settings)
-    if isinstance(data, str | Path):
-        from multiverse.registry.registration import register as register_file
+    results = run_benchmark(request, tell=tell)
+    ran(results)
+    from multiverse.api.finish import conclude  # a benchmark may follow without any of it
 
-        return register_file(Path(data), slug=slug, options=chosen, tell=tell)
-    from multiverse.registry.objects import register_object
-
-    return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
+    return BenchmarkOutcome(results, conclude(request, tell=tell))
 
 
 def run(
@@ -251,27 +108,13 @@ def run(
     dataset: str | Path | AnnData | MuData | None = None,
     output: str | Path = "results",
     *,
-    parameters: Mapping[str, Mapping[str, Any]] | None = None,
-    seeds: Sequence[int] = (0,),
-    device: str = "cpu",
-    engine: str = AUTO,
-    jobs: int | None = None,
-    cpus: float | None = None,
-    memory: str | int | None = None,
-    gpus: Sequence[str] | None = None,
-    resources: Mapping[str, Any] | None = None,
-    batch_key: str | None = None,
-    label_key: str | None = None,
-    slug: str | None = None,
-    build: bool = True,
-    rerun: bool = False,
-    only_failed: bool = False,
-    tags: Mapping[str, str] | None = None,
-    models_dirs: Sequence[str | Path] = (),
     raise_on_failure: bool = True,
     tell: Tell = silent,
+    **settings: Unpack[RunSettings],
 ) -> Results:
     """Run models on one dataset; embeddings come back in the order of your own cells.
+
+    What is new is scored and reported as by ``multiverse run``: the folder holds the same files.
 
     Parameters
     ----------
@@ -279,19 +122,26 @@ def run(
         Names of models, or one name.
     dataset
         A file, an object in memory, or the slug of a registered dataset.
-    parameters
-        Model name → parameters that differ from the defaults.
-    jobs, cpus, memory, gpus
-        Of all jobs together: how many at a time, CPU cores, memory (``"16GiB"``), ids of GPUs;
-        None is as many as there is room for, and what the machine has.
-    resources
-        ``cpus``, ``memory`` (``"8GiB"``), ``time_limit`` (``"2h"``), ``disk``, ``retries``,
-        ``memory_growth``, ``max_memory`` of one job.
+    output
+        The results folder. What is complete there is not run again.
     raise_on_failure
         Raise :class:`JobsFailed` if a job failed. The others are complete all the same.
     tell
         Called with every :class:`multiverse.events.Event`, as ``--json`` prints them; by several
         threads. What it raises while jobs run is passed over.
+    settings
+        ``parameters``, ``seeds``, ``device``, ``engine``, ``resources``, ``jobs``, ``cpus``,
+        ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``batch_key``,
+        ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``intersect``, ``mosaic``,
+        ``build``, ``rerun``, ``only_failed``, ``verbose``, ``tags``, ``models_dirs``,
+        ``evaluate``, ``report``, ``mlflow``: see :class:`multiverse.api.RunSettings`.
+
+    Raises
+    ------
+    UsageError, DatasetError, EngineError, ResultsError
+        Before anything is started.
+    JobsFailed
+        After all steps, if a job failed. A step that failed is a :class:`RuntimeWarning`.
 
     Examples
     --------
@@ -300,123 +150,29 @@ def run(
     >>> results["mofa"].embedding().shape  # doctest: +SKIP
     (2872, 15)
     """
-    names = [models] if isinstance(models, str) else list(models)
-    settings = parameters or {}
-    machine = _machine(cpus, memory, gpus)
-    registered = _given_dataset(dataset, slug, batch_key, label_key, tell)
-    source = BenchmarkSource.of(
-        {
-            "datasets": [registered.record.slug],
-            "models": [
-                {"model": name, "parameters": dict(settings.get(name, {}))} for name in names
-            ],
-            "seeds": list(seeds),
-            "device": device,
-            "resources": dict(resources or {}),
-        }
-    )
-    _check_names(settings, names)
-    request = Request(
-        source=source,
-        output=Path(output),
-        engine=engine,
-        options=RunOptions(
-            parallel=jobs,
-            machine=machine,
-            build=build,
-            rerun=rerun,
-            only_failed=only_failed,
-            tags=dict(tags or {}),
-        ),
-        models_dirs=[Path(folder) for folder in models_dirs],
-        registered=[registered],
-    )
-    results = run_benchmark(request, tell=tell)
+    request = request_of(models, dataset, output, settings, tell)
+    outcome = run_and_finish(request, tell=tell)
+    for problem in outcome.conclusion.problems:
+        warnings.warn(problem, RuntimeWarning, stacklevel=2)
     if raise_on_failure:
-        raise_failures(results)
-    return results
+        raise_failures(outcome.results)
+    return outcome.results
 
 
-def evaluate(
-    folder: str | Path,
+def preview(
+    models: str | Sequence[str],
+    dataset: str | Path | AnnData | MuData | None = None,
+    output: str | Path = "results",
     *,
-    engine: str = AUTO,
-    again: bool = False,
-    report: bool = True,
-    settings: Mapping[str, Any] | None = None,
     tell: Tell = silent,
-) -> Results:
-    """Score every complete run that has no scores yet; ask the results for them.
+    **settings: Unpack[RunSettings],
+) -> list[Preview]:
+    """Return what :func:`run` would do with each job, and why; start nothing.
 
-    Parameters
-    ----------
-    folder
-        A results folder.
-    again
-        Score everything, whatever is there.
-    report
-        Write ``report.html``, ``scores.csv`` and the research object as well.
-    settings
-        Of the evaluator (:class:`multiverse.contract.evaluation.EvaluationSettings`), by name;
-        None are those that the folder was scored with before, or the defaults.
-
-    Raises
-    ------
-    ResultsError, EngineError
-        Where nothing can be scored. What concerns one dataset alone is said, and the others are
-        scored.
-
-    Examples
-    --------
-    >>> import multiverse
-    >>> results = multiverse.evaluate("results")  # doctest: +SKIP
-    >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
+    A dataset that is no slug is registered, because only its content tells what is done. Takes
+    and raises what :func:`run` does.
     """
-    from multiverse.contract.evaluation import EvaluationSettings
-    from multiverse.report.write import write_report
-    from multiverse.scoring.evaluate import evaluate_results
-
-    results = ResultsFolder(Path(folder))
-    chosen = None if settings is None else EvaluationSettings(**dict(settings))
-    options = ScoringOptions(settings=chosen, again=again)
-    evaluate_results(results, choose_engine(engine, tell), options, tell=tell)
-    if report:
-        write_report(results, tell=tell)
-    return open_results(folder)
-
-
-def _machine(cpus: float | None, memory: str | int | None, gpus: Sequence[str] | None) -> Machine:
-    try:
-        n_bytes = None if memory is None else parse_bytes(memory)
-    except ValueError as error:
-        raise UsageError(f"memory: {error}") from error
-    machine = Machine(cpus, n_bytes, None if gpus is None else tuple(gpus))
-    machine.check()
-    return machine
-
-
-def _check_names(settings: Mapping[str, Any], names: Sequence[str]) -> None:
-    unused = sorted(set(settings) - set(names))
-    if unused:
-        raise UsageError(f"parameters are given for {', '.join(unused)}, which is not to be run")
-
-
-def _given_dataset(
-    dataset: Any, slug: str | None, batch_key: str | None, label_key: str | None, tell: Tell
-) -> RegisteredDataset:
-    if dataset is None:
-        raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
-    is_slug = isinstance(dataset, str) and DatasetEntry.is_slug(dataset)
-    if is_slug:
-        if batch_key or label_key or slug:
-            raise UsageError(
-                f"{dataset} is registered already: batch_key, label_key and slug are said when a "
-                "dataset is registered",
-                remedy="multiverse.register(file, slug=…, batch_key=…, label_key=…)",
-            )
-        return find_dataset(dataset)
-    options = RegistrationOptions(batch_key=batch_key, label_key=label_key, replace=True)
-    return register(dataset, slug=slug, options=options, tell=tell)
+    return preview_benchmark(request_of(models, dataset, output, settings, tell), tell=tell)
 
 
 def raise_failures(results: Results) -> None:
@@ -430,29 +186,3 @@ def raise_failures(results: Results) -> None:
             f"{len(lines)} of {len(results)} jobs failed\n" + "\n".join(lines),
             remedy=f"Logs are kept under {results.folder / 'attempts'}.",
         )
-
-
-def _absolute(entry: Mapping[str, Any]) -> dict[str, str]:
-    """The file of a dataset entry, so that it is found from anywhere."""
-    return {"path": str(Path(entry["path"]).resolve())} if "path" in entry else {}
-
-
-def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -> str:
-    """``benchmark.yaml`` of the results folder: the benchmark with all that was implied."""
-    import io
-
-    from ruamel.yaml import YAML
-
-    content = benchmark.model_dump(mode="json", exclude_defaults=True, exclude={"output"})
-    content["datasets"] = [
-        {**entry, "slug": item.record.slug, **_absolute(entry)}
-        for item, entry in zip(datasets, content["datasets"], strict=True)
-    ]
-    stream = io.StringIO()
-    stream.write("# The benchmark that was run here. Repeat it: multiverse run benchmark.yaml\n")
-    for item in datasets:
-        stream.write(f"# {item.record.slug}: {item.record.fingerprint}\n")
-    writer = YAML()  # block style, in the order of the schema
-    writer.width = 4096
-    writer.dump(content, stream)
-    return stream.getvalue()

@@ -1,23 +1,27 @@
-"""What follows a benchmark: scores, the report, the copy for MLflow. Each fails alone.
-
-May import contract, runs, engines, runner, scoring, report and tracking.
-"""
+"""The steps that follow a benchmark: scores, the report, the copy for MLflow. Each fails alone."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from multiverse.engines.choice import AUTO, choose_engine
+from multiverse.api.request import Request, Steps, amount
+from multiverse.contract.evaluation import EvaluationSettings as EvaluationSettings
+from multiverse.engines.choice import choose_engine, named_engine
 from multiverse.errors import Cancelled, MultiverseError
-from multiverse.events import Concluded, Noted, ScoredDataset, Tell
+from multiverse.events import Concluded, Noted, ScoredDataset, Tell, silent
+from multiverse.results import Results, open_results
+from multiverse.runner.capacity import Machine
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import read_runs
 from multiverse.runs.record import RunState
+from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 
 if TYPE_CHECKING:
@@ -26,33 +30,6 @@ if TYPE_CHECKING:
 
 #: A slow server does not hold a benchmark up for longer.
 MLFLOW_SECONDS = 120.0
-
-#: Each switches one of the steps off, for all commands.
-NO_EVALUATE, NO_REPORT, NO_MLFLOW = (
-    f"MULTIVERSE_NO_{name}" for name in ("EVALUATE", "REPORT", "MLFLOW")
-)
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Which steps follow. ``mlflow``: where to copy to; None is the default place, if there is one.
-
-    ``tracked``: whether runs are copied at all.
-    """
-
-    evaluate: bool = True
-    report: bool = True
-    tracked: bool = True
-    mlflow: str | None = None
-
-    def without_those_of(self, environment: Mapping[str, str]) -> Steps:
-        """These steps but those that the environment switches off."""
-        return Steps(
-            evaluate=self.evaluate and not environment.get(NO_EVALUATE),
-            report=self.report and not environment.get(NO_REPORT),
-            tracked=self.tracked and (self.mlflow is not None or not environment.get(NO_MLFLOW)),
-            mlflow=self.mlflow,
-        )
 
 
 @dataclass(frozen=True)
@@ -78,25 +55,19 @@ class Conclusion:
         )
 
 
-def conclude(
-    results: ResultsFolder,
-    steps: Steps,
-    *,
-    engine: str = AUTO,
-    options: ScoringOptions | None = None,
-    tell: Tell,
-) -> Conclusion:
+def conclude(request: Request, *, tell: Tell) -> Conclusion:
     """Score what is new, write the report, bring MLflow up to date.
 
     Raises :class:`Cancelled` after a signal; everything else that goes wrong is in the result.
     MLflow that can't be reached is no problem of the results: a line says so.
     """
-    steps = steps.without_those_of(os.environ)
+    results, steps = ResultsFolder(request.output), request.steps.allowed()
     problems: list[str] = []
     outcomes: list[ScoringOutcome] = []
     if steps.evaluate and _has_complete_run(results):
+        options = ScoringOptions(machine=request.options.machine, build=request.options.build)
         try:
-            outcomes = score(results, engine, options or ScoringOptions(), tell)
+            outcomes = _score(results, request.engine, options, tell)
             problems += [outcome.problem for outcome in outcomes if outcome.problem]
         except Cancelled:
             raise
@@ -110,12 +81,96 @@ def conclude(
     return conclusion
 
 
-def score(
+def score_results(
+    folder: str | Path,
+    options: ScoringOptions,
+    *,
+    engine: str | None = None,
+    report: bool = True,
+    tell: Tell,
+) -> Conclusion:
+    """Score the complete runs of a results folder, then write its report.
+
+    Raises :class:`ResultsError` or :class:`EngineError` where nothing can be scored, and
+    :class:`Cancelled` after a signal. What concerns one dataset is its outcome's problem, a
+    report that was not written a problem of the conclusion.
+    """
+    options.machine.check()
+    results = ResultsFolder(Path(folder))
+    problems: list[str] = []
+    outcomes = _score(results, named_engine(engine), options, tell)
+    wanted = Steps(report=report).allowed().report
+    written = _report(results, problems) if wanted else None
+    conclusion = Conclusion(tuple(outcomes), written, None, tuple(problems))
+    tell(conclusion.event())
+    return conclusion
+
+
+def evaluate(
+    folder: str | Path,
+    *,
+    engine: str | None = None,
+    again: bool = False,
+    datasets: Sequence[str] = (),
+    cpus: float | None = None,
+    memory: str | int | None = None,
+    build: bool = True,
+    report: bool = True,
+    settings: Mapping[str, Any] | None = None,
+    tell: Tell = silent,
+) -> Results:
+    """Score every complete run that has no scores yet; ask the results for them.
+
+    Parameters
+    ----------
+    folder
+        A results folder.
+    engine
+        By default that of ``MULTIVERSE_ENGINE``, or the best there is.
+    again
+        Score everything, whatever is there.
+    datasets
+        Slugs; without any, all.
+    cpus, memory
+        CPU cores and memory (``"8GiB"``) of the evaluator, at most.
+    build
+        Build a missing image.
+    report
+        Write ``report.html``, ``scores.csv`` and the research object as well.
+    settings
+        Of the evaluator (:class:`multiverse.contract.evaluation.EvaluationSettings`), by name;
+        None are those that the folder was scored with before, or the defaults.
+
+    Raises
+    ------
+    ResultsError, EngineError
+        Where nothing can be scored. What concerns one dataset alone is a
+        :class:`RuntimeWarning`, and the others are scored.
+
+    Examples
+    --------
+    >>> import multiverse
+    >>> results = multiverse.evaluate("results")  # doctest: +SKIP
+    >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
+    """
+    options = ScoringOptions(
+        settings=None if settings is None else EvaluationSettings(**dict(settings)),
+        machine=Machine(cpus=cpus, memory=amount(memory, "memory")),
+        build=build,
+        again=again,
+        datasets=tuple(datasets),
+    )
+    done = score_results(folder, options, engine=engine, report=report, tell=tell)
+    lacking = [f"{item.dataset}: {item.problem}" for item in done.outcomes if item.problem]
+    for problem in [*lacking, *done.problems]:
+        warnings.warn(problem, RuntimeWarning, stacklevel=2)
+    return open_results(folder)
+
+
+def _score(
     results: ResultsFolder, engine: str, options: ScoringOptions, tell: Tell
 ) -> list[ScoringOutcome]:
-    """:func:`evaluate_results` on an engine by its name; Ctrl-C and SIGTERM end it in order."""
-    from multiverse.scoring.evaluate import evaluate_results
-
+    """Score on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
     with cancellation(cancelled):
         return evaluate_results(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiverse.api.finish import Conclusion
+from multiverse.api import Conclusion
 from multiverse.cli.terminal import console, print_error, safe
 
 

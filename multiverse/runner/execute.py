@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from multiverse.engines.protocol import Capacity, Engine, Say
+from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import EngineError
+from multiverse.events import Noted, Planned, Tell, everybody, guarded
 from multiverse.forecast.forecast import Expectations
 from multiverse.forecast.history import History
 from multiverse.plan.job import Plan
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.capacity import fit, usable
-from multiverse.runner.events import Broadcast, GuardedListener, Listener
 from multiverse.runner.journal import Journal
 from multiverse.runner.options import RunOptions
 from multiverse.runner.prepare import prepare
