@@ -173,8 +173,8 @@ def clean(
     """Find what can go from a results folder and this machine, and remove it if told to.
 
     ``found`` gets what can go before anything is removed; ``tell`` hears a note of each thing that
-    is gone. Raises :class:`ResultsError` if there is no such folder, and :class:`UsageError` for ids that
-    name no run or several.
+    is gone. Raises :class:`ResultsError` if there is no such folder, and :class:`UsageError` for
+    ids that name no run or several.
     """
     from multiverse.cleanup.clean import CleanupRequest, find
     from multiverse.cleanup.clean import remove as remove_found
