@@ -74,13 +74,16 @@ def watch(folder: str | Path, seconds: float) -> Iterator[FolderStatus]:
 
 def comparisons(folder: str | Path) -> list[tuple[str, Comparison]]:
     """Return every evaluation of a results folder by its dataset; damaged scores are left out."""
+    results = ResultsFolder(Path(folder))
+    runs = read_runs(results).runs
+    datasets = sorted({run.record.dataset for run in runs})
+    if not any(results.scores(dataset).exists() for dataset in datasets):
+        return []
     from multiverse.report.summary import compare_configurations
     from multiverse.runs.scores import ScoresFile
 
-    results = ResultsFolder(Path(folder))
-    runs = read_runs(results).runs
     found = []
-    for dataset in sorted({run.record.dataset for run in runs}):
+    for dataset in datasets:
         try:
             file = ScoresFile.read(results.scores(dataset))
         except ResultsError:

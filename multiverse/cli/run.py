@@ -24,7 +24,6 @@ from multiverse.api import (
 from multiverse.cli.arguments import HowToRun, pairs, read_how, read_registration, yaml_value
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
-from multiverse.cli.json_events import JsonEvents
 from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
 from multiverse.cli.scores import print_scores
@@ -97,10 +96,16 @@ def carry_out(source: BenchmarkSource, output: Path | None, how: HowToRun) -> in
     )
     if how.dry_run:
         return print_preview(preview_benchmark(request, tell=notes(json=how.json)), how.json)
-    outcome = run_and_finish(request, tell=JsonEvents()) if how.json else _on_terminal(request)
+    outcome = _as_json(request) if how.json else _on_terminal(request)
     if outcome.results.failed:
         return JobsFailed.exit_code
     return 0 if outcome.conclusion.complete else 1
+
+
+def _as_json(request: Request) -> BenchmarkOutcome:
+    from multiverse.cli.json_events import JsonEvents
+
+    return run_and_finish(request, tell=JsonEvents())
 
 
 def _on_terminal(request: Request) -> BenchmarkOutcome:

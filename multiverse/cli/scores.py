@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from multiverse.api import comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.report import Cell, Comparison, Configuration
+
+if TYPE_CHECKING:
+    from multiverse.report import Cell, Comparison, Configuration
 
 COLUMNS = ("", "model", "total", "95 %", "bio", "batch", "metrics", "kept")
 RIGHT = ("", "total", "95 %", "bio", "batch", "metrics", "kept")
