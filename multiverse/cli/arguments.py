@@ -111,7 +111,7 @@ def yaml_value(text: str, option: str) -> Any:
         raise UsageError(f"{option}: {text!r} is not a value") from error
 
 
-def seconds(text: str, option: str) -> int:
+def duration(text: str, option: str) -> int:
     """Return the seconds of a time such as ``2h``."""
     try:
         return parse_seconds(text)

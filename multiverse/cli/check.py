@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.api import check
-from multiverse.cli.arguments import pairs, seconds, yaml_value
+from multiverse.cli.arguments import duration, pairs, yaml_value
 from multiverse.cli.terminal import console, print_json, safe, show_notes
 from multiverse.conformance import CheckReport, CheckResult, CheckStatus, SuiteOptions
 from multiverse.events import silent
@@ -58,7 +58,7 @@ def read(given: Namespace) -> CheckArguments:
             only=tuple(given.only),
             parameters=parameters,
             device=given.device,
-            time_limit=seconds(given.time_limit, "--time-limit"),
+            time_limit=duration(given.time_limit, "--time-limit"),
             build=not given.no_build,
             output=given.output,
         ),
