@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Request,
         Steps,
         amount,
+        duration,
         file_entry,
         named_engine,
         output_of,
@@ -64,8 +65,8 @@ else:
         machine="doctor",
         models="build_images check find_model list_models new_model",
         request=(
-            "Overrides Request Steps amount file_entry named_engine output_of "
-            "read_benchmark short_benchmark"
+            "Overrides Request Steps amount duration file_entry named_engine "
+            "output_of read_benchmark short_benchmark"
         ),
         results=(
             "CleanupResult ReportOutcome Results Run clean compare comparisons "
@@ -95,6 +96,7 @@ __all__ = [
     "comparisons",
     "demo_benchmark",
     "doctor",
+    "duration",
     "evaluate",
     "file_entry",
     "find_model",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.api.request import Request, Steps, amount
+from multiverse.api.request import Request, Steps, amount, duration
 from multiverse.contract.evaluation import EvaluationSettings as EvaluationSettings
 from multiverse.engines.choice import choose_engine, named_engine
 from multiverse.errors import Cancelled, MultiverseError
@@ -23,6 +23,7 @@ from multiverse.runs.listing import read_runs
 from multiverse.runs.record import RunState
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.specs.evaluator import TIME_LIMIT
 
 if TYPE_CHECKING:
     from multiverse.report.write import WrittenReport
@@ -114,6 +115,7 @@ def evaluate(
     datasets: Sequence[str] = (),
     cpus: float | None = None,
     memory: str | int | None = None,
+    time_limit: str | int = TIME_LIMIT,
     build: bool = True,
     report: bool = True,
     settings: Mapping[str, Any] | None = None,
@@ -133,6 +135,8 @@ def evaluate(
         Slugs; without any, all.
     cpus, memory
         CPU cores and memory (``"8GiB"``) of the evaluator, at most.
+    time_limit
+        Of one start of the evaluator (``"2h"``); a day if not given.
     build
         Build a missing image.
     report
@@ -159,6 +163,7 @@ def evaluate(
         build=build,
         again=again,
         datasets=tuple(datasets),
+        time_limit=duration(time_limit, "time_limit"),
     )
     done = score_results(folder, options, engine=engine, report=report, tell=tell)
     lacking = [f"{item.dataset}: {item.problem}" for item in done.outcomes if item.problem]

@@ -15,7 +15,7 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import BenchmarkSource
-from multiverse.specs.quantity import parse_bytes
+from multiverse.specs.quantity import parse_bytes, parse_seconds
 
 DEFAULT_OUTPUT = Path("results")
 #: Each switches one of the steps off, for all commands and for Python.
@@ -135,3 +135,11 @@ def amount(given: str | int | None, name: str) -> int | None:
         return parse_bytes(given)
     except ValueError as error:
         raise UsageError(f"{name} {error}") from error
+
+
+def duration(given: str | int, name: str) -> int:
+    """Return the seconds of a time such as ``2h``; :class:`UsageError` names it by ``name``."""
+    try:
+        return parse_seconds(given)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error

@@ -16,7 +16,6 @@ from multiverse.api import Overrides, Steps, amount
 from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 from multiverse.runner import Machine, RunOptions
-from multiverse.specs import parse_seconds
 
 
 @dataclass(frozen=True)
@@ -109,14 +108,6 @@ def yaml_value(text: str, option: str) -> Any:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise UsageError(f"{option}: {text!r} is not a value") from error
-
-
-def duration(text: str, option: str) -> int:
-    """Return the seconds of a time such as ``2h``."""
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from error
 
 
 def _gpus(text: str | None) -> tuple[str, ...] | None:

@@ -6,8 +6,8 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.api import check
-from multiverse.cli.arguments import duration, pairs, yaml_value
+from multiverse.api import check, duration
+from multiverse.cli.arguments import pairs, yaml_value
 from multiverse.cli.terminal import console, print_json, safe, show_notes
 from multiverse.conformance import CheckReport, CheckResult, CheckStatus, SuiteOptions
 from multiverse.events import silent

@@ -6,7 +6,13 @@ from argparse import Namespace
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from multiverse.api import Conclusion, EvaluationSettings, amount, score_results
+from multiverse.api import (
+    Conclusion,
+    EvaluationSettings,
+    amount,
+    duration,
+    score_results,
+)
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.scores import print_scores
@@ -37,6 +43,7 @@ def read(given: Namespace) -> EvaluateArguments:
         build=not given.no_build,
         again=given.again,
         datasets=tuple(given.datasets),
+        time_limit=duration(given.time_limit, "--time-limit"),
     )
     return EvaluateArguments(given.results, options, given.engine, not given.no_report, given.json)
 
