@@ -98,7 +98,7 @@ def run_and_finish(
     """
     results = run_benchmark(request, tell=tell)
     ran(results)
-    from multiverse.api.finish import conclude  # a benchmark may follow without any of it
+    from multiverse.api.finish import conclude  # no job waits for its imports
 
     return BenchmarkOutcome(results, conclude(request, tell=tell))
 
