@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import json
 import os
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
 import multiverse
 from tests.unit.scoring.made import register
@@ -21,6 +24,7 @@ PACKAGE = Path(multiverse.__file__).parent
 MAY_IMPORT: dict[str, set[str]] = {
     "facts": set(),
     "events": {"facts"},
+    "lazy": set(),
     "contract": set(),
     "worker": {"contract"},
     "models": {"worker", "contract"},
@@ -43,16 +47,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"contract", "specs", "registry", "runs"},
     "compare": {"contract", "runs", "report"},
     "tracking": {"contract", "runs"},
-    "afterwards": {"contract", "runs", "engines", "runner", "scoring", "report", "tracking"},
     "results": {"runs", "contract"},
-    "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results", "scoring",
-            "report", "contract", "forecast"},
-    "cli": {"afterwards", "scoring", "report", "tracking", "api", "specs", "registry", "plan",
-            "runs", "engines", "runner", "results", "images", "demo", "contract", "conformance",
-            "scaffold", "cleanup", "verify", "compare", "doctor"},
+    "api": {"specs", "registry", "plan", "runs", "engines", "images", "runner", "results",
+            "scoring", "report", "compare", "tracking", "verify", "cleanup", "doctor",
+            "conformance", "scaffold", "demo", "contract"},
+    "cli": {"api", "specs", "registry", "contract", "runs", "engines", "images", "runner",
+            "scoring", "report", "compare", "tracking", "verify", "cleanup", "doctor",
+            "conformance"},
 }  # fmt: skip
 #: For every room but those that are in containers.
-GROUND = {"events", "facts"}
+GROUND = {"events", "facts", "lazy"}
+GROUND_MODULES = {"multiverse.errors", *(f"multiverse.{name}" for name in GROUND)}
 INSIDE = {"contract", "worker", "models", "evaluation"}
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.
 EXCEPTIONS = {("runner/cli.py", "cli")}
@@ -112,6 +117,78 @@ def test_only_commands_speak_in_lines() -> None:
             if foreign or node.arg in ("say", "listener"):
                 spoken.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
     assert not spoken
+
+
+COMMANDS = sorted((PACKAGE / "cli").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_commands_import_what_rooms_export(path: Path) -> None:
+    """No module of another room: what a command needs, ``api`` does or a room exports."""
+    strangers = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            strangers += [name.name for name in node.names if name.name.startswith("multiverse")]
+        if not isinstance(node, ast.ImportFrom) or not str(node.module).startswith("multiverse"):
+            continue
+        module = str(node.module)
+        names = {name.name for name in node.names}
+        if module.startswith("multiverse.cli.") or module in GROUND_MODULES:
+            continue
+        exported = set(importlib.import_module(module).__all__) if module.count(".") <= 1 else set()
+        strangers += [f"{module}.{name}" for name in names - exported]
+    assert not strangers
+
+
+def takes_a_namespace(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(argument.annotation, ast.Name) and argument.annotation.id == "Namespace"
+        for argument in [*node.args.args, *node.args.kwonlyargs]
+    )
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_arguments_are_read_in_one_place(path: Path) -> None:
+    """A namespace, which has no types, is seen by ``read`` alone; commands take a dataclass."""
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if takes_a_namespace(node)]
+    names = [node.name for node in functions if isinstance(node, ast.FunctionDef)]
+    if path.stem == "arguments":
+        assert all(name.startswith("read_") for name in names)
+    else:
+        assert names in ([], ["read"])
+
+
+#: The least that each command can be told.
+LEAST = {
+    "build": ["pca"], "check": ["pca"], "compare": ["a", "b"], "new-model": ["my_model"],
+    "register": ["data.h5mu"], "run": ["benchmark.yaml"], "schema": ["model"], "show": ["9db9"],
+}  # fmt: skip
+
+
+def command_names() -> list[str]:
+    from multiverse.cli.parser import make_parser
+
+    (commands,) = [action for action in make_parser()._actions if isinstance(action.choices, dict)]
+    return sorted(commands.choices or ())
+
+
+@pytest.mark.parametrize("name", command_names())
+def test_every_command_has_frozen_arguments_of_the_types_that_it_says(name: str) -> None:
+    from multiverse.cli.parser import make_parser
+
+    module = importlib.import_module(f"multiverse.cli.{name.replace('-', '_')}")
+    arguments = module.read(make_parser().parse_args([name, *LEAST.get(name, [])]))
+    kinds = typing.get_type_hints(type(arguments))
+    assert typing.get_type_hints(module.read)["return"] is type(arguments)
+    assert typing.get_type_hints(module.main) == {"arguments": type(arguments), "return": int}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(arguments, next(iter(kinds)), None)
+    for field, kind in kinds.items():
+        value = getattr(arguments, field)
+        if isinstance(kind, type):
+            assert isinstance(value, kind), field
+        else:
+            TypeAdapter(kind).validate_python(value, strict=True)
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -212,7 +289,24 @@ def test_the_worker_loads_neither_docker_nor_the_runner() -> None:
     assert not loaded & {"docker", "multiverse.runner", "multiverse.engines", "multiverse.api"}
 
 
-@pytest.mark.parametrize("module", ["multiverse", "multiverse.contract", "multiverse.plan"])
+def exporting() -> list[str]:
+    """Every room that exports names."""
+    rooms = [path for path in PACKAGE.glob("*/__init__.py") if "__all__ = " in path.read_text()]
+    return ["multiverse", *sorted(f"multiverse.{path.parent.name}" for path in rooms)]
+
+
+def test_loading_what_a_room_exports_is_put_off() -> None:
+    rooms = [name for name in exporting() if "lazily(" in source_of(name)]
+    assert "multiverse.api" in rooms
+    loaded = loaded_by("\n".join(f"import {room}" for room in rooms))
+    assert not loaded & {"pydantic", "rich", "numpy", "docker", "h5py", "ruamel"}
+
+
+def source_of(module: str) -> str:
+    return Path(str(importlib.import_module(module).__file__)).read_text()
+
+
+@pytest.mark.parametrize("module", exporting())
 def test_what_is_exported_exists_and_is_sorted(module: str) -> None:
     names = importlib.import_module(module).__all__
     assert all(hasattr(importlib.import_module(module), name) for name in names)

@@ -1,4 +1,5 @@
-"""A command parses, calls one library function, prints.
+"""A command parses, calls one function of the api, prints what it returns.
 
-May import every room, each when its command runs: ``multiverse --help`` loads none of them.
+May import ``api``, the ground floor, and what rooms export in their ``__init__``, each when its
+command runs: ``multiverse --help`` loads none of them.
 """

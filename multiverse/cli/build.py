@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
 
+from multiverse.api import build_images
 from multiverse.cli.terminal import say, show_notes
 from multiverse.errors import UsageError
-from multiverse.images.accelerator import has_cuda_variant, variant
-from multiverse.images.build import build_models
-from multiverse.registry.models import find_models, list_models
-from multiverse.specs.evaluator import EvaluatorSpec
-from multiverse.specs.names import EVALUATOR
+from multiverse.images import Accelerator
 
 
-def main(arguments: Namespace) -> int:
-    if arguments.all == bool(arguments.models):
+@dataclass(frozen=True)
+class BuildArguments:
+    """``models``: None for all there are."""
+
+    models: tuple[str, ...] | None
+    base: str
+    accelerator: Accelerator
+    no_cache: bool
+    verbose: bool
+    models_dirs: tuple[Path, ...]
+
+
+def read(given: Namespace) -> BuildArguments:
+    """Return the arguments; :class:`UsageError` unless they name models or say ``--all``."""
+    if given.all == bool(given.models):
         raise UsageError("name the models to build, or give --all")
-    with_evaluator = EVALUATOR in arguments.models or (
-        arguments.all and arguments.accelerator == "cpu"
+    return BuildArguments(
+        models=None if given.all else tuple(given.models),
+        base=given.base,
+        accelerator=given.accelerator,
+        no_cache=given.no_cache,
+        verbose=given.verbose,
+        models_dirs=tuple(given.models_dir),
     )
-    names = [name for name in arguments.models if name != EVALUATOR]
-    models = (
-        list_models(arguments.models_dir)
-        if arguments.all
-        else list(find_models(names, arguments.models_dir).values())
-    )
-    if arguments.all and arguments.accelerator == "cuda":
-        models = [model for model in models if has_cuda_variant(model)]
-    chosen = [variant(model, arguments.accelerator) for model in models]
-    if with_evaluator:
-        chosen.append(EvaluatorSpec.load())
-    built = build_models(
-        chosen,
+
+
+def main(arguments: BuildArguments) -> int:
+    """Build the images of models, and print their tags and ids."""
+    built = build_images(
+        arguments.models,
         base=arguments.base,
+        accelerator=arguments.accelerator,
         no_cache=arguments.no_cache,
-        tell=show_notes,
         verbose=arguments.verbose,
+        models_dirs=arguments.models_dirs,
+        tell=show_notes,
     )
     for image in built:
         say(f"{image.tag}  {image.image_id}")

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-from multiverse.cli.terminal import console, print_json, safe, say, show_notes
-from multiverse.conformance import (
-    CheckReport,
-    CheckResult,
-    CheckStatus,
-    SuiteOptions,
-    check_model,
-    find_target,
-)
-from multiverse.engines.choice import choose_engine
-from multiverse.errors import UsageError
+from multiverse.api import check, duration
+from multiverse.cli.arguments import pairs, yaml_value
+from multiverse.cli.terminal import console, print_json, safe, show_notes
+from multiverse.conformance import CheckReport, CheckResult, CheckStatus, SuiteOptions
 from multiverse.events import silent
-from multiverse.specs.quantity import format_seconds
+from multiverse.specs import format_seconds
 
 STYLES = {
     CheckStatus.PASSED: "green",
@@ -35,31 +28,55 @@ WORDS = {
 NAME_WIDTH = 24
 
 
-def main(arguments: Namespace) -> int:
-    from multiverse.cli.run import duration
+@dataclass(frozen=True)
+class CheckArguments:
+    """A model, or an image instead; and how to check it."""
 
-    model = find_target(
+    model: str | None
+    image: str | None
+    model_yaml: Path | None
+    models_dirs: tuple[Path, ...]
+    engine: str | None
+    options: SuiteOptions
+    json: bool
+
+
+def read(given: Namespace) -> CheckArguments:
+    """Return the arguments; :class:`UsageError` for a time or a value that is none."""
+    parameters = {
+        name: yaml_value(text, f"--parameter {name}")
+        for name, text in pairs(given.parameter, "--parameter").items()
+    }
+    return CheckArguments(
+        model=given.model,
+        image=given.image,
+        model_yaml=given.model_yaml,
+        models_dirs=tuple(given.models_dir),
+        engine=given.engine,
+        options=SuiteOptions(
+            quick=given.quick,
+            only=tuple(given.only),
+            parameters=parameters,
+            device=given.device,
+            time_limit=duration(given.time_limit, "--time-limit"),
+            build=not given.no_build,
+            output=given.output,
+        ),
+        json=given.json,
+    )
+
+
+def main(arguments: CheckArguments) -> int:
+    """Check a model, telling each result at once; 1 where there is something to do."""
+    report = check(
         arguments.model,
+        arguments.options,
         image=arguments.image,
         model_yaml=arguments.model_yaml,
-        models_dirs=arguments.models_dir,
-    )
-    options = SuiteOptions(
-        quick=arguments.quick,
-        only=arguments.only,
-        parameters=_parameters(arguments.parameter),
-        device=arguments.device,
-        time_limit=duration(arguments.time_limit, "--time-limit"),
-        build=not arguments.no_build and not arguments.image,
-        output=arguments.output,
-    )
-    tell = silent if arguments.json else show_notes
-    wanted = "docker" if arguments.image else _engine(arguments)
-    engine = choose_engine(wanted, tell)
-    if not arguments.json:
-        say(f"checking {model.name} {model.version} on tiny and on hostile data")
-    report = check_model(
-        model, engine, options, tell=tell, show=_hidden if arguments.json else _show
+        models_dirs=arguments.models_dirs,
+        engine=arguments.engine,
+        tell=silent if arguments.json else show_notes,
+        show=_hidden if arguments.json else _show,
     )
     if arguments.json:
         print_json(report.plain())
@@ -68,27 +85,8 @@ def main(arguments: Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def _engine(arguments: Namespace) -> str:
-    return str(arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto")
-
-
 def _hidden(_result: CheckResult) -> None:
     """Leave standard output to one JSON document."""
-
-
-def _parameters(items: list[str]) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    from multiverse.cli.run import pairs
-
-    found = {}
-    for name, text in pairs(items, "--parameter").items():
-        try:
-            found[name] = YAML(typ="safe", pure=True).load(text)
-        except YAMLError as error:
-            raise UsageError(f"--parameter {name}: {text!r} is not a value") from error
-    return found
 
 
 def _show(result: CheckResult) -> None:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from multiverse.cleanup.clean import (
+from multiverse.api import CleanupResult, clean
+from multiverse.cleanup import (
     USUAL,
+    CleanupGroup,
     CleanupOutcome,
     CleanupPlan,
     CleanupRequest,
-    find,
-    remove,
+    Kept,
 )
-from multiverse.cleanup.removable import CleanupGroup, Kept
 from multiverse.cli.terminal import console, print_json, safe, say, show_notes
 from multiverse.errors import ResultsError
 from multiverse.events import silent
-from multiverse.registry.models import list_models
-from multiverse.specs.evaluator import EvaluatorSpec
-from multiverse.specs.quantity import format_bytes
+from multiverse.specs import format_bytes
 
 #: What each option of the command line chooses.
 CHOICES: dict[str, frozenset[CleanupGroup]] = {
@@ -34,35 +33,47 @@ CHOICES: dict[str, frozenset[CleanupGroup]] = {
 MAX_KEPT = 10
 
 
-def main(arguments: Namespace) -> int:
-    wanted = _wanted(arguments)
-    # The evaluator's image and environment are in use as those of models are.
-    known = [*list_models(arguments.models_dir), EvaluatorSpec.load()]
-    found = find(arguments.results, wanted, known)
-    if not arguments.json:
-        _print(found)
-    if not arguments.yes or not found.items:
-        if arguments.json:
-            print_json(_plain(found))
-        elif found.items:
-            say(f"{format_bytes(found.size)} can go; nothing was removed: add --yes to remove it")
-        return 0
-    outcome = remove(arguments.results, found, silent if arguments.json else show_notes)
-    if arguments.json:
-        print_json({**_plain(found), **_done(outcome)})
-    else:
-        _summarise(outcome)
-    return ResultsError.exit_code if outcome.failed else 0
+@dataclass(frozen=True)
+class CleanArguments:
+    """The results folder, what to look for, and whether it is removed (``yes``)."""
+
+    results: Path
+    wanted: CleanupRequest
+    yes: bool
+    models_dirs: tuple[Path, ...]
+    json: bool
 
 
-def _wanted(arguments: Namespace) -> CleanupRequest:
-    chosen = [groups for name, groups in CHOICES.items() if getattr(arguments, name)]
-    return CleanupRequest(
+def read(given: Namespace) -> CleanArguments:
+    """Return the arguments."""
+    chosen = [groups for name, groups in CHOICES.items() if getattr(given, name)]
+    wanted = CleanupRequest(
         groups=frozenset().union(*chosen) if chosen else USUAL,
-        runs=tuple(arguments.runs),
-        published=arguments.published,
-        all_attempts=arguments.all_attempts,
+        runs=tuple(given.runs),
+        published=given.published,
+        all_attempts=given.all_attempts,
     )
+    return CleanArguments(given.results, wanted, given.yes, tuple(given.models_dir), given.json)
+
+
+def main(arguments: CleanArguments) -> int:
+    """List what can go, and remove it if told to; 5 where something can't be removed."""
+    done = clean(
+        arguments.results,
+        arguments.wanted,
+        remove=arguments.yes,
+        models_dirs=arguments.models_dirs,
+        found=_hidden if arguments.json else _print,
+        tell=silent if arguments.json else show_notes,
+    )
+    if arguments.json:
+        print_json(_plain(done))
+    elif done.outcome is not None:
+        _summarise(done.outcome)
+    elif done.plan.items:
+        size = format_bytes(done.plan.size)
+        say(f"{size} can go; nothing was removed: add --yes to remove it")
+    return ResultsError.exit_code if done.outcome is not None and done.outcome.failed else 0
 
 
 def _print(found: CleanupPlan) -> None:
@@ -88,6 +99,10 @@ def _print_kept(group: CleanupGroup, kept: list[Kept]) -> None:
         out.print(safe(f"  and {len(kept) - MAX_KEPT:,} more (all: --json)", "dim"))
 
 
+def _hidden(_plan: CleanupPlan) -> None:
+    """Leave standard output to one JSON document."""
+
+
 def _summarise(outcome: CleanupOutcome) -> None:
     out = console()
     for item, why in outcome.failed:
@@ -95,12 +110,14 @@ def _summarise(outcome: CleanupOutcome) -> None:
     say(f"freed {format_bytes(outcome.freed)}: {len(outcome.removed):,} removed")
 
 
-def _plain(found: CleanupPlan) -> dict[str, Any]:
+def _plain(done: CleanupResult) -> dict[str, Any]:
+    plan, outcome = done.plan, done.outcome
     items = [
         {"group": item.group, "name": item.name, "why": item.why, "bytes": item.size}
-        for item in found.items
+        for item in plan.items
     ]
-    return {"can_go": items, "stays": [asdict(kept) for kept in found.kept], "bytes": found.size}
+    found = {"can_go": items, "stays": [asdict(kept) for kept in plan.kept], "bytes": plan.size}
+    return found if outcome is None else {**found, **_done(outcome)}
 
 
 def _done(outcome: CleanupOutcome) -> dict[str, Any]:

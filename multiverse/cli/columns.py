@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 
 from multiverse.cli.terminal import console
-from multiverse.engines.log_sink import printable
+from multiverse.engines import printable
 
 GAP = "  "
 #: What is left at least of a column that has to be cut.

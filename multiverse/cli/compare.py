@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import groupby
+from pathlib import Path
 
+from multiverse.api import compare
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe, say
-from multiverse.compare.difference import (
-    Difference,
-    DifferenceVerdict,
-    Pair,
-    ScoreChange,
-    compare_results,
-)
-from multiverse.report.summary import AGGREGATES
-from multiverse.runs.folder import ResultsFolder
-from multiverse.specs.quantity import format_bytes, format_seconds
+from multiverse.compare import Difference, DifferenceVerdict, Pair, ScoreChange
+from multiverse.report import AGGREGATES
+from multiverse.specs import format_bytes, format_seconds
 
 STYLES = {
     DifferenceVerdict.BETTER: "green",
@@ -34,8 +29,24 @@ _CHANGED = (
 )  # fmt: skip
 
 
-def main(arguments: Namespace) -> int:
-    difference = compare_results(ResultsFolder(arguments.before), ResultsFolder(arguments.after))
+@dataclass(frozen=True)
+class CompareArguments:
+    """Two results folders, and how much of their difference is shown."""
+
+    before: Path
+    after: Path
+    all: bool
+    json: bool
+
+
+def read(given: Namespace) -> CompareArguments:
+    """Return the arguments."""
+    return CompareArguments(given.before, given.after, given.all, given.json)
+
+
+def main(arguments: CompareArguments) -> int:
+    """Say what changed between two results folders."""
+    difference = compare(arguments.before, arguments.after)
     if arguments.json:
         print_json(_plain(difference))
     else:

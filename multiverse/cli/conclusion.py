@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from multiverse.afterwards import Conclusion
+from typing import TYPE_CHECKING
+
 from multiverse.cli.terminal import console, print_error, safe
+
+if TYPE_CHECKING:
+    from multiverse.api import Conclusion
 
 
 def print_conclusion(conclusion: Conclusion) -> None:

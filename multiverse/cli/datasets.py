@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import dataclass
 
+from multiverse.api import list_datasets
 from multiverse.cli.terminal import plain_table, print_json, print_table, safe, say
-from multiverse.registry.datasets import list_datasets
-from multiverse.specs.dataset import DatasetRecord
+from multiverse.specs import DatasetRecord
 
 
-def main(arguments: Namespace) -> int:
+@dataclass(frozen=True)
+class DatasetsArguments:
+    """How the list is printed."""
+
+    json: bool
+
+
+def read(given: Namespace) -> DatasetsArguments:
+    """Return the arguments."""
+    return DatasetsArguments(json=given.json)
+
+
+def main(arguments: DatasetsArguments) -> int:
+    """List the registered datasets."""
     found = list_datasets()
     if arguments.json:
         print_json([dataset.record.model_dump(mode="json") for dataset in found])

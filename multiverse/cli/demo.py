@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-from multiverse.cli.run import run
+from multiverse.api import demo_benchmark, make_demo
+from multiverse.cli.arguments import HowToRun, read_how
+from multiverse.cli.run import carry_out
 from multiverse.cli.terminal import say, show_notes
-from multiverse.demo import make_demo
-from multiverse.registry.models import list_models
-from multiverse.specs.benchmark import BenchmarkSource
-
-#: The demo shows what a run is; the defaults of these models would train it for much longer.
-SHORT: dict[str, dict[str, Any]] = {
-    "mofa": {"max_iterations": 100},
-    "multivi": {"max_epochs": 50, "lr": 1e-3},
-    "totalvi": {"max_epochs": 60},
-    "mowgli": {"max_iter": 3, "max_iter_inner": 100},
-    "cobolt": {"max_epochs": 40},
-}
 
 
-def main(arguments: Namespace) -> int:
+@dataclass(frozen=True)
+class DemoArguments:
+    """Where the datasets are made, and how every model is run on them, if at all."""
+
+    folder: Path
+    cells: int
+    seed: int
+    run: bool
+    output: Path
+    how: HowToRun
+
+
+def read(given: Namespace) -> DemoArguments:
+    """Return the arguments."""
+    return DemoArguments(
+        folder=given.folder,
+        cells=given.cells,
+        seed=given.seed,
+        run=given.run,
+        output=given.output,
+        how=read_how(given),
+    )
+
+
+def main(arguments: DemoArguments) -> int:
+    """Make two small datasets, and run every model on them if wanted."""
+    how = arguments.how
     datasets = make_demo(
         arguments.folder, n_cells=arguments.cells, seed=arguments.seed, tell=show_notes
     )
@@ -29,27 +46,6 @@ def main(arguments: Namespace) -> int:
         for dataset in datasets:
             say(f"run it: multiverse run --models pca mofa --input {dataset.path}")
         return 0
-    light_first = sorted(
-        list_models(arguments.models_dir), key=lambda model: model.yaml.resources.memory
-    )
-    names = [model.name for model in light_first]
-    models = [{"model": name, "parameters": SHORT.get(name, {})} for name in names]
+    source = demo_benchmark(datasets, how.overrides, how.models_dirs)
     say("training is cut short for a first look; defaults: multiverse models NAME")
-    entries = [
-        {
-            "slug": dataset.name,
-            "path": str(dataset.path),
-            **({"batch_key": dataset.batch_key} if dataset.batch_key else {}),
-            **({"label_key": dataset.label_key} if dataset.label_key else {}),
-        }
-        for dataset in datasets
-    ]
-    resources = {
-        name: value
-        for name in ("cpus", "memory", "time_limit")
-        if (value := getattr(arguments, name)) is not None
-    }
-    source = BenchmarkSource.of(
-        {"name": "demo", "datasets": entries, "models": models, "resources": resources}
-    )
-    return run(source, arguments)
+    return carry_out(source, arguments.output, how)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from multiverse.api import doctor
 from multiverse.cli.terminal import print_json, safe
-from multiverse.doctor.examination import examine, is_well
-from multiverse.doctor.finding import MachineFinding, Severity
-from multiverse.doctor.scene import Scene
+from multiverse.doctor import MachineFinding, Severity, is_well
 from multiverse.errors import EngineError
-from multiverse.registry.models import BUILT_IN
-from multiverse.specs.evaluator import EvaluatorSpec
-from multiverse.specs.model import ModelSpec
 
 STYLES = {
     Severity.OK: "green",
@@ -29,9 +26,22 @@ STYLES = {
 WIDTH = 80
 
 
-def main(arguments: Namespace) -> int:
-    models = tuple(ModelSpec.load(path.parent) for path in sorted(BUILT_IN.glob("*/model.yaml")))
-    findings = examine(Scene.here(arguments.results, (*models, EvaluatorSpec.load())))
+@dataclass(frozen=True)
+class DoctorArguments:
+    """The folder that results would go to, and how findings are printed."""
+
+    results: Path
+    json: bool
+
+
+def read(given: Namespace) -> DoctorArguments:
+    """Return the arguments."""
+    return DoctorArguments(given.results, given.json)
+
+
+def main(arguments: DoctorArguments) -> int:
+    """Examine this machine; 4 where a run would fail."""
+    findings = doctor(arguments.results)
     well = is_well(findings)
     if arguments.json:
         print_json({"well": well, "findings": [asdict(finding) for finding in findings]})

@@ -2,71 +2,83 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from multiverse.afterwards import Conclusion, Steps, conclude, score
+from multiverse.api import (
+    Conclusion,
+    EvaluationSettings,
+    amount,
+    duration,
+    score_results,
+)
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
-from multiverse.cli.run import amount, duration
 from multiverse.cli.scores import print_scores
 from multiverse.cli.terminal import notes, print_error, print_json, say
-from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import UsageError
 from multiverse.events import everybody
-from multiverse.runner.capacity import Machine
-from multiverse.runs.folder import ResultsFolder
-from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
-from multiverse.specs.evaluator import TIME_LIMIT
+from multiverse.runner import Machine
+from multiverse.scoring import ScoringOptions
 
 
-def main(arguments: Namespace) -> int:
-    results = ResultsFolder(arguments.results)
-    engine = arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto"
-    tell = notes(json=arguments.json)
+@dataclass(frozen=True)
+class EvaluateArguments:
+    """The results folder, how it is scored, and whether a report follows."""
+
+    results: Path
+    options: ScoringOptions
+    engine: str | None
+    report: bool
+    json: bool
+
+
+def read(given: Namespace) -> EvaluateArguments:
+    """Return the arguments; :class:`UsageError` for a number that makes no sense."""
+    said = {"max_cells": given.max_cells, "replicates": given.replicates}
+    options = ScoringOptions(
+        settings=_settings({name: value for name, value in said.items() if value is not None}),
+        machine=Machine(cpus=given.cpus, memory=amount(given.memory, "--memory")),
+        build=not given.no_build,
+        again=given.again,
+        datasets=tuple(given.datasets),
+        time_limit=duration(given.time_limit, "--time-limit"),
+    )
+    return EvaluateArguments(given.results, options, given.engine, not given.no_report, given.json)
+
+
+def main(arguments: EvaluateArguments) -> int:
+    """Score the complete runs of a results folder; 1 where something is not scored."""
     with Evaluating() as evaluating:
-        outcomes = score(results, engine, _options(arguments), everybody(tell, evaluating))
-    steps = Steps(evaluate=False, report=not arguments.no_report, tracked=False)
-    conclusion = conclude(results, steps, tell=tell)
-    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+        done = score_results(
+            arguments.results,
+            arguments.options,
+            engine=arguments.engine,
+            report=arguments.report,
+            tell=everybody(notes(json=arguments.json), evaluating),
+        )
     if arguments.json:
-        print_json({"datasets": [asdict(outcome) for outcome in outcomes]})
+        print_json({"datasets": [asdict(outcome) for outcome in done.outcomes]})
     else:
-        _print(results, outcomes, conclusion)
-    return 1 if problems or conclusion.problems else 0
+        _print(arguments.results, done)
+    return 1 if done.problems or any(outcome.problem for outcome in done.outcomes) else 0
 
 
-def _options(arguments: Namespace) -> ScoringOptions:
-    given = {
-        name: value
-        for name in ("max_cells", "replicates")
-        if (value := getattr(arguments, name)) is not None
-    }
+def _settings(given: dict[str, int]) -> EvaluationSettings | None:
     try:
-        settings = EvaluationSettings(**given) if given else None
+        return EvaluationSettings(**given) if given else None
     except ValueError as error:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error
-    machine = Machine(cpus=arguments.cpus, memory=amount(arguments.memory, "--memory"))
-    machine.check()
-    limit = arguments.time_limit
-    return ScoringOptions(
-        settings=settings,
-        machine=machine,
-        build=not arguments.no_build,
-        again=arguments.again,
-        datasets=tuple(arguments.datasets),
-        time_limit=TIME_LIMIT if limit is None else duration(limit, "--time-limit"),
-    )
 
 
-def _print(results: ResultsFolder, outcomes: list[ScoringOutcome], conclusion: Conclusion) -> None:
-    for outcome in outcomes:
+def _print(results: Path, done: Conclusion) -> None:
+    for outcome in done.outcomes:
         words = f"{outcome.scored} scored now, {outcome.known} known already"
         say(f"{outcome.dataset}: {words}")
     print_scores(results)
-    print_conclusion(conclusion)
-    for outcome in outcomes:
+    print_conclusion(done)
+    for outcome in done.outcomes:
         if outcome.problem:
             print_error(f"{outcome.dataset}: {outcome.problem}", None)

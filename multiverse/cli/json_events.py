@@ -16,7 +16,7 @@ from typing import Annotated, Any, TextIO, Union
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from multiverse.engines.log_sink import printable
+from multiverse.engines import printable
 from multiverse.events import Event, Finished, MetricScored, Progressed, Retried
 
 #: Of one job, progress is told at most this often (seconds).

@@ -41,9 +41,10 @@ def _command(arguments: Sequence[str] | None) -> int:
     parsed = make_parser().parse_args(arguments)
     from multiverse.errors import MultiverseError
 
-    module = parsed.command.replace("-", "_")
+    name = parsed.command.replace("-", "_")
     try:
-        code: int = import_module(f"multiverse.cli.{module}").main(parsed)
+        command = import_module(f"multiverse.cli.{name}")
+        code: int = command.main(command.read(parsed))
     except MultiverseError as error:
         _explain(error)
         return error.exit_code

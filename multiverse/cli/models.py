@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
 
+from multiverse.api import find_model, list_models
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
-from multiverse.registry.models import find_models, list_models
-from multiverse.specs.model import ModelSpec
-from multiverse.specs.quantity import format_bytes
+from multiverse.specs import ModelSpec, format_bytes
 
 
-def main(arguments: Namespace) -> int:
-    if arguments.model:
-        model = find_models([arguments.model], arguments.models_dir)[arguments.model]
+@dataclass(frozen=True)
+class ModelsArguments:
+    """``model``: the one to explain; None for a list of all."""
+
+    model: str | None
+    models_dirs: tuple[Path, ...]
+    json: bool
+
+
+def read(given: Namespace) -> ModelsArguments:
+    """Return the arguments."""
+    return ModelsArguments(given.model or None, tuple(given.models_dir), given.json)
+
+
+def main(arguments: ModelsArguments) -> int:
+    """List the models, or explain one."""
+    if arguments.model is not None:
+        model = find_model(arguments.model, arguments.models_dirs)
         if arguments.json:
             print_json(model.yaml.model_dump(mode="json"))
         else:
             _explain(model)
         return 0
-    models = list_models(arguments.models_dir)
+    models = list_models(arguments.models_dirs)
     if arguments.json:
         print_json([model.yaml.model_dump(mode="json") for model in models])
         return 0

@@ -150,7 +150,10 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument("--cpus", type=float, metavar="N", help="CPU cores (default: 2)")
     parser.add_argument("--memory", metavar="AMOUNT", help="at most (default: 8GiB, or what fits)")
     parser.add_argument(
-        "--time-limit", metavar="TIME", help="of one start of the evaluator (default: 1d)"
+        "--time-limit",
+        default="1d",
+        metavar="TIME",
+        help="of one start of the evaluator (default: 1d)",
     )
     _json(parser)
 

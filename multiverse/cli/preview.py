@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from multiverse.cli.terminal import console, print_json, safe
-from multiverse.runner.preview import Preview, Prospect
-from multiverse.runner.resume import NEW
-from multiverse.specs.quantity import format_seconds
+from multiverse.runner import NEW, Preview, Prospect
+from multiverse.specs import format_seconds
 
 STYLES = {
     Prospect.COMPLETE: "green",

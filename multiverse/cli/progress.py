@@ -16,7 +16,7 @@ from rich.text import Text
 
 from multiverse.cli.running import RunningRow, counts_line, running_table
 from multiverse.cli.terminal import console
-from multiverse.engines.log_sink import last_lines, printable
+from multiverse.engines import last_lines, printable
 from multiverse.events import (
     AttemptStarted,
     Event,
@@ -32,9 +32,8 @@ from multiverse.events import (
     Warned,
 )
 from multiverse.facts import AttemptFacts, EpochFacts, JobFacts, RunState, Usage
-from multiverse.runs.record import RunRecord
-from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
-from multiverse.specs.quantity import format_seconds
+from multiverse.runs import Remaining, RunRecord, job_remaining, total_remaining
+from multiverse.specs import format_seconds
 
 STYLES = {
     RunState.RUNNING: "cyan",

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
 
 from multiverse.api import register
-from multiverse.cli.run import pairs
+from multiverse.cli.arguments import read_registration
 from multiverse.cli.terminal import console, safe, show_notes
-from multiverse.registry.options import RegistrationOptions
+from multiverse.registry import RegistrationOptions
 
 
-def main(arguments: Namespace) -> int:
-    options = RegistrationOptions(
-        batch_key=arguments.batch_key,
-        label_key=arguments.label_key,
-        unlabelled=tuple(arguments.unlabelled),
-        modality_names=pairs(arguments.modality, "--modality"),
-        layer=arguments.layer,
-        intersect=arguments.intersect,
-        mosaic=arguments.mosaic,
-        replace=arguments.replace,
+@dataclass(frozen=True)
+class RegisterArguments:
+    """A file, its name from now on, and how it is to be read."""
+
+    input: Path
+    slug: str | None
+    options: RegistrationOptions
+
+
+def read(given: Namespace) -> RegisterArguments:
+    """Return the arguments."""
+    options = read_registration(given, replace=given.replace)
+    return RegisterArguments(given.input, given.slug, options)
+
+
+def main(arguments: RegisterArguments) -> int:
+    """Make a dataset canonical, and say what came of it."""
+    dataset = register(
+        arguments.input, slug=arguments.slug, options=arguments.options, tell=show_notes
     )
-    dataset = register(arguments.input, slug=arguments.slug, options=options, tell=show_notes)
     record = dataset.record
     out = console()
     out.print(safe(f"registered {record.slug}: {record.n_obs:,} cells", "bold green"))

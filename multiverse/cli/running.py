@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from multiverse.cli.terminal import plain_table, safe
-from multiverse.runs.remaining import Remaining
-from multiverse.specs.quantity import format_bytes, format_seconds
+from multiverse.runs import Remaining
+from multiverse.specs import format_bytes, format_seconds
 
 #: More running jobs than this are counted, not shown.
 MAX_LIVE_ROWS = 20

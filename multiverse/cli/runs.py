@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
 
+from multiverse.api import list_runs
 from multiverse.cli.summary import print_notes, print_runs
 from multiverse.cli.terminal import console, safe, say
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import Listing, read_runs, without_collection
+from multiverse.runs import Listing, without_collection
 
 
-def main(arguments: Namespace) -> int:
+@dataclass(frozen=True)
+class RunsArguments:
+    """The results folder, and how its runs are printed."""
+
+    results: Path
+    json: bool
+
+
+def read(given: Namespace) -> RunsArguments:
+    """Return the arguments."""
+    return RunsArguments(given.results, given.json)
+
+
+def main(arguments: RunsArguments) -> int:
+    """List the runs of a results folder."""
     with without_collection():
         return _list(arguments)
 
 
-def _list(arguments: Namespace) -> int:
-    listing = read_runs(ResultsFolder(arguments.results))
+def _list(arguments: RunsArguments) -> int:
+    listing = list_runs(arguments.results)
     if arguments.json:
         _print_json(listing)
         return 0

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import dataclass
 from typing import Any
 
 from multiverse.cli.terminal import print_json
 
 
-def main(arguments: Namespace) -> int:
+@dataclass(frozen=True)
+class SchemaArguments:
+    """The kind of file."""
+
+    file: str
+
+
+def read(given: Namespace) -> SchemaArguments:
+    """Return the arguments."""
+    return SchemaArguments(given.file)
+
+
+def main(arguments: SchemaArguments) -> int:
+    """Print the JSON Schema of a file."""
     print_json(schema_of(arguments.file))
     return 0
 
@@ -16,9 +30,8 @@ def main(arguments: Namespace) -> int:
 def schema_of(file: str) -> dict[str, Any]:
     """The JSON Schema of ``benchmark``, ``job_spec`` or ``model`` files, or of a line of events."""
     from multiverse.cli.json_events import events_schema
-    from multiverse.contract.job_spec import JobSpec
-    from multiverse.specs.benchmark import Benchmark
-    from multiverse.specs.model import ModelYaml
+    from multiverse.contract import JobSpec
+    from multiverse.specs import Benchmark, ModelYaml
 
     makers = {
         "benchmark": Benchmark.json_schema,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from multiverse.api import comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs
 
 if TYPE_CHECKING:
-    from multiverse.report.summary import Cell, Comparison, Configuration
+    from multiverse.report import Cell, Comparison, Configuration
 
 COLUMNS = ("", "model", "total", "95 %", "bio", "batch", "metrics", "kept")
 RIGHT = ("", "total", "95 %", "bio", "batch", "metrics", "kept")
@@ -21,27 +20,7 @@ KEPT = "neighbourhood_preservation"
 MAX_REASONS = 3
 
 
-def comparisons(results: ResultsFolder) -> list[tuple[str, Comparison]]:
-    """Every evaluation of a results folder by its dataset; damaged scores are left out."""
-    runs = read_runs(results).runs
-    datasets = sorted({run.record.dataset for run in runs})
-    if not any(results.scores(dataset).exists() for dataset in datasets):
-        return []
-    from multiverse.report.summary import compare_configurations
-    from multiverse.runs.scores import ScoresFile
-
-    found = []
-    for dataset in datasets:
-        try:
-            file = ScoresFile.read(results.scores(dataset))
-        except ResultsError:
-            continue
-        of_dataset = [run for run in runs if run.record.dataset == dataset]
-        found += [(dataset, compare_configurations(item, of_dataset)) for item in file.evaluations]
-    return found
-
-
-def print_scores(results: ResultsFolder) -> None:
+def print_scores(results: Path) -> None:
     """The totals of every dataset, with their intervals and what they are means of."""
     out = console()
     for dataset, comparison in comparisons(results):

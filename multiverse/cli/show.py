@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multiverse.api import find_run, other_attempts
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
-from multiverse.engines.log_sink import last_lines
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, attempts_of_run, find_run
-from multiverse.runs.record import RunRecord
-from multiverse.specs.quantity import format_bytes, format_seconds
+from multiverse.engines import last_lines
+from multiverse.runs import FoundRun
+from multiverse.specs import format_bytes, format_seconds
 
 
-def main(arguments: Namespace) -> int:
-    run = _find(arguments.run, arguments.results)
+@dataclass(frozen=True)
+class ShowArguments:
+    """``run``: its folder, or the first digits of its id in ``results``."""
+
+    run: str
+    results: Path
+    json: bool
+
+
+def read(given: Namespace) -> ShowArguments:
+    """Return the arguments."""
+    return ShowArguments(given.run, given.results, given.json)
+
+
+def main(arguments: ShowArguments) -> int:
+    """Explain one run."""
+    run = find_run(arguments.run, arguments.results)
     if arguments.json:
-        earlier = [_plain(item) for item in attempts_of_run(run)]
+        earlier = [_plain(item) for item in other_attempts(run)]
         print_json({**_plain(run), "attempts": earlier})
     else:
         _explain(run)
@@ -27,14 +42,6 @@ def main(arguments: Namespace) -> int:
 
 def _plain(run: FoundRun) -> dict[str, Any]:
     return {**run.record.model_dump(mode="json"), "folder": str(run.folder)}
-
-
-def _find(text: str, results: Path) -> FoundRun:
-    """A run by its folder, or by the first digits of its id."""
-    folder = Path(text)
-    if (folder / "run.json").is_file():
-        return FoundRun(RunRecord.read(folder / "run.json"), folder)
-    return find_run(ResultsFolder(results), text)
 
 
 def _explain(run: FoundRun) -> None:
@@ -46,7 +53,7 @@ def _explain(run: FoundRun) -> None:
         style = STYLES[record.state] if name == "status" else ""
         table.add_row(safe(name, "dim"), safe(value, style))
     print_table(table)
-    _list_attempts(attempts_of_run(run))
+    _list_attempts(other_attempts(run))
     if not run.published:
         out.print(safe("last lines of its log:", "dim"))
         for line in last_lines(run.folder / "container.log", 10):

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from multiverse.api import status, watch
 from multiverse.cli.progress import reason
 from multiverse.cli.running import RunningRow, counts_line, running_table
 from multiverse.cli.terminal import console, print_json, safe
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunState
-from multiverse.runs.remaining import Remaining, total_remaining
-from multiverse.runs.status import FolderStatus, JobStatus, Standing, StatusReader
+from multiverse.runs import (
+    FolderStatus,
+    JobStatus,
+    Remaining,
+    RunState,
+    Standing,
+    total_remaining,
+)
 
 WATCH_SECONDS = 2.0
 #: Of jobs that failed or were interrupted, and of notes, no more are listed.
@@ -32,47 +39,57 @@ WORDS = {
 EXIT_FAILED = 1
 
 
-def main(arguments: Namespace) -> int:
-    reader = StatusReader(ResultsFolder(arguments.results))
-    status = reader.look()
+@dataclass(frozen=True)
+class StatusArguments:
+    """The results folder, and whether it is looked at until nothing runs any more."""
+
+    results: Path
+    watch: bool
+    json: bool
+
+
+def read(given: Namespace) -> StatusArguments:
+    """Return the arguments."""
+    return StatusArguments(given.results, given.watch, given.json)
+
+
+def main(arguments: StatusArguments) -> int:
+    """Say how far the jobs are; 1 where one has failed."""
     if arguments.watch:
-        status = _watch(reader, status, as_json=arguments.json)
-    elif arguments.json:
-        print_json(as_plain(status))
+        last = _watch(watch(arguments.results, WATCH_SECONDS), as_json=arguments.json)
     else:
-        console().print(_view(status))
-    return EXIT_FAILED if status.of(Standing.FAILED) else 0
+        last = status(arguments.results)
+        if arguments.json:
+            print_json(as_plain(last))
+        else:
+            console().print(_view(last))
+    return EXIT_FAILED if last.of(Standing.FAILED) else 0
 
 
-def _watch(reader: StatusReader, status: FolderStatus, *, as_json: bool) -> FolderStatus:
-    """Look again and again until nothing runs: a live view, lines in a pipe, or lines of JSON."""
+def _watch(states: Iterator[FolderStatus], *, as_json: bool) -> FolderStatus:
+    """Show each state: in a live view, as lines in a pipe, or as lines of JSON."""
     out = console()
     if as_json or not out.is_terminal:
-        return _watch_lines(reader, status, as_json=as_json)
-    with Live(_view(status), console=out, auto_refresh=False, transient=True) as live:
-        while not status.over:
-            time.sleep(WATCH_SECONDS)
-            status = reader.look()
-            live.update(_view(status), refresh=True)
-    out.print(_view(status))
-    return status
+        return _watch_lines(states, as_json=as_json)
+    last = next(states)
+    with Live(_view(last), console=out, auto_refresh=False, transient=True) as live:
+        for last in states:
+            live.update(_view(last), refresh=True)
+    out.print(_view(last))
+    return last
 
 
-def _watch_lines(reader: StatusReader, status: FolderStatus, *, as_json: bool) -> FolderStatus:
+def _watch_lines(states: Iterator[FolderStatus], *, as_json: bool) -> FolderStatus:
     said = ""
-    while True:
-        line = json.dumps(as_plain(status)) if as_json else _counts(status)
+    for last in states:
+        line = json.dumps(as_plain(last)) if as_json else _counts(last)
         if line != said:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
             said = line
-        if status.over:
-            break
-        time.sleep(WATCH_SECONDS)
-        status = reader.look()
     if not as_json:
-        console().print(_view(status))
-    return status
+        console().print(_view(last))
+    return last
 
 
 def _view(status: FolderStatus) -> RenderableType:

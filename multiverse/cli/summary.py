@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from multiverse.api import Results, Run
 from multiverse.cli.columns import print_columns
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.results import Results, Run
-from multiverse.runs.listing import FoundRun
-from multiverse.runs.record import RunRecord
-from multiverse.specs.quantity import format_bytes, format_seconds
+from multiverse.runs import FoundRun, RunRecord
+from multiverse.specs import format_bytes, format_seconds
 
 COLUMNS = (
     "dataset", "model", "parameters", "seed", "status", "time", "memory", "embedding", "run",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multiverse.engines.log_sink import printable
+from multiverse.engines import printable
 from multiverse.events import Event, Noted, Tell
 
 #: Width where nobody looks (a pipe or a file): wide enough that no cell is folded.

@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from multiverse.api import track
 from multiverse.cli.terminal import console, notes, print_error, print_json, safe, say
 from multiverse.errors import JobsFailed, UsageError
-from multiverse.runs.folder import ResultsFolder
-from multiverse.specs.quantity import parse_bytes
-from multiverse.tracking import EMBEDDINGS_LIMIT, Tracked, track
+from multiverse.specs import parse_bytes
+from multiverse.tracking import Tracked
 
 #: More runs than this with the same reason say nothing new.
 SHOWN = 20
 
 
-def main(arguments: Namespace) -> int:
+@dataclass(frozen=True)
+class TrackArguments:
+    """The results folder, MLflow's address, and which embeddings are left out.
+
+    ``embeddings_limit``: bytes; 0 leaves all out, None those that are left out as a rule.
+    """
+
+    results: Path
+    uri: str | None
+    experiment: str | None
+    embeddings_limit: int | None
+    json: bool
+
+
+def read(given: Namespace) -> TrackArguments:
+    """Return the arguments; :class:`UsageError` for an amount that is none."""
+    limit = None if given.max_embedding is None else _bytes(given.max_embedding)
+    return TrackArguments(
+        results=given.results,
+        uri=given.uri,
+        experiment=given.experiment,
+        embeddings_limit=0 if given.no_embeddings else limit,
+        json=given.json,
+    )
+
+
+def main(arguments: TrackArguments) -> int:
+    """Copy finished runs and their scores to MLflow; 1 if some are missing there."""
     tracked = track(
-        ResultsFolder(arguments.results),
+        arguments.results,
         arguments.uri,
         experiment=arguments.experiment,
-        embeddings_limit=_limit(arguments),
+        embeddings_limit=arguments.embeddings_limit,
         tell=notes(json=arguments.json),
     )
     if arguments.json:
@@ -30,13 +58,9 @@ def main(arguments: Namespace) -> int:
     return 0 if tracked.complete else JobsFailed.exit_code
 
 
-def _limit(arguments: Namespace) -> int:
-    if arguments.no_embeddings:
-        return 0
-    if arguments.max_embedding is None:
-        return EMBEDDINGS_LIMIT
+def _bytes(text: str) -> int:
     try:
-        return parse_bytes(arguments.max_embedding)
+        return parse_bytes(text)
     except ValueError as error:
         raise UsageError(f"--max-embedding: {error}") from error
 

@@ -5,27 +5,41 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from multiverse.api import verify
 from multiverse.cli.terminal import console, print_json, safe, say
 from multiverse.errors import ResultsError
 from multiverse.events import BytesVerified, Event, Tell
-from multiverse.runs.folder import ResultsFolder
-from multiverse.specs.quantity import format_bytes, format_seconds
-from multiverse.verify.verify import Verification, verify_results
+from multiverse.specs import format_bytes, format_seconds
+from multiverse.verify import Verification
 
 
-def main(arguments: Namespace) -> int:
-    results = ResultsFolder(arguments.results)
+@dataclass(frozen=True)
+class VerifyArguments:
+    """The results folder, and how differences are printed."""
+
+    results: Path
+    json: bool
+
+
+def read(given: Namespace) -> VerifyArguments:
+    """Return the arguments."""
+    return VerifyArguments(given.results, given.json)
+
+
+def main(arguments: VerifyArguments) -> int:
+    """Recompute the checksums of published runs; 5 where something differs."""
     with _shown(quiet=arguments.json) as tell:
-        verification = verify_results(results, tell)
+        verification = verify(arguments.results, tell=tell)
     if arguments.json:
-        print_json({"results": str(results.folder), **asdict(verification)})
+        print_json({"results": str(arguments.results), **asdict(verification)})
     else:
-        _print(verification, results)
+        _print(verification, arguments.results)
     return ResultsError.exit_code if verification.differences else 0
 
 
@@ -45,19 +59,19 @@ def _shown(*, quiet: bool) -> Iterator[Tell]:
         yield tell
 
 
-def _print(verification: Verification, results: ResultsFolder) -> None:
+def _print(verification: Verification, results: Path) -> None:
     looked = (
         f"{_count(verification.runs, 'run')}, {_count(verification.files, 'file')}, "
         f"{format_bytes(verification.bytes)} in {format_seconds(verification.seconds)}"
     )
     if not verification.differences:
-        say(f"{results.folder}: all is as it was published ({looked})")
+        say(f"{results}: all is as it was published ({looked})")
         return
     out = console()
     for difference in verification.differences:
         kind = safe(f"{difference.kind}: ", "bold red")
         out.print(kind + safe(f"{difference.place}: {difference.message}"))
-    say(f"{results.folder}: {_count(len(verification.differences), 'difference')} ({looked})")
+    say(f"{results}: {_count(len(verification.differences), 'difference')} ({looked})")
     say(
         "  next: Copy the runs anew from where they came from, or move those folders away: "
         "the next `multiverse run` makes them again."

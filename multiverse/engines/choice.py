@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import EntryPoint, entry_points
 
 from multiverse.engines.protocol import Engine
@@ -59,3 +60,8 @@ def _make(name: str) -> Engine:
 
 def _third_party() -> list[EntryPoint]:
     return list(entry_points(group="multiverse.engines"))
+
+
+def named_engine(name: str | None) -> str:
+    """Return the name of the wanted engine: as said, as ``MULTIVERSE_ENGINE`` says, or ``auto``."""
+    return name or os.environ.get("MULTIVERSE_ENGINE") or AUTO

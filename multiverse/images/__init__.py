@@ -4,3 +4,19 @@
 the locked environment of the embedded engine with uv. Both take the SDK from ``sdk``, so that a
 container and an environment run the same files.
 """
+
+from typing import TYPE_CHECKING
+
+from multiverse.lazy import lazily
+
+if TYPE_CHECKING:
+    from multiverse.images.accelerator import Accelerator
+    from multiverse.images.build import BuiltImage
+else:
+    __getattr__ = lazily(
+        __name__,
+        accelerator="Accelerator",
+        build="BuiltImage",
+    )
+
+__all__ = ["Accelerator", "BuiltImage"]

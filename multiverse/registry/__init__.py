@@ -3,3 +3,19 @@
 Listing and finding (``datasets``, ``home``) read only JSON and are cheap to import; numpy,
 anndata and h5py are loaded by ``registration`` and what belongs to it.
 """
+
+from typing import TYPE_CHECKING
+
+from multiverse.lazy import lazily
+
+if TYPE_CHECKING:
+    from multiverse.registry.datasets import RegisteredDataset
+    from multiverse.registry.options import RegistrationOptions
+else:
+    __getattr__ = lazily(
+        __name__,
+        datasets="RegisteredDataset",
+        options="RegistrationOptions",
+    )
+
+__all__ = ["RegisteredDataset", "RegistrationOptions"]

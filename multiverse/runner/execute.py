@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiverse.engines.protocol import Capacity, Engine
-from multiverse.errors import EngineError, UsageError
+from multiverse.errors import EngineError
 from multiverse.events import Noted, Planned, Tell, everybody, guarded
 from multiverse.forecast.forecast import Expectations
 from multiverse.forecast.history import History
 from multiverse.plan.job import Plan
 from multiverse.runner.attempt import Attempts
-from multiverse.runner.capacity import Machine, fit, usable
+from multiverse.runner.capacity import fit, usable
 from multiverse.runner.journal import Journal
+from multiverse.runner.options import RunOptions
 from multiverse.runner.prepare import prepare
 from multiverse.runner.prepared import PreparedJob, owner_labels
 from multiverse.runner.recovery import Recovery
@@ -28,40 +28,9 @@ from multiverse.runs.listing import write_table
 from multiverse.runs.lock import RunLocks, folder_lock, prepare_folder
 from multiverse.runs.publish import remove_empty
 from multiverse.runs.writing import write_atomic
-from multiverse.specs.quantity import parse_bytes
 
 #: After a second Ctrl-C, jobs that are just being started get that long to be stopped.
 UNWIND_SECONDS = 15.0
-#: Nothing new is started when the disk of the results folder has less free.
-MIN_FREE = parse_bytes("1GiB")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How to run, as opposed to what.
-
-    ``parallel``: at most that many jobs at a time (None: as many as the machine has room for).
-    ``min_free``: bytes of disk below which nothing new is started. ``history``: the file with
-    what past runs took, if there is one.
-    """
-
-    parallel: int | None = None
-    machine: Machine = field(default_factory=Machine)
-    build: bool = True
-    rerun: bool = False
-    only_failed: bool = False
-    verbose: bool = False
-    min_free: int = MIN_FREE
-    tags: Mapping[str, str] = field(default_factory=dict)
-    history: Path | None = None
-
-    def check(self) -> None:
-        """Raise :class:`UsageError` for what makes no sense."""
-        if self.parallel is not None and self.parallel < 1:
-            raise UsageError(f"--jobs must be at least 1, not {self.parallel}")
-        if self.rerun and self.only_failed:
-            raise UsageError("--rerun runs everything again, --only-failed only what failed")
-        self.machine.check()
 
 
 def execute(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from multiverse.engines.protocol import Engine, model_for
 from multiverse.events import Tell
 from multiverse.forecast.forecast import Expectations
 from multiverse.plan.job import Job
+from multiverse.runner.options import RunOptions
 from multiverse.runner.prepared import PreparedJob
-
-if TYPE_CHECKING:
-    from multiverse.runner.execute import RunOptions
 
 
 def prepare(

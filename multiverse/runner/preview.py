@@ -14,7 +14,7 @@ from multiverse.forecast.forecast import Expectations
 from multiverse.forecast.history import History
 from multiverse.plan.job import Job, Plan
 from multiverse.runner.capacity import fit, usable
-from multiverse.runner.execute import RunOptions
+from multiverse.runner.options import RunOptions
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.resume import Resume
 from multiverse.runs.folder import ResultsFolder

@@ -3,3 +3,14 @@
 The host's side of an evaluation: which runs are new, the answer sheet, the engine, ``scores.json``
 and ``embeddings.h5ad``. May import contract, specs, registry, runs, engines, images and runner.
 """
+
+from typing import TYPE_CHECKING
+
+from multiverse.lazy import lazily
+
+if TYPE_CHECKING:
+    from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+else:
+    __getattr__ = lazily(__name__, outcome="ScoringOptions ScoringOutcome")
+
+__all__ = ["ScoringOptions", "ScoringOutcome"]

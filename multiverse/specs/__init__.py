@@ -2,3 +2,33 @@
 
 Dataset record, model, benchmark. May import ``contract`` and ``errors``.
 """
+
+from typing import TYPE_CHECKING
+
+from multiverse.lazy import lazily
+
+if TYPE_CHECKING:
+    from multiverse.specs.benchmark import Benchmark, BenchmarkSource
+    from multiverse.specs.dataset import DatasetRecord
+    from multiverse.specs.model import ModelSpec, ModelYaml
+    from multiverse.specs.quantity import format_bytes, format_seconds, parse_bytes, parse_seconds
+else:
+    __getattr__ = lazily(
+        __name__,
+        benchmark="Benchmark BenchmarkSource",
+        dataset="DatasetRecord",
+        model="ModelSpec ModelYaml",
+        quantity="format_bytes format_seconds parse_bytes parse_seconds",
+    )
+
+__all__ = [
+    "Benchmark",
+    "BenchmarkSource",
+    "DatasetRecord",
+    "ModelSpec",
+    "ModelYaml",
+    "format_bytes",
+    "format_seconds",
+    "parse_bytes",
+    "parse_seconds",
+]

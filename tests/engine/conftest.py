@@ -17,7 +17,7 @@ from multiverse.images.environment import prepare_environment
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models
 from multiverse.results import Results, Run
-from multiverse.runner.execute import RunOptions
+from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS, docker_or_skip, shared_folder, write_small
 

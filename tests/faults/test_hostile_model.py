@@ -29,7 +29,7 @@ from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
 from multiverse.results import Results, Run
-from multiverse.runner.execute import RunOptions
+from multiverse.runner.options import RunOptions
 from multiverse.runs.record import Cause, RunState
 from multiverse.runs.writing import sha256
 from multiverse.specs.benchmark import BenchmarkSource

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.api import Request, run_benchmark
-from multiverse.runner.execute import RunOptions
+from multiverse.runner.options import RunOptions
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import BenchmarkSource

@@ -178,7 +178,9 @@ def test_the_short_form_kept_for_scripts(
     assert "pca | " in done.out, "with -v the model's log is seen"
 
 
-def test_from_python_with_objects_in_memory(small_h5ad: Path, tmp_path: Path) -> None:
+def test_from_python_with_objects_in_memory(
+    small_h5ad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import anndata
 
     cells = anndata.read_h5ad(small_h5ad)[::-1].copy()
@@ -187,6 +189,11 @@ def test_from_python_with_objects_in_memory(small_h5ad: Path, tmp_path: Path) ->
     assert results.to_anndata().obsm["X_pca"].shape[0] == cells.n_obs
     with pytest.raises(JobsFailed, match="memory"):
         multiverse.run("pca", cells, tmp_path / "b", engine="local", resources={"memory": "1MB"})
+    monkeypatch.delenv("MULTIVERSE_NO_REPORT")
+    (tmp_path / "results" / "report.html").mkdir()
+    with pytest.warns(RuntimeWarning, match="was not written"):
+        again = multiverse.run("pca", cells, tmp_path / "results", engine="local")
+    assert again["pca"].complete, "a step that fails costs no run"
 
 
 def test_the_demo_makes_its_own_data(multiverse_command: Command, tmp_path: Path) -> None:

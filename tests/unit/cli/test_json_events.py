@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from jsonschema import Draft202012Validator
 
-from multiverse.afterwards import Conclusion
+from multiverse.api import Conclusion
 from multiverse.cli.json_events import JsonEvents, events_schema, kinds
 from multiverse.events import (
     AttemptStarted,

@@ -223,11 +223,14 @@ def test_an_mlflow_that_can_t_be_imported_is_said(
     assert f"MLflow can't be used here: {error}: it is damaged" in said
     assert "Traceback" not in done.stderr
     code = (
-        "import sys\nfrom pathlib import Path\nfrom multiverse.afterwards import Steps, conclude\n"
-        "from multiverse.runs.folder import ResultsFolder\n"
+        "import sys\nfrom pathlib import Path\nfrom multiverse.api import Request, Steps\n"
+        "from multiverse.api.finish import conclude\n"
+        "from multiverse.specs.benchmark import BenchmarkSource\n"
+        "source = BenchmarkSource.of({'datasets': ['any'], 'models': ['any']})\n"
         "steps = Steps(evaluate=False, report=False)\n"
-        "done = conclude(ResultsFolder(Path(sys.argv[1])), steps, tell=print)\n"
-        "print(done.complete)"
+        "request = Request(source, Path(sys.argv[1]), steps=steps)\n"
+        "tell = lambda event: print(getattr(event, 'message', event))\n"
+        "print(conclude(request, tell=tell).complete)"
     )
     command = [sys.executable, "-c", code, str(results.folder)]
     environment = {**environment, "MULTIVERSE_NO_MLFLOW": ""}

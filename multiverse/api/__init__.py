@@ -1,0 +1,128 @@
+"""The library behind the commands: what ``import multiverse`` offers, and more.
+
+Each command of the CLI calls one function of this package. Importing it loads nothing; a name
+loads what it needs when it is first used. May import every room but ``cli``.
+"""
+
+from typing import TYPE_CHECKING
+
+from multiverse.lazy import lazily
+
+if TYPE_CHECKING:
+    from multiverse.api.benchmark import (
+        BenchmarkOutcome,
+        preview,
+        preview_benchmark,
+        raise_failures,
+        run,
+        run_and_finish,
+        run_benchmark,
+    )
+    from multiverse.api.datasets import demo_benchmark, list_datasets, make_demo, register
+    from multiverse.api.finish import Conclusion, EvaluationSettings, evaluate, score_results
+    from multiverse.api.machine import doctor
+    from multiverse.api.models import build_images, check, find_model, list_models, new_model
+    from multiverse.api.request import (
+        Overrides,
+        Request,
+        Steps,
+        amount,
+        duration,
+        file_entry,
+        named_engine,
+        output_of,
+        read_benchmark,
+        short_benchmark,
+    )
+    from multiverse.api.results import (
+        CleanupResult,
+        ReportOutcome,
+        Results,
+        Run,
+        clean,
+        compare,
+        comparisons,
+        find_run,
+        list_runs,
+        open_results,
+        other_attempts,
+        report,
+        status,
+        track,
+        verify,
+        watch,
+    )
+    from multiverse.api.settings import RunSettings
+else:
+    __getattr__ = lazily(
+        __name__,
+        benchmark=(
+            "BenchmarkOutcome preview preview_benchmark raise_failures run "
+            "run_and_finish run_benchmark"
+        ),
+        datasets="demo_benchmark list_datasets make_demo register",
+        finish="Conclusion EvaluationSettings evaluate score_results",
+        machine="doctor",
+        models="build_images check find_model list_models new_model",
+        request=(
+            "Overrides Request Steps amount duration file_entry named_engine "
+            "output_of read_benchmark short_benchmark"
+        ),
+        results=(
+            "CleanupResult ReportOutcome Results Run clean compare comparisons "
+            "find_run list_runs open_results other_attempts report status track "
+            "verify watch"
+        ),
+        settings="RunSettings",
+    )
+
+__all__ = [
+    "BenchmarkOutcome",
+    "CleanupResult",
+    "Conclusion",
+    "EvaluationSettings",
+    "Overrides",
+    "ReportOutcome",
+    "Request",
+    "Results",
+    "Run",
+    "RunSettings",
+    "Steps",
+    "amount",
+    "build_images",
+    "check",
+    "clean",
+    "compare",
+    "comparisons",
+    "demo_benchmark",
+    "doctor",
+    "duration",
+    "evaluate",
+    "file_entry",
+    "find_model",
+    "find_run",
+    "list_datasets",
+    "list_models",
+    "list_runs",
+    "make_demo",
+    "named_engine",
+    "new_model",
+    "open_results",
+    "other_attempts",
+    "output_of",
+    "preview",
+    "preview_benchmark",
+    "raise_failures",
+    "read_benchmark",
+    "register",
+    "report",
+    "run",
+    "run_and_finish",
+    "run_benchmark",
+    "score_results",
+    "short_benchmark",
+    "status",
+    "track",
+    "verify",
+    "watch",
+]

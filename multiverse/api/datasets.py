@@ -1,0 +1,95 @@
+"""Datasets: registered, listed, and made for a first look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multiverse.api.request import Overrides
+from multiverse.demo import make_demo as make_demo
+from multiverse.errors import UsageError
+from multiverse.events import Tell, silent
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.registry.datasets import list_datasets as list_datasets
+from multiverse.registry.models import list_models
+from multiverse.registry.options import RegistrationOptions
+from multiverse.specs.benchmark import BenchmarkSource
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+    from multiverse.demo.folder import DemoDataset
+
+
+def register(
+    data: str | Path | AnnData | MuData,
+    *,
+    slug: str | None = None,
+    options: RegistrationOptions | None = None,
+    tell: Tell = silent,
+    **settings: Any,
+) -> RegisteredDataset:
+    """Make a dataset canonical: verified raw counts, aligned cells, labels set apart.
+
+    Parameters
+    ----------
+    data
+        An ``.h5ad`` or ``.h5mu`` file, or an object in memory.
+    slug
+        Its name from now on; made from the file's name if not given.
+    options, settings
+        :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
+        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``,
+        ``mosaic``, …).
+
+    Raises
+    ------
+    DatasetError
+        If it can't be made canonical without inventing something.
+    """
+    if options is not None and settings:
+        raise UsageError("give either options or single settings, not both")
+    chosen = options or RegistrationOptions(**settings)
+    if isinstance(data, str | Path):
+        from multiverse.registry.registration import register as register_file
+
+        return register_file(Path(data), slug=slug, options=chosen, tell=tell)
+    from multiverse.registry.objects import register_object
+
+    return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
+
+
+#: The demo shows what a run is; the defaults of these models would train it for much longer.
+SHORT: dict[str, dict[str, Any]] = {
+    "mofa": {"max_iterations": 100},
+    "multivi": {"max_epochs": 50, "lr": 1e-3},
+    "totalvi": {"max_epochs": 60},
+    "mowgli": {"max_iter": 3, "max_iter_inner": 100},
+    "cobolt": {"max_epochs": 40},
+}
+
+
+def demo_benchmark(
+    datasets: Sequence[DemoDataset], overrides: Overrides, models_dirs: Sequence[Path] = ()
+) -> BenchmarkSource:
+    """Return the benchmark of every model on the datasets of :func:`make_demo`, light ones first.
+
+    Trainings are cut short (:data:`SHORT`).
+    """
+    light_first = sorted(list_models(models_dirs), key=lambda model: model.yaml.resources.memory)
+    models = [
+        {"model": model.name, "parameters": SHORT.get(model.name, {})} for model in light_first
+    ]
+    entries = [
+        {
+            "slug": dataset.name,
+            "path": str(dataset.path),
+            **({"batch_key": dataset.batch_key} if dataset.batch_key else {}),
+            **({"label_key": dataset.label_key} if dataset.label_key else {}),
+        }
+        for dataset in datasets
+    ]
+    content = {"name": "demo", "datasets": entries, "models": models, **overrides.content()}
+    return BenchmarkSource.of(content)

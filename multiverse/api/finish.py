@@ -1,0 +1,223 @@
+"""The steps that follow a benchmark: scores, the report, the copy for MLflow. Each fails alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from multiverse.api.request import Request, Steps, amount, duration
+from multiverse.contract.evaluation import EvaluationSettings as EvaluationSettings
+from multiverse.engines.choice import choose_engine, named_engine
+from multiverse.errors import Cancelled, MultiverseError
+from multiverse.events import Concluded, Noted, ScoredDataset, Tell, silent
+from multiverse.results import Results, open_results
+from multiverse.runner.capacity import Machine
+from multiverse.runner.signals import cancellation
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import read_runs
+from multiverse.runs.record import RunState
+from multiverse.scoring.evaluate import evaluate_results
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.specs.evaluator import TIME_LIMIT
+
+if TYPE_CHECKING:
+    from multiverse.report.write import WrittenReport
+    from multiverse.tracking import Tracked
+
+#: A slow server does not hold a benchmark up for longer.
+MLFLOW_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What came of the steps that were taken. ``problems``: a sentence each, with what to do."""
+
+    outcomes: tuple[ScoringOutcome, ...] = ()
+    report: WrittenReport | None = None
+    tracked: Tracked | None = None
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        return not self.problems
+
+    def event(self) -> Concluded:
+        """Return what is told of it."""
+        return Concluded(
+            datasets=tuple(ScoredDataset(**vars(outcome)) for outcome in self.outcomes),
+            written=tuple(self.report.written) if self.report else (),
+            mlflow=self.tracked.summary if self.tracked else None,
+            problems=self.problems,
+        )
+
+
+def conclude(request: Request, *, tell: Tell) -> Conclusion:
+    """Score what is new, write the report, bring MLflow up to date.
+
+    Raises :class:`Cancelled` after a signal; everything else that goes wrong is in the result.
+    MLflow that can't be reached is no problem of the results: a line says so.
+    """
+    results, steps = ResultsFolder(request.output), request.steps.allowed()
+    problems: list[str] = []
+    outcomes: list[ScoringOutcome] = []
+    if steps.evaluate and _has_complete_run(results):
+        options = ScoringOptions(machine=request.options.machine, build=request.options.build)
+        try:
+            outcomes = _score(results, request.engine, options, tell)
+            problems += [outcome.problem for outcome in outcomes if outcome.problem]
+        except Cancelled:
+            raise
+        except MultiverseError as error:
+            problems.append(_sentence("the runs are complete, but were not scored", error))
+    # Copied before the report is written, which goes to MLflow with the next copy otherwise.
+    report = _report(results, problems) if steps.report else None
+    tracked = _track(results, steps.mlflow, tell) if steps.tracked else None
+    conclusion = Conclusion(tuple(outcomes), report, tracked, tuple(problems))
+    tell(conclusion.event())
+    return conclusion
+
+
+def score_results(
+    folder: str | Path,
+    options: ScoringOptions,
+    *,
+    engine: str | None = None,
+    report: bool = True,
+    tell: Tell,
+) -> Conclusion:
+    """Score the complete runs of a results folder, then write its report.
+
+    Raises :class:`ResultsError` or :class:`EngineError` where nothing can be scored, and
+    :class:`Cancelled` after a signal. What concerns one dataset is its outcome's problem, a
+    report that was not written a problem of the conclusion.
+    """
+    options.machine.check()
+    results = ResultsFolder(Path(folder))
+    problems: list[str] = []
+    outcomes = _score(results, named_engine(engine), options, tell)
+    wanted = Steps(report=report).allowed().report
+    written = _report(results, problems) if wanted else None
+    conclusion = Conclusion(tuple(outcomes), written, None, tuple(problems))
+    tell(conclusion.event())
+    return conclusion
+
+
+def evaluate(
+    folder: str | Path,
+    *,
+    engine: str | None = None,
+    again: bool = False,
+    datasets: Sequence[str] = (),
+    cpus: float | None = None,
+    memory: str | int | None = None,
+    time_limit: str | int = TIME_LIMIT,
+    build: bool = True,
+    report: bool = True,
+    settings: Mapping[str, Any] | None = None,
+    tell: Tell = silent,
+) -> Results:
+    """Score every complete run that has no scores yet; ask the results for them.
+
+    Parameters
+    ----------
+    folder
+        A results folder.
+    engine
+        By default that of ``MULTIVERSE_ENGINE``, or the best there is.
+    again
+        Score everything, whatever is there.
+    datasets
+        Slugs; without any, all.
+    cpus, memory
+        CPU cores and memory (``"8GiB"``) of the evaluator, at most.
+    time_limit
+        Of one start of the evaluator (``"2h"``); a day if not given.
+    build
+        Build a missing image.
+    report
+        Write ``report.html``, ``scores.csv`` and the research object as well.
+    settings
+        Of the evaluator (:class:`multiverse.contract.evaluation.EvaluationSettings`), by name;
+        None are those that the folder was scored with before, or the defaults.
+
+    Raises
+    ------
+    ResultsError, EngineError
+        Where nothing can be scored. What concerns one dataset alone is a
+        :class:`RuntimeWarning`, and the others are scored.
+
+    Examples
+    --------
+    >>> import multiverse
+    >>> results = multiverse.evaluate("results")  # doctest: +SKIP
+    >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
+    """
+    options = ScoringOptions(
+        settings=None if settings is None else EvaluationSettings(**dict(settings)),
+        machine=Machine(cpus=cpus, memory=amount(memory, "memory")),
+        build=build,
+        again=again,
+        datasets=tuple(datasets),
+        time_limit=duration(time_limit, "time_limit"),
+    )
+    done = score_results(folder, options, engine=engine, report=report, tell=tell)
+    lacking = [f"{item.dataset}: {item.problem}" for item in done.outcomes if item.problem]
+    for problem in [*lacking, *done.problems]:
+        warnings.warn(problem, RuntimeWarning, stacklevel=2)
+    return open_results(folder)
+
+
+def _score(
+    results: ResultsFolder, engine: str, options: ScoringOptions, tell: Tell
+) -> list[ScoringOutcome]:
+    """Score on an engine by its name; Ctrl-C and SIGTERM end it in order."""
+    cancelled = threading.Event()
+    with cancellation(cancelled):
+        return evaluate_results(
+            results,
+            choose_engine(engine, tell),
+            options,
+            tell=tell,
+            cancelled=cancelled,
+        )
+
+
+def _has_complete_run(results: ResultsFolder) -> bool:
+    return any(run.record.state is RunState.COMPLETE for run in read_runs(results).runs)
+
+
+def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
+    from multiverse.report.write import write_report
+
+    report = write_report(results)
+    problems += [
+        f"{part.name} was not written: {part.message} {part.remedy}".strip()
+        for part in report.failed
+    ]
+    return report
+
+
+def _track(results: ResultsFolder, uri: str | None, tell: Tell) -> Tracked | None:
+    from multiverse.tracking import default_uri, track
+
+    if (uri or default_uri(results, os.environ)) is None:
+        return None
+    try:
+        tracked = track(results, uri, seconds=MLFLOW_SECONDS)
+    except MultiverseError as error:
+        tell(Noted(_sentence("nothing was copied to MLflow", error)))
+        return None
+    tell(Noted(f"MLflow: {tracked.summary}"))
+    if not tracked.complete:
+        tell(Noted(f"copy the rest later: {tracked.command}"))
+    return tracked
+
+
+def _sentence(what: str, error: MultiverseError) -> str:
+    remedy = f" {error.remedy}" if error.remedy else ""
+    return f"{what}: {error}{remedy}"

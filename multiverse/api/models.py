@@ -1,0 +1,122 @@
+"""Models: listed, built, checked, and begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiverse.events import Noted, Tell, silent
+from multiverse.registry.models import find_models
+from multiverse.registry.models import list_models as list_models
+from multiverse.specs.evaluator import EvaluatorSpec
+from multiverse.specs.model import ModelSpec
+from multiverse.specs.names import EVALUATOR
+
+if TYPE_CHECKING:
+    from multiverse.conformance import CheckReport, CheckResult, SuiteOptions
+    from multiverse.images import Accelerator, BuiltImage
+
+
+def _unseen(_result: CheckResult) -> None:
+    """Leave each result to the report."""
+
+
+def find_model(name: str, models_dirs: Sequence[Path] = ()) -> ModelSpec:
+    """Return a model by its name; :class:`UsageError` if there is none."""
+    return find_models([name], models_dirs)[name]
+
+
+def build_images(
+    models: Sequence[str] | None,
+    *,
+    base: str = "auto",
+    accelerator: Accelerator = "cpu",
+    no_cache: bool = False,
+    verbose: bool = False,
+    models_dirs: Sequence[Path] = (),
+    tell: Tell = silent,
+) -> list[BuiltImage]:
+    """Build the images of models, in order.
+
+    Parameters
+    ----------
+    models
+        Their names, ``evaluate`` for the evaluator; None for all there are (for ``cuda`` all
+        that have such a variant).
+    base
+        See :mod:`multiverse.images.base_image`.
+    no_cache
+        Build every layer anew.
+
+    Raises
+    ------
+    UsageError, BuildError, EngineUnavailable
+        For the first image that can't be built.
+    """
+    from multiverse.images.accelerator import has_cuda_variant, variant
+    from multiverse.images.build import build_models
+
+    if models is None:
+        chosen = list_models(models_dirs)
+        if accelerator == "cuda":
+            chosen = [model for model in chosen if has_cuda_variant(model)]
+    else:
+        names = [name for name in models if name != EVALUATOR]
+        chosen = list(find_models(names, models_dirs).values())
+    with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in models
+    wanted = [variant(model, accelerator) for model in chosen]
+    if with_evaluator:
+        wanted.append(EvaluatorSpec.load())
+    return build_models(wanted, base=base, no_cache=no_cache, tell=tell, verbose=verbose)
+
+
+def check(
+    model: str | None = None,
+    options: SuiteOptions | None = None,
+    *,
+    image: str | None = None,
+    model_yaml: Path | None = None,
+    models_dirs: Sequence[Path] = (),
+    engine: str | None = None,
+    tell: Tell = silent,
+    show: Callable[[CheckResult], None] = _unseen,
+) -> CheckReport:
+    """Check a model on tiny and on hostile data, telling each result at once.
+
+    Parameters
+    ----------
+    model
+        Its name, or its folder.
+    image, model_yaml
+        An image instead, as it is, and the file that describes it.
+    engine
+        By default that of ``MULTIVERSE_ENGINE``, or the best there is; an image needs Docker.
+
+    Raises
+    ------
+    UsageError, EngineError
+        Before a check is made. What a run does wrong is in the report.
+    """
+    from multiverse.conformance import SuiteOptions, check_model, find_target
+    from multiverse.engines.choice import choose_engine, named_engine
+
+    target = find_target(model, image=image, model_yaml=model_yaml, models_dirs=models_dirs)
+    chosen = options or SuiteOptions()
+    if image is not None:
+        chosen = replace(chosen, build=False)
+    place = choose_engine("docker" if image is not None else named_engine(engine), tell)
+    tell(Noted(f"checking {target.name} {target.version} on tiny and on hostile data"))
+    return check_model(target, place, chosen, tell=tell, show=show)
+
+
+def new_model(name: str, into: Path = Path()) -> Path:
+    """Write the folder of a new model, ready to run, and return its path.
+
+    Raises :class:`UsageError` for a name that can't be a model's, and :class:`ResultsError` where
+    the folder can't be written.
+    """
+    from multiverse.scaffold import write_model_folder
+
+    return write_model_folder(name, into)

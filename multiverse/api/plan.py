@@ -1,0 +1,167 @@
+"""From a request to a plan: datasets registered, models found, the engine chosen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from multiverse.api.datasets import register
+from multiverse.api.request import Request
+from multiverse.engines.choice import choose_engine
+from multiverse.engines.protocol import Engine
+from multiverse.errors import DatasetError, Problem
+from multiverse.events import Noted, Tell
+from multiverse.plan import Plan, check, expand
+from multiverse.registry.datasets import RegisteredDataset, find_dataset
+from multiverse.registry.home import cache
+from multiverse.registry.models import find_models, model_folders
+from multiverse.registry.options import RegistrationOptions
+from multiverse.runner.options import RunOptions
+from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
+from multiverse.specs.model import ModelSpec
+from multiverse.specs.names import make_slug
+
+#: What past runs took, in the user's cache.
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A request after all that can be settled before anything is started."""
+
+    engine: Engine
+    datasets: Sequence[RegisteredDataset]
+    plan: Plan
+    options: RunOptions
+
+    @property
+    def reasons(self) -> list[str]:
+        """The pairs of dataset and model that are not planned, with the reason."""
+        pairs = self.plan.not_applicable
+        return [f"{pair.model} on {pair.dataset}: {pair.reason}" for pair in pairs]
+
+
+def make_plan(request: Request, tell: Tell) -> Work:
+    """Check a request, register its files and expand it into jobs; nothing is started.
+
+    Raises :class:`UsageError`, :class:`SpecError`, :class:`DatasetError` or
+    :class:`EngineError`.
+    """
+    request.options.check()
+    models = _models(request)
+    engine = choose_engine(request.engine, tell)
+    datasets = list(request.registered) or _datasets(request.source.benchmark, tell)
+    plan = expand(request.source, [item.record for item in datasets], models)
+    for pair in plan.not_applicable:
+        tell(Noted(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}"))
+    return Work(engine, datasets, plan, _options(request))
+
+
+def _options(request: Request) -> RunOptions:
+    """The options with the tags of the benchmark and the place of the history."""
+    options = request.options
+    return replace(
+        options,
+        tags={**request.source.benchmark.tags, **options.tags},
+        history=options.history or cache() / HISTORY,
+    )
+
+
+def _models(request: Request) -> dict[str, ModelSpec]:
+    """The benchmark's models. Every problem that can be seen before data are read is raised."""
+    source = request.source
+    known = model_folders(request.models_dirs)
+    named = [entry.model for entry in source.benchmark.models if entry.model in known]
+    models = find_models(named, request.models_dirs)
+    problems = check(source, models, known)
+    if not request.registered:
+        problems += _dataset_problems(source)
+    if problems:
+        raise source.error(problems)
+    return models
+
+
+def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for index, entry in enumerate(source.benchmark.datasets):
+        slug = _slug(entry)
+        if slug in seen:
+            problems.append(source.problem(f"{slug!r} is listed twice", "datasets", index))
+        seen.add(slug)
+        try:
+            if entry.path is None:
+                find_dataset(slug)
+            elif not entry.path.exists():
+                raise DatasetError(f"{entry.path} does not exist")
+        except DatasetError as error:
+            problems.append(source.problem(str(error), "datasets", index))
+    return problems
+
+
+def _slug(entry: DatasetEntry) -> str:
+    return entry.slug or make_slug(entry.path.stem if entry.path else "")
+
+
+def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:
+    return [_dataset(entry, tell) for entry in benchmark.datasets]
+
+
+def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
+    if entry.path is None:
+        return find_dataset(str(entry.slug))
+    options = RegistrationOptions(
+        batch_key=entry.batch_key,
+        label_key=entry.label_key,
+        unlabelled=entry.unlabelled,
+        modality_names=entry.modalities,
+        layer=entry.layer,
+        intersect=entry.intersect,
+        mosaic=entry.mosaic,
+        replace=True,  # a file named in a benchmark may change; the version decides, not the slug
+    )
+    before = _registered(_slug(entry))
+    dataset = register(entry.path, slug=_slug(entry), options=options, tell=tell)
+    if before is not None and before.folder != dataset.folder:
+        tell(
+            Noted(
+                f"{dataset.record.slug}: stands for new content, or for other options, from now on"
+            )
+        )
+    for note in dataset.record.notes:
+        tell(Noted(f"{dataset.record.slug}: note: {note}"))
+    return dataset
+
+
+def _registered(slug: str) -> RegisteredDataset | None:
+    try:
+        return find_dataset(slug)
+    except DatasetError:
+        return None
+
+
+def _absolute(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The file of a dataset entry, so that it is found from anywhere."""
+    return {"path": str(Path(entry["path"]).resolve())} if "path" in entry else {}
+
+
+def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -> str:
+    """``benchmark.yaml`` of the results folder: the benchmark with all that was implied."""
+    from ruamel.yaml import YAML
+
+    content = benchmark.model_dump(mode="json", exclude_defaults=True, exclude={"output"})
+    content["datasets"] = [
+        {**entry, "slug": item.record.slug, **_absolute(entry)}
+        for item, entry in zip(datasets, content["datasets"], strict=True)
+    ]
+    stream = io.StringIO()
+    stream.write("# The benchmark that was run here. Repeat it: multiverse run benchmark.yaml\n")
+    for item in datasets:
+        stream.write(f"# {item.record.slug}: {item.record.fingerprint}\n")
+    writer = YAML()  # block style, in the order of the schema
+    writer.width = 4096
+    writer.dump(content, stream)
+    return stream.getvalue()

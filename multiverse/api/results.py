@@ -1,0 +1,194 @@
+"""What is done with a results folder: read, reported, compared, verified, copied, cleaned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from multiverse.errors import ResultsError
+from multiverse.events import Tell, silent
+from multiverse.results import Results as Results
+from multiverse.results import Run as Run
+from multiverse.results import open_results as open_results
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.listing import FoundRun, Listing, attempts_of_run, read_runs
+from multiverse.runs.listing import find_run as find_run_in
+from multiverse.runs.record import RunRecord
+
+if TYPE_CHECKING:
+    from multiverse.cleanup import CleanupOutcome, CleanupPlan, CleanupRequest
+    from multiverse.compare import Difference
+    from multiverse.report import Comparison, WrittenReport
+    from multiverse.runs.status import FolderStatus
+    from multiverse.tracking import Tracked
+    from multiverse.verify import Verification
+
+
+def _unseen(_found: object) -> None:
+    """Leave what is found to the result."""
+
+
+def list_runs(folder: str | Path) -> Listing:
+    """Return the runs of a results folder, also those that failed, and what is damaged."""
+    return read_runs(ResultsFolder(Path(folder)))
+
+
+def find_run(text: str, folder: str | Path = "results") -> FoundRun:
+    """Return a run by its folder, or by the first digits of its id.
+
+    Raises :class:`UsageError` where there is none, or several.
+    """
+    place = Path(text)
+    if (place / "run.json").is_file():
+        return FoundRun(RunRecord.read(place / "run.json"), place)
+    return find_run_in(ResultsFolder(Path(folder)), text)
+
+
+def other_attempts(run: FoundRun) -> list[FoundRun]:
+    """Return the kept attempts at a run other than this one, oldest first."""
+    return attempts_of_run(run)
+
+
+def status(folder: str | Path) -> FolderStatus:
+    """Return how far the jobs of a results folder are; :class:`ResultsError` if it is none."""
+    from multiverse.runs.status import StatusReader
+
+    return StatusReader(ResultsFolder(Path(folder))).look()
+
+
+def watch(folder: str | Path, seconds: float) -> Iterator[FolderStatus]:
+    """Yield how far the jobs are, every so many seconds, until nothing runs any more."""
+    from multiverse.runs.status import StatusReader
+
+    reader = StatusReader(ResultsFolder(Path(folder)))
+    while True:
+        found = reader.look()
+        yield found
+        if found.over:
+            return
+        time.sleep(seconds)
+
+
+def comparisons(folder: str | Path) -> list[tuple[str, Comparison]]:
+    """Return every evaluation of a results folder by its dataset; damaged scores are left out."""
+    results = ResultsFolder(Path(folder))
+    runs = read_runs(results).runs
+    datasets = sorted({run.record.dataset for run in runs})
+    if not any(results.scores(dataset).exists() for dataset in datasets):
+        return []
+    from multiverse.report.summary import compare_configurations
+    from multiverse.runs.scores import ScoresFile
+
+    found = []
+    for dataset in datasets:
+        try:
+            file = ScoresFile.read(results.scores(dataset))
+        except ResultsError:
+            continue
+        of_dataset = [run for run in runs if run.record.dataset == dataset]
+        found += [(dataset, compare_configurations(item, of_dataset)) for item in file.evaluations]
+    return found
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """The report that was written, and a sentence for all that was damaged and is not in it."""
+
+    report: WrittenReport
+    damaged: Sequence[str]
+
+
+def report(
+    folder: str | Path = "results", *, figures: bool = False, output: Path | None = None
+) -> ReportOutcome:
+    """Write the report, the table of scores and the research object.
+
+    ``figures``: also ``figures/``, as SVG and PDF. ``output``: where the page goes instead of
+    ``report.html``. Raises :class:`ResultsError` if there is no such folder; everything else is
+    in the result.
+    """
+    from multiverse.report.contents import read_contents
+    from multiverse.report.write import write_report
+
+    results = ResultsFolder(Path(folder))
+    written = write_report(results, figures, output=output)
+    return ReportOutcome(written, read_contents(results).damaged)
+
+
+def compare(before: str | Path, after: str | Path) -> Difference:
+    """Return what changed between two results folders, and whether it matters."""
+    from multiverse.compare.difference import compare_results
+
+    return compare_results(ResultsFolder(Path(before)), ResultsFolder(Path(after)))
+
+
+def verify(folder: str | Path = "results", *, tell: Tell = silent) -> Verification:
+    """Recompute the checksums of published runs; nothing is written.
+
+    Raises :class:`ResultsError` if there is no such folder.
+    """
+    from multiverse.verify.verify import verify_results
+
+    return verify_results(ResultsFolder(Path(folder)), tell)
+
+
+def track(
+    folder: str | Path = "results",
+    uri: str | None = None,
+    *,
+    experiment: str | None = None,
+    embeddings_limit: int | None = None,
+    tell: Tell = silent,
+) -> Tracked:
+    """Copy finished runs and their scores to MLflow, each once.
+
+    ``embeddings_limit``: embeddings of more bytes are left out (0: all, None: as usual). Raises
+    :class:`UsageError` where MLflow is not installed or can't be reached.
+    """
+    from multiverse.tracking import EMBEDDINGS_LIMIT
+    from multiverse.tracking import track as track_results
+
+    limit = EMBEDDINGS_LIMIT if embeddings_limit is None else embeddings_limit
+    results = ResultsFolder(Path(folder))
+    return track_results(results, uri, experiment=experiment, embeddings_limit=limit, tell=tell)
+
+
+@dataclass(frozen=True)
+class CleanupResult:
+    """What could go, and what came of its removal (None: nothing was to be removed)."""
+
+    plan: CleanupPlan
+    outcome: CleanupOutcome | None
+
+
+def clean(
+    folder: str | Path = "results",
+    wanted: CleanupRequest | None = None,
+    *,
+    remove: bool = False,
+    models_dirs: Sequence[Path] = (),
+    found: Callable[[CleanupPlan], None] = _unseen,
+    tell: Tell = silent,
+) -> CleanupResult:
+    """Find what can go from a results folder and this machine, and remove it if told to.
+
+    ``found`` gets what can go before anything is removed; ``tell`` hears a note of each thing that
+    is gone. Raises :class:`ResultsError` if there is no such folder, and :class:`UsageError` for
+    ids that name no run or several.
+    """
+    from multiverse.cleanup.clean import CleanupRequest, find
+    from multiverse.cleanup.clean import remove as remove_found
+    from multiverse.registry.models import list_models
+    from multiverse.specs.evaluator import EvaluatorSpec
+
+    place = Path(folder)
+    # The evaluator's image and environment are in use as those of models are.
+    known = [*list_models(models_dirs), EvaluatorSpec.load()]
+    plan = find(place, wanted or CleanupRequest(), known)
+    found(plan)
+    if not remove or not plan.items:
+        return CleanupResult(plan, None)
+    return CleanupResult(plan, remove_found(place, plan, tell))

@@ -1,0 +1,116 @@
+"""Arguments that several commands share, read once into frozen objects.
+
+Each command's module has a dataclass of its arguments and one function, ``read``, that makes it
+from what argparse found; nothing else sees a namespace.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multiverse.api import Overrides, Steps, amount
+from multiverse.errors import UsageError
+from multiverse.registry import RegistrationOptions
+from multiverse.runner import Machine, RunOptions
+
+
+@dataclass(frozen=True)
+class HowToRun:
+    """The arguments of ``run`` and ``demo`` that say how to run, and what follows."""
+
+    engine: str | None
+    overrides: Overrides
+    options: RunOptions
+    steps: Steps
+    models_dirs: tuple[Path, ...]
+    dry_run: bool
+    json: bool
+
+
+def read_how(given: Namespace) -> HowToRun:
+    """Return how jobs are to be run; :class:`UsageError` for an amount that is none."""
+    resources = {
+        "cpus": given.job_cpus,
+        "memory": given.job_memory,
+        "time_limit": given.time_limit,
+        "retries": given.retries,
+    }
+    seeds = getattr(given, "seeds", None)  # a demo has neither
+    return HowToRun(
+        engine=given.engine,
+        overrides=Overrides(
+            seeds=None if seeds is None else tuple(seeds),
+            device=getattr(given, "device", None),
+            resources={name: value for name, value in resources.items() if value is not None},
+        ),
+        options=RunOptions(
+            parallel=given.jobs,
+            machine=Machine(
+                cpus=given.cpus,
+                memory=amount(given.memory, "--memory"),
+                gpus=_gpus(given.gpus),
+                jobs_per_gpu=given.jobs_per_gpu,
+            ),
+            build=not given.no_build,
+            rerun=given.rerun,
+            only_failed=given.only_failed,
+            verbose=given.verbose,
+            min_free=amount(given.min_free, "--min-free") or 0,
+            tags=pairs(given.tag, "--tag"),
+        ),
+        steps=Steps(
+            evaluate=not given.no_evaluate,
+            report=not given.no_report,
+            tracked=not given.no_mlflow,
+            mlflow=given.mlflow or None,
+        ),
+        models_dirs=tuple(given.models_dir),
+        dry_run=given.dry_run,
+        json=given.json,
+    )
+
+
+def read_registration(given: Namespace, *, replace: bool) -> RegistrationOptions:
+    """Return how a file is to be read."""
+    return RegistrationOptions(
+        batch_key=given.batch_key,
+        label_key=given.label_key,
+        unlabelled=tuple(given.unlabelled),
+        modality_names=pairs(given.modality, "--modality"),
+        layer=given.layer,
+        intersect=given.intersect,
+        mosaic=given.mosaic,
+        replace=replace,
+    )
+
+
+def pairs(items: Sequence[str], option: str) -> dict[str, str]:
+    """Return ``NAME=VALUE`` arguments as a dictionary."""
+    found: dict[str, str] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {item}: write it as NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def yaml_value(text: str, option: str) -> Any:
+    """Return a value as YAML reads it; :class:`UsageError` where it can't."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise UsageError(f"{option}: {text!r} is not a value") from error
+
+
+def _gpus(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    return () if text == "none" else tuple(filter(None, text.split(",")))
