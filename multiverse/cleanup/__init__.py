@@ -1,4 +1,4 @@
 """Cleaning: what can go from a results folder and from this machine, and its removal.
 
-May import specs, registry, plan, images, runs, engines and runner.
+May import specs, registry, plan, images, runs, engines, runner and exclusive.
 """

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from multiverse.cleanup.references import References
 from multiverse.cleanup.removable import (
     CleanupGroup,
@@ -21,6 +19,7 @@ from multiverse.cleanup.removable import (
     remove_folder,
 )
 from multiverse.errors import DatasetError
+from multiverse.exclusive import exclusive
 from multiverse.registry.datasets import DatasetFolder
 from multiverse.specs.names import check_slug
 
@@ -79,11 +78,11 @@ def _item(folder: DatasetFolder, name: str, why: str) -> Item:
 def _remove(folder: DatasetFolder, name: str) -> None:
     """Remove it under the slug's lock, unless the slug has come to stand for it."""
     try:
-        with FileLock(folder.lock, timeout=0):
+        with exclusive(folder.lock, seconds=0):
             if folder.current.exists() and folder.current_version() == name:
                 raise NotRemoved("the slug stands for it now")
             remove_folder(folder.home, (DATASETS, folder.slug, name), [DATASETS])
-    except Timeout as error:
+    except TimeoutError as error:
         raise NotRemoved("a registration is going on") from error
 
 

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock
-
+from multiverse.contract.files import write_aside
 from multiverse.errors import BuildError
+from multiverse.exclusive import exclusive
 from multiverse.images import settle
 from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
 from multiverse.images.offline.pip_settings import PipSettings
@@ -74,7 +74,8 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
     folder = _folder(model, interpreter, cache)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not _is_complete(folder):
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
+        words = f"another process makes the environment of {model.name}: waiting for it"
+        with exclusive(environment_lock(folder), waiting=lambda: say(words)):
             if not _is_complete(folder):
                 _make(model, folder, interpreter, say)
     files = sdk_files(model)
@@ -84,6 +85,11 @@ def prepare_environment(model: ModelSpec, *, cache: Path, say: Say) -> LockedEnv
         _put_aside(model, sdk, _python_of(folder))
     lock_hash = hashlib.sha256(f"{lock}\n{sdk_identity}\n".encode()).hexdigest()
     return LockedEnvironment(_python_of(folder), lock_hash, sdk, folder)
+
+
+def environment_lock(folder: Path) -> Path:
+    """Return the file that is locked while the environment in ``folder`` is made or removed."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
@@ -127,10 +133,7 @@ def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, say: Say) -
     _install(model.requirements, folder, interpreter, ["--compile-bytecode"])
     seconds = time.monotonic() - started
     record = {"model": model.name, "python": interpreter.version, "seconds": round(seconds, 1)}
-    # Written aside and renamed: a marker that exists is whole.
-    aside = folder / f".{MARKER}"
-    aside.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    aside.replace(folder / MARKER)
+    write_aside(folder / MARKER, json.dumps(record) + "\n")
     say(f"Made the environment of {model.name} in {seconds:.1f} s")
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from multiverse import __version__
+from multiverse.contract.files import file_sha256
 from multiverse.errors import DatasetError
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.columns import Columns, choose_columns, join_tables
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
-from multiverse.registry.fingerprint import data_fingerprint, file_sha256, labels_fingerprint
+from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.home import home as default_home
 from multiverse.registry.labels import write_labels

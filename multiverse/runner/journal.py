@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from multiverse.contract.files import write_aside
 from multiverse.runner.events import Epoch, SilentListener, Start, Task
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.listing import FoundRun
@@ -50,7 +51,7 @@ class Journal(SilentListener):
             jobs=tuple(PlannedJob.model_construct(**vars(task)) for task in tasks),
         )
         # Another runner may write its own at the same time.
-        _put(self._results.plan, plan.to_json(), aside=f".plan.json.{os.getpid()}")
+        _put(self._results.plan, plan.to_json())
 
     def started(self, task: Task, start: Start) -> None:
         folder = AttemptFolder(self._results.attempts / task.run_id / str(start.attempt))
@@ -76,7 +77,7 @@ class Journal(SilentListener):
             if epoch is None
             else LiveEpoch(number=epoch.number, total=epoch.total, values=dict(epoch.values)),
         )
-        _put(attempt.folder.live, live.to_json(), aside=".live.json")
+        _put(attempt.folder.live, live.to_json())
 
     def retried(self, task: Task, run: FoundRun, how: str) -> None:  # noqa: ARG002 - a listener
         self._forget(task)
@@ -93,12 +94,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _put(path: Path, text: str, *, aside: str) -> None:
+def _put(path: Path, text: str) -> None:
     """Replace a file in one step. What a power cut makes of it does not matter."""
-    temporary = path.with_name(aside)
     with suppress(OSError):
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_aside(path, text, durable=False)

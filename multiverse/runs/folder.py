@@ -124,6 +124,21 @@ class ResultsFolder:
         return self.folder / "mlflow.db"
 
     @property
+    def tracked_files(self) -> Path:
+        """Where the local MLflow store keeps files; what can be seen would be a dataset."""
+        return self.folder / ".mlflow-artifacts"
+
+    @property
+    def tracking_lock(self) -> Path:
+        """Held by the command that copies runs to MLflow."""
+        return self.folder / ".mlflow.lock"
+
+    @property
+    def evaluation_lock(self) -> Path:
+        """Held by the command that scores runs."""
+        return self.folder / ".evaluation.lock"
+
+    @property
     def evaluations(self) -> Path:
         """Where evaluations are at work; hidden, and empty when none is."""
         return self.folder / ".evaluations"

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from multiverse.contract.files import check_regular, remove_tree
+from multiverse.contract.files import check_regular, remove_tree, sync
 from multiverse.contract.output import MAX_BYTES
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.record import RunRecord
-from multiverse.runs.writing import disk_errors, sha256, sync, write_atomic
+from multiverse.runs.writing import checksum, disk_errors, write_atomic
 
 #: The contract's files that become part of a run. The job is written by the runner itself,
 #: because the model could have changed its own copy.
@@ -81,7 +81,9 @@ def _shown(name: str) -> str:
 
 def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a run but its record."""
-    return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != "run.json"}
+    return {
+        path.name: checksum(path) for path in sorted(folder.iterdir()) if path.name != "run.json"
+    }
 
 
 def discard(attempt: AttemptFolder) -> None:

@@ -60,8 +60,8 @@ def find_answers(cohort: Cohort) -> RegisteredDataset:
         return _with_labels(found[current])
     if not found:
         raise DatasetError(
-            f"{cohort.dataset}: the data of these runs ({cohort.fingerprint[:16]}…) are not registered "
-            "on this machine, so there is no answer sheet",
+            f"{cohort.dataset}: the data of these runs ({cohort.fingerprint[:16]}…) are not "
+            "registered on this machine, so there is no answer sheet",
             remedy=f"Register the file they came from: multiverse register FILE --slug "
             f"{cohort.dataset}",
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.contract.files import written_aside
 from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.writing import disk_errors, sync
+from multiverse.runs.writing import disk_errors
 from multiverse.scoring.wanted import checksum_of
 
 if TYPE_CHECKING:
@@ -83,13 +83,10 @@ def write_embeddings(
     }
     with (
         disk_errors(path.parent),
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as aside,
+        written_aside(path) as aside,
+        h5py.File(aside, "w") as file,
     ):
-        made = Path(aside, path.name)
-        with h5py.File(made, "w") as file:
-            write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
-        sync(made)
-        made.replace(path)
+        write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
     return [run_id for run_id, points in embeddings.items() if points is None]
 
 

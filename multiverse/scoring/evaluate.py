@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-
-from filelock import FileLock, Timeout
 
 from multiverse.engines.protocol import Engine, Say
 from multiverse.errors import Cancelled, EngineError, MultiverseError, ResultsError
+from multiverse.exclusive import exclusive
 from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
@@ -22,9 +21,6 @@ from multiverse.scoring.context import ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 from multiverse.scoring.update import CohortUpdate
 from multiverse.specs.evaluator import EvaluatorSpec
-
-#: Between looks at whether the first evaluation has ended.
-WAIT_SECONDS = 0.25
 
 
 def _unwatched(_what: str, _done: int, _total: int) -> None:
@@ -113,28 +109,18 @@ def _elsewhere(run: FoundRun) -> str:
 @contextmanager
 def _alone(results: ResultsFolder, say: Say, cancelled: threading.Event) -> Iterator[None]:
     """One evaluation of a folder at a time; the second waits for the first, or for a signal."""
-    lock = FileLock(results.folder / ".evaluation.lock")
-    try:
-        with disk_errors(results.folder):
-            lock.acquire(timeout=0)
-    except Timeout:
-        say("another process evaluates this folder: waiting for it")
-        _wait_for(lock, cancelled)
-    try:
+    words = "another process evaluates this folder: waiting for it"
+    lock = exclusive(results.evaluation_lock, waiting=lambda: say(words), cancelled=cancelled)
+    with ExitStack() as held:
+        try:
+            with disk_errors(results.folder):
+                held.enter_context(lock)
+        except Cancelled as error:
+            raise Cancelled(
+                "the evaluation was stopped on request, before it began",
+                remedy="Run it again: multiverse evaluate. Runs are complete without it.",
+            ) from error
         yield
-    finally:
-        lock.release()
-
-
-def _wait_for(lock: FileLock, cancelled: threading.Event) -> None:
-    while not cancelled.wait(WAIT_SECONDS):
-        with suppress(Timeout):
-            lock.acquire(timeout=0)
-            return
-    raise Cancelled(
-        "the evaluation was stopped on request, before it began",
-        remedy="Run it again: multiverse evaluate. Runs are complete without it.",
-    )
 
 
 def _outcome(context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> ScoringOutcome:

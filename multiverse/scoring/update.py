@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from multiverse.errors import Cancelled, EngineError
 from multiverse.runs.listing import FoundRun
-from multiverse.runs.writing import sha256
+from multiverse.runs.writing import checksum
 from multiverse.scoring.answers import Cohort, find_answers
 from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
@@ -119,7 +119,7 @@ def _damage(run: FoundRun) -> str:
     try:
         if not path.is_file():
             return "embeddings.h5 is missing"
-        if sha256(path) != run.record.checksums.get(path.name):
+        if checksum(path) != run.record.checksums.get(path.name):
             return "embeddings.h5 is not the file that was published: its checksum differs"
     except OSError as error:
         return f"embeddings.h5 can't be read: {error.strerror}"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-from filelock import FileLock, Timeout
+from contextlib import ExitStack, contextmanager
 
 from multiverse.contract.output import MIB
 from multiverse.errors import UsageError
+from multiverse.exclusive import exclusive
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.listing import FoundRun, read_runs
 from multiverse.runs.writing import disk_errors
@@ -29,7 +28,6 @@ from multiverse.tracking.uri import (
 EMBEDDINGS_LIMIT = 100 * MIB
 #: How long another command that copies the same folder is waited for, in seconds.
 WAIT_SECONDS = 600.0
-LOCK = ".mlflow.lock"
 
 
 def _silent(_line: str) -> None:
@@ -77,7 +75,7 @@ def track(
     try:
         with _alone(results, WAIT_SECONDS if seconds is None else seconds, say):
             _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, say)
-    except Timeout:
+    except TimeoutError:
         tally.lost(runs, "another command was copying these runs all the time")
     return tally.outcome(shown(target), _command(results, uri))
 
@@ -113,14 +111,9 @@ def _command(results: ResultsFolder, uri: str | None) -> str:
 @contextmanager
 def _alone(results: ResultsFolder, wait: float, say: Say) -> Iterator[None]:
     """Two commands at once would each copy what the other has not finished."""
-    lock = FileLock(results.folder / LOCK)
-    with disk_errors(results.folder):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say("another command copies these runs to MLflow: waiting for it")
-            lock.acquire(timeout=wait)
-    try:
+    words = "another command copies these runs to MLflow: waiting for it"
+    with ExitStack() as held:
+        with disk_errors(results.folder):
+            lock = exclusive(results.tracking_lock, seconds=wait, waiting=lambda: say(words))
+            held.enter_context(lock)
         yield
-    finally:
-        lock.release()  # the file stays: removing it would let two lock different ones

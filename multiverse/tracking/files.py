@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from multiverse.contract.files import check_regular
+from multiverse.contract.files import check_regular, stream_sha256
 from multiverse.contract.output import MIB
 from multiverse.contract.paths import OutputFiles
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.listing import FoundRun
+from multiverse.runs.writing import SHA256
 
 #: More than any honest file but an embedding or a log has.
 FILE_LIMIT = 64 * MIB
-_CHUNK = 1 * MIB
 
 
 class NotAsPublished(OSError):
@@ -76,18 +76,26 @@ def staged(artifact: Artifact) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="multiverse-track-") as folder:
         copy = Path(folder, artifact.name)
         digest = _copy(artifact.path, copy, artifact.limit)
-        if artifact.checksum not in (None, f"sha256:{digest}"):
+        if artifact.checksum not in (None, SHA256 + digest):
             raise NotAsPublished(f"{artifact.name} is not what was published")
         yield copy
 
 
 def _copy(source: Path, target: Path, limit: int) -> str:
     """Copy at most ``limit`` bytes; the SHA-256 of them in hexadecimal digits."""
-    digest = hashlib.sha256()
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(source, flags), "rb") as stream, target.open("wb") as copy:
-        while limit > 0 and (chunk := stream.read(min(_CHUNK, limit))):
-            limit -= len(chunk)
-            digest.update(chunk)
-            copy.write(chunk)
-    return digest.hexdigest()
+        return stream_sha256(_Beginning(stream, limit), copy.write)
+
+
+@dataclass
+class _Beginning:
+    """At most ``left`` more bytes of a stream: what is being written to may grow for ever."""
+
+    stream: BinaryIO
+    left: int
+
+    def read(self, size: int, /) -> bytes:
+        content = self.stream.read(min(size, self.left))
+        self.left -= len(content)
+        return content

@@ -18,7 +18,7 @@ from multiverse.report.words import counted, plain
 from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import EvaluationRecord, Evaluator
-from multiverse.runs.writing import sha256
+from multiverse.runs.writing import SHA256, checksum
 
 DOCKER_IMAGE = "https://w3id.org/ro/terms/workflow-run#DockerImage"
 SCIB_METRICS = "https://github.com/YosefLab/scib-metrics"
@@ -47,8 +47,8 @@ class Entities:
             model.name: model for model in cited_models(contents)
         }
 
-    def file(self, path: Path, checksum: str | None = None) -> File:
-        """A file of the folder; ``checksum`` (``sha256:<hex>``) is computed if it is not known."""
+    def file(self, path: Path, known: str | None = None) -> File:
+        """A file of the folder. ``known``: its checksum (``sha256:<hex>``), else it is computed."""
         name = relative(path, self._contents.results)
         found = self._crate.dereference(quote(name))
         if found is not None:
@@ -57,7 +57,7 @@ class Entities:
         properties = {
             "name": plain(path.name),
             "contentSize": str(path.stat().st_size),
-            "sha256": (checksum or sha256(path)).removeprefix("sha256:"),
+            "sha256": (known or checksum(path)).removeprefix(SHA256),
             **({"encodingFormat": kind} if kind else {}),
         }
         return self._crate.add(File(self._crate, dest_path=name, properties=properties))
