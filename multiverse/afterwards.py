@@ -15,9 +15,7 @@ from multiverse.engines.choice import AUTO, choose_engine
 from multiverse.engines.protocol import Say
 from multiverse.errors import Cancelled, MultiverseError
 from multiverse.runner.signals import cancellation
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs
-from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 
@@ -72,7 +70,7 @@ class Conclusion:
 
 
 def conclude(
-    results: ResultsFolder,
+    results: Results,
     steps: Steps,
     *,
     engine: str = AUTO,
@@ -88,9 +86,10 @@ def conclude(
     steps = steps.without_those_of(os.environ)
     problems: list[str] = []
     outcomes: list[ScoringOutcome] = []
-    if steps.evaluate and _has_complete_run(results):
+    if steps.evaluate and results.complete:
         try:
             outcomes = score(results, engine, options or ScoringOptions(), say, progress)
+            results = results.refresh()
             problems += [outcome.problem for outcome in outcomes if outcome.problem]
         except Cancelled:
             raise
@@ -103,7 +102,7 @@ def conclude(
 
 
 def score(
-    results: ResultsFolder, engine: str, options: ScoringOptions, say: Say, progress: Progress
+    results: Results, engine: str, options: ScoringOptions, say: Say, progress: Progress
 ) -> list[ScoringOutcome]:
     """:func:`evaluate_results` on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
@@ -118,11 +117,7 @@ def score(
         )
 
 
-def _has_complete_run(results: ResultsFolder) -> bool:
-    return any(run.record.state is RunState.COMPLETE for run in read_runs(results).runs)
-
-
-def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
+def _report(results: Results, problems: list[str]) -> WrittenReport:
     from multiverse.report.write import write_report
 
     report = write_report(results)
@@ -133,10 +128,10 @@ def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
     return report
 
 
-def _track(results: ResultsFolder, uri: str | None, say: Say) -> Tracked | None:
+def _track(results: Results, uri: str | None, say: Say) -> Tracked | None:
     from multiverse.tracking import default_uri, track
 
-    if (uri or default_uri(results, os.environ)) is None:
+    if (uri or default_uri(results.paths, os.environ)) is None:
         return None
     try:
         tracked = track(results, uri, seconds=MLFLOW_SECONDS)

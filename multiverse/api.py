@@ -20,13 +20,13 @@ from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, model_folders
 from multiverse.registry.options import RegistrationOptions
 from multiverse.report.write import write_report
-from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
 from multiverse.runner.events import Listener, SilentListener
 from multiverse.runner.execute import RunOptions, execute
 from multiverse.runner.preview import Preview, preview
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
@@ -101,7 +101,8 @@ def run_benchmark(
         raise ResultsError(
             f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started"
         )
-    return Results.of(results.folder, outcome.runs, _reasons(work.plan))
+    assert outcome.results is not None  # noqa: S101 - it ended
+    return outcome.results.only(outcome.runs, _reasons(work.plan))
 
 
 def preview_benchmark(request: Request, *, say: Say = _silent) -> list[Preview]:
@@ -373,13 +374,19 @@ def evaluate(
     >>> results = multiverse.evaluate("results")  # doctest: +SKIP
     >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
     """
-    results = ResultsFolder(Path(folder))
+    results = Results.open(folder)
     chosen = None if settings is None else EvaluationSettings(**dict(settings))
     options = ScoringOptions(settings=chosen, again=again)
     evaluate_results(results, choose_engine(engine, say), options, say=say)
+    results = results.refresh()
     if report:
         write_report(results, say=say)
-    return open_results(folder)
+    return results
+
+
+def open_results(folder: str | Path) -> Results:
+    """Read the runs of an existing results folder; :class:`ResultsError` if there is none."""
+    return Results.open(folder)
 
 
 def _machine(cpus: float | None, memory: str | int | None, gpus: Sequence[str] | None) -> Machine:

@@ -42,11 +42,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "compare": {"contract", "runs", "report"},
     "tracking": {"contract", "runs", "exclusive"},
     "afterwards": {"contract", "runs", "engines", "runner", "scoring", "report", "tracking"},
-    "results": {"runs", "contract"},
-    "api": {"specs", "registry", "plan", "runs", "engines", "runner", "results", "scoring",
+    "api": {"specs", "registry", "plan", "runs", "engines", "runner", "scoring",
             "report", "contract", "forecast"},
     "cli": {"afterwards", "scoring", "report", "tracking", "api", "specs", "registry", "plan",
-            "runs", "engines", "runner", "results", "images", "demo", "contract", "conformance",
+            "runs", "engines", "runner", "images", "demo", "contract", "conformance",
             "scaffold", "cleanup", "verify", "compare", "doctor"},
 }  # fmt: skip
 #: The one exception: `python -m multiverse.runner.cli` is kept for scripts.

@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks.models.agreement import agreement, batch_mixing
 from benchmarks.models.cases import MODELS, Case
 from multiverse.api import Request, raise_failures, run_benchmark
-from multiverse.results import Run
 from multiverse.runner.events import Listener
 from multiverse.runner.host import host_facts
+from multiverse.runs.run import Run
 from multiverse.specs.benchmark import BenchmarkSource
 
 

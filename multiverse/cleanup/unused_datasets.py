@@ -21,7 +21,7 @@ from multiverse.cleanup.removable import (
 from multiverse.errors import DatasetError
 from multiverse.exclusive import exclusive
 from multiverse.registry.datasets import DatasetFolder
-from multiverse.specs.names import check_slug
+from multiverse.specs.names import is_slug
 
 DATASETS = "datasets"
 _NEW = ".new-"
@@ -34,7 +34,7 @@ def unused_datasets(home: Path, seen: References) -> Iterator[Entry]:
     """
     yield from put_aside(home, [DATASETS], CleanupGroup.DATASETS)
     for slug in names_in(home, DATASETS):
-        if not _is_slug(slug) or (home / DATASETS / slug).is_symlink():
+        if not is_slug(slug) or (home / DATASETS / slug).is_symlink():
             continue
         folder = DatasetFolder(slug, home)
         for name in names_in(home, DATASETS, slug):
@@ -84,11 +84,3 @@ def _remove(folder: DatasetFolder, name: str) -> None:
             remove_folder(folder.home, (DATASETS, folder.slug, name), [DATASETS])
     except TimeoutError as error:
         raise NotRemoved("a registration is going on") from error
-
-
-def _is_slug(name: str) -> bool:
-    try:
-        check_slug(name)
-    except ValueError:
-        return False
-    return True

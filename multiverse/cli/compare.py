@@ -15,7 +15,7 @@ from multiverse.compare.difference import (
     compare_results,
 )
 from multiverse.report.summary import AGGREGATES
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 STYLES = {
@@ -35,7 +35,7 @@ _CHANGED = (
 
 
 def main(arguments: Namespace) -> int:
-    difference = compare_results(ResultsFolder(arguments.before), ResultsFolder(arguments.after))
+    difference = compare_results(Results.open(arguments.before), Results.open(arguments.after))
     if arguments.json:
         print_json(_plain(difference))
     else:

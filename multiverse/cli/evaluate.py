@@ -15,16 +15,17 @@ from multiverse.cli.terminal import print_error, print_json, say, teller
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import UsageError
 from multiverse.runner.capacity import Machine
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 
 
 def main(arguments: Namespace) -> int:
-    results = ResultsFolder(arguments.results)
+    results = Results.open(arguments.results)
     engine = arguments.engine or os.environ.get("MULTIVERSE_ENGINE") or "auto"
     tell = teller(json=arguments.json)
     with Evaluating() as progress:
         outcomes = score(results, engine, _options(arguments), tell, progress)
+    results = results.refresh()
     steps = Steps(evaluate=False, report=not arguments.no_report, tracked=False)
     conclusion = conclude(results, steps, say=tell, progress=progress)
     problems = [outcome.problem for outcome in outcomes if outcome.problem]
@@ -57,7 +58,7 @@ def _options(arguments: Namespace) -> ScoringOptions:
     )
 
 
-def _print(results: ResultsFolder, outcomes: list[ScoringOutcome], conclusion: Conclusion) -> None:
+def _print(results: Results, outcomes: list[ScoringOutcome], conclusion: Conclusion) -> None:
     for outcome in outcomes:
         words = f"{outcome.scored} scored now, {outcome.known} known already"
         say(f"{outcome.dataset}: {words}")

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from multiverse.afterwards import Conclusion
 from multiverse.engines.log_sink import printable
-from multiverse.results import Results
 from multiverse.runner.events import Epoch, Start, Task
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, GpuUsage, RunState, Usage
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 
 #: Of one job, progress is told at most this often (seconds).
 PROGRESS_SECONDS = 1.0
@@ -221,7 +221,7 @@ class JsonEvents:
     def queued(self, task: Task, why: str) -> None:
         self._write(Queued(time=_now(), run_id=task.run_id, why=why))
 
-    def reused(self, task: Task, run: FoundRun) -> None:
+    def reused(self, task: Task, run: Run) -> None:
         self._write(Reused(time=_now(), run_id=task.run_id, run=_facts(run)))
 
     def held(self, task: Task, holder: str) -> None:
@@ -249,11 +249,11 @@ class JsonEvents:
             text = decoder.decode(chunk)
         self._write(Output(time=_now(), run_id=task.run_id, text=text))
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def retried(self, task: Task, run: Run, how: str) -> None:
         self._forget(task)
         self._write(Retried(time=_now(), run_id=task.run_id, how=how, run=_facts(run)))
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         self._forget(task)
         self._write(Finished(time=_now(), run_id=task.run_id, run=_facts(run)))
 
@@ -307,7 +307,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _facts(run: FoundRun) -> AttemptFacts:
+def _facts(run: Run) -> AttemptFacts:
     record = run.record
     known = {name: getattr(record, name) for name in AttemptFacts.model_fields if name != "folder"}
     return AttemptFacts(**known, folder=printable(str(run.folder)))

@@ -18,9 +18,9 @@ from multiverse.cli.running import RunningRow, counts_line, running_table
 from multiverse.cli.terminal import console
 from multiverse.engines.log_sink import last_lines, printable
 from multiverse.runner.events import Epoch, Start, Task
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord, RunState, Usage
 from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
+from multiverse.runs.run import Run
 from multiverse.specs.quantity import format_seconds
 
 STYLES = {
@@ -98,7 +98,7 @@ class Progress:
         if why != "new":
             self._print(f"{task.name}: to run because {why}")
 
-    def reused(self, task: Task, run: FoundRun) -> None:
+    def reused(self, task: Task, run: Run) -> None:
         self._leave(task, run.record.state)
         self._print(f"{task.name}: already {_word(run.record.state)} ({run.record.run_id})")
 
@@ -142,7 +142,7 @@ class Progress:
         for line in lines:
             self._print(f"  {task.model} | {line.decode(errors='replace')}")
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def retried(self, task: Task, run: Run, how: str) -> None:
         with self._lock:
             self._active.pop(task.run_id, None)
             self._queued[task.run_id] = task
@@ -151,7 +151,7 @@ class Progress:
             f"tried again {how}"
         )
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         self._leave(task, run.record.state)
         self._console.print(_ending(task, run))
         self._say_all()
@@ -226,7 +226,7 @@ class Progress:
 _NOT_DONE = (RunState.FAILED, RunState.NOT_APPLICABLE, RunState.CANCELLED)
 
 
-def _ending(task: Task, run: FoundRun) -> Text:
+def _ending(task: Task, run: Run) -> Text:
     """How a job ended. A failure: its cause, what to do, the end of its log, and where it lies."""
     record = run.record
     text = Text(f"{printable(task.name)}: ")
@@ -237,7 +237,7 @@ def _ending(task: Task, run: FoundRun) -> Text:
     for warning in record.warnings:
         text.append(f"\n  warning: {printable(warning)}", style="yellow")
     if record.state is RunState.FAILED:
-        for line in last_lines(run.folder / "container.log", LOG_LINES):
+        for line in last_lines(run.container_log, LOG_LINES):
             text.append(f"\n    | {line}", style="dim")
         text.append(f"\n  attempt: {printable(str(run.folder))}")
     return text

@@ -9,16 +9,15 @@ from pathlib import Path
 
 from multiverse.cli.terminal import console, print_error, print_json, safe
 from multiverse.errors import ResultsError
-from multiverse.report.contents import read_contents
 from multiverse.report.write import WrittenReport, write_report
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.specs.quantity import format_bytes
 
 
 def main(arguments: Namespace) -> int:
-    results = ResultsFolder(arguments.results)
+    results = Results.open(arguments.results)
     report = write_report(results, arguments.figures, output=arguments.output)
-    damaged = read_contents(results).damaged
+    damaged = results.damaged
     if arguments.json:
         print_json({**_plain(results, report), "damaged": list(damaged)})
     else:
@@ -36,7 +35,7 @@ def _print(report: WrittenReport) -> None:
         print_error(f"{part.name} was not written: {part.message}", part.remedy or None)
 
 
-def _print_damaged(results: ResultsFolder, damaged: Sequence[str]) -> None:
+def _print_damaged(results: Results, damaged: Sequence[str]) -> None:
     print_error(
         "\n".join(["what is damaged was left out", *damaged]),
         f"See what is whole: multiverse verify {shlex.quote(str(results.folder))}. Scores are "
@@ -44,7 +43,7 @@ def _print_damaged(results: ResultsFolder, damaged: Sequence[str]) -> None:
     )
 
 
-def _plain(results: ResultsFolder, report: WrittenReport) -> dict[str, object]:
+def _plain(results: Results, report: WrittenReport) -> dict[str, object]:
     return {
         "results": str(results.folder),
         "written": [_file(path) for path in report.written],

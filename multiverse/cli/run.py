@@ -22,7 +22,7 @@ from multiverse.engines.protocol import Say
 from multiverse.errors import JobsFailed, UsageError
 from multiverse.runner.capacity import Machine
 from multiverse.runner.execute import RunOptions
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.scoring.outcome import ScoringOptions
 from multiverse.specs.benchmark import BenchmarkSource
 from multiverse.specs.quantity import parse_bytes
@@ -52,15 +52,15 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
         events = JsonEvents()
         results = run_benchmark(request, listener=events, say=events.noted)
         events.summary(results)
-        conclusion = _conclude(request, arguments, events.noted, events.scoring)
+        conclusion = _conclude(results, request, arguments, events.noted, events.scoring)
         events.concluded(conclusion)
     else:
         with Progress() as progress:
             results = run_benchmark(request, listener=progress, say=say)
         print_summary(results)
         with Evaluating() as evaluating:
-            conclusion = _conclude(request, arguments, say, evaluating)
-        print_scores(ResultsFolder(results.folder))
+            conclusion = _conclude(results, request, arguments, say, evaluating)
+        print_scores(results.refresh())
         print_conclusion(conclusion)
     try:
         raise_failures(results)
@@ -70,7 +70,11 @@ def run(source: BenchmarkSource, arguments: Namespace) -> int:
 
 
 def _conclude(
-    request: Request, arguments: Namespace, tell: Say, progress: Callable[[str, int, int], None]
+    results: Results,
+    request: Request,
+    arguments: Namespace,
+    tell: Say,
+    progress: Callable[[str, int, int], None],
 ) -> Conclusion:
     """Scores, report and MLflow, as far as they are wanted."""
     steps = Steps(
@@ -80,7 +84,7 @@ def _conclude(
         mlflow=arguments.mlflow or None,
     )
     return conclude(
-        ResultsFolder(request.output),
+        results.refresh(),
         steps,
         engine=request.engine,
         options=ScoringOptions(machine=request.options.machine, build=request.options.build),

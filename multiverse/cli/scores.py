@@ -5,11 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.errors import ResultsError
 from multiverse.report.summary import Cell, Comparison, Configuration, compare_configurations
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs
-from multiverse.runs.scores import ScoresFile
+from multiverse.runs.results import Results
 
 COLUMNS = ("", "model", "total", "95 %", "bio", "batch", "metrics", "kept")
 RIGHT = ("", "total", "95 %", "bio", "batch", "metrics", "kept")
@@ -18,21 +15,18 @@ KEPT = "neighbourhood_preservation"
 MAX_REASONS = 3
 
 
-def comparisons(results: ResultsFolder) -> list[tuple[str, Comparison]]:
+def comparisons(results: Results) -> list[tuple[str, Comparison]]:
     """Every evaluation of a results folder by its dataset; damaged scores are left out."""
-    runs = read_runs(results).runs
-    found = []
-    for dataset in sorted({run.record.dataset for run in runs}):
-        try:
-            file = ScoresFile.read(results.scores(dataset))
-        except ResultsError:
-            continue
-        of_dataset = [run for run in runs if run.record.dataset == dataset]
-        found += [(dataset, compare_configurations(item, of_dataset)) for item in file.evaluations]
-    return found
+    return [
+        (
+            scored.dataset,
+            compare_configurations(scored.evaluation, results.find(dataset=scored.dataset)),
+        )
+        for scored in results.evaluations
+    ]
 
 
-def print_scores(results: ResultsFolder) -> None:
+def print_scores(results: Results) -> None:
     """The totals of every dataset, with their intervals and what they are means of."""
     out = console()
     for dataset, comparison in comparisons(results):

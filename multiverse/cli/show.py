@@ -9,35 +9,33 @@ from typing import Any
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
 from multiverse.engines.log_sink import last_lines
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, attempts_of_run, find_run
-from multiverse.runs.record import RunRecord
+from multiverse.runs.folder import RunFolder
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 
 def main(arguments: Namespace) -> int:
     run = _find(arguments.run, arguments.results)
     if arguments.json:
-        earlier = [_plain(item) for item in attempts_of_run(run)]
+        earlier = [_plain(item) for item in run.other_attempts()]
         print_json({**_plain(run), "attempts": earlier})
     else:
         _explain(run)
     return 0
 
 
-def _plain(run: FoundRun) -> dict[str, Any]:
+def _plain(run: Run) -> dict[str, Any]:
     return {**run.record.model_dump(mode="json"), "folder": str(run.folder)}
 
 
-def _find(text: str, results: Path) -> FoundRun:
+def _find(text: str, results: Path) -> Run:
     """A run by its folder, or by the first digits of its id."""
-    folder = Path(text)
-    if (folder / "run.json").is_file():
-        return FoundRun(RunRecord.read(folder / "run.json"), folder)
-    return find_run(ResultsFolder(results), text)
+    record = RunFolder(Path(text)).record
+    return Run.read(record) if record.is_file() else Results.open(results).with_id(text)
 
 
-def _explain(run: FoundRun) -> None:
+def _explain(run: Run) -> None:
     record, out = run.record, console()
     out.print(safe(f"{record.dataset}/{record.model} {record.model_version}", "bold"))
     table = plain_table("", "value", folded=("value",))
@@ -46,14 +44,14 @@ def _explain(run: FoundRun) -> None:
         style = STYLES[record.state] if name == "status" else ""
         table.add_row(safe(name, "dim"), safe(value, style))
     print_table(table)
-    _list_attempts(attempts_of_run(run))
-    if not run.published:
+    _list_attempts(run.other_attempts())
+    if not run.complete:
         out.print(safe("last lines of its log:", "dim"))
-        for line in last_lines(run.folder / "container.log", 10):
+        for line in last_lines(run.container_log, 10):
             out.print(safe(f"  {line}"))
 
 
-def _list_attempts(attempts: list[FoundRun]) -> None:
+def _list_attempts(attempts: list[Run]) -> None:
     """The other attempts that were kept: how each ended, and with how much memory."""
     if not attempts:
         return
@@ -73,7 +71,7 @@ def _list_attempts(attempts: list[FoundRun]) -> None:
     print_table(table)
 
 
-def _facts(run: FoundRun) -> list[tuple[str, str]]:
+def _facts(run: Run) -> list[tuple[str, str]]:
     record = run.record
     status = record.state.replace("_", " ") + (f": {record.message}" if record.message else "")
     usage = record.usage

@@ -9,9 +9,9 @@ from rich.text import Text
 from multiverse.cli.columns import print_columns
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.results import Results, Run
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 COLUMNS = (
@@ -27,7 +27,7 @@ WIDE = 100
 LONG = 500
 
 
-def print_runs(runs: Sequence[Run | FoundRun]) -> None:
+def print_runs(runs: Sequence[Run]) -> None:
     """Model, status, wall time, peak memory and shape of the embedding of each run.
 
     Fits a terminal of 80 columns: what is the same for all runs has no column, the shape of the

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from multiverse.cli.terminal import console, print_error, print_json, safe, say, teller
 from multiverse.errors import JobsFailed, UsageError
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.specs.quantity import parse_bytes
 from multiverse.tracking import EMBEDDINGS_LIMIT, Tracked, track
 
@@ -17,7 +17,7 @@ SHOWN = 20
 
 def main(arguments: Namespace) -> int:
     tracked = track(
-        ResultsFolder(arguments.results),
+        Results.open(arguments.results),
         arguments.uri,
         experiment=arguments.experiment,
         embeddings_limit=_limit(arguments),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from multiverse.conformance.sandbox_change import ChangedEngine, SandboxChange
 from multiverse.contract.files import read_regular
-from multiverse.contract.paths import OutputFiles
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Engine, Runtime
 from multiverse.plan.job import Job, Limits
@@ -21,8 +20,8 @@ from multiverse.runner.attempt import Attempts
 from multiverse.runner.events import Epoch, SilentListener, Start, Task
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord, RunState, Usage
+from multiverse.runs.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,20 +164,19 @@ class _Stopper(SilentListener):
             self._cancelled.set()
 
 
-def _outcome(found: FoundRun, listener: _Stopper) -> TrialOutcome:
+def _outcome(found: Run, listener: _Stopper) -> TrialOutcome:
     ended_within = None if listener.asked is None else time.monotonic() - listener.asked
-    if not found.published:
+    if not found.complete:
         return TrialOutcome(
             found.record, found.folder, _log(found), None, ended_within=ended_within
         )
     import h5py
 
-    files = OutputFiles(found.folder)
-    with h5py.File(files.embeddings, "r") as file:
+    with h5py.File(found.files.embeddings, "r") as file:
         latent = file["latent"][...]
-    metrics = json.loads(read_regular(files.metrics, max_bytes=64 * 1024**2))
+    metrics = json.loads(read_regular(found.files.metrics, max_bytes=64 * 1024**2))
     return TrialOutcome(found.record, found.folder, _log(found), latent, metrics, ended_within)
 
 
-def _log(found: FoundRun) -> tuple[str, ...]:
-    return tuple(last_lines(found.folder / "container.log", LOG_LINES))
+def _log(found: Run) -> tuple[str, ...]:
+    return tuple(last_lines(found.container_log, LOG_LINES))

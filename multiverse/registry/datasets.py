@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from multiverse.errors import DatasetError, UsageError
 from multiverse.registry.home import home as default_home
 from multiverse.specs.dataset import DatasetRecord
-from multiverse.specs.names import check_slug
+from multiverse.specs.names import check_slug, is_slug
 from multiverse.specs.yaml_file import suggestion
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
@@ -187,12 +187,4 @@ def _slugs(root: Path) -> list[str]:
         return []
     except OSError as error:
         raise DatasetError(f"{root / 'datasets'} can't be read: {error.strerror}") from error
-    return sorted(name for name in names if _is_slug(name))
-
-
-def _is_slug(name: str) -> bool:
-    try:
-        check_slug(name)
-    except ValueError:
-        return False
-    return True
+    return sorted(name for name in names if is_slug(name))

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Usage
+from multiverse.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Listener(Protocol):
         """It has to run, because of ``why``."""
         ...
 
-    def reused(self, task: Task, run: FoundRun) -> None:
+    def reused(self, task: Task, run: Run) -> None:
         """Nothing has to be done: it is complete, or known to be not applicable."""
         ...
 
@@ -76,11 +76,11 @@ class Listener(Protocol):
         """What the model prints; only if the run is verbose."""
         ...
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def retried(self, task: Task, run: Run, how: str) -> None:
         """An attempt failed, and another will be made, ``how``: `with 8.0 GiB of memory`."""
         ...
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         """The job has ended for good; ``run`` is its last attempt."""
         ...
 
@@ -108,7 +108,7 @@ class GuardedListener:
         with suppress(Exception, SystemExit):
             self._listener.queued(task, why)
 
-    def reused(self, task: Task, run: FoundRun) -> None:
+    def reused(self, task: Task, run: Run) -> None:
         with suppress(Exception, SystemExit):
             self._listener.reused(task, run)
 
@@ -128,11 +128,11 @@ class GuardedListener:
         with suppress(Exception, SystemExit):
             self._listener.output(task, chunk)
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def retried(self, task: Task, run: Run, how: str) -> None:
         with suppress(Exception, SystemExit):
             self._listener.retried(task, run, how)
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         with suppress(Exception, SystemExit):
             self._listener.finished(task, run)
 
@@ -155,7 +155,7 @@ class Broadcast:
         for listener in self._listeners:
             listener.queued(task, why)
 
-    def reused(self, task: Task, run: FoundRun) -> None:
+    def reused(self, task: Task, run: Run) -> None:
         for listener in self._listeners:
             listener.reused(task, run)
 
@@ -175,11 +175,11 @@ class Broadcast:
         for listener in self._listeners:
             listener.output(task, chunk)
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def retried(self, task: Task, run: Run, how: str) -> None:
         for listener in self._listeners:
             listener.retried(task, run, how)
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         for listener in self._listeners:
             listener.finished(task, run)
 
@@ -197,7 +197,7 @@ class SilentListener:
     def queued(self, task: Task, why: str) -> None:
         """Nothing to show."""
 
-    def reused(self, task: Task, run: FoundRun) -> None:
+    def reused(self, task: Task, run: Run) -> None:
         """Nothing to show."""
 
     def held(self, task: Task, holder: str) -> None:
@@ -212,10 +212,10 @@ class SilentListener:
     def output(self, task: Task, chunk: bytes) -> None:
         """Nothing to show."""
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:
+    def retried(self, task: Task, run: Run, how: str) -> None:
         """Nothing to show."""
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         """Nothing to show."""
 
     def noted(self, message: str) -> None:

@@ -24,9 +24,10 @@ from multiverse.runner.resume import Resume
 from multiverse.runner.schedule import Bounds, RunContext, RunOutcome, Schedule
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import write_table
 from multiverse.runs.lock import RunLocks, folder_lock, prepare_folder
 from multiverse.runs.publish import remove_empty
+from multiverse.runs.results import Results
+from multiverse.runs.table import write_table
 from multiverse.runs.writing import write_atomic
 from multiverse.specs.quantity import parse_bytes
 
@@ -100,10 +101,12 @@ def execute(
     prepared = prepare(plan.name, jobs, data, engine, options, expectations, say)
     with folder_lock(results):
         write_atomic(results.benchmark, resolved)
-    outcome = _Session(engine, results, options, listener, say).run(prepared, capacity)
+    session = _Session(engine, results, options, listener, say)
+    outcome = session.run(prepared, capacity)
     with folder_lock(results):
         remove_empty([results.attempts])
-        write_table(results)
+        outcome.results = session.found.refresh()
+        write_table(outcome.results)
     return outcome
 
 
@@ -120,6 +123,7 @@ class _Session:
     ) -> None:
         self._engine = engine
         self._results = results
+        self.found = Results(results.folder, ())
         self._options = options
         self._say = say
         self._cancelled = threading.Event()
@@ -157,7 +161,7 @@ class _Session:
         """Every job, or with ``only_failed`` those whose last attempt failed, and what is done."""
         if not self._options.only_failed:
             return jobs
-        resume = Resume(self._results)
+        resume = Resume(self.found)
         wanted = [
             job
             for job in jobs
@@ -173,6 +177,7 @@ class _Session:
             attempts=self._attempts,
             recovery=self._recovery,
             results=self._results,
+            found=self.found,
             locks=self._locks,
             listener=self._listener,
             cancelled=self._cancelled,

@@ -15,9 +15,9 @@ from pathlib import Path
 from multiverse.contract.files import write_aside
 from multiverse.runner.events import Epoch, SilentListener, Start, Task
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.live import LiveEpoch, LiveFile, PlanFile, PlannedJob
 from multiverse.runs.record import Usage
+from multiverse.runs.run import Run
 
 #: ``live.json`` of a running attempt is written at most this often (seconds).
 LIVE_SECONDS = 2.0
@@ -79,10 +79,10 @@ class Journal(SilentListener):
         )
         _put(attempt.folder.live, live.to_json())
 
-    def retried(self, task: Task, run: FoundRun, how: str) -> None:  # noqa: ARG002 - a listener
+    def retried(self, task: Task, run: Run, how: str) -> None:  # noqa: ARG002 - a listener
         self._forget(task)
 
-    def finished(self, task: Task, run: FoundRun) -> None:  # noqa: ARG002 - a listener
+    def finished(self, task: Task, run: Run) -> None:  # noqa: ARG002 - a listener
         self._forget(task)
 
     def _forget(self, task: Task) -> None:

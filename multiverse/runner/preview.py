@@ -18,6 +18,7 @@ from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.resume import Resume
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 
 
 class Prospect(StrEnum):
@@ -59,7 +60,7 @@ def preview(
     jobs = fit(plan.jobs, capacity, say, no_gpu=machine.gpus == ())
     expectations = Expectations(History(options.history).read() if options.history else ())
     runtimes = _runtimes(jobs, engine, say)
-    resume = Resume(results)
+    resume = Resume(Results(results.folder, ()))
     found = []
     for job in expectations.order(jobs):
         runtime = runtimes[job.model.name, job.device]

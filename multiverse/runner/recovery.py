@@ -13,10 +13,11 @@ from multiverse.runner.attempt import Attempts
 from multiverse.runner.events import Task
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun, attempt_folders
 from multiverse.runs.lock import RunLocks, folder_lock
+from multiverse.runs.places import attempt_folders
 from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.run import Run
 from multiverse.runs.started import Started
 from multiverse.specs.names import check_slug
 
@@ -166,7 +167,7 @@ class Recovery:
             reason = "its runner was killed"
         self._tell(task_of(started), self._attempts.give_up(attempt, started, reason))
 
-    def _tell(self, task: Task, run: FoundRun) -> None:
+    def _tell(self, task: Task, run: Run) -> None:
         word = "complete" if run.record.state is RunState.COMPLETE else run.record.message
         self._say(f"left by a runner that was killed: {task.name} ({task.run_id}): {word}")
 

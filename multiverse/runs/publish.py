@@ -11,6 +11,7 @@ from multiverse.contract.files import check_regular, remove_tree, sync
 from multiverse.contract.output import MAX_BYTES
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.record import RunRecord
+from multiverse.runs.run import Run
 from multiverse.runs.writing import checksum, disk_errors, write_atomic
 
 #: The contract's files that become part of a run. The job is written by the runner itself,
@@ -43,7 +44,7 @@ def publish(
         sync(staged.folder)
         target.folder.parent.mkdir(parents=True, exist_ok=True)
         if target.folder.exists():  # damaged, or run again on request
-            target.folder.rename(attempt.folder / "replaced")
+            target.folder.rename(attempt.replaced)
         staged.folder.rename(target.folder)
         sync(target.folder.parent)
     discard(attempt)
@@ -106,12 +107,9 @@ def remove_empty(folders: Iterable[Path]) -> None:
             return
 
 
-def is_intact(run: RunFolder) -> bool:
-    """Whether a published run has its record and every file that the record names.
+def is_intact(run: Run) -> bool:
+    """Whether a published run has every file that its record names.
 
     Presence only; ``verify`` recomputes the checksums.
     """
-    if not run.record.is_file():
-        return False
-    record = RunRecord.read(run.record)
-    return all((run.folder / name).is_file() for name in record.checksums)
+    return all((run.folder / name).is_file() for name in run.record.checksums)

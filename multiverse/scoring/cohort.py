@@ -230,7 +230,7 @@ class CohortScoring:
             other for run in self._wanted.runs for other in self._wanted.siblings.get(run, ())
         }
         more: dict[str, Path] = {
-            f"embeddings/{run.record.run_id}.h5": (run.folder / "embeddings.h5").resolve()
+            f"embeddings/{run.record.run_id}.h5": run.files.embeddings.resolve()
             for run in self._cohort.runs
             if run.record.run_id in needed
         }

@@ -13,7 +13,8 @@ from multiverse.errors import Cancelled, EngineError, MultiverseError, ResultsEr
 from multiverse.exclusive import exclusive
 from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
 from multiverse.scoring.answers import Cohort, cohorts_of, in_place
 from multiverse.scoring.attempt import Progress, owner_labels
@@ -28,7 +29,7 @@ def _unwatched(_what: str, _done: int, _total: int) -> None:
 
 
 def evaluate_results(
-    results: ResultsFolder,
+    results: Results,
     engine: Engine,
     options: ScoringOptions,
     *,
@@ -38,41 +39,42 @@ def evaluate_results(
 ) -> list[ScoringOutcome]:
     """Score every complete run that has no scores yet, and write them and ``embeddings.h5ad``.
 
-    Raises :class:`ResultsError` where there is no such folder or no complete run in it,
+    Raises :class:`ResultsError` where there is no complete run in the folder,
     :class:`EngineError` where the evaluator can't be had, :class:`Cancelled` after a signal. What
     concerns one dataset alone is in its outcome.
     """
     _cohorts(results, options)  # what can't be scored at all is said before anything is waited for
     machine = usable(engine.capacity(), options.machine)
     cancelled = cancelled or threading.Event()
-    with _alone(results, say, cancelled):
+    paths = results.paths
+    with _alone(paths, say, cancelled):
         # What an evaluation left that was killed:
-        engine.sweep(owner_labels(results))
-        shutil.rmtree(results.evaluations, ignore_errors=True)
+        engine.sweep(owner_labels(paths))
+        shutil.rmtree(paths.evaluations, ignore_errors=True)
         spec = EvaluatorSpec.load()
         context = ScoringContext(
             spec=spec,
             engine=engine,
             runtime=engine.prepare(spec, build=options.build, say=say),
-            results=results,
+            results=paths,
             capacity=machine,
             progress=progress,
             say=say,
             cancelled=cancelled,
         )
-        cohorts = _cohorts(results, options, say)
+        cohorts = _cohorts(results.refresh(), options, say)
         outcomes = [_outcome(context, cohort, options) for cohort in cohorts]
         with suppress(OSError):
-            results.evaluations.rmdir()
+            paths.evaluations.rmdir()
         return outcomes
 
 
 def _cohorts(
-    results: ResultsFolder, options: ScoringOptions, say: Say = lambda _line: None
+    results: Results, options: ScoringOptions, say: Say = lambda _line: None
 ) -> list[Cohort]:
-    runs = read_runs(results).runs
+    runs = results.runs
     cohorts = cohorts_of(filter(in_place, runs))
-    elsewhere = [_elsewhere(run) for run in runs if run.published and not in_place(run)]
+    elsewhere = [_elsewhere(run) for run in runs if run.complete and not in_place(run)]
     for line in elsewhere:
         say(line)
     if elsewhere and not cohorts:
@@ -100,7 +102,7 @@ def _cohorts(
     return chosen
 
 
-def _elsewhere(run: FoundRun) -> str:
+def _elsewhere(run: Run) -> str:
     record = run.record
     place = f"{record.dataset}/{record.model}/{record.run_id}"
     return f"{run.folder} is not scored: by its record it is {place}"

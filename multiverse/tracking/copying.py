@@ -11,7 +11,8 @@ from multiverse.contract.output import MIB
 from multiverse.errors import UsageError
 from multiverse.exclusive import exclusive
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
 from multiverse.tracking.entry import FINISHED
 from multiverse.tracking.outcome import Say, Tally, Tracked
@@ -35,7 +36,7 @@ def _silent(_line: str) -> None:
 
 
 def track(
-    results: ResultsFolder,
+    results: Results,
     uri: str | None = None,
     *,
     experiment: str | None = None,
@@ -60,30 +61,27 @@ def track(
 
     A server that is down, slow or dies in the middle is no error: what is missing is returned,
     with the command that copies it later. Raises :class:`UsageError` without MLflow and
-    where it can't be imported, :class:`ResultsError` where there is no such folder or it can't be
-    written.
+    where it can't be imported, :class:`ResultsError` where the folder can't be written.
     """
-    results.check()
-    target = uri or default_uri(results, os.environ)
+    target = uri or default_uri(results.paths, os.environ)
     if target is None or not installed():
         raise UsageError(
             "MLflow is not installed here", remedy='Install it: pip install "multiverse[mlflow]"'
         )
-    listing = read_runs(results)
-    runs = [run for run in listing.runs if run.record.state in FINISHED]
-    tally = Tally(notes=list(listing.damaged))
+    runs = [run for run in results.runs if run.record.state in FINISHED]
+    tally = Tally(notes=list(results.damaged_records))
     try:
-        with _alone(results, WAIT_SECONDS if seconds is None else seconds, say):
+        with _alone(results.paths, WAIT_SECONDS if seconds is None else seconds, say):
             _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, say)
     except TimeoutError:
         tally.lost(runs, "another command was copying these runs all the time")
-    return tally.outcome(shown(target), _command(results, uri))
+    return tally.outcome(shown(target), _command(results.paths, uri))
 
 
 def _sync(
-    results: ResultsFolder,
+    results: Results,
     uri: str,
-    runs: list[FoundRun],
+    runs: list[Run],
     tally: Tally,
     experiment: str | None,
     embeddings_limit: int,
@@ -95,7 +93,7 @@ def _sync(
             from multiverse.tracking.client import Failure, Store
             from multiverse.tracking.sync import Sync
         try:
-            local = artifacts_folder(results) if uri == local_uri(results) else None
+            local = artifacts_folder(results.paths) if uri == local_uri(results.paths) else None
             store = Store(uri, local, upload)
             Sync(store, results, tally, experiment, embeddings_limit).all(runs, seconds, say)
         except Failure as error:

@@ -12,9 +12,8 @@ from typing import BinaryIO
 
 from multiverse.contract.files import check_regular, stream_sha256
 from multiverse.contract.output import MIB
-from multiverse.contract.paths import OutputFiles
 from multiverse.runs.folder import AttemptFolder, RunFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.writing import SHA256
 
 #: More than any honest file but an embedding or a log has.
@@ -38,18 +37,13 @@ class Artifact:
         return self.path.name
 
 
-def output_of(run: FoundRun) -> OutputFiles:
-    """The model's files: in the run's folder, or apart from what the runner wrote."""
-    return RunFolder(run.folder) if run.published else AttemptFolder(run.folder).output
-
-
-def artifacts_of(run: FoundRun, embeddings_limit: int) -> list[Artifact]:
+def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
     """What is copied of a run: everything published, or what explains why nothing was.
 
     An embedding of more than ``embeddings_limit`` bytes stays where it is.
     """
-    if not run.published:
-        attempt, output = AttemptFolder(run.folder), output_of(run)
+    if not run.complete:
+        attempt, output = AttemptFolder(run.folder), run.files
         found = [attempt.record, output.log, attempt.container_log, output.metrics]
         return [Artifact(path, FILE_LIMIT) for path in found if os.path.lexists(path)]
     folder = RunFolder(run.folder)

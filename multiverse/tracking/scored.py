@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluation, Member, ScoresFile
 from multiverse.tracking.names import Fitted, fitting_name
 
@@ -44,7 +44,7 @@ class RunScores:
 class ScoreBook:
     """The scores of a results folder, each file read once; ``notes`` names what can't be."""
 
-    def __init__(self, results: ResultsFolder) -> None:
+    def __init__(self, results: Results) -> None:
         self._results = results
         self._files: dict[str, ScoresFile | None] = {}
         self.notes: list[str] = []
@@ -64,11 +64,8 @@ class ScoreBook:
 
     def _read(self, dataset: str) -> ScoresFile | None:
         """The file, an empty one where there is none; None if it can't be read."""
-        path = self._results.scores(dataset)
-        if not path.exists():
-            return ScoresFile(dataset=dataset)
         try:
-            return ScoresFile.read(path)
+            return self._results.scores_file(dataset)
         except ResultsError as error:
             self.notes.append(str(error))
             return None

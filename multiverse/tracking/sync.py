@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.tracking.client import FILES, SCORES, Copy, Refused, Store, Unreachable
 from multiverse.tracking.entry import Entry, entry_of
-from multiverse.tracking.files import artifacts_of, output_of, staged
+from multiverse.tracking.files import artifacts_of, staged
 from multiverse.tracking.measured import MetricPoint, read_points
 from multiverse.tracking.outcome import Done, Say, Tally
 from multiverse.tracking.scored import PREFIX, RunScores, ScoreBook, is_of_scores
@@ -29,13 +29,13 @@ class Sync:
     """
 
     store: Store
-    results: ResultsFolder
+    results: Results
     tally: Tally
     experiment: str | None
     embeddings_limit: int
     _known: dict[tuple[str, str], list[Copy]] = field(default_factory=dict)
 
-    def all(self, runs: Sequence[FoundRun], seconds: float | None, say: Say) -> None:
+    def all(self, runs: Sequence[Run], seconds: float | None, say: Say) -> None:
         """Every run; one that MLflow refuses does not keep it from the others.
 
         Raises :class:`Unreachable` where there is no answer, now or any more.
@@ -63,13 +63,13 @@ class Sync:
                     raise
         self.tally.notes += scores.notes
 
-    def _knock(self, runs: Sequence[FoundRun]) -> None:
+    def _knock(self, runs: Sequence[Run]) -> None:
         """Whoever does not answer the first question is not asked for each run."""
         with suppress(Refused):
             for run in runs[:1]:
                 self.store.experiment(entry_of(run.record, self.experiment).experiment)
 
-    def one(self, run: FoundRun, scores: RunScores | None) -> Done:
+    def one(self, run: Run, scores: RunScores | None) -> Done:
         """Do what is needed for one run."""
         entry = entry_of(run.record, self.experiment)
         experiment = self.store.experiment(entry.experiment)
@@ -100,13 +100,13 @@ class Sync:
             self.store.delete(copy)
         return ranked[0] if ranked else None
 
-    def _make(self, run: FoundRun, entry: Entry, experiment: str, scores: RunScores | None) -> None:
+    def _make(self, run: Run, entry: Entry, experiment: str, scores: RunScores | None) -> None:
         self._write(run, entry, self.store.create(experiment, entry), scores)
         self._only(self.store.copies_of(experiment, entry.key))
 
     def _complete(
         self,
-        run: FoundRun,
+        run: Run,
         entry: Entry,
         experiment: str,
         copy: Copy,
@@ -119,14 +119,14 @@ class Sync:
             self.store.delete(copy)
             self._make(run, entry, experiment, scores)
 
-    def _write(self, run: FoundRun, entry: Entry, copy: Copy, scores: RunScores | None) -> None:
-        self.store.fill(copy, entry, read_points(output_of(run)))
+    def _write(self, run: Run, entry: Entry, copy: Copy, scores: RunScores | None) -> None:
+        self.store.fill(copy, entry, read_points(run.files))
         self._send(run, copy, frozenset())
         if scores is not None:
             self._score(copy, scores)
         self.store.finish(copy, entry)
 
-    def _update(self, run: FoundRun, copy: Copy, scores: RunScores | None) -> Done:
+    def _update(self, run: Run, copy: Copy, scores: RunScores | None) -> Done:
         done = Done.PRESENT
         if self._send(run, copy, frozenset(copy.tags.get(FILES, "").split())):
             done = Done.UPDATED
@@ -135,7 +135,7 @@ class Sync:
             done = Done.UPDATED
         return done
 
-    def _send(self, run: FoundRun, copy: Copy, there: frozenset[str]) -> bool:
+    def _send(self, run: Run, copy: Copy, there: frozenset[str]) -> bool:
         """Send the files that are not there; whether there were any."""
         sent, left = set(there), []
         for artifact in artifacts_of(run, self.embeddings_limit):
@@ -152,7 +152,7 @@ class Sync:
             self.store.set_tags(copy, {FILES: " ".join(sorted(sent))})
         return sent != there
 
-    def _leave_out(self, run: FoundRun, copy: Copy, left: Sequence[str]) -> None:
+    def _leave_out(self, run: Run, copy: Copy, left: Sequence[str]) -> None:
         """Say what a copy lacks: in a tag for its readers, and once as a note."""
         text = "\n".join(left)
         if text == copy.tags.get(LEFT_OUT, ""):

@@ -16,10 +16,11 @@ from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.results import Run
 from multiverse.runner.events import Epoch, SilentListener, Task
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Usage
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation, Member, ScoresFile
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
@@ -83,7 +84,11 @@ class Bench:
 
     def evaluate(self) -> list[ScoringOutcome]:
         return evaluate_results(
-            self.results, self.engine, OPTIONS, say=lambda _line: None, progress=self._look
+            Results.open(self.results),
+            self.engine,
+            OPTIONS,
+            say=lambda _line: None,
+            progress=self._look,
         )
 
     def _look(self, what: str, done: int, total: int) -> None:

@@ -16,12 +16,12 @@ import pytest
 from multiverse.api import Request, run_benchmark
 from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
-from multiverse.results import Results, Run
 from multiverse.runner.events import Epoch, SilentListener, Start, Task
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState, Usage
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from tests.conftest import kept_attempts
 
 RunNaughty = Callable[..., Results]
@@ -152,7 +152,7 @@ class Broken(SilentListener):
     def started(self, task: Task, start: Start) -> None:
         raise ValueError("a mistake")
 
-    def finished(self, task: Task, run: FoundRun) -> None:
+    def finished(self, task: Task, run: Run) -> None:
         raise SystemExit(1)
 
 

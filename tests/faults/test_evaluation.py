@@ -19,6 +19,7 @@ from multiverse.contract.scores import Reason
 from multiverse.engines.docker import DockerEngine
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions
@@ -181,7 +182,9 @@ def test_without_memory_it_says_so(scoring: Scoring) -> None:
     """
     said: list[str] = []
     options = ScoringOptions(machine=Machine(memory=300 * MEBIBYTE))
-    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options, say=said.append)
+    (outcome,) = evaluate_results(
+        Results.open(scoring.results), DockerEngine(), options, say=said.append
+    )
     assert "ran out" in outcome.problem, outcome
     assert "memory" in outcome.problem, outcome
     assert "(300.0 MiB)" in outcome.problem, outcome

@@ -27,9 +27,10 @@ from multiverse.engines.protocol import Execution
 from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
-from multiverse.results import Results, Run
 from multiverse.runner.execute import RunOptions
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.writing import checksum as checksum_of
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS, docker_or_skip, write_small

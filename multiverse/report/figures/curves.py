@@ -12,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from multiverse.report.epochs import Curve, read_epochs
 from multiverse.report.figures.style import FEW, name_of, new_figure
 from multiverse.report.summary import Configuration
-from multiverse.runs.folder import RunFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 
 COLUMNS = 3
 MAX_PANELS = 60
@@ -41,9 +40,9 @@ def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure
     return figure
 
 
-def _curves(runs: Sequence[FoundRun]) -> dict[str, list[Curve]]:
+def _curves(runs: Sequence[Run]) -> dict[str, list[Curve]]:
     """Name → a curve for each run that has it; the few names that say most."""
-    of_runs = [read_epochs(RunFolder(run.folder).epochs) for run in runs]
+    of_runs = [read_epochs(run.files.epochs) for run in runs]
     names = {name for curves in of_runs for name in curves}
     chosen = sorted(names, key=_importance)[:MAX_CURVES]
     return {name: [curves[name] for curves in of_runs if name in curves] for name in chosen}

@@ -11,10 +11,8 @@ from typing import Any
 
 from multiverse.contract.files import check_regular, read_regular
 from multiverse.contract.output import is_finite, read_metrics
-from multiverse.contract.paths import OutputFiles
 from multiverse.report.words import plain
-from multiverse.runs.folder import AttemptFolder, RunFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 
 MAX_EPOCHS_BYTES = 16 * 1024 * 1024
 MAX_LOG_BYTES = 64 * 1024 * 1024 * 1024
@@ -22,14 +20,9 @@ TAIL_BYTES, TAIL_LINES, LINE = 32 * 1024, 60, 400
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
-def output_of(run: FoundRun) -> OutputFiles:
-    """The model's own files: the run's folder, or the output folder of an attempt."""
-    return OutputFiles(run.folder) if run.published else AttemptFolder(run.folder).output
-
-
-def read_history(run: FoundRun) -> dict[str, list[float]]:
+def read_history(run: Run) -> dict[str, list[float]]:
     """Metric → value an epoch: of ``metrics.json``, else of the epochs up to where it ended."""
-    files = output_of(run)
+    files = run.files
     try:
         content = read_metrics(files.metrics)
     except (OSError, ValueError, RecursionError):
@@ -61,10 +54,10 @@ def _from_epochs(path: Path) -> dict[str, list[float]]:
     return found
 
 
-def model_metrics(run: FoundRun) -> Mapping[str, float]:
+def model_metrics(run: Run) -> Mapping[str, float]:
     """What the model says of itself when it is done."""
     try:
-        content = read_metrics(output_of(run).metrics)
+        content = read_metrics(run.files.metrics)
     except (OSError, ValueError, RecursionError):
         return {}
     found = content.get("model_metrics") if isinstance(content, dict) else None
@@ -73,15 +66,14 @@ def model_metrics(run: FoundRun) -> Mapping[str, float]:
     return {str(metric): float(value) for metric, value in found.items() if is_finite(value)}
 
 
-def log_tail(run: FoundRun) -> list[str]:
+def log_tail(run: Run) -> list[str]:
     """The last lines of the log, without control sequences.
 
     The model's own of a complete run; the engine's of an attempt, which also holds what the
     model printed before it ended.
     """
-    path = OutputFiles(run.folder).log if run.published else AttemptFolder(run.folder).container_log
-    lines = tail(path)
-    return lines or tail(RunFolder(run.folder).container_log)
+    lines = tail(run.files.log if run.complete else run.container_log)
+    return lines or tail(run.container_log)
 
 
 def tail(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multiverse.errors import MultiverseError
 from multiverse.registry.models import model_folders
-from multiverse.report.contents import Contents
+from multiverse.runs.results import Results
 from multiverse.specs.model import Citation, ModelSpec
 
 
@@ -108,21 +108,21 @@ class CitedModel:
     reference: Reference | None
 
 
-def cited_models(contents: Contents) -> list[CitedModel]:
+def cited_models(results: Results) -> list[CitedModel]:
     """Every model that completed at least once, by name."""
-    return [_cited(name) for name in sorted({run.record.model for run in contents.complete})]
+    return [_cited(name) for name in sorted({run.record.model for run in results.complete})]
 
 
-def references(contents: Contents) -> list[Reference]:
+def references(results: Results) -> list[Reference]:
     """The papers that the folder owes, each once: models first, then metrics, then formats."""
-    found = [model.reference for model in cited_models(contents) if model.reference is not None]
-    evaluations = [item.evaluation for item in contents.evaluations]
+    found = [model.reference for model in cited_models(results) if model.reference is not None]
+    evaluations = [item.evaluation for item in results.evaluations]
     if evaluations:
         versions = sorted({evaluation.evaluator.scib_metrics for evaluation in evaluations})
         found += [SCIB, scib_metrics(versions)]
         names = " ".join(metric.name for item in evaluations for metric in item.metrics)
         found += [reference for word, reference in OF_METRICS.items() if word in names]
-    if contents.runs:
+    if results.runs:
         found += [MUDATA, ANNDATA]
     return list(dict.fromkeys(found))
 

@@ -11,10 +11,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from multiverse.cli.json_events import JsonEvents, events_schema
-from multiverse.results import Results, Run
 from multiverse.runner.events import Epoch, Start, Task
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, GpuUsage, RunState, Usage
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from tests.unit.runs.test_publish_and_list import record
 
 TASK = Task("a" * 16, "pbmc/pca seed 0", "pbmc", "pca", 0, 12.5)
@@ -33,7 +33,7 @@ def lines(out: io.StringIO) -> list[dict[str, Any]]:
 def test_every_event_is_a_line_with_all_its_facts() -> None:
     out = io.StringIO()
     events = JsonEvents(out)
-    run = FoundRun(FAILED, Path("results/attempts/a/1"))
+    run = Run(FAILED, Path("results/attempts/a/1"))
     done = record(gpu=GpuUsage(name="H200", peak_memory_bytes=5))
     events.planned([TASK])
     events.queued(TASK, "dataset changed")
@@ -43,7 +43,7 @@ def test_every_event_is_a_line_with_all_its_facts() -> None:
     events.output(TASK, b"half of \xc3")
     events.output(TASK, b"\xa9\xff")
     events.retried(TASK, run, "with 8.0 GiB of memory")
-    events.reused(TASK, FoundRun(done, Path("results/x")))
+    events.reused(TASK, Run(done, Path("results/x")))
     events.finished(TASK, run)
     events.noted("the disk is short")
     events.summary(Results(Path("results"), [Run(FAILED, Path("x")), Run(done, Path("y"))], ["z"]))
@@ -71,7 +71,7 @@ def test_every_event_is_a_line_with_all_its_facts() -> None:
 
 def test_a_line_is_ascii_without_anything_that_a_terminal_obeys() -> None:
     out = io.StringIO()
-    JsonEvents(out).finished(TASK, FoundRun(FAILED, Path("caf\udce9/\x1b[2J")))
+    JsonEvents(out).finished(TASK, Run(FAILED, Path("caf\udce9/\x1b[2J")))
     assert out.getvalue().isascii()
     assert out.getvalue()[:-1].isprintable()
     assert out.getvalue().count("\n") == 1
@@ -87,7 +87,7 @@ def test_progress_of_a_job_is_told_once_a_second_and_anew_after_a_retry() -> Non
     ids = [event["run_id"] for event in lines(out)]
     assert len(ids) < 100
     assert ids[:2] == [TASK.run_id, other.run_id]
-    events.retried(TASK, FoundRun(FAILED, Path("x")), "again")
+    events.retried(TASK, Run(FAILED, Path("x")), "again")
     events.progress(TASK, Usage(), None)
     assert lines(out)[-1]["event"] == "progress"
 

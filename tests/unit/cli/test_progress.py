@@ -10,8 +10,8 @@ from rich.console import Console
 from multiverse.cli.progress import LOG_LINES, Progress
 from multiverse.cli.running import MAX_LIVE_ROWS
 from multiverse.runner.events import Epoch, Start, Task
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState, Usage
+from multiverse.runs.run import Run
 from tests.unit.runs.test_publish_and_list import record
 
 TASK = Task(run_id="a" * 16, name="pbmc/pca seed 0", dataset="pbmc", model="pca", seed=0)
@@ -62,10 +62,10 @@ def test_every_step_is_one_line_that_names_the_job() -> None:
         progress.held(TASK, "process 7 on host")
         progress.started(TASK, Start(2, 1, 1024))
         failed = record(state=RunState.FAILED, cause=Cause.OUT_OF_MEMORY, message="needed more")
-        progress.retried(TASK, FoundRun(failed, Path("results/x")), "with 8.0 GiB of memory")
+        progress.retried(TASK, Run(failed, Path("results/x")), "with 8.0 GiB of memory")
         progress.started(TASK, Start(3, 1, 1024, gpu="1", adopted=True))
         progress.noted("the disk is short")
-        progress.finished(TASK, FoundRun(record(), Path("results/x")))
+        progress.finished(TASK, Run(record(), Path("results/x")))
     assert out.getvalue().splitlines() == [
         "pbmc/pca seed 0: to run because parameter n_components 15 → 20",
         "pbmc/pca seed 0: process 7 on host works on it: waiting for that (aaaaaaaaaaaaaaaa)",
@@ -86,7 +86,7 @@ def test_a_failure_names_its_cause_the_end_of_its_log_and_its_attempt(tmp_path: 
     failed = record(
         state=RunState.FAILED, cause=Cause.MODEL_ERROR, message="exit code 1 \x1b[2J[bold]x"
     )
-    progress.finished(TASK, FoundRun(failed, tmp_path))
+    progress.finished(TASK, Run(failed, tmp_path))
     first, *lines, last = out.getvalue().splitlines()
     assert first == "pbmc/pca seed 0: failed in 1.5s — model error: exit code 1  [2J[bold]x"
     assert lines == [f"    | line {number}  [31m" for number in range(9 - LOG_LINES, 9)]
@@ -96,7 +96,7 @@ def test_a_failure_names_its_cause_the_end_of_its_log_and_its_attempt(tmp_path: 
 def test_a_job_that_was_stopped_is_no_failure() -> None:
     progress, out = make()
     stopped = record(state=RunState.CANCELLED, cause=Cause.CANCELLED, message="stopped on request")
-    progress.finished(TASK, FoundRun(stopped, Path("x")))
+    progress.finished(TASK, Run(stopped, Path("x")))
     assert out.getvalue() == "pbmc/pca seed 0: cancelled in 1.5s — stopped on request\n"
 
 
@@ -167,7 +167,7 @@ def test_what_has_ended_is_counted_by_its_state() -> None:
     progress, _ = make()
     for number, state in enumerate([RunState.COMPLETE, RunState.COMPLETE, RunState.FAILED]):
         progress.queued(task(number), "new")
-        progress.finished(task(number), FoundRun(record(state=state), Path("x")))
+        progress.finished(task(number), Run(record(state=state), Path("x")))
     progress.queued(task(8), "new")
     progress.held(task(8), "process 7 on host")
     assert view(progress)[-1] == "1 at another runner · 2 done · 1 failed"
@@ -179,6 +179,6 @@ def test_the_live_view_really_runs_on_a_terminal() -> None:
         progress.queued(TASK, "new")
         progress.started(TASK, Start(1, 1, GIB))
         progress.progress(TASK, Usage(wall_seconds=2), Epoch(1, 4, {}))
-        progress.finished(TASK, FoundRun(record(), Path("x")))
+        progress.finished(TASK, Run(record(), Path("x")))
     assert "pbmc/pca seed 0: complete in 1.5s" in out.getvalue()
     assert "1 queued" in out.getvalue()

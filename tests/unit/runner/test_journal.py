@@ -13,9 +13,9 @@ from multiverse.runner import journal as module
 from multiverse.runner.events import Broadcast, Epoch, SilentListener, Start, Task
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.live import LiveFile, PlanFile
 from multiverse.runs.record import Usage
+from multiverse.runs.run import Run
 from tests.unit.runs.test_publish_and_list import record
 
 TASK = Task("a" * 16, "pbmc/pca seed 0", "pbmc", "pca", 0, 12.5)
@@ -67,7 +67,7 @@ def test_it_is_written_now_and_then_only(tmp_path: Path, monkeypatch: pytest.Mon
 def test_nothing_is_written_of_an_attempt_that_has_ended(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     journal = Journal(results)
-    run = FoundRun(record(), tmp_path)
+    run = Run(record(), tmp_path)
     attempt = begun(results, journal)
     journal.finished(TASK, run)
     journal.progress(TASK, USAGE, None)
@@ -103,7 +103,7 @@ class Remembering(SilentListener):
 def test_a_broadcast_tells_everybody_everything() -> None:
     told: list[tuple[int, str]] = []
     both = Broadcast(Remembering(told, 1), Remembering(told, 2))
-    run = FoundRun(record(), Path("x"))
+    run = Run(record(), Path("x"))
     both.planned([TASK])
     both.queued(TASK, "new")
     both.reused(TASK, run)

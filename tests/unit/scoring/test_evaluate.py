@@ -15,6 +15,7 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.cohort import MAX_STARTS
@@ -55,7 +56,9 @@ def evaluate(
     **options: object,
 ) -> list[ScoringOutcome]:
     chosen = ScoringOptions(**options)  # type: ignore[arg-type]
-    return evaluate_results(results, engine, chosen, say=([] if said is None else said).append)
+    return evaluate_results(
+        Results.open(results), engine, chosen, say=([] if said is None else said).append
+    )
 
 
 def scores(results: ResultsFolder, slug: str = "tiny") -> Evaluation:
@@ -586,7 +589,11 @@ def test_a_signal_stops_the_evaluator_and_keeps_what_is_done(
     engine = ScriptedEngine(hangs=True)
     with pytest.raises(Cancelled):
         evaluate_results(
-            results, engine, ScoringOptions(), say=list[str]().append, cancelled=cancelled
+            Results.open(results),
+            engine,
+            ScoringOptions(),
+            say=list[str]().append,
+            cancelled=cancelled,
         )
     assert not engine.starts or (engine.running[0].stopped and engine.running[0].removed)
     assert not at_work(results)
@@ -613,7 +620,11 @@ def test_the_second_evaluation_waits_and_can_be_stopped_while_it_waits(
     try:
         with pytest.raises(Cancelled):
             evaluate_results(
-                results, second, ScoringOptions(), say=said.append, cancelled=cancelled
+                Results.open(results),
+                second,
+                ScoringOptions(),
+                say=said.append,
+                cancelled=cancelled,
             )
     finally:
         release.set()
