@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 import multiverse
+from multiverse.contract.evaluation import EvaluationFiles
+from multiverse.contract.paths import OutputFiles
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
 
 PACKAGE = Path(multiverse.__file__).parent
 
@@ -117,3 +122,35 @@ def test_what_is_exported_exists_and_is_sorted(module: str) -> None:
     assert list(names) == sorted(
         names, key=lambda name: (not name.isupper(), name[0].islower(), name)
     )
+
+
+#: The modules that name files; elsewhere a name comes from them.
+NAMING = {"runs/folder.py", "contract/paths.py", "contract/evaluation.py", "registry/datasets.py"}
+
+
+def file_names() -> set[str]:
+    """Every name that a class of files has."""
+    place = Path("place")
+    dataset = RegisteredDataset(None, place)  # type: ignore[arg-type]
+    files = [OutputFiles(place), RunFolder(place), AttemptFolder(place), ResultsFolder(place)]
+    found = {
+        value.name
+        for item in (*files, EvaluationFiles(place, place), dataset)
+        for name, kind in inspect.getmembers(type(item), lambda kind: isinstance(kind, property))
+        if isinstance(value := kind.fget(item) if name != "number" else None, Path)
+    }
+    found |= {ResultsFolder(place).scores("x").name, ResultsFolder(place).embeddings("x").name}
+    return {name for name in found if "." in name}
+
+
+def test_names_of_files_stand_in_the_modules_that_name_files() -> None:
+    names = file_names()
+    assert {"run.json", "scores.json", "embeddings.h5", "metrics.jsonl", "data.h5mu"} <= names
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if place in NAMING:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                last = node.value.rpartition("/")[2]
+                assert last not in names, f"{place}:{node.lineno} names {last} itself"

@@ -16,6 +16,7 @@ import pandas as pd
 
 from multiverse import __version__
 from multiverse.contract.files import file_sha256
+from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align
@@ -120,7 +121,7 @@ class Registration:
         )
         written = self._write_data(layout, alignment, columns)
         if columns.labels is not None:
-            write_labels(self.folder / "labels.h5ad", columns.labels)
+            write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
         return self._record(alignment, columns, written, notes)
 
@@ -139,7 +140,7 @@ class Registration:
         scratch = self.folder / "scratch"
         scratch.mkdir()
         written = {}
-        with CanonicalFile.create(self.folder / "data.h5mu") as file:
+        with CanonicalFile.create(self.folder / DATA_FILE) as file:
             writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.say)
             for part in layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])

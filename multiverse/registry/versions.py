@@ -12,7 +12,7 @@ from pathlib import Path
 from multiverse.contract.files import sync, write_aside
 from multiverse.errors import DatasetError, DiskFull, ResultsError
 from multiverse.exclusive import exclusive
-from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, version_id
+from multiverse.registry.datasets import RECORD_FILE, DatasetFolder, RegisteredDataset, version_id
 from multiverse.specs.dataset import DatasetRecord
 
 _TEMPORARY = ".new-"
@@ -64,7 +64,7 @@ class VersionStore:
             return self.use(self._folder.read(version))
         if final.exists():
             shutil.rmtree(final)
-        (temporary / "dataset.json").write_text(
+        (temporary / RECORD_FILE).write_text(
             record.model_dump_json(indent=2) + "\n", encoding="utf-8"
         )
         for file in temporary.iterdir():

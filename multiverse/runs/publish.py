@@ -9,6 +9,7 @@ from pathlib import Path
 
 from multiverse.contract.files import check_regular, remove_tree, sync
 from multiverse.contract.output import MAX_BYTES
+from multiverse.contract.paths import NAMES
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
@@ -16,7 +17,9 @@ from multiverse.runs.writing import checksum, disk_errors, write_atomic
 
 #: The contract's files that become part of a run. The job is written by the runner itself,
 #: because the model could have changed its own copy.
-PUBLISHED = ("embeddings.h5", "metrics.json", "metrics.jsonl", "umap.png", "run.log")
+PUBLISHED = tuple(
+    path.name for path in (NAMES.embeddings, NAMES.metrics, NAMES.epochs, NAMES.umap, NAMES.log)
+)
 
 
 def publish(
@@ -69,7 +72,7 @@ def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
         if path.name in PUBLISHED:
             check_regular(path, max_bytes=MAX_BYTES[path.name])
             path.replace(staged.folder / path.name)
-        elif path.name != "job_spec.json":
+        elif path.name != NAMES.job_spec.name:
             ignored.append(_shown(path.name))
     return ignored[:100]
 
@@ -82,9 +85,8 @@ def _shown(name: str) -> str:
 
 def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a run but its record."""
-    return {
-        path.name: checksum(path) for path in sorted(folder.iterdir()) if path.name != "run.json"
-    }
+    record = RunFolder(folder).record
+    return {path.name: checksum(path) for path in sorted(folder.iterdir()) if path != record}
 
 
 def discard(attempt: AttemptFolder) -> None:

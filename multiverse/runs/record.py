@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiverse.contract.job_spec import ImageReference
-from multiverse.contract.paths import OutputFiles
+from multiverse.contract.paths import NAMES
 from multiverse.errors import ResultsError
 from multiverse.specs.names import job_name
 
@@ -134,7 +134,7 @@ class RunRecord(_Frozen):
     @property
     def embedding_checksum(self) -> str:
         """The checksum of the embedding as it was published; empty where there is none."""
-        return self.checksums.get(OutputFiles(Path()).embeddings.name, "")
+        return self.checksums.get(NAMES.embeddings.name, "")
 
     @property
     def configuration(self) -> str:

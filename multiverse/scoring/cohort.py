@@ -16,6 +16,7 @@ from multiverse.contract.evaluation import (
     EvaluationSettings,
     ScoreLine,
 )
+from multiverse.contract.paths import LABELS_FILE
 from multiverse.engines.protocol import Ending
 from multiverse.errors import EvaluationFailed
 from multiverse.plan.job import Limits
@@ -235,7 +236,7 @@ class CohortScoring:
             if run.record.run_id in needed
         }
         if self._dataset.labels.is_file():
-            more["labels.h5ad"] = self._dataset.labels
+            more[LABELS_FILE] = self._dataset.labels
         return Inputs(self._dataset.data, more)
 
     def _take_layouts(self, files: EvaluationFiles) -> None:

@@ -37,7 +37,9 @@ def repeat_command(results: Results) -> str:
     else:
         lines += _beyond(results, benchmark)
         lines.append("# in this folder:")
-        lines.append(_command("run", "benchmark.yaml", *_engine(results), "--output", OUTPUT))
+        lines.append(
+            _command("run", results.paths.benchmark.name, *_engine(results), "--output", OUTPUT)
+        )
     lines += _evaluate(results)
     return "\n".join(lines) + "\n"
 

@@ -1,0 +1,58 @@
+"""How much CPU time `multiverse report` takes on 10,000 runs, and against earlier code if named."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from list_runs import RUNS, cpu_seconds, write_runs
+from measure import Timings, clean_environment, take_turns
+from report import Target, conclude
+
+#: A page of as many runs, its table and its research object: seconds on one core.
+LIMIT = 120
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument(
+        "--before", type=Path, help="a folder with the package `multiverse` to hold this against"
+    )
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="multiverse-benchmark-") as folder:
+        environment = clean_environment(Path(folder, "home"))
+        results = Path(folder, "results")
+        write_runs(results)
+        command = [sys.executable, "-m", "multiverse", "report", str(results)]
+        cases = {"now": environment}
+        if arguments.before is not None:
+            cases["before"] = {**environment, "PYTHONPATH": str(arguments.before.resolve())}
+        taken = take_turns(
+            {
+                name: lambda variables=variables: cpu_seconds(command, variables)
+                for name, variables in cases.items()
+            },
+            arguments.repetitions,
+            warm_up=0,
+        )
+    return _conclude(taken)
+
+
+def _conclude(taken: dict[str, Timings]) -> int:
+    now = taken["now"]
+    targets = [Target(f"multiverse report, {RUNS:,} runs, CPU time", now.median, LIMIT, "s")]
+    if "before" in taken:
+        ratio = now.over(taken["before"]).median
+        targets.append(Target("CPU time over that of the code before", ratio, 1))
+    details = {
+        name: {"median_s": round(case.median, 2), "min_s": round(case.minimum, 2)}
+        for name, case in taken.items()
+    }
+    return conclude("report_runs", targets, details)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
