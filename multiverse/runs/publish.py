@@ -42,7 +42,8 @@ def publish(
         )
         write_atomic(staged.record, final.to_json())
         for path in staged.folder.iterdir():
-            sync(path)
+            if path not in (staged.record, staged.job_spec):  # these were synced as they were made
+                sync(path)
             path.chmod(0o444)
         sync(staged.folder)
         target.folder.parent.mkdir(parents=True, exist_ok=True)

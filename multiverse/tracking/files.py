@@ -36,6 +36,15 @@ class Artifact:
     def name(self) -> str:
         return self.path.name
 
+    @property
+    def sound(self) -> bool:
+        """Whether it can be copied."""
+        try:
+            with staged(self):
+                return True
+        except OSError:
+            return False
+
 
 def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
     """What is copied of a run: everything published, or what explains why nothing was.

@@ -17,7 +17,6 @@ from multiverse.runs.results import Results
 from multiverse.runs.scores import ScoresFile, Sheet
 from multiverse.runs.table import write_table
 from multiverse.tracking import default_uri, track
-from multiverse.tracking.scored import is_of_scores
 from multiverse.verify.verify import verify_results
 from tests.unit.tracking.made import publish_tracked, score
 
@@ -26,8 +25,11 @@ pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from multiverse.tracking.client import SCORES
-
+#: What tags that come from scores begin with.
+OF_SCORES = (
+    "score_reason.", "multiverse.coverage.", "multiverse.evaluator", "multiverse.scores",
+    "multiverse.labels_fingerprint", "multiverse.label_key", "multiverse.batch_key",
+)  # fmt: skip
 #: Where the package is imported from, whatever comes first on the path.
 ROOT = Path(__file__).parents[3]
 
@@ -163,7 +165,7 @@ def test_scores_that_have_gone_go_from_mlflow_too(results: ResultsFolder) -> Non
     assert track(Results.open(results)).updated == 1
     data = only_run(results).data
     assert not [name for name in data.metrics if name.startswith("score.")]
-    assert not [name for name in data.tags if is_of_scores(name) or name == SCORES]
+    assert not [name for name in data.tags if name.startswith(OF_SCORES)]
     assert data.metrics["resource/wall_seconds"] == 7.5
     assert track(Results.open(results)).present == 1
     score(results, [folder.run_id])
