@@ -192,3 +192,27 @@ def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:
         write_atomic(path, 3)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
+    elsewhere, results = ResultsFolder(tmp_path / "elsewhere"), ResultsFolder(tmp_path / "results")
+    published(elsewhere, record())
+    kept(elsewhere, record("b" * 16, state=RunState.FAILED))
+    results.attempts.mkdir(parents=True)
+    (results.folder / "pbmc").symlink_to(elsewhere.folder / "pbmc")
+    (results.attempts / ("b" * 16)).symlink_to(elsewhere.attempts / ("b" * 16))
+    assert len(Results.open(elsewhere)) == 2
+    assert len(Results.open(results)) == 0
+
+
+def test_what_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record())
+    first = Results.open(results)
+    kept(results, record("b" * 16, state=RunState.FAILED))
+    second = first.refresh()
+    assert [run.record.run_id[0] for run in first] == ["a"], "as it was when it was read"
+    assert [run.record.run_id[0] for run in second] == ["a", "b"]
+    assert second.runs[0] is first.runs[0]
+    published(results, record(seed=3))
+    assert [run.record.seed for run in second.refresh().complete] == [3]
