@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import platformdirs
-from filelock import FileLock
 
 from multiverse.errors import BuildError, UsageError
+from multiverse.exclusive import exclusive
 from multiverse.images.docker_cli import DockerCli
 from multiverse.images.offline import debian
 
@@ -82,7 +82,8 @@ def _auto(docker: DockerCli, say: Callable[[str], None]) -> BaseImage:
 def _debian(docker: DockerCli, say: Callable[[str], None], reason: str) -> BaseImage:
     place = platformdirs.user_cache_path("multiverse", ensure_exists=True)
     # Two builds at once must not make two: every image on top would be made anew for the second.
-    with FileLock(place / "debian.lock"):
+    words = "another process makes the Debian base: waiting for it"
+    with exclusive(place / "debian.lock", waiting=lambda: say(words)):
         if docker.image(debian.IMAGE) is None:
             debian.make_image(docker, say)
     return BaseImage(debian.IMAGE, shared=True, reason=reason)
