@@ -11,8 +11,10 @@ from list_runs import RUNS, cpu_seconds, write_runs
 from measure import Timings, clean_environment, take_turns
 from report import Target, conclude
 
-#: A page of as many runs, its table and its research object: seconds on one core.
-LIMIT = 120
+#: Of the page, the table and the research object together: milliseconds of one core a run.
+LIMIT = 25
+#: The same time twice is never the same to the last percent.
+NOISE = 1.05
 
 
 def main() -> int:
@@ -43,10 +45,11 @@ def main() -> int:
 
 def _conclude(taken: dict[str, Timings]) -> int:
     now = taken["now"]
-    targets = [Target(f"multiverse report, {RUNS:,} runs, CPU time", now.median, LIMIT, "s")]
+    each = 1000 * now.median / RUNS
+    targets = [Target(f"multiverse report, {RUNS:,} runs, CPU time a run", each, LIMIT, "ms")]
     if "before" in taken:
         ratio = now.over(taken["before"]).median
-        targets.append(Target("CPU time over that of the code before", ratio, 1))
+        targets.append(Target("CPU time over that of the code before", ratio, NOISE))
     details = {
         name: {"median_s": round(case.median, 2), "min_s": round(case.minimum, 2)}
         for name, case in taken.items()

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 
 from multiverse.report.text.bibtex import bibtex
 from multiverse.report.text.methods_evaluation import evaluation_sentences
-from multiverse.report.text.references import ANNDATA, MUDATA, CitedModel, cited_models, model_spec
+from multiverse.report.text.references import ANNDATA, MUDATA, CitedModel, cited_models
 from multiverse.report.text.repeat import repeat_command
 from multiverse.report.words import counted, listed, plain, settings, shortened
 from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation
+from multiverse.specs.model import ModelSpec
 from multiverse.specs.quantity import format_bytes
 
 #: Failures that are named one by one; of more, the number.
@@ -126,7 +127,7 @@ def _model(model: CitedModel, results: Results) -> str:
     cited = f" ({model.reference.short})" if model.reference else ""
     grouped: dict[str, list[RunRecord]] = {}
     for record in runs:
-        grouped.setdefault(_settings_of(record), []).append(record)
+        grouped.setdefault(_settings_of(record, model.spec), []).append(record)
     described = [f"{text}, {_seeds(records)}" for text, records in grouped.items()]
     software = listed(dict.fromkeys(_software(record) for record in runs))
     return f"{plain(model.title)}{cited} was run from {software}, with {'; with '.join(described)}."
@@ -142,17 +143,16 @@ def _software(record: RunRecord) -> str:
     return f"version {plain(record.model_version, 40)} ({where})"
 
 
-def _settings_of(record: RunRecord) -> str:
+def _settings_of(record: RunRecord, spec: ModelSpec | None) -> str:
     changed = settings(record.changed.items())
     words = f"{changed}, otherwise default parameters" if changed else "default parameters"
     if not record.preprocessing:
         return words
-    return f"{words}, and {_preprocessing(record)}"
+    return f"{words}, and {_preprocessing(record, spec)}"
 
 
-def _preprocessing(record: RunRecord) -> str:
+def _preprocessing(record: RunRecord, spec: ModelSpec | None) -> str:
     """All of it: what is a default today may not be one when this is read."""
-    spec = model_spec(record.model)
     defaults = None
     if spec is not None and spec.version == record.model_version:
         defaults = spec.defaults("preprocessing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multiverse.errors import MultiverseError
 from multiverse.registry.models import model_folders
@@ -101,11 +101,15 @@ def scib_metrics(versions: Iterable[str]) -> Reference:
 
 @dataclass(frozen=True)
 class CitedModel:
-    """A model of the folder: what it is called, and its paper, where either is known."""
+    """A model of the folder: what it is called, and its paper, where either is known.
+
+    ``spec``: the model as it is found here today.
+    """
 
     name: str
     title: str
     reference: Reference | None
+    spec: ModelSpec | None = field(default=None, repr=False, compare=False)
 
 
 def cited_models(results: Results) -> list[CitedModel]:
@@ -127,7 +131,7 @@ def references(results: Results) -> list[Reference]:
     return list(dict.fromkeys(found))
 
 
-def model_spec(name: str) -> ModelSpec | None:
+def _model_spec(name: str) -> ModelSpec | None:
     """The model as it is found here today; None where it is not, or can't be read."""
     try:
         folder = model_folders().get(name)
@@ -137,11 +141,13 @@ def model_spec(name: str) -> ModelSpec | None:
 
 
 def _cited(name: str) -> CitedModel:
-    spec = model_spec(name)
+    spec = _model_spec(name)
     if spec is None:
         return CitedModel(name, name, None)
     citation = spec.yaml.citation
-    return CitedModel(name, spec.yaml.title, None if citation is None else _reference(citation))
+    return CitedModel(
+        name, spec.yaml.title, None if citation is None else _reference(citation), spec
+    )
 
 
 def _reference(citation: Citation) -> Reference:
