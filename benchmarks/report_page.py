@@ -17,6 +17,7 @@ from playwright.sync_api import Page, sync_playwright
 from report import Target, conclude
 
 from multiverse.report.page import write_page
+from multiverse.runs.results import Results
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # where the tests' folders are made
 
@@ -89,7 +90,7 @@ def timed(page: Page, act: str, repetitions: int) -> float:
 def measure(page: Page, folder: Path, n_cells: int, repetitions: int) -> Figures:
     results = results_of(folder, n_cells)
     started = time.perf_counter()
-    path = write_page(results)
+    path = write_page(Results.open(results))
     written = time.perf_counter() - started
     # The page's own policy forbids what this measures with.
     text = path.read_text().replace("script-src ", "script-src 'unsafe-eval' ", 1)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import attempt_folders, published_records
+from multiverse.runs.folder import ResultsFolder, RunFolder
+from multiverse.runs.places import attempt_folders, find_runs
 from multiverse.runs.record import RunRecord
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -114,7 +114,9 @@ def shared_dataset(slug: str) -> Path:
 
 def published_runs(folder: Path) -> list[RunRecord]:
     """The records of every published run of a results folder."""
-    return [RunRecord.read(path) for path in published_records(ResultsFolder(folder))]
+    places = find_runs(ResultsFolder(folder)).runs
+    runs = [RunFolder(folder.joinpath(*place.names)) for place in places]
+    return [RunRecord.read(run.record) for run in runs]
 
 
 def kept_attempts(folder: Path) -> list[RunRecord]:

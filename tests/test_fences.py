@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -16,6 +17,10 @@ import pytest
 from pydantic import TypeAdapter
 
 import multiverse
+from multiverse.contract.evaluation import EvaluationFiles
+from multiverse.contract.paths import OutputFiles
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
 from tests.unit.scoring.made import register
 
 PACKAGE = Path(multiverse.__file__).parent
@@ -25,30 +30,32 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": set(),
     "events": {"facts"},
     "lazy": set(),
+    "exclusive": set(),
     "contract": set(),
     "worker": {"contract"},
     "models": {"worker", "contract"},
     "specs": {"contract"},
-    "registry": {"specs"},
+    "registry": {"specs", "contract", "exclusive"},
     "plan": {"specs", "registry", "contract"},
-    "runs": {"contract", "specs"},
-    "images": {"specs"},
-    "demo": set(),
+    "runs": {"contract", "specs", "exclusive"},
+    "images": {"specs", "contract", "exclusive"},
+    "demo": {"contract"},
     "engines": {"specs", "contract", "images", "runs", "registry"},
     "forecast": {"contract", "specs", "plan", "runs"},
     "runner": {"plan", "runs", "engines", "contract", "specs", "forecast"},
     "conformance": {"contract", "specs", "registry", "plan", "runs", "engines", "runner", "demo"},
     "scaffold": {"specs"},
-    "cleanup": {"contract", "specs", "registry", "plan", "images", "runs", "engines", "runner"},
+    "cleanup": {"contract", "specs", "registry", "plan", "images", "runs", "engines", "runner",
+                "exclusive"},
     "verify": {"contract", "plan", "runs"},
     "doctor": {"specs", "registry", "images", "engines"},
     "evaluation": {"worker", "contract"},
-    "scoring": {"contract", "specs", "registry", "plan", "runs", "engines", "images", "runner"},
+    "scoring": {"contract", "specs", "registry", "plan", "runs", "engines", "images", "runner",
+                "exclusive"},
     "report": {"contract", "specs", "registry", "runs"},
     "compare": {"contract", "runs", "report"},
-    "tracking": {"contract", "runs"},
-    "results": {"runs", "contract"},
-    "api": {"specs", "registry", "plan", "runs", "engines", "images", "runner", "results",
+    "tracking": {"contract", "runs", "exclusive"},
+    "api": {"specs", "registry", "plan", "runs", "engines", "images", "runner",
             "scoring", "report", "compare", "tracking", "verify", "cleanup", "doctor",
             "conformance", "scaffold", "demo", "contract"},
     "cli": {"api", "specs", "registry", "contract", "runs", "engines", "images", "runner",
@@ -313,3 +320,35 @@ def test_what_is_exported_exists_and_is_sorted(module: str) -> None:
     assert list(names) == sorted(
         names, key=lambda name: (not name.isupper(), name[0].islower(), name)
     )
+
+
+#: The modules that name files; elsewhere a name comes from them.
+NAMING = {"runs/folder.py", "contract/paths.py", "contract/evaluation.py", "registry/datasets.py"}
+
+
+def file_names() -> set[str]:
+    """Every name that a class of files has."""
+    place = Path("place")
+    dataset = RegisteredDataset(None, place)  # type: ignore[arg-type]
+    files = [OutputFiles(place), RunFolder(place), AttemptFolder(place), ResultsFolder(place)]
+    found = {
+        value.name
+        for item in (*files, EvaluationFiles(place, place), dataset)
+        for name, kind in inspect.getmembers(type(item), lambda kind: isinstance(kind, property))
+        if isinstance(value := kind.fget(item) if name != "number" else None, Path)
+    }
+    found |= {ResultsFolder(place).scores("x").name, ResultsFolder(place).embeddings("x").name}
+    return {name for name in found if "." in name}
+
+
+def test_names_of_files_stand_in_the_modules_that_name_files() -> None:
+    names = file_names()
+    assert {"run.json", "scores.json", "embeddings.h5", "metrics.jsonl", "data.h5mu"} <= names
+    for path in sorted(PACKAGE.rglob("*.py")):
+        place = path.relative_to(PACKAGE).as_posix()
+        if place in NAMING:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                last = node.value.rpartition("/")[2]
+                assert last not in names, f"{place}:{node.lineno} names {last} itself"

@@ -13,8 +13,8 @@ from benchmarks.models.agreement import Agreement, agreement, mixing
 from benchmarks.models.cases import CASES, MODELS
 from benchmarks.models.evidence import Evidence
 from benchmarks.models.training import Training, machine
-from multiverse.results import Run
 from multiverse.runner.host import versions
+from multiverse.runs.run import Run
 
 RESULT = Path(__file__).resolve().parent / "results" / "quality.json"
 

@@ -24,8 +24,8 @@ from benchmarks.models import table
 from benchmarks.models.training import machine
 from multiverse.api import Request, raise_failures, run_benchmark
 from multiverse.demo.simulation import write_simulation
-from multiverse.results import Run
 from multiverse.runner.host import versions
+from multiverse.runs.run import Run
 from multiverse.specs.benchmark import BenchmarkSource
 
 RESULT = Path(__file__).resolve().parent / "results" / "scaling.json"

@@ -11,8 +11,8 @@ from benchmarks.models.cases import MODELS, Case
 from multiverse.api import Request, raise_failures, run_benchmark
 from multiverse.cli.terminal import show_notes
 from multiverse.events import Tell
-from multiverse.results import Run
 from multiverse.runner.host import host_facts
+from multiverse.runs.run import Run
 from multiverse.specs.benchmark import BenchmarkSource
 
 

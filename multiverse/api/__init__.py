@@ -43,9 +43,7 @@ if TYPE_CHECKING:
         compare,
         comparisons,
         find_run,
-        list_runs,
         open_results,
-        other_attempts,
         report,
         status,
         track,
@@ -70,7 +68,7 @@ else:
         ),
         results=(
             "CleanupResult ReportOutcome Results Run clean compare comparisons "
-            "find_run list_runs open_results other_attempts report status track "
+            "find_run open_results report status track "
             "verify watch"
         ),
         settings="RunSettings",
@@ -103,12 +101,10 @@ __all__ = [
     "find_run",
     "list_datasets",
     "list_models",
-    "list_runs",
     "make_demo",
     "named_engine",
     "new_model",
     "open_results",
-    "other_attempts",
     "output_of",
     "preview",
     "preview_benchmark",

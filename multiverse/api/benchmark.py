@@ -14,12 +14,12 @@ from multiverse.api.request import Request
 from multiverse.api.settings import RunSettings, request_of
 from multiverse.errors import Cancelled, JobsFailed, ResultsError
 from multiverse.events import Summarised, Tell, silent
-from multiverse.results import Results
 from multiverse.runner.execute import execute
 from multiverse.runner.preview import Preview
 from multiverse.runner.preview import preview as preview_plan
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,7 +70,8 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
         raise ResultsError(
             f"{outcome.not_started} of {len(work.plan.jobs)} jobs were never started"
         )
-    found = Results.of(results.folder, outcome.runs, work.reasons)
+    assert outcome.results is not None  # noqa: S101 - it ended
+    found = outcome.results.only(outcome.runs, work.reasons)
     counts = dict(Counter(run.record.state for run in found))
     tell(Summarised(found.folder, len(found), counts, tuple(found.not_applicable)))
     return found
@@ -100,7 +101,9 @@ def run_and_finish(
     ran(results)
     from multiverse.api.finish import conclude  # no job waits for its imports
 
-    return BenchmarkOutcome(results, conclude(request, tell=tell))
+    conclusion = conclude(results.refresh(), request, tell=tell)
+    scored = conclusion.results.only(results.runs, results.not_applicable)
+    return BenchmarkOutcome(scored, conclusion)
 
 
 def run(

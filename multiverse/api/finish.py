@@ -15,12 +15,9 @@ from multiverse.contract.evaluation import EvaluationSettings as EvaluationSetti
 from multiverse.engines.choice import choose_engine, named_engine
 from multiverse.errors import Cancelled, MultiverseError
 from multiverse.events import Concluded, Noted, ScoredDataset, Tell, silent
-from multiverse.results import Results, open_results
 from multiverse.runner.capacity import Machine
 from multiverse.runner.signals import cancellation
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs
-from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
 from multiverse.specs.evaluator import TIME_LIMIT
@@ -35,8 +32,12 @@ MLFLOW_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What came of the steps that were taken. ``problems``: a sentence each, with what to do."""
+    """The results of the steps that were taken. ``problems``: a sentence each, with what to do.
 
+    ``results``: the whole folder, with its new scores.
+    """
+
+    results: Results
     outcomes: tuple[ScoringOutcome, ...] = ()
     report: WrittenReport | None = None
     tracked: Tracked | None = None
@@ -56,19 +57,20 @@ class Conclusion:
         )
 
 
-def conclude(request: Request, *, tell: Tell) -> Conclusion:
-    """Score what is new, write the report, bring MLflow up to date.
+def conclude(results: Results, request: Request, *, tell: Tell) -> Conclusion:
+    """Score what is new in a results folder, write the report, bring MLflow up to date.
 
     Raises :class:`Cancelled` after a signal; everything else that goes wrong is in the result.
     MLflow that can't be reached is no problem of the results: a line says so.
     """
-    results, steps = ResultsFolder(request.output), request.steps.allowed()
+    steps = request.steps.allowed()
     problems: list[str] = []
     outcomes: list[ScoringOutcome] = []
-    if steps.evaluate and _has_complete_run(results):
+    if steps.evaluate and results.complete:
         options = ScoringOptions(machine=request.options.machine, build=request.options.build)
         try:
             outcomes = _score(results, request.engine, options, tell)
+            results = results.refresh()
             problems += [outcome.problem for outcome in outcomes if outcome.problem]
         except Cancelled:
             raise
@@ -77,7 +79,7 @@ def conclude(request: Request, *, tell: Tell) -> Conclusion:
     # Copied before the report is written, which goes to MLflow with the next copy otherwise.
     report = _report(results, problems) if steps.report else None
     tracked = _track(results, steps.mlflow, tell) if steps.tracked else None
-    conclusion = Conclusion(tuple(outcomes), report, tracked, tuple(problems))
+    conclusion = Conclusion(results, tuple(outcomes), report, tracked, tuple(problems))
     tell(conclusion.event())
     return conclusion
 
@@ -97,12 +99,13 @@ def score_results(
     report that was not written a problem of the conclusion.
     """
     options.machine.check()
-    results = ResultsFolder(Path(folder))
+    results = Results.open(folder)
     problems: list[str] = []
     outcomes = _score(results, named_engine(engine), options, tell)
+    results = results.refresh()
     wanted = Steps(report=report).allowed().report
     written = _report(results, problems) if wanted else None
-    conclusion = Conclusion(tuple(outcomes), written, None, tuple(problems))
+    conclusion = Conclusion(results, tuple(outcomes), written, None, tuple(problems))
     tell(conclusion.event())
     return conclusion
 
@@ -169,11 +172,11 @@ def evaluate(
     lacking = [f"{item.dataset}: {item.problem}" for item in done.outcomes if item.problem]
     for problem in [*lacking, *done.problems]:
         warnings.warn(problem, RuntimeWarning, stacklevel=2)
-    return open_results(folder)
+    return done.results
 
 
 def _score(
-    results: ResultsFolder, engine: str, options: ScoringOptions, tell: Tell
+    results: Results, engine: str, options: ScoringOptions, tell: Tell
 ) -> list[ScoringOutcome]:
     """Score on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
@@ -187,11 +190,7 @@ def _score(
         )
 
 
-def _has_complete_run(results: ResultsFolder) -> bool:
-    return any(run.record.state is RunState.COMPLETE for run in read_runs(results).runs)
-
-
-def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
+def _report(results: Results, problems: list[str]) -> WrittenReport:
     from multiverse.report.write import write_report
 
     report = write_report(results)
@@ -202,10 +201,10 @@ def _report(results: ResultsFolder, problems: list[str]) -> WrittenReport:
     return report
 
 
-def _track(results: ResultsFolder, uri: str | None, tell: Tell) -> Tracked | None:
+def _track(results: Results, uri: str | None, tell: Tell) -> Tracked | None:
     from multiverse.tracking import default_uri, track
 
-    if (uri or default_uri(results, os.environ)) is None:
+    if (uri or default_uri(results.paths, os.environ)) is None:
         return None
     try:
         tracked = track(results, uri, seconds=MLFLOW_SECONDS)

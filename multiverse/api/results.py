@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiverse.errors import ResultsError
 from multiverse.events import Tell, silent
-from multiverse.results import Results as Results
-from multiverse.results import Run as Run
-from multiverse.results import open_results as open_results
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, Listing, attempts_of_run, read_runs
-from multiverse.runs.listing import find_run as find_run_in
-from multiverse.runs.record import RunRecord
+from multiverse.runs.folder import ResultsFolder, RunFolder
+from multiverse.runs.results import Results as Results
+from multiverse.runs.run import Run as Run
 
 if TYPE_CHECKING:
     from multiverse.cleanup import CleanupOutcome, CleanupPlan, CleanupRequest
@@ -31,25 +26,21 @@ def _unseen(_found: object) -> None:
     """Leave what is found to the result."""
 
 
-def list_runs(folder: str | Path) -> Listing:
-    """Return the runs of a results folder, also those that failed, and what is damaged."""
-    return read_runs(ResultsFolder(Path(folder)))
+def open_results(folder: str | Path) -> Results:
+    """Read the runs of an existing results folder, also those that failed, and their scores.
+
+    Raises :class:`ResultsError` if there is none.
+    """
+    return Results.open(folder)
 
 
-def find_run(text: str, folder: str | Path = "results") -> FoundRun:
+def find_run(text: str, folder: str | Path = "results") -> Run:
     """Return a run by its folder, or by the first digits of its id.
 
     Raises :class:`UsageError` where there is none, or several.
     """
-    place = Path(text)
-    if (place / "run.json").is_file():
-        return FoundRun(RunRecord.read(place / "run.json"), place)
-    return find_run_in(ResultsFolder(Path(folder)), text)
-
-
-def other_attempts(run: FoundRun) -> list[FoundRun]:
-    """Return the kept attempts at a run other than this one, oldest first."""
-    return attempts_of_run(run)
+    record = RunFolder(Path(text)).record
+    return Run.read(record) if record.is_file() else Results.open(folder).with_id(text)
 
 
 def status(folder: str | Path) -> FolderStatus:
@@ -72,25 +63,16 @@ def watch(folder: str | Path, seconds: float) -> Iterator[FolderStatus]:
         time.sleep(seconds)
 
 
-def comparisons(folder: str | Path) -> list[tuple[str, Comparison]]:
+def comparisons(results: Results) -> list[tuple[str, Comparison]]:
     """Return every evaluation of a results folder by its dataset; damaged scores are left out."""
-    results = ResultsFolder(Path(folder))
-    runs = read_runs(results).runs
-    datasets = sorted({run.record.dataset for run in runs})
-    if not any(results.scores(dataset).exists() for dataset in datasets):
+    if not results.evaluations:
         return []
     from multiverse.report.summary import compare_configurations
-    from multiverse.runs.scores import ScoresFile
 
-    found = []
-    for dataset in datasets:
-        try:
-            file = ScoresFile.read(results.scores(dataset))
-        except ResultsError:
-            continue
-        of_dataset = [run for run in runs if run.record.dataset == dataset]
-        found += [(dataset, compare_configurations(item, of_dataset)) for item in file.evaluations]
-    return found
+    return [
+        (item.dataset, compare_configurations(item.evaluation, results.find(dataset=item.dataset)))
+        for item in results.evaluations
+    ]
 
 
 @dataclass(frozen=True)
@@ -110,19 +92,18 @@ def report(
     ``report.html``. Raises :class:`ResultsError` if there is no such folder; everything else is
     in the result.
     """
-    from multiverse.report.contents import read_contents
     from multiverse.report.write import write_report
 
-    results = ResultsFolder(Path(folder))
+    results = Results.open(folder)
     written = write_report(results, figures, output=output)
-    return ReportOutcome(written, read_contents(results).damaged)
+    return ReportOutcome(written, results.damaged)
 
 
 def compare(before: str | Path, after: str | Path) -> Difference:
     """Return what changed between two results folders, and whether it matters."""
     from multiverse.compare.difference import compare_results
 
-    return compare_results(ResultsFolder(Path(before)), ResultsFolder(Path(after)))
+    return compare_results(Results.open(before), Results.open(after))
 
 
 def verify(folder: str | Path = "results", *, tell: Tell = silent) -> Verification:
@@ -152,7 +133,7 @@ def track(
     from multiverse.tracking import track as track_results
 
     limit = EMBEDDINGS_LIMIT if embeddings_limit is None else embeddings_limit
-    results = ResultsFolder(Path(folder))
+    results = Results.open(folder)
     return track_results(results, uri, experiment=experiment, embeddings_limit=limit, tell=tell)
 
 

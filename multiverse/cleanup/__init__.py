@@ -1,6 +1,6 @@
 """Cleaning: what can go from a results folder and from this machine, and its removal.
 
-May import specs, registry, plan, images, runs, engines and runner.
+May import specs, registry, plan, images, runs, engines, runner and exclusive.
 """
 
 from typing import TYPE_CHECKING

@@ -19,8 +19,9 @@ from multiverse.errors import EngineError, MultiverseError, ResultsError, UsageE
 from multiverse.events import Noted, Tell
 from multiverse.registry.home import cache, home
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import write_table
 from multiverse.runs.lock import folder_lock
+from multiverse.runs.results import Results
+from multiverse.runs.table import write_table
 from multiverse.specs.model import ModelSpec
 
 #: What is looked for unless something is chosen; published runs never are.
@@ -167,7 +168,7 @@ def _layers(items: Sequence[Item]) -> int | None:
 def _rewrite_table(results: ResultsFolder) -> None:
     if results.runs_table.is_file():
         with suppress(ResultsError), folder_lock(results):  # `verify` names a damaged record
-            write_table(results)
+            write_table(Results.open(results))
 
 
 def _reason(error: Exception) -> str:

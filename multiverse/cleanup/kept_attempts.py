@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +15,12 @@ from multiverse.cleanup.removable import (
     Item,
     Kept,
     NotRemoved,
-    names_in,
     occupied,
     remove_folder,
 )
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.places import is_run_id, opened_folder, read_record
+from multiverse.runs.folder import AttemptFolder, ResultsFolder
+from multiverse.runs.places import attempt_folders, is_run_id, opened_folder, read_record
 from multiverse.runs.record import RunRecord, RunState
 from multiverse.runs.started import Started
 
@@ -57,11 +55,10 @@ class KeptAttempts:
             )
 
     def _numbers(self) -> Iterator[tuple[str, str]]:
-        attempts = self.results.attempts.name
-        for run_id in names_in(self.results.folder, attempts):
+        for attempt in attempt_folders(self.results):
+            run_id = attempt.folder.parent.name
             if is_run_id(run_id) and (not self.runs or run_id in self.runs):
-                found = names_in(self.results.folder, attempts, run_id)
-                yield from ((run_id, name) for name in found if re.fullmatch(r"[0-9]+", name))
+                yield run_id, attempt.folder.name
 
     def _names(self, run_id: str, number: str) -> tuple[str, ...]:
         return (self.results.attempts.name, run_id, number)
@@ -87,12 +84,12 @@ class KeptAttempts:
         return True, f"{record.state.value}{cause}".replace("_", " ")
 
     def _judge_interrupted(self, run_id: str, number: str, jobs: LeftJobs) -> tuple[bool, str]:
-        folder = self.results.folder.joinpath(*self._names(run_id, number))
-        if os.path.lexists(folder / "replaced"):
+        attempt = AttemptFolder(self.results.folder.joinpath(*self._names(run_id, number)))
+        if os.path.lexists(attempt.replaced):
             return False, "it holds the run that it replaces; the next `multiverse run` settles it"
-        if not os.path.lexists(folder / "started.json"):
+        if not os.path.lexists(attempt.started):
             return True, "interrupted before anything was started"
-        kept = jobs.reason_to_keep(run_id, number, _engine(folder / "started.json"))
+        kept = jobs.reason_to_keep(run_id, number, _engine(attempt.started))
         return (True, "interrupted: its runner was killed") if kept is None else (False, kept)
 
     def _remove(self, run_id: str, number: str) -> None:

@@ -45,7 +45,7 @@ def _half_written(results: ResultsFolder) -> Iterator[Entry]:
     for name in names_in(results.folder):
         path = results.folder / name
         known = any(
-            re.fullmatch(rf"\.{re.escape(own.name)}\.[a-z0-9_]{{8}}", name)
+            re.fullmatch(rf"\.{re.escape(own.name)}\.[a-z0-9_]{{8}}({own.suffix})?", name)
             for own in results.rewritten
         )
         if known and stat.S_ISREG(path.lstat().st_mode):

@@ -23,8 +23,7 @@ def full_run_ids(results: ResultsFolder, wanted: Sequence[str]) -> frozenset[str
     """
     if not wanted:
         return frozenset()
-    runs, _ = find_runs(results)
-    known = {place.names[-1] for place in runs}
+    known = {place.names[-1] for place in find_runs(results).runs}
     if results.attempts.is_dir() and not results.attempts.is_symlink():
         known |= {entry.name for entry in os.scandir(results.attempts) if entry.is_dir()}
     found: set[str] = set()
@@ -44,9 +43,8 @@ def full_run_ids(results: ResultsFolder, wanted: Sequence[str]) -> frozenset[str
 
 def published(results: ResultsFolder, run_ids: frozenset[str]) -> Iterator[Entry]:
     """The published runs with these ids."""
-    runs, _ = find_runs(results)
     locks = run_locks(results)
-    for place in runs:
+    for place in find_runs(results).runs:
         run_id = place.names[-1]
         if run_id not in run_ids:
             continue

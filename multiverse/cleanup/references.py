@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from multiverse.cleanup.removable import names_in
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.places import Place, find_runs, opened_folder, read_record
+from multiverse.runs.folder import AttemptFolder, ResultsFolder
+from multiverse.runs.places import Place, attempt_folders, find_runs, opened_folder, read_record
 from multiverse.runs.record import RunRecord
 from multiverse.runs.started import Started
 
@@ -35,9 +34,9 @@ def references(results: ResultsFolder) -> References:
     fingerprints: set[str] = set()
     images: Counter[str] = Counter()
     unreadable: list[str] = []
-    runs, links = find_runs(results)
-    unreadable += map(str, links)
-    for place in runs:
+    found = find_runs(results)
+    unreadable += map(str, (*found.links, *found.unreadable))
+    for place in found.runs:
         try:
             record = _record(results, place)
         except (OSError, ResultsError):
@@ -59,17 +58,12 @@ def _record(results: ResultsFolder, place: Place) -> RunRecord:
 
 
 def _attempts(results: ResultsFolder) -> list[Place]:
-    base = Place((results.attempts.name,))
-    return [
-        base.below(run_id).below(number)
-        for run_id in names_in(results.folder, *base.names)
-        for number in names_in(results.folder, *base.names, run_id)
-        if number.isdecimal()
-    ]
+    folders = (attempt.folder for attempt in attempt_folders(results))
+    return [Place(folder.relative_to(results.folder).parts) for folder in folders]
 
 
 def _attempt_record(results: ResultsFolder, place: Place) -> RunRecord:
     try:
         return _record(results, place)
     except FileNotFoundError:
-        return Started.read(results.folder.joinpath(*place.names, "started.json")).record
+        return Started.read(AttemptFolder(results.folder.joinpath(*place.names)).started).record

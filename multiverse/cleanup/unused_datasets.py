@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from multiverse.cleanup.references import References
 from multiverse.cleanup.removable import (
     CleanupGroup,
@@ -21,8 +19,9 @@ from multiverse.cleanup.removable import (
     remove_folder,
 )
 from multiverse.errors import DatasetError
+from multiverse.exclusive import exclusive
 from multiverse.registry.datasets import DatasetFolder
-from multiverse.specs.names import check_slug
+from multiverse.specs.names import is_slug
 
 DATASETS = "datasets"
 _NEW = ".new-"
@@ -35,7 +34,7 @@ def unused_datasets(home: Path, seen: References) -> Iterator[Entry]:
     """
     yield from put_aside(home, [DATASETS], CleanupGroup.DATASETS)
     for slug in names_in(home, DATASETS):
-        if not _is_slug(slug) or (home / DATASETS / slug).is_symlink():
+        if not is_slug(slug) or (home / DATASETS / slug).is_symlink():
             continue
         folder = DatasetFolder(slug, home)
         for name in names_in(home, DATASETS, slug):
@@ -79,17 +78,9 @@ def _item(folder: DatasetFolder, name: str, why: str) -> Item:
 def _remove(folder: DatasetFolder, name: str) -> None:
     """Remove it under the slug's lock, unless the slug has come to stand for it."""
     try:
-        with FileLock(folder.lock, timeout=0):
+        with exclusive(folder.lock, seconds=0):
             if folder.current.exists() and folder.current_version() == name:
                 raise NotRemoved("the slug stands for it now")
             remove_folder(folder.home, (DATASETS, folder.slug, name), [DATASETS])
-    except Timeout as error:
+    except TimeoutError as error:
         raise NotRemoved("a registration is going on") from error
-
-
-def _is_slug(name: str) -> bool:
-    try:
-        check_slug(name)
-    except ValueError:
-        return False
-    return True

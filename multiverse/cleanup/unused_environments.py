@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
 
 from multiverse.cleanup.removable import (
     CleanupGroup,
@@ -23,8 +22,9 @@ from multiverse.cleanup.removable import (
     remove_folder,
 )
 from multiverse.errors import BuildError
+from multiverse.exclusive import exclusive
 from multiverse.images.accelerator import has_cuda_variant, variant
-from multiverse.images.environment import MARKER, used_folders
+from multiverse.images.environment import MARKER, environment_lock, used_folders
 from multiverse.specs.model import ModelSpec
 
 ENVIRONMENTS, SDK = "environments", "sdk"
@@ -68,11 +68,10 @@ def _remove(cache: Path, base: str, name: str) -> None:
     folder = cache / base / name
     if _is_running(folder):
         raise NotRemoved("a process runs in it")
-    lock = FileLock(cache / ENVIRONMENTS / f".{name}.lock", timeout=0)
     try:
-        with lock:
+        with exclusive(environment_lock(cache / ENVIRONMENTS / name), seconds=0):
             remove_folder(cache, (base, name), [base])
-    except Timeout as error:
+    except TimeoutError as error:
         raise NotRemoved("another process is making it") from error
 
 

@@ -61,7 +61,7 @@ def main(arguments: EvaluateArguments) -> int:
     if arguments.json:
         print_json({"datasets": [asdict(outcome) for outcome in done.outcomes]})
     else:
-        _print(arguments.results, done)
+        _print(done)
     return 1 if done.problems or any(outcome.problem for outcome in done.outcomes) else 0
 
 
@@ -73,11 +73,11 @@ def _settings(given: dict[str, int]) -> EvaluationSettings | None:
         raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error
 
 
-def _print(results: Path, done: Conclusion) -> None:
+def _print(done: Conclusion) -> None:
     for outcome in done.outcomes:
         words = f"{outcome.scored} scored now, {outcome.known} known already"
         say(f"{outcome.dataset}: {words}")
-    print_scores(results)
+    print_scores(done.results)
     print_conclusion(done)
     for outcome in done.outcomes:
         if outcome.problem:

@@ -32,7 +32,7 @@ from multiverse.events import (
     Warned,
 )
 from multiverse.facts import AttemptFacts, EpochFacts, JobFacts, RunState, Usage
-from multiverse.runs import Remaining, RunRecord, job_remaining, total_remaining
+from multiverse.runs import Remaining, RunFolder, RunRecord, job_remaining, total_remaining
 from multiverse.specs import format_seconds
 
 STYLES = {
@@ -269,7 +269,7 @@ def _ending(name: str, run: AttemptFacts) -> Text:
     for warning in run.warnings:
         text.append(f"\n  warning: {printable(warning)}", style="yellow")
     if run.state is RunState.FAILED:
-        for line in last_lines(run.folder / "container.log", LOG_LINES):
+        for line in last_lines(RunFolder(run.folder).container_log, LOG_LINES):
             text.append(f"\n    | {line}", style="dim")
         text.append(f"\n  attempt: {printable(str(run.folder))}")
     return text

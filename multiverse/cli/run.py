@@ -122,7 +122,7 @@ def _on_terminal(request: Request) -> BenchmarkOutcome:
 
         shown.enter_context(progress)
         outcome = run_and_finish(request, tell=tell, ran=ran)
-    print_scores(request.output)
+    print_scores(outcome.conclusion.results)
     print_conclusion(outcome.conclusion)
     return outcome
 

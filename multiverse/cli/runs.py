@@ -7,10 +7,10 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.api import list_runs
+from multiverse.api import Results, open_results
 from multiverse.cli.summary import print_notes, print_runs
 from multiverse.cli.terminal import console, safe, say
-from multiverse.runs import Listing, without_collection
+from multiverse.runs import without_collection
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,24 @@ def main(arguments: RunsArguments) -> int:
 
 
 def _list(arguments: RunsArguments) -> int:
-    listing = list_runs(arguments.results)
+    results = open_results(arguments.results)
     if arguments.json:
-        _print_json(listing)
+        _print_json(results)
         return 0
-    if not listing.runs:
+    if not results.runs:
         say(f"{arguments.results} has no runs yet")
     else:
-        print_runs(listing.runs)
-    print_notes(listing.damaged)
+        print_runs(results.runs)
+    print_notes(results.damaged_records)
     return 0
 
 
-def _print_json(listing: Listing) -> None:
+def _print_json(results: Results) -> None:
     """One array. Written run by run: the whole of it, made at once, is slow and large."""
     separator = "["
-    for run in listing.runs:
+    for run in results.runs:
         sys.stdout.write(f"{separator}\n{run.record.model_dump_json(indent=2)}")
         separator = ","
-    sys.stdout.write("\n]\n" if listing.runs else "[]\n")
-    for line in listing.damaged:
+    sys.stdout.write("\n]\n" if results.runs else "[]\n")
+    for line in results.damaged_records:
         console(stderr=True).print(safe(f"note: {line}"))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from multiverse.api import comparisons
+from multiverse.api import Results, comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ KEPT = "neighbourhood_preservation"
 MAX_REASONS = 3
 
 
-def print_scores(results: Path) -> None:
+def print_scores(results: Results) -> None:
     """The totals of every dataset, with their intervals and what they are means of."""
     out = console()
     for dataset, comparison in comparisons(results):

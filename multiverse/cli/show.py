@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiverse.api import find_run, other_attempts
+from multiverse.api import find_run
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
 from multiverse.engines import last_lines
-from multiverse.runs import FoundRun
+from multiverse.runs import Run
 from multiverse.specs import format_bytes, format_seconds
 
 
@@ -33,18 +33,18 @@ def main(arguments: ShowArguments) -> int:
     """Explain one run."""
     run = find_run(arguments.run, arguments.results)
     if arguments.json:
-        earlier = [_plain(item) for item in other_attempts(run)]
+        earlier = [_plain(item) for item in run.other_attempts()]
         print_json({**_plain(run), "attempts": earlier})
     else:
         _explain(run)
     return 0
 
 
-def _plain(run: FoundRun) -> dict[str, Any]:
+def _plain(run: Run) -> dict[str, Any]:
     return {**run.record.model_dump(mode="json"), "folder": str(run.folder)}
 
 
-def _explain(run: FoundRun) -> None:
+def _explain(run: Run) -> None:
     record, out = run.record, console()
     out.print(safe(f"{record.dataset}/{record.model} {record.model_version}", "bold"))
     table = plain_table("", "value", folded=("value",))
@@ -53,14 +53,14 @@ def _explain(run: FoundRun) -> None:
         style = STYLES[record.state] if name == "status" else ""
         table.add_row(safe(name, "dim"), safe(value, style))
     print_table(table)
-    _list_attempts(other_attempts(run))
-    if not run.published:
+    _list_attempts(run.other_attempts())
+    if not run.complete:
         out.print(safe("last lines of its log:", "dim"))
-        for line in last_lines(run.folder / "container.log", 10):
+        for line in last_lines(run.container_log, 10):
             out.print(safe(f"  {line}"))
 
 
-def _list_attempts(attempts: list[FoundRun]) -> None:
+def _list_attempts(attempts: list[Run]) -> None:
     """The other attempts that were kept: how each ended, and with how much memory."""
     if not attempts:
         return
@@ -80,7 +80,7 @@ def _list_attempts(attempts: list[FoundRun]) -> None:
     print_table(table)
 
 
-def _facts(run: FoundRun) -> list[tuple[str, str]]:
+def _facts(run: Run) -> list[tuple[str, str]]:
     record = run.record
     status = record.state.replace("_", " ") + (f": {record.message}" if record.message else "")
     usage = record.usage

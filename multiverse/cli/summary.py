@@ -10,7 +10,7 @@ from multiverse.api import Results, Run
 from multiverse.cli.columns import print_columns
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.runs import FoundRun, RunRecord
+from multiverse.runs import RunRecord
 from multiverse.specs import format_bytes, format_seconds
 
 COLUMNS = (
@@ -26,7 +26,7 @@ WIDE = 100
 LONG = 500
 
 
-def print_runs(runs: Sequence[Run | FoundRun]) -> None:
+def print_runs(runs: Sequence[Run]) -> None:
     """Model, status, wall time, peak memory and shape of the embedding of each run.
 
     Fits a terminal of 80 columns: what is the same for all runs has no column, the shape of the

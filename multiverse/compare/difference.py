@@ -23,11 +23,10 @@ from multiverse.compare.matching import (
     of_folder,
 )
 from multiverse.contract.scores import MetricFacts
-from multiverse.report.contents import Contents, read_contents
 from multiverse.report.intervals import half_width
 from multiverse.report.summary import AGGREGATES, Cell
 from multiverse.report.words import plain, settings
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 
 
 class DifferenceVerdict(StrEnum):
@@ -114,32 +113,30 @@ class Difference:
     only_after: tuple[str, ...]
 
 
-def compare_results(before: ResultsFolder, after: ResultsFolder) -> Difference:
+def compare_results(before: Results, after: Results) -> Difference:
     """Hold B (``after``) against A (``before``).
 
     Configurations are the same if dataset, fingerprint, model, preprocessing and the parameters
-    that were changed from the model's defaults are. Raises :class:`ResultsError` if one of the
-    folders is none.
+    that were changed from the model's defaults are.
     """
-    contents = read_contents(before), read_contents(after)
-    found = of_folder(contents[0]), of_folder(contents[1])
+    found = of_folder(before), of_folder(after)
     pairs, only_before, only_after = matched(found[0], found[1])
     return Difference(
         before=str(before.folder),
         after=str(after.folder),
-        warnings=tuple(_warnings(contents, pairs)),
+        warnings=tuple(_warnings((before, after), pairs)),
         pairs=tuple(_pair(first, second) for first, second in pairs),
-        only_before=tuple(_only(only_before, contents[1])),
-        only_after=tuple(_only(only_after, contents[0])),
+        only_before=tuple(_only(only_before, after)),
+        only_after=tuple(_only(only_after, before)),
     )
 
 
-def _only(found: Sequence[FolderConfiguration], other: Contents) -> Iterator[str]:
+def _only(found: Sequence[FolderConfiguration], other: Results) -> Iterator[str]:
     """The names of configurations, and what became of them in the other folder."""
     ended = {
         asked(run.record): str(run.record.cause or run.record.state).replace("_", " ")
         for run in other.runs
-        if not run.published
+        if not run.complete
     }
     for item in found:
         end = ended.get(asked(item.record))
@@ -147,10 +144,10 @@ def _only(found: Sequence[FolderConfiguration], other: Contents) -> Iterator[str
 
 
 def _warnings(
-    contents: tuple[Contents, Contents],
+    folders: tuple[Results, Results],
     pairs: Sequence[tuple[FolderConfiguration, FolderConfiguration]],
 ) -> Iterator[str]:
-    first, second = (dict(_fingerprints(item)) for item in contents)
+    first, second = (dict(_fingerprints(item)) for item in folders)
     for name in sorted(first.keys() & second.keys()):
         if not first[name] & second[name]:
             yield (
@@ -165,13 +162,13 @@ def _warnings(
     yield from (
         f"{reason}: scores are shown, but not held against each other" for reason in reasons
     )
-    for letter, item in zip("AB", contents, strict=True):
+    for letter, item in zip("AB", folders, strict=True):
         yield from (f"{letter}: {plain(sentence)}" for sentence in item.damaged)
 
 
-def _fingerprints(contents: Contents) -> Iterator[tuple[str, set[str]]]:
-    for dataset in dict.fromkeys(name for name, _ in contents.datasets):
-        yield plain(dataset, 64), {mark for name, mark in contents.datasets if name == dataset}
+def _fingerprints(results: Results) -> Iterator[tuple[str, set[str]]]:
+    for dataset in dict.fromkeys(name for name, _ in results.datasets):
+        yield plain(dataset, 64), {mark for name, mark in results.datasets if name == dataset}
 
 
 def _short(fingerprints: set[str]) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from multiverse.contract.scores import MetricFacts
-from multiverse.report.contents import Contents
 from multiverse.report.summary import Configuration, compare_configurations
 from multiverse.report.words import plain, settings
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation
 
 #: What is compared between two folders, by name, as it is shown.
@@ -22,7 +22,7 @@ Facts = Mapping[str, object]
 class FolderConfiguration:
     """A configuration of one folder: its complete runs, and its scores where there are some."""
 
-    runs: tuple[FoundRun, ...]
+    runs: tuple[Run, ...]
     row: Configuration | None
     evaluation: Evaluation | None
 
@@ -67,18 +67,18 @@ class FolderConfiguration:
         return {run.record.seed for run in self.runs}
 
 
-def of_folder(contents: Contents) -> list[FolderConfiguration]:
+def of_folder(results: Results) -> list[FolderConfiguration]:
     """Every configuration that has a complete run, in the order of the runs.
 
     Where a fingerprint was evaluated more than once, the last evaluation that scored it counts.
     """
     rows: dict[tuple[str, str], tuple[Configuration, Evaluation]] = {}
-    for scored in contents.evaluations:
-        runs = [run for run in contents.complete if run.record.dataset == scored.dataset]
+    for scored in results.evaluations:
+        runs = [run for run in results.complete if run.record.dataset == scored.dataset]
         for row in compare_configurations(scored.evaluation, runs).configurations:
             rows[scored.dataset, row.key] = row, scored.evaluation
-    grouped: dict[tuple[str, str], list[FoundRun]] = {}
-    for run in contents.complete:
+    grouped: dict[tuple[str, str], list[Run]] = {}
+    for run in results.complete:
         key = (run.record.dataset, run.record.configuration)
         grouped.setdefault(key, []).append(run)
     nothing = (None, None)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from multiverse.conformance.sandbox_change import ChangedEngine, SandboxChange
 from multiverse.contract.files import read_regular
-from multiverse.contract.paths import OutputFiles
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Engine, Running, Runtime
 from multiverse.events import silent
@@ -22,8 +21,8 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord, RunState, Usage
+from multiverse.runs.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,19 +197,18 @@ class _Stopper:
         self._running.__exit__(kind, error, traceback)
 
 
-def _outcome(found: FoundRun, ended_within: float | None) -> TrialOutcome:
-    if not found.published:
+def _outcome(found: Run, ended_within: float | None) -> TrialOutcome:
+    if not found.complete:
         return TrialOutcome(
             found.record, found.folder, _log(found), None, ended_within=ended_within
         )
     import h5py
 
-    files = OutputFiles(found.folder)
-    with h5py.File(files.embeddings, "r") as file:
+    with h5py.File(found.files.embeddings, "r") as file:
         latent = file["latent"][...]
-    metrics = json.loads(read_regular(files.metrics, max_bytes=64 * 1024**2))
+    metrics = json.loads(read_regular(found.files.metrics, max_bytes=64 * 1024**2))
     return TrialOutcome(found.record, found.folder, _log(found), latent, metrics, ended_within)
 
 
-def _log(found: FoundRun) -> tuple[str, ...]:
-    return tuple(last_lines(found.folder / "container.log", LOG_LINES))
+def _log(found: Run) -> tuple[str, ...]:
+    return tuple(last_lines(found.container_log, LOG_LINES))

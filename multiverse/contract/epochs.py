@@ -23,6 +23,7 @@ from multiverse.contract.output import (
     is_count,
     is_finite,
 )
+from multiverse.contract.paths import NAMES
 
 #: Keys of a line that are no values of the epoch, and so no curves.
 NOT_VALUES = frozenset({"epoch", "total", "time"})
@@ -43,7 +44,7 @@ def read_epochs(path: Path) -> Iterator[Epoch]:
     Of a longer file than the contract allows the first part is read.
     """
     n_values = 0
-    for line in _read(path, MAX_BYTES["metrics.jsonl"]).split(b"\n"):
+    for line in _read(path, MAX_BYTES[NAMES.epochs.name]).split(b"\n"):
         epoch = _parse(line)
         if epoch is not None:
             n_values += len(epoch.values)

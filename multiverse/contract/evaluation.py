@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
+from multiverse.contract.paths import DATA_FILE, LABELS_FILE, OutputFiles
 from multiverse.contract.scores import Frozen, MetricFacts, Reason
 
 REQUEST_MAX_BYTES = 64 * 1024 * 1024
@@ -151,11 +152,11 @@ class EvaluationFiles:
 
     @property
     def data(self) -> Path:
-        return self.input / "data.h5mu"
+        return self.input / DATA_FILE
 
     @property
     def labels(self) -> Path:
-        return self.input / "labels.h5ad"
+        return self.input / LABELS_FILE
 
     def embeddings(self, run_id: str) -> Path:
         return self.input / "embeddings" / f"{run_id}.h5"
@@ -174,4 +175,4 @@ class EvaluationFiles:
 
     @property
     def log(self) -> Path:
-        return self.output / "run.log"
+        return OutputFiles(self.output).log

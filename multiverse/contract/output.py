@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from multiverse.contract.child_check import check_apart
 from multiverse.contract.files import check_regular, read_regular
 from multiverse.contract.finding import MAX_MESSAGE, Finding, FindingKind
-from multiverse.contract.paths import OutputFiles
+from multiverse.contract.paths import NAMES, OutputFiles
 
 if TYPE_CHECKING:
     from multiverse.contract.cells import CellNames
@@ -22,12 +22,12 @@ MIB, GIB = 1024**2, 1024**3
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Upper bounds; far above any honest output, far below what could hurt the host.
 MAX_BYTES = {
-    "embeddings.h5": 8 * GIB,
-    "metrics.json": 64 * MIB,
-    "metrics.jsonl": 64 * MIB,
-    "umap.png": 64 * MIB,
-    "run.log": 1 * GIB,
-    "job_spec.json": 4 * MIB,
+    NAMES.embeddings.name: 8 * GIB,
+    NAMES.metrics.name: 64 * MIB,
+    NAMES.epochs.name: 64 * MIB,
+    NAMES.umap.name: 64 * MIB,
+    NAMES.log.name: 1 * GIB,
+    NAMES.job_spec.name: 4 * MIB,
 }
 #: Commas and brackets of ``metrics.json``: each may become an object of Python of a hundred bytes.
 MAX_VALUES = 2_000_000

@@ -17,6 +17,9 @@ OUTPUT_VARIABLE = "MULTIVERSE_OUTPUT"
 #: The memory that the engine gave to the job, in bytes: a model that needs more can say so early.
 MEMORY_VARIABLE = "MULTIVERSE_MEMORY"
 
+#: What models are given, and what only the evaluator is: the answer sheet.
+DATA_FILE, LABELS_FILE = "data.h5mu", "labels.h5ad"
+
 
 @dataclass(frozen=True)
 class OutputFiles:
@@ -54,6 +57,10 @@ class OutputFiles:
         return self.folder / "not_applicable.txt"
 
 
+#: The names alone: ``NAMES.embeddings.name``.
+NAMES = OutputFiles(Path())
+
+
 @dataclass(frozen=True)
 class ContainerPaths:
     """The two places a model may know: its input file and its output folder."""
@@ -70,6 +77,6 @@ class ContainerPaths:
         """
         variables = os.environ if environment is None else environment
         return cls(
-            data=Path(variables.get(INPUT_VARIABLE, "/input/data.h5mu")),
+            data=Path(variables.get(INPUT_VARIABLE, f"/input/{DATA_FILE}")),
             output=OutputFiles(Path(variables.get(OUTPUT_VARIABLE, "/output"))),
         )

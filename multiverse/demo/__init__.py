@@ -1,6 +1,6 @@
 """Two datasets made without any download: real RNA counts and a seeded simulation.
 
-May import errors and events.
+May import contract, errors and events.
 """
 
 from __future__ import annotations

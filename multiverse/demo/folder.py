@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from multiverse.contract.files import file_sha256, write_aside
 from multiverse.demo.real_rna import write_pbmc68k
 from multiverse.demo.simulation import MODEL_VERSION, write_simulation
 from multiverse.errors import DiskFull, ResultsError
@@ -63,15 +63,13 @@ class DemoFolder:
         self, path: Path, made_by: Mapping[str, object], write: Callable[[Path], Path]
     ) -> None:
         notes = self._notes()
-        if path.is_file() and notes.get(path.name) == {**made_by, "sha256": _sha256(path)}:
+        if path.is_file() and notes.get(path.name) == {**made_by, "sha256": file_sha256(path)}:
             self.tell(Noted(f"{path} is there already"))
             return
         self.tell(Noted(f"writing {path}"))
         write(path)
-        notes[path.name] = {**made_by, "sha256": _sha256(path)}
-        aside = self.note.with_name(".demo.json.new")
-        aside.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-        aside.replace(self.note)
+        notes[path.name] = {**made_by, "sha256": file_sha256(path)}
+        write_aside(self.note, json.dumps(notes, indent=2) + "\n")
 
     def _notes(self) -> dict[str, object]:
         try:
@@ -79,8 +77,3 @@ class DemoFolder:
         except (FileNotFoundError, ValueError):
             return {}
         return notes if isinstance(notes, dict) else {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

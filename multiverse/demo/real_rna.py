@@ -18,7 +18,7 @@ import pandas as pd
 from anndata import AnnData, read_h5ad
 from scipy.sparse import csr_matrix
 
-from multiverse.demo.aside import written_aside
+from multiverse.contract.files import written_aside
 from multiverse.errors import UsageError
 
 _PACKAGED = Path("datasets") / "10x_pbmc68k_reduced.h5ad"
@@ -31,6 +31,7 @@ def write_pbmc68k(path: Path) -> Path:
     Raises :class:`UsageError` where scanpy is not installed. scanpy itself is not imported.
     """
     cells = pbmc68k()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside:
         cells.write_h5ad(aside, compression="gzip")
     return path

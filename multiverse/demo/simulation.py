@@ -33,7 +33,7 @@ from anndata import AnnData
 from mudata import MuData
 from scipy.sparse import csr_matrix, vstack
 
-from multiverse.demo.aside import written_aside
+from multiverse.contract.files import written_aside
 from multiverse.demo.programme import Programme, draw_programme
 from multiverse.errors import UsageError
 
@@ -196,6 +196,7 @@ def write_simulation(
     """Write a simulation as ``.h5mu``; raises as :func:`simulate`."""
     simulation = Simulation(n_genes, n_peaks, n_proteins, n_types, n_batches, seed)
     data = simulate(n_cells, simulation)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside, mudata.set_options(pull_on_update=False):
         data.write_h5mu(aside, compression="gzip", compression_opts=1)
     return path

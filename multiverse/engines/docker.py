@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from multiverse.contract.job_spec import ImageReference
+from multiverse.contract.paths import DATA_FILE
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.gpus import nvidia_gpus
 from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime
@@ -33,7 +34,7 @@ TMPFS_SIZE = "1g"
 TMPFS_FILES = 100_000
 SHM_BYTES = 1024**3
 #: Where an image's volume is ignored: something else is mounted there.
-NO_VOLUMES = {"/", "/tmp", "/input", "/input/data.h5mu", "/output", "/proc", "/sys", "/dev"}  # noqa: S108
+NO_VOLUMES = {"/", "/tmp", "/input", f"/input/{DATA_FILE}", "/output", "/proc", "/sys", "/dev"}  # noqa: S108
 PIDS_LIMIT = 512
 #: Files that one process may have open: four times what a shell gives. Some daemons give a
 #: thousand million, and a program that closes them all one by one then hangs. Not more, because a
@@ -211,7 +212,9 @@ def container_options(execution: Execution) -> dict[str, Any]:
         devices = [DeviceRequest(capabilities=[["gpu"]], **ids)]
     mounts = [Mount("/output", str(execution.output), type="bind", read_only=False)]
     if execution.data.is_file():
-        mounts.append(Mount("/input/data.h5mu", str(execution.data), type="bind", read_only=True))
+        mounts.append(
+            Mount(f"/input/{DATA_FILE}", str(execution.data), type="bind", read_only=True)
+        )
     mounts += [
         Mount(f"/input/{name}", str(path), type="bind", read_only=True)
         for name, path in execution.more_inputs.items()

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from multiverse.contract.files import remove_tree
-from multiverse.contract.paths import INPUT_VARIABLE, OUTPUT_VARIABLE
+from multiverse.contract.paths import DATA_FILE, INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.cgroup import own_memory_limit
 from multiverse.engines.gpus import nvidia_gpus
 from multiverse.engines.local_process import (
@@ -118,10 +118,10 @@ class LocalEngine:
 
 def gathered(execution: Execution, folder: Path) -> Path:
     """A folder that looks like ``/input``; returns where the dataset is in it."""
-    for name, path in {"data.h5mu": execution.data, **execution.more_inputs}.items():
+    for name, path in {DATA_FILE: execution.data, **execution.more_inputs}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(path.resolve())
-    return folder / "data.h5mu"
+    return folder / DATA_FILE
 
 
 def scratch_prefix(labels: Mapping[str, str]) -> str:

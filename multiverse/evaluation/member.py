@@ -18,6 +18,7 @@ from multiverse.contract.evaluation import (
     MemberLine,
     ScoreLine,
 )
+from multiverse.contract.files import written_aside
 from multiverse.contract.scores import Reason
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.controls import controls
@@ -63,9 +64,8 @@ class MemberContext:
         # As many as an embedding has for its own metrics: an approximate search finds others else.
         wanted = neighbours_needed(self.settings)
         found = find_neighbours(points, wanted, exact=exact, seed=self.settings.seed).others(k)
-        aside = self.scratch / f".{run_id}.{time.monotonic_ns()}.npy"
-        np.save(aside, found, allow_pickle=False)
-        aside.replace(kept)
+        with written_aside(kept, durable=False) as aside:
+            np.save(aside, found, allow_pickle=False)
         return found
 
 

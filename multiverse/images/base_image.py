@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 
 import platformdirs
-from filelock import FileLock
 
 from multiverse.errors import BuildError, UsageError
-from multiverse.events import Tell
+from multiverse.events import Noted, Tell
+from multiverse.exclusive import exclusive
 from multiverse.images.docker_cli import DockerCli
 from multiverse.images.offline import debian
 
@@ -82,7 +82,8 @@ def _auto(docker: DockerCli, tell: Tell) -> BaseImage:
 def _debian(docker: DockerCli, tell: Tell, reason: str) -> BaseImage:
     place = platformdirs.user_cache_path("multiverse", ensure_exists=True)
     # Two builds at once must not make two: every image on top would be made anew for the second.
-    with FileLock(place / "debian.lock"):
+    words = "another process makes the Debian base: waiting for it"
+    with exclusive(place / "debian.lock", waiting=lambda: tell(Noted(words))):
         if docker.image(debian.IMAGE) is None:
             debian.make_image(docker, tell)
     return BaseImage(debian.IMAGE, shared=True, reason=reason)

@@ -21,10 +21,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock
-
+from multiverse.contract.files import write_aside
 from multiverse.errors import BuildError
 from multiverse.events import Noted, Tell, silent
+from multiverse.exclusive import exclusive
 from multiverse.images import settle
 from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
 from multiverse.images.offline.pip_settings import PipSettings
@@ -73,7 +73,8 @@ def prepare_environment(model: ModelSpec, *, cache: Path, tell: Tell) -> LockedE
     folder = _folder(model, interpreter, cache)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not _is_complete(folder):
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
+        words = f"another process makes the environment of {model.name}: waiting for it"
+        with exclusive(environment_lock(folder), waiting=lambda: tell(Noted(words))):
             if not _is_complete(folder):
                 _make(model, folder, interpreter, tell)
     files = sdk_files(model)
@@ -83,6 +84,11 @@ def prepare_environment(model: ModelSpec, *, cache: Path, tell: Tell) -> LockedE
         _put_aside(model, sdk, _python_of(folder))
     lock_hash = hashlib.sha256(f"{lock}\n{sdk_identity}\n".encode()).hexdigest()
     return LockedEnvironment(_python_of(folder), lock_hash, sdk, folder)
+
+
+def environment_lock(folder: Path) -> Path:
+    """Return the file that is locked while the environment in ``folder`` is made or removed."""
+    return folder.with_name(f".{folder.name}.lock")
 
 
 def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
@@ -122,10 +128,7 @@ def _make(model: ModelSpec, folder: Path, interpreter: _Interpreter, tell: Tell)
     _install(model.requirements, folder, interpreter, ["--compile-bytecode"])
     seconds = time.monotonic() - started
     record = {"model": model.name, "python": interpreter.version, "seconds": round(seconds, 1)}
-    # Written aside and renamed: a marker that exists is whole.
-    aside = folder / f".{MARKER}"
-    aside.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    aside.replace(folder / MARKER)
+    write_aside(folder / MARKER, json.dumps(record) + "\n")
     tell(Noted(f"Made the environment of {model.name} in {seconds:.1f} s"))
 
 

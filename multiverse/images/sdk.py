@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import multiverse
+from multiverse.contract.files import file_sha256
 from multiverse.errors import BuildError
 from multiverse.images.settle import time_of
 from multiverse.specs.model import ModelSpec
@@ -66,7 +67,7 @@ def content_hash(files: Mapping[PurePosixPath, Path]) -> str:
     """SHA-256 (hex) over names and contents; file times and modes don't count."""
     total = hashlib.sha256()
     for name, source in sorted(files.items()):
-        content = hashlib.sha256(source.read_bytes()).hexdigest()
+        content = file_sha256(source)
         total.update(f"{name.as_posix()}\0{content}\n".encode())
     return total.hexdigest()
 

@@ -1,7 +1,8 @@
-"""Keeps datasets and finds models; registration makes a dataset canonical. May import specs.
+"""Keeps datasets and finds models; registration makes a dataset canonical.
 
-Listing and finding (``datasets``, ``home``) read only JSON and are cheap to import; numpy,
-anndata and h5py are loaded by ``registration`` and what belongs to it.
+May import contract, specs and exclusive. Listing and finding (``datasets``, ``home``) read only
+JSON and are cheap to import; numpy, anndata and h5py are loaded by ``registration`` and what
+belongs to it.
 """
 
 from typing import TYPE_CHECKING

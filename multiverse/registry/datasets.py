@@ -23,12 +23,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError, UsageError
 from multiverse.registry.home import home as default_home
 from multiverse.specs.dataset import DatasetRecord
-from multiverse.specs.names import check_slug
+from multiverse.specs.names import check_slug, is_slug
 from multiverse.specs.yaml_file import suggestion
 
+RECORD_FILE = "dataset.json"
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 _VERSION = re.compile(r"[0-9a-f]{16}")
 _REGISTER_AGAIN = "Register the file again: multiverse register FILE --slug {slug} --replace"
@@ -44,16 +46,16 @@ class RegisteredDataset:
     @property
     def data(self) -> Path:
         """The MuData file that models see."""
-        return self.folder / "data.h5mu"
+        return self.folder / DATA_FILE
 
     @property
     def labels(self) -> Path:
         """The file of held-out columns; absent where the source has none but the batch."""
-        return self.folder / "labels.h5ad"
+        return self.folder / LABELS_FILE
 
     @property
     def record_file(self) -> Path:
-        return self.folder / "dataset.json"
+        return self.folder / RECORD_FILE
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class DatasetFolder:
 
     def read(self, version: str) -> RegisteredDataset:
         """The record of one version; :class:`DatasetError` if it is damaged or not complete."""
-        found = self.version(version) / "dataset.json"
+        found = self.version(version) / RECORD_FILE
         try:
             with found.open("rb") as stream:
                 text = stream.read(RECORD_MAX_BYTES)
@@ -187,12 +189,4 @@ def _slugs(root: Path) -> list[str]:
         return []
     except OSError as error:
         raise DatasetError(f"{root / 'datasets'} can't be read: {error.strerror}") from error
-    return sorted(name for name in names if _is_slug(name))
-
-
-def _is_slug(name: str) -> bool:
-    try:
-        check_slug(name)
-    except ValueError:
-        return False
-    return True
+    return sorted(name for name in names if is_slug(name))

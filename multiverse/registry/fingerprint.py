@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,12 +27,6 @@ class CountsHash:
 
     def hexdigest(self) -> str:
         return _combined(h.hexdigest() for h in (self._lengths, self._indices, self._data))
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read as a stream."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def data_fingerprint(

@@ -14,13 +14,15 @@ from pathlib import Path
 import pandas as pd
 
 from multiverse import __version__
+from multiverse.contract.files import file_sha256
+from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.columns import Columns, choose_columns, join_tables
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
-from multiverse.registry.fingerprint import data_fingerprint, file_sha256, labels_fingerprint
+from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.home import home as default_home
 from multiverse.registry.labels import write_labels
@@ -115,7 +117,7 @@ class Registration:
         )
         written = self._write_data(layout, alignment, columns)
         if columns.labels is not None:
-            write_labels(self.folder / "labels.h5ad", columns.labels)
+            write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
         return self._record(alignment, columns, written, notes)
 
@@ -134,7 +136,7 @@ class Registration:
         scratch = self.folder / "scratch"
         scratch.mkdir()
         written = {}
-        with CanonicalFile.create(self.folder / "data.h5mu") as file:
+        with CanonicalFile.create(self.folder / DATA_FILE) as file:
             writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.tell)
             for part in layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from multiverse.contract.files import sync, write_aside
 from multiverse.errors import DatasetError, DiskFull, ResultsError
 from multiverse.events import Noted, Tell
-from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, version_id
+from multiverse.exclusive import exclusive
+from multiverse.registry.datasets import RECORD_FILE, DatasetFolder, RegisteredDataset, version_id
 from multiverse.specs.dataset import DatasetRecord
 
 _TEMPORARY = ".new-"
@@ -66,12 +65,12 @@ class VersionStore:
             return self.use(self._folder.read(version))
         if final.exists():
             shutil.rmtree(final)
-        (temporary / "dataset.json").write_text(
+        (temporary / RECORD_FILE).write_text(
             record.model_dump_json(indent=2) + "\n", encoding="utf-8"
         )
         for file in temporary.iterdir():
             file.chmod(0o444)
-            _sync(file)
+            sync(file)
         temporary.chmod(0o755)
         temporary.rename(final)
         return self.use(self._folder.read(version))
@@ -80,11 +79,8 @@ class VersionStore:
         """Let the slug stand for a version, unless it stands for other content."""
         version = dataset.folder.name
         self.check_free(version)
-        aside = self._folder.path / f"{_TEMPORARY}current"
-        aside.write_text(version + "\n", encoding="utf-8")
-        _sync(aside)
-        aside.replace(self._folder.current)
-        _sync(self._folder.path)
+        write_aside(self._folder.current, version + "\n")
+        sync(self._folder.path)
         return dataset
 
     def check_free(self, version: str | None) -> None:
@@ -120,16 +116,9 @@ def locked(folder: DatasetFolder, *, replace: bool, tell: Tell) -> Iterator[Vers
     """
     with storage_errors(folder.home):
         folder.lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.lock)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            tell(Noted(f"waiting for another registration of {folder.slug!r}"))
-            lock.acquire()
-        try:
+        words = f"waiting for another registration of {folder.slug!r}"
+        with exclusive(folder.lock, waiting=lambda: tell(Noted(words))):
             yield VersionStore(folder, replace=replace)
-        finally:
-            lock.release()
 
 
 @contextmanager
@@ -147,11 +136,3 @@ def storage_errors(home: Path) -> Iterator[None]:
             f"{home} can't be written: {error.strerror or str(error).splitlines()[0]}",
             remedy="Name a folder of your own with MULTIVERSE_HOME.",
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

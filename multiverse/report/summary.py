@@ -13,7 +13,7 @@ from typing import Any
 
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
 from multiverse.report.intervals import interval_of
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
 from multiverse.specs.names import short
 
@@ -58,7 +58,7 @@ class Configuration:
     model: str
     kind: MemberKind
     changed: Mapping[str, Any]
-    runs: tuple[FoundRun, ...]
+    runs: tuple[Run, ...]
     metrics: Mapping[str, Cell]
     total: Cell
     bio: Cell
@@ -91,9 +91,9 @@ class Comparison:
     coverage_differs: bool
 
 
-def compare_configurations(evaluation: Evaluation, runs: Iterable[FoundRun]) -> Comparison:
+def compare_configurations(evaluation: Evaluation, runs: Iterable[Run]) -> Comparison:
     """The comparison of one evaluation; ``runs`` that it did not score are left out."""
-    grouped: dict[str, list[FoundRun]] = {}
+    grouped: dict[str, list[Run]] = {}
     for run in runs:
         if evaluation.member_of(run.record) is not None:
             grouped.setdefault(run.record.configuration, []).append(run)
@@ -116,7 +116,7 @@ def compare_configurations(evaluation: Evaluation, runs: Iterable[FoundRun]) -> 
     return Comparison(evaluation, evaluation.metrics, tuple(ranked), tuple(controls), differs)
 
 
-def _labels(grouped: Mapping[str, Sequence[FoundRun]]) -> dict[str, str]:
+def _labels(grouped: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     """The model, with changed parameters where there are some; a key where that is not enough."""
     plain = {}
     for key, runs in grouped.items():
@@ -133,7 +133,7 @@ def _labels(grouped: Mapping[str, Sequence[FoundRun]]) -> dict[str, str]:
 def _configuration(
     key: str,
     label: str,
-    runs: Sequence[FoundRun],
+    runs: Sequence[Run],
     members: Sequence[Member],
     facts: Sequence[MetricFacts],
 ) -> Configuration:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from multiverse.contract.scores import Interval, MetricFacts, Score
-from multiverse.report.contents import Contents, Scored, read_contents
 from multiverse.report.summary import AGGREGATES, compare_configurations
-from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results, Scored
 from multiverse.runs.scores import Aggregate, Member
 from multiverse.runs.spreadsheet import field
 from multiverse.runs.writing import write_atomic
@@ -28,37 +27,37 @@ AGGREGATE = "aggregate"
 Row = Mapping[str, object]
 
 
-def write_scores(results: ResultsFolder) -> Path:
+def write_scores(results: Results) -> Path:
     """Write ``scores.csv`` in long form and return its path.
 
     A row for each metric of each run and control, for each part of it (``part``: a modality), and
     for each aggregate (``group`` is ``aggregate``). Numbers have full precision; a value that is
     not available is empty and has a reason. Text that a spreadsheet would take for a formula has
-    a leading apostrophe. Raises :class:`ResultsError` if there is no such folder.
+    a leading apostrophe.
     """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="")
     writer.writeheader()
-    for row in score_rows(read_contents(results)):
+    for row in score_rows(results):
         writer.writerow({name: field(value) for name, value in row.items()})
-    write_atomic(results.scores_table, stream.getvalue())
-    return results.scores_table
+    write_atomic(results.paths.scores_table, stream.getvalue())
+    return results.paths.scores_table
 
 
-def score_rows(contents: Contents) -> Iterator[Row]:
+def score_rows(results: Results) -> Iterator[Row]:
     """The rows of the table, their values as they are; columns without a value are left out."""
-    records = {run.record.run_id: run.record for run in contents.runs}
-    for scored in contents.evaluations:
-        labels = _configurations(scored, contents)
+    records = {run.record.run_id: run.record for run in results.runs}
+    for scored in results.evaluations:
+        labels = _configurations(scored, results)
         members = {**scored.evaluation.members, **scored.evaluation.controls}
         for name, member in members.items():
             who = _who(scored, name, member, records.get(name), labels)
             yield from _member_rows(who, member, scored.evaluation.metrics)
 
 
-def _configurations(scored: Scored, contents: Contents) -> dict[str, str]:
+def _configurations(scored: Scored, results: Results) -> dict[str, str]:
     """Run id → what its configuration is called."""
-    runs = [run for run in contents.runs if run.record.dataset == scored.dataset]
+    runs = [run for run in results.runs if run.record.dataset == scored.dataset]
     found = compare_configurations(scored.evaluation, runs).configurations
     return {run.record.run_id: item.label for item in found for run in item.runs}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multiverse.errors import MultiverseError
 from multiverse.events import Noted, Tell, silent
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 
 Write = Callable[[], list[Path]]
 #: Of an output that failed for a reason that is no error of ours.
@@ -48,7 +48,7 @@ class WrittenReport:
 
 
 def write_report(
-    results: ResultsFolder,
+    results: Results,
     figures: bool = False,
     tell: Tell = silent,
     *,
@@ -58,16 +58,13 @@ def write_report(
 
     Figures that are there already are drawn anew in any case: they would show other scores.
     ``output``: where the page goes instead of ``report.html``. ``tell`` hears of each output.
-    Raises :class:`ResultsError` if there is no such folder; everything else is in the result.
+    What goes wrong is in the result.
     """
-    results.check()
     return WrittenReport(tuple(_outputs(results, figures, output, tell)))
 
 
-def _outputs(
-    results: ResultsFolder, figures: bool, output: Path | None, tell: Tell
-) -> Iterator[Output]:
-    figures = figures or results.figures.is_dir()
+def _outputs(results: Results, figures: bool, output: Path | None, tell: Tell) -> Iterator[Output]:
+    figures = figures or results.paths.figures.is_dir()
     steps: dict[str, Write] = {
         "scores": partial(_scores, results),
         "page": partial(_page, results, output),
@@ -93,25 +90,25 @@ def _try(name: str, write: Write) -> Output:
 # Each output brings a library of its own; a command loads only those that it needs.
 
 
-def _scores(results: ResultsFolder) -> list[Path]:
+def _scores(results: Results) -> list[Path]:
     from multiverse.report.tables import write_scores
 
     return [write_scores(results)]
 
 
-def _page(results: ResultsFolder, output: Path | None) -> list[Path]:
+def _page(results: Results, output: Path | None) -> list[Path]:
     from multiverse.report.page import write_page
 
     return [write_page(results, output)]
 
 
-def _figures(results: ResultsFolder) -> list[Path]:
+def _figures(results: Results) -> list[Path]:
     from multiverse.report.figures.write import write_figures
 
     return write_figures(results)
 
 
-def _crate(results: ResultsFolder) -> list[Path]:
+def _crate(results: Results) -> list[Path]:
     from multiverse.report.crate.write import write_crate
 
     return [write_crate(results)]

@@ -31,9 +31,9 @@ from multiverse.runner.prepared import PreparedJob, environment, owner_labels, t
 from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.publish import publish, take_back
 from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
+from multiverse.runs.run import Run
 from multiverse.runs.started import Started
 from multiverse.runs.writing import disk_errors, write_atomic
 
@@ -61,7 +61,7 @@ class Attempts:
 
     def make(
         self, prepared: PreparedJob, limits: Limits | None = None, gpu: str | None = None
-    ) -> FoundRun:
+    ) -> Run:
         """One attempt, from an empty folder to a published run or a kept failure.
 
         ``limits`` and the id of a ``gpu`` are those of this attempt. Only what concerns the
@@ -84,7 +84,7 @@ class Attempts:
         except EngineError as error:
             return self._lost(attempt, started, error)
 
-    def adopt(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> FoundRun:
+    def adopt(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> Run:
         """End an attempt that another runner began and did not live to end.
 
         Raises :class:`ResultsError` if what it left is damaged, and what :meth:`make` raises.
@@ -101,7 +101,7 @@ class Attempts:
         except EngineError as error:
             return self._lost(attempt, started, error)
 
-    def give_up(self, attempt: AttemptFolder, started: Started, reason: str) -> FoundRun:
+    def give_up(self, attempt: AttemptFolder, started: Started, reason: str) -> Run:
         """Record that nobody knows how an attempt ended; it was interrupted."""
         verdict = Verdict(RunState.CANCELLED, Cause.INTERRUPTED, reason)
         return self._keep(attempt, started, verdict, Ending(None, None, Usage()))
@@ -113,7 +113,7 @@ class Attempts:
         started: Started,
         limits: Limits,
         elapsed: float = 0.0,
-    ) -> FoundRun:
+    ) -> Run:
         """Watch a job to its end, and publish or keep what it left.
 
         The job is removed from its engine after that, so that a runner that is killed in
@@ -137,7 +137,7 @@ class Attempts:
         record = self._record(attempt, started, verdict, ending)
         target = self._results.run(record.dataset, record.model, record.run_id)
         published = publish(attempt, target, record, started.job_spec)
-        return FoundRun(published, target.folder)
+        return Run(published, target.folder)
 
     def _tell_progress(self, run_id: str, running: Running, epochs: EpochFollower) -> None:
         newest = epochs.look()
@@ -146,7 +146,7 @@ class Attempts:
             facts = EpochFacts(newest.number, newest.total, dict(newest.values))
         self._tell(Progressed(run_id, running.usage(), facts))
 
-    def _lost(self, attempt: AttemptFolder, started: Started, error: EngineError) -> FoundRun:
+    def _lost(self, attempt: AttemptFolder, started: Started, error: EngineError) -> Run:
         gone = isinstance(error, EngineUnavailable)
         cause = Cause.ENGINE_LOST if gone else Cause.ENGINE_ERROR
         verdict = Verdict(RunState.FAILED, cause, str(error))
@@ -154,12 +154,12 @@ class Attempts:
 
     def _keep(
         self, attempt: AttemptFolder, started: Started, verdict: Verdict, ending: Ending
-    ) -> FoundRun:
+    ) -> Run:
         record = self._record(attempt, started, verdict, ending)
         write_atomic(attempt.record, record.to_json())
         for path in (attempt.started, attempt.live, *attempt.folder.glob(".*")):
             path.unlink(missing_ok=True)
-        return FoundRun(record, attempt.folder)
+        return Run(record, attempt.folder)
 
     def _execution(
         self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits, device: str

@@ -24,9 +24,10 @@ from multiverse.runner.resume import Resume
 from multiverse.runner.schedule import Bounds, RunContext, RunOutcome, Schedule
 from multiverse.runner.signals import cancellation
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import write_table
 from multiverse.runs.lock import RunLocks, folder_lock, prepare_folder
 from multiverse.runs.publish import remove_empty
+from multiverse.runs.results import Results
+from multiverse.runs.table import write_table
 from multiverse.runs.writing import write_atomic
 
 #: After a second Ctrl-C, jobs that are just being started get that long to be stopped.
@@ -68,10 +69,12 @@ def execute(
     prepared = prepare(plan.name, jobs, data, engine, options, expectations, tell)
     with folder_lock(results):
         write_atomic(results.benchmark, resolved)
-    outcome = _Session(engine, results, options, tell).run(prepared, capacity)
+    session = _Session(engine, results, options, tell)
+    outcome = session.run(prepared, capacity)
     with folder_lock(results):
         remove_empty([results.attempts])
-        write_table(results)
+        outcome.results = session.found.refresh()
+        write_table(outcome.results)
     return outcome
 
 
@@ -87,6 +90,7 @@ class _Session:
     ) -> None:
         self._engine = engine
         self._results = results
+        self.found = Results(results.folder, ())
         self._options = options
         self._cancelled = threading.Event()
         self._tell = everybody(guarded(tell), Journal(results))
@@ -122,7 +126,7 @@ class _Session:
         """Every job, or with ``only_failed`` those whose last attempt failed, and what is done."""
         if not self._options.only_failed:
             return jobs
-        resume = Resume(self._results)
+        resume = Resume(self.found)
         wanted = [
             job
             for job in jobs
@@ -139,6 +143,7 @@ class _Session:
             attempts=self._attempts,
             recovery=self._recovery,
             results=self._results,
+            found=self.found,
             locks=self._locks,
             tell=self._tell,
             cancelled=self._cancelled,

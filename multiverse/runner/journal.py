@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from multiverse.contract.files import write_aside
 from multiverse.events import AttemptStarted, Event, Finished, Planned, Progressed, Retried
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.live import LiveFile, PlanFile
@@ -54,7 +55,7 @@ class Journal:
         """Write ``plan.json``, in the place of the one of an earlier command."""
         plan = PlanFile(pid=os.getpid(), host=platform.node(), started_at=_now(), jobs=event.jobs)
         # Another runner may write its own at the same time.
-        _put(self._results.plan, plan.to_json(), aside=f".plan.json.{os.getpid()}")
+        _put(self._results.plan, plan.to_json())
 
     def _start(self, event: AttemptStarted) -> None:
         folder = AttemptFolder(self._results.attempts / event.run_id / str(event.attempt))
@@ -78,19 +79,14 @@ class Journal:
             usage=event.usage,
             epoch=event.epoch,
         )
-        _put(attempt.folder.live, live.to_json(), aside=".live.json")
+        _put(attempt.folder.live, live.to_json())
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _put(path: Path, text: str, *, aside: str) -> None:
+def _put(path: Path, text: str) -> None:
     """Replace a file in one step. What a power cut makes of it does not matter."""
-    temporary = path.with_name(aside)
     with suppress(OSError):
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_aside(path, text, durable=False)

@@ -19,6 +19,7 @@ from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.resume import Resume
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 
 
 class Prospect(StrEnum):
@@ -60,7 +61,7 @@ def preview(
     jobs = fit(plan.jobs, capacity, tell, no_gpu=machine.gpus == ())
     expectations = Expectations(History(options.history).read() if options.history else ())
     runtimes = _runtimes(jobs, engine, tell)
-    resume = Resume(results)
+    resume = Resume(Results(results.folder, ()))
     found = []
     for job in expectations.order(jobs):
         runtime = runtimes[job.model.name, job.device]

@@ -13,10 +13,11 @@ from multiverse.events import Noted, Tell
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun, attempt_folders
 from multiverse.runs.lock import RunLocks, folder_lock
+from multiverse.runs.places import attempt_folders
 from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.run import Run
 from multiverse.runs.started import Started
 from multiverse.specs.names import check_slug
 
@@ -164,7 +165,7 @@ class Recovery:
             reason = "its runner was killed"
         self._tell_end(self._attempts.give_up(attempt, started, reason))
 
-    def _tell_end(self, run: FoundRun) -> None:
+    def _tell_end(self, run: Run) -> None:
         record = run.record
         word = "complete" if record.state is RunState.COMPLETE else record.message
         job = f"{record.name} ({record.run_id})"

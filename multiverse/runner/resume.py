@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from multiverse.errors import ResultsError
 from multiverse.runner.prepared import PreparedJob
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, earlier_runs, last_attempt
+from multiverse.runs.folder import RunFolder
 from multiverse.runs.publish import is_intact
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 
 #: A job is compared with at most so many earlier runs to say what changed.
 MOST_COMPARED = 50
@@ -21,16 +23,18 @@ NEW = "new"
 class Resume:
     """Compares prepared jobs with what a results folder holds. The run id decides."""
 
-    def __init__(self, results: ResultsFolder) -> None:
+    def __init__(self, results: Results) -> None:
         self._results = results
         self._identities: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
 
-    def done(self, prepared: PreparedJob) -> FoundRun | None:
+    def done(self, prepared: PreparedJob) -> Run | None:
         """The run, if nothing has to be done: complete, or known to be not applicable."""
         job = prepared.job
-        run = self._results.run(job.dataset.slug, job.model.name, prepared.run_id)
-        if is_intact(run):
-            return FoundRun(RunRecord.read(run.record), run.folder)
+        place = self._results.paths.run(job.dataset.slug, job.model.name, prepared.run_id)
+        if place.record.is_file():
+            run = self._results.read(place.record)
+            if is_intact(run):
+                return run
         found = self._last(prepared)
         if found is not None and found.record.state is RunState.NOT_APPLICABLE:
             return found
@@ -41,7 +45,7 @@ class Resume:
         found = self.done(prepared) or self._last(prepared)
         return None if found is None else f"{found.record.started_at} {found.record.attempt}"
 
-    def settled(self, prepared: PreparedJob, seen: str | None) -> FoundRun | None:
+    def settled(self, prepared: PreparedJob, seen: str | None) -> Run | None:
         """The run, if another runner has brought it to an end since :meth:`newest` was ``seen``.
 
         That is: done, or failed for good.
@@ -79,14 +83,12 @@ class Resume:
                 break
         return nearest or []
 
-    def _last(self, prepared: PreparedJob) -> FoundRun | None:
-        attempt = last_attempt(self._results, prepared.run_id)
-        if attempt is None:
-            return None
-        return FoundRun(RunRecord.read(attempt.record), attempt.folder)
+    def _last(self, prepared: PreparedJob) -> Run | None:
+        attempt = self._results.paths.last_attempt(prepared.run_id)
+        return None if attempt is None else self._results.read(attempt.record)
 
-    def _runs(self, prepared: PreparedJob) -> Any:
-        return earlier_runs(self._results, prepared.job.dataset.slug, prepared.job.model.name)
+    def _runs(self, prepared: PreparedJob) -> list[RunFolder]:
+        return self._results.paths.runs_of(prepared.job.dataset.slug, prepared.job.model.name)
 
     def _earlier(self, dataset: str, model: str) -> list[Mapping[str, Any]]:
         """Identities of the model's published runs, one of those that differ in the seed only.
@@ -97,8 +99,11 @@ class Resume:
         key = (dataset, model)
         if key not in self._identities:
             found: dict[str, Mapping[str, Any]] = {}
-            for run in earlier_runs(self._results, dataset, model):
-                identity = RunRecord.read_identity(run.record)
+            for run in self._results.paths.runs_of(dataset, model):
+                try:
+                    identity = self._results.read(run.record).record.identity
+                except ResultsError:  # it is named where it is asked for
+                    continue
                 found.setdefault(json.dumps({**identity, "seed": None}, sort_keys=True), identity)
                 if len(found) == MOST_COMPARED:
                     break

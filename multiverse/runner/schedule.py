@@ -24,9 +24,10 @@ from multiverse.runner.resume import Resume
 from multiverse.runner.retry import again
 from multiverse.runner.waiting import Waiting, WaitingLine
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.lock import RunLocks
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 
 #: How often the queue is looked at when nothing happens (a plain wait would keep signals waiting).
 TICK_SECONDS = 0.2
@@ -36,12 +37,13 @@ SLOW_SECONDS = 2.0
 
 @dataclass
 class RunOutcome:
-    """What became of a plan."""
+    """What became of a plan. ``results``: the whole folder when it had ended."""
 
-    runs: list[FoundRun] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     not_started: int = 0
     cancelled: bool = False
     error: BaseException | None = None
+    results: Results | None = None
 
     def count(self, state: RunState) -> int:
         """How many jobs ended that way."""
@@ -54,7 +56,7 @@ class _Ended:
 
     waiting: Waiting
     share: Share
-    run: FoundRun | None = None
+    run: Run | None = None
     error: BaseException | None = None
 
 
@@ -66,6 +68,7 @@ class RunContext:
     attempts: Attempts
     recovery: Recovery
     results: ResultsFolder
+    found: Results
     locks: RunLocks
     tell: Tell
     cancelled: threading.Event
@@ -96,7 +99,7 @@ class Schedule:
         self._line = WaitingLine(self._room)
         self._disk = FreeSpace(site.results.folder, bounds.min_free)
         self._doubt = EngineDoubt(site.engine, owner_labels(site.results), site.tell)
-        self._resume = Resume(site.results)
+        self._resume = Resume(site.found)
         self._elsewhere: dict[str, Waiting] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
@@ -227,7 +230,7 @@ class Schedule:
         except BaseException as error:  # handed to whoever asked for the outcome
             self._ended.put(_Ended(waiting, share, error=error))
 
-    def _attempt(self, waiting: Waiting, share: Share) -> FoundRun:
+    def _attempt(self, waiting: Waiting, share: Share) -> Run:
         prepared = waiting.prepared
         if waiting.survivor is not None:
             survivor = waiting.survivor
@@ -256,19 +259,19 @@ class Schedule:
         if ended.error is not None:
             self._fail(ended.error)
 
-    def _remember(self, prepared: PreparedJob, run: FoundRun) -> None:
+    def _remember(self, prepared: PreparedJob, run: Run) -> None:
         """What it took, for the plans of later commands."""
         past = past_run_of(run.record, prepared.job.n_values)
         if self._history is not None and past is not None:
             self._history.append(past)
 
-    def _repeat(self, waiting: Waiting, run: FoundRun) -> bool:
+    def _repeat(self, waiting: Waiting, run: Run) -> bool:
         """Queue another attempt after a failure that allows it."""
         if run.record.cause in (Cause.ENGINE_LOST, Cause.ENGINE_ERROR):
             self._doubt.raise_()
         return self._queue_again(waiting, run)
 
-    def _queue_again(self, waiting: Waiting, run: FoundRun) -> bool:
+    def _queue_again(self, waiting: Waiting, run: Run) -> bool:
         """Put a job back in the line if ``run``, its last attempt, is one to be repeated."""
         waiting.made += 1
         waiting.survivor = None
@@ -339,7 +342,7 @@ class Schedule:
         self._tell(Reused(prepared.run_id, run.record.facts(run.folder)))
         return True
 
-    def _tell_finished(self, run: FoundRun) -> None:
+    def _tell_finished(self, run: Run) -> None:
         self._tell(Finished(run.record.run_id, run.record.facts(run.folder)))
 
     def _disk_error(self) -> DiskFull:

@@ -1,6 +1,6 @@
 """The results folder: the one place that names every file of a run, publishes and lists runs.
 
-May import contract and specs.
+May import contract, specs and exclusive.
 """
 
 from typing import TYPE_CHECKING
@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING
 from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
-    from multiverse.runs.listing import FoundRun, Listing, without_collection
+    from multiverse.runs.folder import RunFolder
     from multiverse.runs.record import Cause, GpuUsage, RunRecord, RunState, Usage
     from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
+    from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
 else:
     __getattr__ = lazily(
         __name__,
-        listing="FoundRun Listing without_collection",
+        folder="RunFolder",
         record="Cause GpuUsage RunRecord RunState Usage",
         remaining="Remaining job_remaining total_remaining",
+        run="Run without_collection",
         status="FolderStatus JobStatus Standing",
     )
 
 __all__ = [
     "Cause",
     "FolderStatus",
-    "FoundRun",
     "GpuUsage",
     "JobStatus",
-    "Listing",
     "Remaining",
+    "Run",
+    "RunFolder",
     "RunRecord",
     "RunState",
     "Standing",

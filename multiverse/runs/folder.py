@@ -7,6 +7,7 @@ from pathlib import Path
 
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError
+from multiverse.specs.names import is_slug
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class AttemptFolder:
     @property
     def container_log(self) -> Path:
         return self.folder / "container.log"
+
+    @property
+    def replaced(self) -> Path:
+        """The run that this attempt replaces, while it does."""
+        return self.folder / "replaced"
 
     @property
     def staged(self) -> RunFolder:
@@ -124,12 +130,36 @@ class ResultsFolder:
         return self.folder / "mlflow.db"
 
     @property
+    def tracked_files(self) -> Path:
+        """Where the local MLflow store keeps files; what can be seen would be a dataset."""
+        return self.folder / ".mlflow-artifacts"
+
+    @property
+    def tracking_lock(self) -> Path:
+        """Held by the command that copies runs to MLflow."""
+        return self.folder / ".mlflow.lock"
+
+    @property
+    def evaluation_lock(self) -> Path:
+        """Held by the command that scores runs."""
+        return self.folder / ".evaluation.lock"
+
+    @property
     def evaluations(self) -> Path:
         """Where evaluations are at work; hidden, and empty when none is."""
         return self.folder / ".evaluations"
 
     def scores(self, dataset: str) -> Path:
         return self.folder / dataset / "scores.json"
+
+    def scored_datasets(self) -> list[str]:
+        """Return the datasets that have scores, sorted."""
+        found = (path.parent.name for path in self.folder.glob(f"*/{self.scores('').name}"))
+        return sorted(name for name in found if is_slug(name) and name != self.attempts.name)
+
+    def relative(self, path: Path) -> str:
+        """Return a path inside the folder as others may write it: with slashes."""
+        return path.relative_to(self.folder).as_posix()
 
     def evaluation_log(self, dataset: str) -> Path:
         """The log of the dataset's last evaluation."""
@@ -153,6 +183,19 @@ class ResultsFolder:
 
     def run(self, dataset: str, model: str, run_id: str) -> RunFolder:
         return RunFolder(self.folder / dataset / model / run_id)
+
+    def runs_of(self, dataset: str, model: str) -> list[RunFolder]:
+        """Return the published runs of one model on one dataset."""
+        parent = self.folder / dataset / model
+        if not parent.is_dir():
+            return []
+        runs = [RunFolder(path) for path in sorted(parent.iterdir())]
+        return [run for run in runs if run.record.is_file()]
+
+    def last_attempt(self, run_id: str) -> AttemptFolder | None:
+        """Return the newest attempt of a run that left a record."""
+        attempts = [item for item in self.attempts_of(run_id) if item.record.is_file()]
+        return attempts[-1] if attempts else None
 
     def attempts_of(self, run_id: str) -> list[AttemptFolder]:
         """Every attempt that left a folder, oldest first."""

@@ -10,9 +10,10 @@ import os
 import platform
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from multiverse.errors import ResultsError, ResultsLocked
+from multiverse.exclusive import exclusive
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.writing import disk_errors
 
@@ -43,23 +44,17 @@ def folder_lock(results: ResultsFolder) -> Iterator[None]:
     Raises :class:`ResultsLocked` if it is not free within a minute, :class:`ResultsError` if the
     folder can't be written.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(results.lock, timeout=STEP_SECONDS)
-    try:
-        with disk_errors(results.folder):
-            lock.acquire()
-    except Timeout as error:
-        raise ResultsLocked(
-            f"another process has kept {results.lock} for {STEP_SECONDS} seconds",
-            remedy="See which one: `fuser` or `lsof` on that file; on a network file system, "
-            "whether its locks work.",
-        ) from error
-    try:
+    with ExitStack() as held:
+        try:
+            with disk_errors(results.folder):
+                held.enter_context(exclusive(results.lock, seconds=STEP_SECONDS))
+        except TimeoutError as error:
+            raise ResultsLocked(
+                f"another process has kept {results.lock} for {STEP_SECONDS} seconds",
+                remedy="See which one: `fuser` or `lsof` on that file; on a network file system, "
+                "whether its locks work.",
+            ) from error
         yield
-    finally:
-        # The lock's own file stays: removing it would let two runners lock different files.
-        lock.release()
 
 
 def is_locked(descriptor: int) -> bool:

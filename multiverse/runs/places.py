@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from multiverse.contract.files import NotARegularFile, describe_kind
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
-RECORD = "run.json"
+#: The name of a run's record.
+RECORD = RunFolder(Path()).record.name
 #: ``<dataset>/<model>/<run-id>``, and one more for a folder that was copied into another one.
-DEEPEST = 4
+DEPTH, DEEPEST = 3, 4
 _RUN_ID = re.compile(r"[0-9a-f]{16}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -43,16 +44,32 @@ def is_run_id(name: str) -> bool:
     return _RUN_ID.fullmatch(name) is not None
 
 
-def find_runs(results: ResultsFolder) -> tuple[list[Place], list[Place]]:
-    """Folders that are, or were, published runs; and links to folders, which are not followed.
+@dataclass(frozen=True)
+class FoundPlaces:
+    """Folders that are, or were, published runs; links to folders, and folders that are closed."""
+
+    runs: tuple[Place, ...]
+    links: tuple[Place, ...]
+    unreadable: tuple[Place, ...]
+
+
+def find_runs(results: ResultsFolder) -> FoundPlaces:
+    """Look for runs in a results folder. A link is not followed.
 
     A run is known by its record or by its name. Hidden folders and the attempts are left out.
     """
     runs: list[Place] = []
     links: list[Place] = []
+    unreadable: list[Place] = []
 
     def look(place: Place, folder: Path) -> None:
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            unreadable.append(place)
+            return
+        for entry in found:
             below = place.below(entry.name)
             if entry.name.startswith(".") or below.names == (results.attempts.name,):
                 continue
@@ -66,7 +83,38 @@ def find_runs(results: ResultsFolder) -> tuple[list[Place], list[Place]]:
                 look(below, Path(entry.path))
 
     look(Place(()), results.folder)
-    return runs, links
+    return FoundPlaces(tuple(runs), tuple(links), tuple(unreadable))
+
+
+def published_runs(results: ResultsFolder) -> list[RunFolder]:
+    """Return the runs that lie where runs belong, by dataset, model and run id."""
+    places = find_runs(results).runs
+    return [
+        RunFolder(results.folder.joinpath(*place.names))
+        for place in places
+        if len(place.names) == DEPTH
+    ]
+
+
+def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
+    """Find every attempt that left a folder, by run id and number. A link is not followed."""
+    for run_id in _folders(results.attempts):
+        numbers = filter(str.isascii, filter(str.isdigit, _folders(results.attempts / run_id)))
+        for number in sorted(map(int, numbers)):
+            yield AttemptFolder(results.attempts / run_id / str(number))
+
+
+def _folders(parent: Path) -> list[str]:
+    """The names of the folders in a folder, sorted; none where it can't be looked into."""
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
+            )
+    except OSError:
+        return []
 
 
 @contextmanager

@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from multiverse.contract.files import check_regular, remove_tree
+from multiverse.contract.files import check_regular, remove_tree, sync
 from multiverse.contract.output import MAX_BYTES
+from multiverse.contract.paths import NAMES
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.record import RunRecord
-from multiverse.runs.writing import disk_errors, sha256, sync
+from multiverse.runs.run import Run
+from multiverse.runs.writing import checksum, disk_errors, write_atomic
 
 #: The contract's files that become part of a run. The job is written by the runner itself,
 #: because the model could have changed its own copy.
-PUBLISHED = ("embeddings.h5", "metrics.json", "metrics.jsonl", "umap.png", "run.log")
+PUBLISHED = tuple(
+    path.name for path in (NAMES.embeddings, NAMES.metrics, NAMES.epochs, NAMES.umap, NAMES.log)
+)
 
 
 def publish(
@@ -36,14 +40,15 @@ def publish(
         final = record.model_copy(
             update={"checksums": checksums(staged.folder), "ignored_files": tuple(ignored)}
         )
-        staged.record.write_text(final.to_json(), encoding="utf-8")
-        written = list(staged.folder.iterdir())
-        for path in written:
+        write_atomic(staged.record, final.to_json())
+        synced = (staged.record, staged.job_spec)  # as they were made
+        written = [path for path in staged.folder.iterdir() if path not in synced]
+        for path in staged.folder.iterdir():
             path.chmod(0o444)
         sync(*written, staged.folder)
         target.folder.parent.mkdir(parents=True, exist_ok=True)
         if target.folder.exists():  # damaged, or run again on request
-            target.folder.rename(attempt.folder / "replaced")
+            target.folder.rename(attempt.replaced)
         staged.folder.rename(target.folder)
         sync(target.folder.parent)
     discard(attempt)
@@ -68,7 +73,7 @@ def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
         if path.name in PUBLISHED:
             check_regular(path, max_bytes=MAX_BYTES[path.name])
             path.replace(staged.folder / path.name)
-        elif path.name != "job_spec.json":
+        elif path.name != NAMES.job_spec.name:
             ignored.append(_shown(path.name))
     return ignored[:100]
 
@@ -81,7 +86,8 @@ def _shown(name: str) -> str:
 
 def checksums(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a run but its record."""
-    return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != "run.json"}
+    record = RunFolder(folder).record
+    return {path.name: checksum(path) for path in sorted(folder.iterdir()) if path != record}
 
 
 def discard(attempt: AttemptFolder) -> None:
@@ -104,12 +110,9 @@ def remove_empty(folders: Iterable[Path]) -> None:
             return
 
 
-def is_intact(run: RunFolder) -> bool:
-    """Whether a published run has its record and every file that the record names.
+def is_intact(run: Run) -> bool:
+    """Whether a published run has every file that its record names.
 
     Presence only; ``verify`` recomputes the checksums.
     """
-    if not run.record.is_file():
-        return False
-    record = RunRecord.read(run.record)
-    return all((run.folder / name).is_file() for name in record.checksums)
+    return all((run.folder / name).is_file() for name in run.record.checksums)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from multiverse.contract.job_spec import ImageReference
+from multiverse.contract.paths import NAMES
 from multiverse.errors import ResultsError
 from multiverse.facts import AttemptFacts, Cause, GpuUsage, RunState, Usage
 from multiverse.specs.names import job_name
@@ -82,6 +82,11 @@ class RunRecord(_Frozen):
         return job_name(self.dataset, self.model, self.changed, self.seed)
 
     @property
+    def embedding_checksum(self) -> str:
+        """The checksum of the embedding as it was published; empty where there is none."""
+        return self.checksums.get(NAMES.embeddings.name, "")
+
+    @property
     def configuration(self) -> str:
         """Equal for runs that differ in their seed only: 12 hexadecimal digits."""
         identity = {name: value for name, value in self.identity.items() if name != "seed"}
@@ -122,12 +127,6 @@ class RunRecord(_Frozen):
                 f"{path} is not a run's record: {error}",
                 remedy="Move that folder away; the next run makes it anew.",
             ) from error
-
-    @staticmethod
-    def read_identity(path: Path) -> Mapping[str, Any]:
-        """Only the identity, without validating the rest."""
-        identity = json.loads(path.read_bytes()).get("identity", {})
-        return identity if isinstance(identity, dict) else {}
 
 
 __all__ = [

@@ -71,7 +71,7 @@ class Member(Frozen):
 
     def is_of(self, record: RunRecord) -> bool:
         """Whether the embedding that was scored is the one that the run has now."""
-        return self.checksum in ("", record.checksums.get("embeddings.h5"))
+        return self.checksum in ("", record.embedding_checksum)
 
     @property
     def seconds(self) -> float:

@@ -18,17 +18,12 @@ import psutil
 from multiverse.errors import ResultsError
 from multiverse.facts import JobFacts
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import (
-    FoundRun,
-    attempt_folders,
-    first_line,
-    published_records,
-    without_collection,
-)
 from multiverse.runs.live import LiveFile, PlanFile
 from multiverse.runs.lock import is_locked
+from multiverse.runs.places import attempt_folders, published_runs
 from multiverse.runs.record import RunRecord, RunState
 from multiverse.runs.remaining import job_remaining
+from multiverse.runs.run import RecordReader, Run, first_line, without_collection
 from multiverse.runs.started import Started
 
 
@@ -87,13 +82,13 @@ class StatusReader:
 
     def __init__(self, results: ResultsFolder) -> None:
         self._results = results
-        self._known: dict[Path, tuple[tuple[int, int], FoundRun | str]] = {}
+        self._records = RecordReader()
 
     def look(self) -> FolderStatus:
         """The state of everything now; :class:`ResultsError` if there is no such folder."""
         self._results.check()
         with without_collection():
-            return _Look(self._results, self._known).status()
+            return _Look(self._results, self._records).status()
 
 
 class _Look:
@@ -102,10 +97,10 @@ class _Look:
     def __init__(
         self,
         results: ResultsFolder,
-        known: dict[Path, tuple[tuple[int, int], FoundRun | str]],
+        records: RecordReader,
     ) -> None:
         self._results = results
-        self._known = known
+        self._records = records
         self._notes: list[str] = []
         self._plan = self._read_plan()
         self._working = None if self._plan is None else _is_working(self._plan)
@@ -114,7 +109,7 @@ class _Look:
     def status(self) -> FolderStatus:
         newest = {run_id: self._job(run_id, items) for run_id, items in self._attempts().items()}
         jobs = {job.run_id: job for job in newest.values() if job is not None}
-        for run in self._found(published_records(self._results)):
+        for run in self._found(run.record for run in published_runs(self._results)):
             if not _runs_again(jobs.get(run.record.run_id), run):
                 jobs[run.record.run_id] = self._ended(run, Standing.COMPLETE)
         for planned in self._planned.values():
@@ -144,14 +139,14 @@ class _Look:
             return self._queued(planned, run)
         return self._ended(run, Standing(run.record.state.value))
 
-    def _last_record(self, attempts: list[AttemptFolder]) -> FoundRun | None:
+    def _last_record(self, attempts: list[AttemptFolder]) -> Run | None:
         records = [item.record for item in attempts if _exists(item.record)]
         found = [
             run for run in self._found(iter(records)) if run.record.state is not RunState.RUNNING
         ]
         return found[-1] if found else None
 
-    def _will_be_repeated(self, run: FoundRun) -> bool:
+    def _will_be_repeated(self, run: Run) -> bool:
         """An earlier command's failure that this one has yet to repeat, or one that it repeats."""
         if run.record.state is RunState.NOT_APPLICABLE or self._plan is None or not self._working:
             return False
@@ -184,12 +179,12 @@ class _Look:
             expected=expected,
         )
 
-    def _ended(self, run: FoundRun, standing: Standing) -> JobStatus:
+    def _ended(self, run: Run, standing: Standing) -> JobStatus:
         planned = self._planned.get(run.record.run_id)
         name = planned.name if planned else run.record.name
         return JobStatus(run.record.run_id, name, standing, run.record, run.folder)
 
-    def _queued(self, planned: JobFacts, run: FoundRun | None = None) -> JobStatus:
+    def _queued(self, planned: JobFacts, run: Run | None = None) -> JobStatus:
         standing = Standing.WAITING if self._working is False else Standing.QUEUED
         return JobStatus(
             planned.run_id,
@@ -200,24 +195,9 @@ class _Look:
             expected=planned.expected_seconds,
         )
 
-    def _found(self, paths: Iterator[Path]) -> Iterator[FoundRun]:
+    def _found(self, paths: Iterator[Path]) -> Iterator[Run]:
         """The records that can be read; a note on each that can't."""
-        for path in paths:
-            try:
-                facts = path.stat()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                self._notes.append(f"{path}: {error.strerror}")
-                continue
-            stamp = (facts.st_mtime_ns, facts.st_size)
-            known = self._known.get(path)
-            if known is None or known[0] != stamp:
-                known = self._known[path] = (stamp, _read_record(path))
-            if isinstance(known[1], str):
-                self._notes.append(known[1])
-            else:
-                yield known[1]
+        yield from self._records.runs(paths, self._notes)
 
     def _read_plan(self) -> PlanFile | None:
         try:
@@ -229,7 +209,7 @@ class _Look:
             return None
 
 
-def _runs_again(job: JobStatus | None, published: FoundRun) -> bool:
+def _runs_again(job: JobStatus | None, published: Run) -> bool:
     """Whether an attempt is another one than that which has been published in the meantime."""
     if job is None or job.record is None or job.standing is not Standing.RUNNING:
         return False
@@ -241,13 +221,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # not ours to look into
         return False
-
-
-def _read_record(path: Path) -> FoundRun | str:
-    try:
-        return FoundRun(RunRecord.read(path), path.parent)
-    except ResultsError as error:
-        return first_line(error)
 
 
 def _live(attempt: AttemptFolder) -> LiveFile | None:

@@ -1,58 +1,31 @@
-"""Writing files that somebody may be reading: aside, synced, then put in place by one rename."""
+"""Writing into a results folder, with errors that a user can act on."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from multiverse.contract.files import file_sha256, write_aside
 from multiverse.errors import DiskFull, ResultsError
+
+#: What a recorded checksum begins with.
+SHA256 = "sha256:"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace a file in one step; a reader sees the old content or the new, never a part."""
-    data = content.encode() if isinstance(content, str) else content
-    with disk_errors(path.parent):
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    """Replace a file in one step; a reader sees the old content or the new, never a part.
 
-
-def sync(*paths: Path) -> None:
-    """Make files, or the entries of folders, survive a power cut.
-
-    All at the same time, because they then share commits of the file system's journal: one after
-    the other, a run's files take four times as long.
+    Raises :class:`DiskFull` or :class:`ResultsError`.
     """
-    with ThreadPoolExecutor(max_workers=len(paths)) as pool:
-        list(pool.map(_sync, paths))
+    with disk_errors(path.parent):
+        write_aside(path, content)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sha256(path: Path) -> str:
-    """``sha256:<hex>`` of a file's content."""
-    with path.open("rb") as stream:
-        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+def checksum(path: Path) -> str:
+    """Return the checksum of a file as records have it: ``sha256:<hex>``. Raises OSError."""
+    return SHA256 + file_sha256(path)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from multiverse.errors import DatasetError
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset
 from multiverse.registry.home import home
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 
 #: Labels that often mean that there is none. They count as cell types unless they are declared.
 SUSPECTS = frozenset(
@@ -22,20 +22,20 @@ class Cohort:
 
     dataset: str
     fingerprint: str
-    runs: tuple[FoundRun, ...]
+    runs: tuple[Run, ...]
 
 
-def in_place(run: FoundRun) -> bool:
+def in_place(run: Run) -> bool:
     """Whether a run lies where its record says: a copy or a renamed folder does not."""
     record = run.record
     return run.folder.parts[-3:] == (record.dataset, record.model, record.run_id)
 
 
-def cohorts_of(runs: Iterable[FoundRun]) -> list[Cohort]:
+def cohorts_of(runs: Iterable[Run]) -> list[Cohort]:
     """Complete runs by dataset and fingerprint: runs of different data are never compared."""
-    grouped: dict[tuple[str, str], list[FoundRun]] = {}
+    grouped: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        if run.published:
+        if run.complete:
             key = (run.record.dataset, run.record.dataset_fingerprint)
             grouped.setdefault(key, []).append(run)
     return [Cohort(slug, print_, tuple(found)) for (slug, print_), found in sorted(grouped.items())]

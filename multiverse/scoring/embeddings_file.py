@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.contract.files import written_aside
 from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.embedding_keys import embedding_keys
-from multiverse.runs.listing import FoundRun
-from multiverse.runs.writing import disk_errors, sync
-from multiverse.scoring.wanted import checksum_of
+from multiverse.runs.run import Run
+from multiverse.runs.writing import disk_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     Points = NDArray[np.float32]
 
 
-def layouts_that_hold(path: Path, runs: Sequence[FoundRun]) -> dict[str, Points]:
+def layouts_that_hold(path: Path, runs: Sequence[Run]) -> dict[str, Points]:
     """Run id → UMAP of an earlier file, of runs whose embedding is still the same.
 
     Nothing where there is no such file, or one that can't be read: it is made anew.
@@ -35,7 +34,7 @@ def layouts_that_hold(path: Path, runs: Sequence[FoundRun]) -> dict[str, Points]
         found = read_layouts(path)
     except ResultsError:
         return {}
-    sums = {run.record.run_id: checksum_of(run) for run in runs}
+    sums = {run.record.run_id: run.record.embedding_checksum for run in runs}
     return {
         run_id: points.astype("float32")
         for run_id, points in found.umaps.items()
@@ -46,7 +45,7 @@ def layouts_that_hold(path: Path, runs: Sequence[FoundRun]) -> dict[str, Points]
 def write_embeddings(
     path: Path,
     dataset: RegisteredDataset,
-    runs: Sequence[FoundRun],
+    runs: Sequence[Run],
     layouts: Mapping[str, Points | None],
 ) -> list[str]:
     """Write the file aside and put it in place; ``runs`` have been checked to be whole.
@@ -78,18 +77,17 @@ def write_embeddings(
         "batch_key": record.batch_key or "",
         "keys": {key: run_id for run_id, key in keys.items()},
         "checksums": {
-            keys[run.record.run_id]: checksum_of(run) for run in runs if run.record.run_id in keys
+            keys[run.record.run_id]: run.record.embedding_checksum
+            for run in runs
+            if run.record.run_id in keys
         },
     }
     with (
         disk_errors(path.parent),
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as aside,
+        written_aside(path) as aside,
+        h5py.File(aside, "w") as file,
     ):
-        made = Path(aside, path.name)
-        with h5py.File(made, "w") as file:
-            write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
-        sync(made)
-        made.replace(path)
+        write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})
     return [run_id for run_id, points in embeddings.items() if points is None]
 
 
@@ -135,14 +133,14 @@ def _depth(modality: object, cells: pd.Index) -> NDArray[np.float32]:
     return pd.Series(sums, index=own).reindex(cells).to_numpy(dtype=np.float32)
 
 
-def _embedding(run: FoundRun, cells: pd.Index) -> Points | None:
+def _embedding(run: Run, cells: pd.Index) -> Points | None:
     """The embedding in the order of the cells, by name; None if it isn't one of these cells."""
     import h5py
     import numpy as np
     import pandas as pd
 
     try:
-        with h5py.File(run.folder / "embeddings.h5", "r") as file:
+        with h5py.File(run.files.embeddings, "r") as file:
             latent = file["latent"][...].astype(np.float32)
             names = [name.decode() for name in file["obs_names"][...]]
     except (OSError, KeyError, ValueError, AttributeError):

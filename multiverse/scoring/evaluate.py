@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-
-from filelock import FileLock, Timeout
+from functools import partial
 
 from multiverse.engines.protocol import Engine
 from multiverse.errors import Cancelled, EngineError, MultiverseError, ResultsError
 from multiverse.events import Noted, Tell, silent
+from multiverse.exclusive import exclusive
 from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
 from multiverse.scoring.answers import Cohort, cohorts_of, in_place
 from multiverse.scoring.evaluator import ScoringContext
@@ -23,12 +24,9 @@ from multiverse.scoring.unfinished import Unfinished
 from multiverse.scoring.update import CohortUpdate
 from multiverse.specs.evaluator import EvaluatorSpec
 
-#: Between looks at whether the first evaluation has ended.
-WAIT_SECONDS = 0.25
-
 
 def evaluate_results(
-    results: ResultsFolder,
+    results: Results,
     engine: Engine,
     options: ScoringOptions,
     *,
@@ -37,42 +35,43 @@ def evaluate_results(
 ) -> list[ScoringOutcome]:
     """Score every complete run that has no scores yet, and write them and ``embeddings.h5ad``.
 
-    Raises :class:`ResultsError` where there is no such folder or no complete run in it,
+    Raises :class:`ResultsError` where there is no complete run in the folder,
     :class:`EngineError` where the evaluator can't be had, :class:`Cancelled` after a signal. What
     concerns one dataset alone is in its outcome.
     """
     _cohorts(results, options)  # what can't be scored at all is said before anything is waited for
     machine = usable(engine.capacity(), options.machine)
     cancelled = cancelled or threading.Event()
-    with _alone(results, tell, cancelled):
-        unfinished = Unfinished(engine, results)
+    paths = results.paths
+    with _alone(paths, tell, cancelled):
+        unfinished = Unfinished(engine, paths)
         spec = EvaluatorSpec.load()
         context = ScoringContext(
             spec=spec,
             engine=engine,
             runtime=engine.prepare(spec, build=options.build, tell=tell),
-            results=results,
+            results=paths,
             capacity=machine,
             time_limit=options.time_limit,
             unfinished=unfinished,
             tell=tell,
             cancelled=cancelled,
         )
-        cohorts = _cohorts(results, options, tell)
+        cohorts = _cohorts(results.refresh(), options, tell)
         try:
             outcomes = [_outcome(context, cohort, options) for cohort in cohorts]
         finally:
             unfinished.stop()
         unfinished.remove(options.datasets)
         with suppress(OSError):
-            results.evaluations.rmdir()
+            paths.evaluations.rmdir()
         return outcomes
 
 
-def _cohorts(results: ResultsFolder, options: ScoringOptions, tell: Tell = silent) -> list[Cohort]:
-    runs = read_runs(results).runs
+def _cohorts(results: Results, options: ScoringOptions, tell: Tell = silent) -> list[Cohort]:
+    runs = results.runs
     cohorts = cohorts_of(filter(in_place, runs))
-    elsewhere = [_elsewhere(run) for run in runs if run.published and not in_place(run)]
+    elsewhere = [_elsewhere(run) for run in runs if run.complete and not in_place(run)]
     for line in elsewhere:
         tell(Noted(line))
     if elsewhere and not cohorts:
@@ -100,7 +99,7 @@ def _cohorts(results: ResultsFolder, options: ScoringOptions, tell: Tell = silen
     return chosen
 
 
-def _elsewhere(run: FoundRun) -> str:
+def _elsewhere(run: Run) -> str:
     record = run.record
     place = f"{record.dataset}/{record.model}/{record.run_id}"
     return f"{run.folder} is not scored: by its record it is {place}"
@@ -109,28 +108,19 @@ def _elsewhere(run: FoundRun) -> str:
 @contextmanager
 def _alone(results: ResultsFolder, tell: Tell, cancelled: threading.Event) -> Iterator[None]:
     """One evaluation of a folder at a time; the second waits for the first, or for a signal."""
-    lock = FileLock(results.folder / ".evaluation.lock")
-    try:
-        with disk_errors(results.folder):
-            lock.acquire(timeout=0)
-    except Timeout:
-        tell(Noted("another process evaluates this folder: waiting for it"))
-        _wait_for(lock, cancelled)
-    try:
+    words = "another process evaluates this folder: waiting for it"
+    waiting = partial(tell, Noted(words))
+    lock = exclusive(results.evaluation_lock, waiting=waiting, cancelled=cancelled)
+    with ExitStack() as held:
+        try:
+            with disk_errors(results.folder):
+                held.enter_context(lock)
+        except Cancelled as error:
+            raise Cancelled(
+                "the evaluation was stopped on request, before it began",
+                remedy="Run it again: multiverse evaluate. Runs are complete without it.",
+            ) from error
         yield
-    finally:
-        lock.release()
-
-
-def _wait_for(lock: FileLock, cancelled: threading.Event) -> None:
-    while not cancelled.wait(WAIT_SECONDS):
-        with suppress(Timeout):
-            lock.acquire(timeout=0)
-            return
-    raise Cancelled(
-        "the evaluation was stopped on request, before it began",
-        remedy="Run it again: multiverse evaluate. Runs are complete without it.",
-    )
 
 
 def _outcome(context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> ScoringOutcome:

@@ -10,7 +10,7 @@ from multiverse.contract.evaluation import ScoreLine
 from multiverse.contract.scores import MetricFacts, Reason, Score
 from multiverse.engines.protocol import Runtime
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import (
     Evaluation,
     EvaluationRecord,
@@ -22,7 +22,7 @@ from multiverse.runs.scores import (
 from multiverse.scoring.aggregate import aggregates, rescaled, score_of
 from multiverse.scoring.answers import label_notes
 from multiverse.scoring.collected import Collected
-from multiverse.scoring.wanted import Wanted, checksum_of
+from multiverse.scoring.wanted import Wanted
 
 #: Records of earlier evaluations that are kept.
 MAX_RECORDS = 100
@@ -33,7 +33,7 @@ class Assembly:
     """Everything that one evaluation is made of. ``damaged``: run id → what is wrong with it."""
 
     dataset: RegisteredDataset
-    runs: Sequence[FoundRun]
+    runs: Sequence[Run]
     damaged: Mapping[str, str]
     earlier: Evaluation | None
     evaluator: Evaluator
@@ -94,7 +94,7 @@ class Assembly:
                 )
                 members[run_id] = fresh.model_copy(
                     update={
-                        "checksum": checksum_of(runs[run_id]),
+                        "checksum": runs[run_id].record.embedding_checksum,
                         "siblings": self.wanted.siblings.get(run_id, ()),
                     }
                 )

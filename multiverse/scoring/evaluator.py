@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multiverse.contract.evaluation import EvaluationFiles, EvaluationRequest, EvaluationSettings
+from multiverse.contract.paths import LABELS_FILE
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,
     Capacity,
@@ -26,13 +27,13 @@ from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import environment
 from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import EvaluationRecord, Evaluator
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.answers import Cohort
 from multiverse.scoring.collected import Collected, LineFollower
 from multiverse.scoring.unfinished import StartedEvaluation, Unfinished, owner_labels
-from multiverse.scoring.wanted import Wanted, checksum_of
+from multiverse.scoring.wanted import Wanted
 from multiverse.specs.evaluator import EvaluatorSpec
 
 
@@ -154,21 +155,21 @@ class CohortRequest:
             dataset_fingerprint=self.cohort.fingerprint,
             labels_fingerprint=self.dataset.record.labels_fingerprint,
             evaluator=context.evaluator(self.settings),
-            checksums={run.record.run_id: checksum_of(run) for run in self._given()},
+            checksums={run.record.run_id: run.record.embedding_checksum for run in self._given()},
             again=self.again,
         )
 
     def inputs(self) -> Inputs:
         """The dataset, the answer sheet, and every embedding that is asked for."""
         more: dict[str, Path] = {
-            f"embeddings/{run.record.run_id}.h5": (run.folder / "embeddings.h5").resolve()
+            f"embeddings/{run.record.run_id}.h5": run.files.embeddings.resolve()
             for run in self._given()
         }
         if self.dataset.labels.is_file():
-            more["labels.h5ad"] = self.dataset.labels
+            more[LABELS_FILE] = self.dataset.labels
         return Inputs(self.dataset.data, more)
 
-    def _given(self) -> list[FoundRun]:
+    def _given(self) -> list[Run]:
         """The runs whose embeddings the evaluator is given."""
         wanted = self.wanted
         needed = {*wanted.runs, *wanted.layouts}

@@ -12,9 +12,9 @@ from multiverse.errors import Cancelled, DiskFull, EngineError, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile
-from multiverse.runs.writing import sha256, write_atomic
+from multiverse.runs.writing import checksum, write_atomic
 from multiverse.scoring.answers import Cohort, find_answers
 from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
@@ -189,19 +189,19 @@ class CohortUpdate:
         return {run_id: None for run_id in self._wanted.layouts if run_id not in done.layouts}
 
 
-def damaged_runs(runs: Sequence[FoundRun]) -> Mapping[str, str]:
+def damaged_runs(runs: Sequence[Run]) -> Mapping[str, str]:
     """Run id → what is wrong with its embedding; its checksum was recorded when it was made."""
     found = {run.record.run_id: _damage(run) for run in runs}
     return {run_id: why for run_id, why in found.items() if why}
 
 
-def _damage(run: FoundRun) -> str:
-    path = run.folder / "embeddings.h5"
+def _damage(run: Run) -> str:
+    path = run.files.embeddings
     try:
         if not path.is_file():
-            return "embeddings.h5 is missing"
-        if sha256(path) != run.record.checksums.get(path.name):
-            return "embeddings.h5 is not the file that was published: its checksum differs"
+            return f"{path.name} is missing"
+        if checksum(path) != run.record.embedding_checksum:
+            return f"{path.name} is not the file that was published: its checksum differs"
     except OSError as error:
-        return f"embeddings.h5 can't be read: {error.strerror}"
+        return f"{path.name} can't be read: {error.strerror}"
     return ""

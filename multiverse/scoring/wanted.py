@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from multiverse.contract.scores import Reason
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation, Evaluator, Member
 
 #: Reasons that are of the moment, not of the data: tried again by the next evaluation.
@@ -34,9 +34,9 @@ class Wanted:
         return not (self.runs or self.controls or self.layouts)
 
 
-def siblings_of(runs: Sequence[FoundRun]) -> dict[str, tuple[str, ...]]:
+def siblings_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
     """Run id → the other seeds of its configuration, sorted; only where there are some."""
-    grouped: dict[str, list[FoundRun]] = {}
+    grouped: dict[str, list[Run]] = {}
     for run in runs:
         grouped.setdefault(run.record.configuration, []).append(run)
     return {
@@ -68,14 +68,14 @@ def is_current(earlier: Evaluation, dataset: RegisteredDataset, evaluator: Evalu
 
 
 def wanted(
-    runs: Sequence[FoundRun],
+    runs: Sequence[Run],
     earlier: Evaluation | None,
     layouts: Sequence[str],
 ) -> Wanted:
     """What to score of ``runs`` (whole ones); ``earlier``: scores that are still current."""
     siblings = siblings_of(runs)
     ids = [run.record.run_id for run in runs]
-    sums = {run.record.run_id: checksum_of(run) for run in runs}
+    sums = {run.record.run_id: run.record.embedding_checksum for run in runs}
     missing = [
         name for name in ids if earlier is None or not _holds(earlier.members.get(name), sums[name])
     ]
@@ -108,8 +108,3 @@ def _settled(member: Member | None) -> bool:
 def _holds(member: Member | None, checksum: str) -> bool:
     """Whether a member's scores are of this very embedding: a run may be made again."""
     return _settled(member) and member is not None and member.checksum == checksum
-
-
-def checksum_of(run: FoundRun) -> str:
-    """Of the embedding, as it was published."""
-    return run.record.checksums.get("embeddings.h5", "")

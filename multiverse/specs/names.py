@@ -25,6 +25,15 @@ def check_slug(slug: str) -> str:
     return slug
 
 
+def is_slug(text: str) -> bool:
+    """Whether a text may name a folder: :func:`check_slug` without an error."""
+    try:
+        check_slug(text)
+    except ValueError:
+        return False
+    return True
+
+
 def job_name(dataset: str, model: str, changed: Mapping[str, Any], seed: int) -> str:
     """For people: ``pbmc/mofa n_factors=20 seed 0``; ``changed`` are parameters not at default."""
     words = [f"{name}={short(value)}" for name, value in changed.items()]

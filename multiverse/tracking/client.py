@@ -61,7 +61,6 @@ class Copy:
     key: Key
     complete: bool
     tags: Mapping[str, str]
-    metrics: frozenset[str]
 
 
 class Store:
@@ -151,14 +150,16 @@ class Store:
             )
         return _copy(run)
 
-    def fill(self, copy: Copy, entry: Entry, points: Sequence[MetricPoint]) -> None:
-        """Parameters, tags, metrics and the dataset. May be repeated: nothing is there twice."""
-        self.set_tags(copy, entry.tags)
-        params = [Param(name, value) for name, value in entry.params.items()]
-        for batch in batches(params, MAX_OTHERS):
-            with self._told():
-                self._client.log_batch(copy.id, params=batch)
-        self.log_points(copy, [*points, *entry.resources], entry.end)
+    def fill(
+        self, copy: Copy, entry: Entry, points: Sequence[MetricPoint], tags: Mapping[str, str]
+    ) -> None:
+        """Parameters, ``tags`` and those of the entry, metrics, and the dataset."""
+        self._log(
+            copy,
+            [Metric(point.name, point.value, entry.end, point.step) for point in points],
+            [Param(*item) for item in entry.params.items()],
+            [RunTag(*item) for item in {**entry.tags, **tags}.items()],
+        )
         dataset = Dataset(
             name=entry.dataset[:MAX_DATASET_NAME],
             digest=entry.fingerprint[:MAX_DIGEST],
@@ -170,30 +171,29 @@ class Store:
         with self._told():
             self._client.log_inputs(copy.id, datasets=[DatasetInput(dataset, [context])])
 
-    def log_points(self, copy: Copy, points: Sequence[MetricPoint], time: int) -> None:
-        """``time`` in milliseconds: of two values of one step, the later one counts."""
-        metrics = [Metric(point.name, point.value, time, point.step) for point in points]
-        for batch in batches(metrics, MAX_METRICS):
-            with self._told():
-                self._client.log_batch(copy.id, metrics=batch)
-
-    def set_tags(self, copy: Copy, tags: Mapping[str, str]) -> None:
-        for batch in batches([RunTag(name, value) for name, value in tags.items()], MAX_OTHERS):
-            with self._told():
-                self._client.log_batch(copy.id, tags=batch)
-
-    def drop_tags(self, copy: Copy, names: Sequence[str]) -> None:
+    def _log(
+        self,
+        copy: Copy,
+        metrics: Sequence[Metric] = (),
+        params: Sequence[Param] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
         with self._told():
-            for name in names:
-                self._client.delete_tag(copy.id, name)
+            for some in batches(metrics, MAX_METRICS):
+                self._client.log_batch(copy.id, metrics=some)
+            for settings in batches(params, MAX_OTHERS):
+                self._client.log_batch(copy.id, params=settings)
+            for words in batches(tags, MAX_OTHERS):
+                self._client.log_batch(copy.id, tags=words)
 
     def upload(self, copy: Copy, path: Path) -> None:
         """A file, by its own name."""
         with environment(self._upload), self._told():
             self._client.log_artifact(copy.id, str(path))
 
-    def finish(self, copy: Copy, entry: Entry) -> None:
+    def finish(self, copy: Copy, entry: Entry, tags: Mapping[str, str]) -> None:
         """The last step: only now the copy counts."""
+        self._log(copy, tags=[RunTag(*item) for item in tags.items()])
         with self._told():
             self._client.set_terminated(copy.id, entry.status, entry.end)
             self._client.set_tag(copy.id, COPIED, COMPLETE)
@@ -250,7 +250,6 @@ def _copy(run: MlflowRun) -> Copy:
         key=Key(tags.get(RUN_ID, ""), tags.get(STARTED_AT, "")),
         complete=tags.get(COPIED) == COMPLETE and run.info.status != "RUNNING",
         tags=tags,
-        metrics=frozenset(run.data.metrics),
     )
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
-
-from filelock import FileLock, Timeout
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from multiverse.contract.output import MIB
 from multiverse.errors import UsageError
 from multiverse.events import Noted, Tell, silent
+from multiverse.exclusive import exclusive
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
 from multiverse.tracking.entry import FINISHED
 from multiverse.tracking.outcome import Tally, Tracked
@@ -30,11 +31,10 @@ from multiverse.tracking.uri import (
 EMBEDDINGS_LIMIT = 100 * MIB
 #: How long another command that copies the same folder is waited for, in seconds.
 WAIT_SECONDS = 600.0
-LOCK = ".mlflow.lock"
 
 
 def track(
-    results: ResultsFolder,
+    results: Results,
     uri: str | None = None,
     *,
     experiment: str | None = None,
@@ -59,30 +59,27 @@ def track(
 
     A server that is down, slow or dies in the middle is no error: what is missing is returned,
     with the command that copies it later. Raises :class:`UsageError` without MLflow and
-    where it can't be imported, :class:`ResultsError` where there is no such folder or it can't be
-    written.
+    where it can't be imported, :class:`ResultsError` where the folder can't be written.
     """
-    results.check()
-    target = uri or default_uri(results, os.environ)
+    target = uri or default_uri(results.paths, os.environ)
     if target is None or not installed():
         raise UsageError(
             "MLflow is not installed here", remedy='Install it: pip install "multiverse[mlflow]"'
         )
-    listing = read_runs(results)
-    runs = [run for run in listing.runs if run.record.state in FINISHED]
-    tally = Tally(notes=list(listing.damaged))
+    runs = [run for run in results.runs if run.record.state in FINISHED]
+    tally = Tally(notes=list(results.damaged_records))
     try:
-        with _alone(results, WAIT_SECONDS if seconds is None else seconds, tell):
+        with _alone(results.paths, WAIT_SECONDS if seconds is None else seconds, tell):
             _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, tell)
-    except Timeout:
+    except TimeoutError:
         tally.lost(runs, "another command was copying these runs all the time")
-    return tally.outcome(shown(target), _command(results, uri))
+    return tally.outcome(shown(target), _command(results.paths, uri))
 
 
 def _sync(
-    results: ResultsFolder,
+    results: Results,
     uri: str,
-    runs: list[FoundRun],
+    runs: list[Run],
     tally: Tally,
     experiment: str | None,
     embeddings_limit: int,
@@ -94,7 +91,7 @@ def _sync(
             from multiverse.tracking.client import Failure, Store
             from multiverse.tracking.sync import Sync
         try:
-            local = artifacts_folder(results) if uri == local_uri(results) else None
+            local = artifacts_folder(results.paths) if uri == local_uri(results.paths) else None
             store = Store(uri, local, upload)
             Sync(store, results, tally, experiment, embeddings_limit).all(runs, seconds, tell)
         except Failure as error:
@@ -110,14 +107,10 @@ def _command(results: ResultsFolder, uri: str | None) -> str:
 @contextmanager
 def _alone(results: ResultsFolder, wait: float, tell: Tell) -> Iterator[None]:
     """Two commands at once would each copy what the other has not finished."""
-    lock = FileLock(results.folder / LOCK)
-    with disk_errors(results.folder):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            tell(Noted("another command copies these runs to MLflow: waiting for it"))
-            lock.acquire(timeout=wait)
-    try:
+    words = "another command copies these runs to MLflow: waiting for it"
+    with ExitStack() as held:
+        with disk_errors(results.folder):
+            waiting = partial(tell, Noted(words))
+            lock = exclusive(results.tracking_lock, seconds=wait, waiting=waiting)
+            held.enter_context(lock)
         yield
-    finally:
-        lock.release()  # the file stays: removing it would let two lock different ones

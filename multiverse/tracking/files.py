@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from multiverse.contract.files import check_regular
+from multiverse.contract.files import check_regular, stream_sha256
 from multiverse.contract.output import MIB
-from multiverse.contract.paths import OutputFiles
 from multiverse.runs.folder import AttemptFolder, RunFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
+from multiverse.runs.writing import SHA256
 
 #: More than any honest file but an embedding or a log has.
 FILE_LIMIT = 64 * MIB
-_CHUNK = 1 * MIB
 
 
 class NotAsPublished(OSError):
@@ -37,19 +36,23 @@ class Artifact:
     def name(self) -> str:
         return self.path.name
 
+    @property
+    def sound(self) -> bool:
+        """Whether it can be copied."""
+        try:
+            with staged(self):
+                return True
+        except OSError:
+            return False
 
-def output_of(run: FoundRun) -> OutputFiles:
-    """The model's files: in the run's folder, or apart from what the runner wrote."""
-    return RunFolder(run.folder) if run.published else AttemptFolder(run.folder).output
 
-
-def artifacts_of(run: FoundRun, embeddings_limit: int) -> list[Artifact]:
+def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
     """What is copied of a run: everything published, or what explains why nothing was.
 
     An embedding of more than ``embeddings_limit`` bytes stays where it is.
     """
-    if not run.published:
-        attempt, output = AttemptFolder(run.folder), output_of(run)
+    if not run.complete:
+        attempt, output = AttemptFolder(run.folder), run.files
         found = [attempt.record, output.log, attempt.container_log, output.metrics]
         return [Artifact(path, FILE_LIMIT) for path in found if os.path.lexists(path)]
     folder = RunFolder(run.folder)
@@ -76,18 +79,26 @@ def staged(artifact: Artifact) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="multiverse-track-") as folder:
         copy = Path(folder, artifact.name)
         digest = _copy(artifact.path, copy, artifact.limit)
-        if artifact.checksum not in (None, f"sha256:{digest}"):
+        if artifact.checksum not in (None, SHA256 + digest):
             raise NotAsPublished(f"{artifact.name} is not what was published")
         yield copy
 
 
 def _copy(source: Path, target: Path, limit: int) -> str:
     """Copy at most ``limit`` bytes; the SHA-256 of them in hexadecimal digits."""
-    digest = hashlib.sha256()
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with os.fdopen(os.open(source, flags), "rb") as stream, target.open("wb") as copy:
-        while limit > 0 and (chunk := stream.read(min(_CHUNK, limit))):
-            limit -= len(chunk)
-            digest.update(chunk)
-            copy.write(chunk)
-    return digest.hexdigest()
+        return stream_sha256(_Beginning(stream, limit), copy.write)
+
+
+@dataclass
+class _Beginning:
+    """At most ``left`` more bytes of a stream: what is being written to may grow for ever."""
+
+    stream: BinaryIO
+    left: int
+
+    def read(self, size: int, /) -> bytes:
+        content = self.stream.read(min(size, self.left))
+        self.left -= len(content)
+        return content

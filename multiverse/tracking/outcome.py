@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 
 
 class Done(StrEnum):
@@ -70,11 +70,11 @@ class Tally:
     settled: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, run: FoundRun, done: Done) -> None:
+    def add(self, run: Run, done: Done) -> None:
         self.settled.add(run.record.run_id)
         self.counts[done] = self.counts.get(done, 0) + 1
 
-    def lost(self, runs: Sequence[FoundRun], reason: str) -> None:
+    def lost(self, runs: Sequence[Run], reason: str) -> None:
         """Those of the runs that nothing is known of yet."""
         for record in (run.record for run in runs):
             if record.run_id not in self.settled:

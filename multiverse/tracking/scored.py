@@ -7,83 +7,53 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunRecord
-from multiverse.runs.scores import Evaluation, Member, ScoresFile
+from multiverse.runs.results import Results
+from multiverse.runs.scores import Evaluation, Member
+from multiverse.tracking.measured import MetricPoint
 from multiverse.tracking.names import Fitted, fitting_name
 
 PREFIX = "score."
 REASON = "score_reason."
 AGGREGATES = ("total", "bio", "batch")
-#: What was known of the cells that were scored.
-LABELS, LABEL_KEY, BATCH_KEY = (
-    f"multiverse.{name}" for name in ("labels_fingerprint", "label_key", "batch_key")
-)
-_TAGS = (REASON, "multiverse.coverage.", "multiverse.evaluator")
 
 
 @dataclass(frozen=True)
 class RunScores:
-    """``values``: metric → value, where there is one. ``tags``: why not, and what scored it.
+    """``points``: the values that there are. ``tags``: why not, and what scored it.
 
     ``digest`` changes with any of them, and is empty where there is nothing.
     """
 
-    values: Mapping[str, float]
+    points: tuple[MetricPoint, ...]
     tags: Mapping[str, str]
 
     @property
     def digest(self) -> str:
-        if not self.values and not self.tags:
+        if not self.points and not self.tags:
             return ""
-        text = json.dumps([dict(self.values), dict(self.tags)], sort_keys=True)
+        values = {point.name: point.value for point in self.points}
+        text = json.dumps([values, dict(self.tags)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class ScoreBook:
-    """The scores of a results folder, each file read once; ``notes`` names what can't be."""
-
-    def __init__(self, results: ResultsFolder) -> None:
-        self._results = results
-        self._files: dict[str, ScoresFile | None] = {}
-        self.notes: list[str] = []
-
-    def of(self, record: RunRecord) -> RunScores | None:
-        """Nothing in it for a run that has no scores (yet, or any more); None: not known."""
-        if record.dataset not in self._files:
-            self._files[record.dataset] = self._read(record.dataset)
-        file = self._files[record.dataset]
-        if file is None:
-            return None
-        for evaluation in file.evaluations:
-            member = evaluation.member_of(record)
-            if member is not None and evaluation.dataset_fingerprint == record.dataset_fingerprint:
-                return run_scores(member, evaluation)
-        return RunScores({}, {})
-
-    def _read(self, dataset: str) -> ScoresFile | None:
-        """The file, an empty one where there is none; None if it can't be read."""
-        path = self._results.scores(dataset)
-        if not path.exists():
-            return ScoresFile(dataset=dataset)
-        try:
-            return ScoresFile.read(path)
-        except ResultsError as error:
-            self.notes.append(str(error))
-            return None
+NO_SCORES = RunScores((), {})
 
 
-def run_scores(member: Member, evaluation: Evaluation) -> RunScores:
-    """``score.<metric>``, its parts as ``score.<metric>.<part>``, ``score.total`` and so on."""
+def scores_of(results: Results, record: RunRecord) -> RunScores:
+    """Return ``score.<metric>``, its parts as ``score.<metric>.<part>``, ``score.total`` and so on.
+
+    Nothing where the run has no scores (yet, or any more). Raises :class:`ResultsError` where they
+    can't be read.
+    """
+    evaluation = results.scores_file(record.dataset).of(record.dataset_fingerprint)
+    member = None if evaluation is None else evaluation.member_of(record)
+    if evaluation is None or member is None:
+        return NO_SCORES
     fitted = Fitted()
     fitted.add_tags(dict(_tags(member, evaluation)))
-    return RunScores({fitting_name(name): value for name, value in _values(member)}, fitted.tags)
-
-
-def is_of_scores(tag: str) -> bool:
-    """Whether a tag of this name comes from here."""
-    return tag.startswith(_TAGS) or tag in (LABELS, LABEL_KEY, BATCH_KEY)
+    points = (MetricPoint(fitting_name(name), value) for name, value in _values(member))
+    return RunScores(tuple(points), fitted.tags)
 
 
 def _values(member: Member) -> Iterator[tuple[str, float]]:
@@ -113,9 +83,9 @@ def _tags(member: Member, evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     yield "multiverse.evaluator", evaluator.version
     yield "multiverse.evaluator.scib_metrics", evaluator.scib_metrics
     yield "multiverse.evaluator.settings", json.dumps(evaluator.settings, sort_keys=True)
-    yield LABELS, evaluation.labels_fingerprint or ""
-    yield LABEL_KEY, sheet.label_key or ""
-    yield BATCH_KEY, sheet.batch_key or ""
+    yield "multiverse.labels_fingerprint", evaluation.labels_fingerprint or ""
+    yield "multiverse.label_key", sheet.label_key or ""
+    yield "multiverse.batch_key", sheet.batch_key or ""
     if member.image is not None:
         yield "multiverse.evaluator.image_tag", member.image.tag
         yield "multiverse.evaluator.image_digest", member.image.digest

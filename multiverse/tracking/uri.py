@@ -11,8 +11,6 @@ from urllib.parse import unquote
 from multiverse.runs.folder import ResultsFolder
 
 VARIABLE = "MLFLOW_TRACKING_URI"
-#: Hidden, because folders that can be seen are datasets with runs in them.
-ARTIFACTS = ".mlflow-artifacts"
 _USER = re.compile(r"(?<=//)[^/?#\s'\"]*@")
 _QUERY = re.compile(r"\?\S*")
 
@@ -36,7 +34,7 @@ def local_uri(results: ResultsFolder) -> str:
 
 def artifacts_folder(results: ResultsFolder) -> Path:
     """Where the store in the results folder keeps files."""
-    return results.folder.absolute() / ARTIFACTS
+    return results.tracked_files.absolute()
 
 
 def default_uri(results: ResultsFolder, environment: Mapping[str, str]) -> str | None:

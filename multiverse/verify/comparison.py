@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -10,15 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from multiverse.contract.files import NotARegularFile
+from multiverse.contract.files import NotARegularFile, stream_sha256
 from multiverse.errors import ResultsError
 from multiverse.plan.job import Identity
 from multiverse.runs.places import RECORD, Place, check_name, open_file, read_record
 from multiverse.runs.record import RunRecord, RunState
-
-#: Bytes that are read at a time; hashing releases Python's lock for blocks of this size.
-BLOCK = 1024 * 1024
-_ALGORITHM = "sha256:"
+from multiverse.runs.writing import SHA256
 
 
 class DifferenceKind(StrEnum):
@@ -142,13 +138,9 @@ def _of_files(
 
 def _checksum(folder: int, name: str, reading: ReadProgress) -> str:
     check_name(name)
-    total = hashlib.sha256()
     reading.add(1, 0)
     with os.fdopen(open_file(folder, name), "rb", buffering=0) as stream:
-        while block := stream.read(BLOCK):
-            total.update(block)
-            reading.add(0, len(block))
-    return _ALGORITHM + total.hexdigest()
+        return SHA256 + stream_sha256(stream, lambda block: reading.add(0, len(block)))
 
 
 def _is_folder(folder: int, name: str) -> bool:

@@ -11,7 +11,7 @@ import csv
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -44,18 +44,23 @@ def verify_results(results: ResultsFolder, tell: Tell = silent) -> Verification:
     """
     results.check()
     began = time.monotonic()
-    places, links = find_runs(results)
+    found = find_runs(results)
+    places = found.runs
     differences = [
         RunDifference(
             DifferenceKind.UNEXPECTED, str(link), "a symbolic link to a folder: not followed"
         )
-        for link in links
+        for link in found.links
+    ]
+    differences += [
+        RunDifference(DifferenceKind.MISSING, str(place), "a folder that can't be looked into")
+        for place in found.unreadable
     ]
     count = _Count(sum(_size(results, place) for place in places), tell)
     with ThreadPoolExecutor(THREADS) as pool:
         try:
-            for found in pool.map(lambda place: _verify(results, place, count), places):
-                differences += found
+            for wrong in pool.map(lambda place: _verify(results, place, count), places):
+                differences += wrong
         except BaseException:
             count.stopped.set()
             pool.shutdown(cancel_futures=True)
@@ -112,7 +117,7 @@ def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
     return (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
 
 
-def _lost(results: ResultsFolder, places: list[Place]) -> Iterator[RunDifference]:
+def _lost(results: ResultsFolder, places: Sequence[Place]) -> Iterator[RunDifference]:
     """Runs that the folder's own table lists as complete, and that are nowhere."""
     here = {place.names[-1] for place in places}
     try:

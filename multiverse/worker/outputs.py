@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from logging import Logger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiverse.contract.files import write_aside, written_aside
 from multiverse.worker.embedding import Series, finite_numbers
 
 if TYPE_CHECKING:
     from multiverse.worker.embedding import Latent
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path`` that becomes it, by one rename, when the block succeeds."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield aside
-        with aside.open("rb") as stream:
-            os.fsync(stream.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
@@ -36,12 +22,6 @@ def write_embedding(path: Path, latent: Latent, cells: Sequence[str]) -> None:
     with written_aside(path) as aside, h5py.File(aside, "w", track_order=False) as file:
         file.create_dataset("latent", data=latent)
         file.create_dataset("obs_names", data=list(cells), dtype=h5py.string_dtype("utf-8"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, aside."""
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
 
 
 def write_metrics(
@@ -71,7 +51,7 @@ def write_metrics(
     }
     if gpu is not None:
         content["gpu"] = dict(gpu)
-    write_text(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")
+    write_aside(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")
 
 
 def _finite(name: str, series: Series, log: Logger) -> Series:

@@ -9,8 +9,8 @@ from logging import Logger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiverse.contract.files import write_aside, written_aside
 from multiverse.worker import umap_layout
-from multiverse.worker.outputs import written_aside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +62,7 @@ def write_picture(
             _draw(aside, points, batch, _title(caption, len(points), axes), axes, seed)
     except Exception as error:
         log.warning("The picture is a bare raster, because drawing failed: %r", error)
-        with written_aside(path) as aside:
-            aside.write_bytes(_raster(points))
+        write_aside(path, _raster(points))
 
 
 def _place(latent: NDArray[np.float32], seed: int, log: Logger) -> tuple[NDArray[Any], str]:

@@ -13,6 +13,7 @@ from logging import Logger
 from typing import TYPE_CHECKING, Any
 
 from multiverse.contract import EXIT_NOT_APPLICABLE, ContainerPaths, JobSpec
+from multiverse.contract.files import write_aside
 from multiverse.errors import MultiverseError, NotApplicable, UsageError
 from multiverse.worker.caches import writable_caches
 from multiverse.worker.data import Input, read_input
@@ -20,7 +21,7 @@ from multiverse.worker.embedding import Embedding, check_latent
 from multiverse.worker.epochs import EpochLog
 from multiverse.worker.job import Job, available_threads, memory_limit
 from multiverse.worker.log import readable, run_log
-from multiverse.worker.outputs import write_embedding, write_metrics, write_text
+from multiverse.worker.outputs import write_embedding, write_metrics
 from multiverse.worker.picture import Caption, write_picture
 from multiverse.worker.torch_device import torch_gpu
 
@@ -83,7 +84,7 @@ def _guarded(model: _Model, paths: ContainerPaths, log: Logger) -> int:
             _run(model, paths, log)
     except NotApplicable as reason:
         line = " ".join(str(reason).split())
-        write_text(paths.output.reason, line + "\n")
+        write_aside(paths.output.reason, line + "\n")
         log.info("Not applicable: %s", line)
         return EXIT_NOT_APPLICABLE
     except _Terminated:

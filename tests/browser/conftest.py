@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playw
 
 from multiverse.report.page import write_page
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 
 #: The page needs no graphics card; without one, Chromium does not start to emulate it.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
@@ -51,7 +52,7 @@ class Reader:
 
     def open(self, results: ResultsFolder, *, drawn: bool = True) -> Page:
         """Open the report from disk, after writing it where it isn't; wait until all is drawn."""
-        path = results.report if results.report.is_file() else write_page(results)
+        path = results.report if results.report.is_file() else write_page(Results.open(results))
         page = self.browser.new_page(viewport={"width": 1280, "height": 900})
         page.add_init_script(RECORD_VIOLATIONS)
         page.on("console", self._console)

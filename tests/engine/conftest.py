@@ -16,8 +16,9 @@ from multiverse.events import silent
 from multiverse.images.environment import prepare_environment
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models
-from multiverse.results import Results, Run
 from multiverse.runner.options import RunOptions
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS, docker_or_skip, shared_folder, write_small
 

@@ -17,8 +17,8 @@ from multiverse.api import Request
 from multiverse.engines.protocol import Engine
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import all_runs
 from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
 from tests.conftest import TEST_MODELS
 
 
@@ -60,7 +60,7 @@ def test_a_running_job_is_stopped_and_kept(
     assert runner.returncode == 130, printed
     assert "stopped on request" in printed
     results = ResultsFolder(request.output)
-    (run,) = all_runs(results)
+    (run,) = Results.open(results).runs
     assert run.record.state is RunState.CANCELLED
     assert (run.folder / "container.log").read_text().startswith("epoch 1")
     assert engine.sweep(owner_labels(results)) == 0

@@ -17,8 +17,9 @@ from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
 from multiverse.events import Event, MetricScored, Progressed, silent
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.results import Run
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation, Member, ScoresFile
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
@@ -81,7 +82,7 @@ class Bench:
         return run
 
     def evaluate(self) -> list[ScoringOutcome]:
-        return evaluate_results(self.results, self.engine, OPTIONS, tell=self._look)
+        return evaluate_results(Results.open(self.results), self.engine, OPTIONS, tell=self._look)
 
     def _look(self, event: Event) -> None:
         if not isinstance(event, MetricScored):

@@ -18,10 +18,11 @@ from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
 from multiverse.events import AttemptStarted, Event, Finished, Progressed, Tell
 from multiverse.facts import EpochFacts
-from multiverse.results import Results, Run
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from tests.conftest import kept_attempts
 
 RunNaughty = Callable[..., Results]

@@ -20,6 +20,7 @@ from multiverse.contract.scores import Reason
 from multiverse.engines.docker import DockerEngine
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions
@@ -237,7 +238,7 @@ def test_an_evaluator_that_is_killed_with_its_command_goes_on_from_its_lines(
 
 def test_an_evaluator_that_is_over_its_time_is_stopped(scoring: Scoring) -> None:
     options = ScoringOptions(time_limit=3)
-    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options)
+    (outcome,) = evaluate_results(Results.open(scoring.results), DockerEngine(), options)
     assert "was stopped at its time limit of 3.0s" in outcome.problem, outcome
     assert "--time-limit" in outcome.problem
     scoring.assert_nothing_left()
@@ -250,7 +251,9 @@ def test_without_memory_it_says_so(scoring: Scoring) -> None:
     """
     said: list[str] = []
     options = ScoringOptions(machine=Machine(memory=300 * MEBIBYTE))
-    (outcome,) = evaluate_results(scoring.results, DockerEngine(), options, tell=notes_into(said))
+    (outcome,) = evaluate_results(
+        Results.open(scoring.results), DockerEngine(), options, tell=notes_into(said)
+    )
     assert "ran out" in outcome.problem, outcome
     assert "memory" in outcome.problem, outcome
     assert "(300.0 MiB)" in outcome.problem, outcome

@@ -28,10 +28,11 @@ from multiverse.events import silent
 from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
-from multiverse.results import Results, Run
 from multiverse.runner.options import RunOptions
 from multiverse.runs.record import Cause, RunState
-from multiverse.runs.writing import sha256
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
+from multiverse.runs.writing import checksum as checksum_of
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS, docker_or_skip, write_small
 
@@ -351,7 +352,7 @@ def test_nothing_is_written_after_the_end(attacks: dict[str, Run]) -> None:
     run = attacks["write_after_the_end"]
     assert run.record.state is RunState.COMPLETE
     for name, checksum in run.record.checksums.items():
-        assert sha256(run.folder / name) == checksum
+        assert checksum_of(run.folder / name) == checksum
 
 
 def test_a_model_that_kills_itself_is_named(attacks: dict[str, Run]) -> None:

@@ -15,8 +15,8 @@ from multiverse.engines.local import LocalEngine, scratch_prefix
 from multiverse.engines.protocol import Engine
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import all_runs
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
 from tests.conftest import kept_attempts, published_runs
 from tests.faults.conftest import Bench
 
@@ -154,5 +154,5 @@ def test_attempts_are_listed_once_a_run(bench: Bench) -> None:
     runner = bench.start(bench.command("sleep", amount=300))
     bench.begun(runner)
     bench.kill(runner, signal.SIGTERM)
-    (run,) = all_runs(ResultsFolder(bench.results))
+    (run,) = Results.open(bench.results).runs
     assert run.record.state is RunState.CANCELLED

@@ -15,6 +15,7 @@ from multiverse.images.environment import make_environment
 from multiverse.registry.home import cache
 from multiverse.report.crate.write import write_crate
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from tests.conftest import REPOSITORY
 from tests.unit.report.made import (
     keep_failure,
@@ -102,7 +103,7 @@ def whole(path: Path) -> ResultsFolder:
 @pytest.mark.timeout(600)
 def test_the_public_validator_accepts_it(validator: Path, tmp_path: Path) -> None:
     results = whole(tmp_path / "r")
-    write_crate(results)
+    write_crate(Results.open(results))
     assert validate(validator, results.folder, tmp_path / "report.json") == []
     # (The validator itself stumbles over a space or a # in the path that leads to a crate.)
     moved = tmp_path / "elsewhere" / "moved"
@@ -114,7 +115,7 @@ def test_the_public_validator_accepts_it(validator: Path, tmp_path: Path) -> Non
 @pytest.mark.timeout(600)
 def test_the_validator_would_have_found_a_mistake(validator: Path, tmp_path: Path) -> None:
     results = whole(tmp_path / "r")
-    crate = json.loads(write_crate(results).read_text())
+    crate = json.loads(write_crate(Results.open(results)).read_text())
     for entity in crate["@graph"]:
         if entity["@type"] == "CreateAction":
             entity.pop("instrument")

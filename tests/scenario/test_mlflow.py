@@ -14,6 +14,7 @@ import pytest
 
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
 from multiverse.tracking import Tracked, track
 from tests.scenario.conftest import Command
 from tests.told import notes_into
@@ -62,7 +63,7 @@ def artifacts_of(server: MlflowServer, run: Run) -> set[str]:
 def test_everything_arrives(server: MlflowServer, results: ResultsFolder) -> None:
     folder = publish_tracked(results)
     score(results, [folder.run_id])
-    tracked = track(results, server.uri, experiment="everything")
+    tracked = track(Results.open(results), server.uri, experiment="everything")
     assert (tracked.copied, tracked.failed, tracked.notes) == (1, (), ())
     (run,) = runs_of(server, "everything")
     record = record_of()
@@ -134,36 +135,37 @@ def test_everything_arrives(server: MlflowServer, results: ResultsFolder) -> Non
 def test_each_run_is_copied_once(server: MlflowServer, results: ResultsFolder) -> None:
     for seed in (0, 1):
         publish_tracked(results, seed)
-    assert track(results, server.uri, experiment="once").copied == 2
+    assert track(Results.open(results), server.uri, experiment="once").copied == 2
     before = {run.info.run_id: run.data for run in runs_of(server, "once")}
     publish_tracked(results, 2)
-    again = track(results, server.uri, experiment="once")
+    again = track(Results.open(results), server.uri, experiment="once")
     assert (again.copied, again.updated, again.present) == (1, 0, 2)
     after = {run.info.run_id: run.data for run in runs_of(server, "once")}
     assert len(after) == 3
     assert all(after[name].to_dictionary() == before[name].to_dictionary() for name in before)
 
 
-def test_scores_that_come_later_or_change_go_to_the_same_run(
+def test_scores_that_come_later_or_change_replace_the_copy(
     server: MlflowServer, results: ResultsFolder
 ) -> None:
     folder = publish_tracked(results)
-    track(results, server.uri, experiment="later")
+    track(Results.open(results), server.uri, experiment="later")
     (first,) = runs_of(server, "later")
     assert not any(name.startswith("score") for name in first.data.metrics)
     score(results, [folder.run_id], ilisi=None, total=0.9)
-    assert track(results, server.uri, experiment="later").updated == 1
+    assert track(Results.open(results), server.uri, experiment="later").updated == 1
     (second,) = runs_of(server, "later")
     assert second.data.metrics["score.total"] == 0.9
     assert second.data.tags["score_reason.ilisi"] == "no_batch: obs has no batch column"
     score(results, [folder.run_id], ilisi=0.25, total=0.5)
-    assert track(results, server.uri, experiment="later").updated == 1
+    assert track(Results.open(results), server.uri, experiment="later").updated == 1
     (third,) = runs_of(server, "later")
     assert third.data.metrics["score.total"] == 0.5, "the newer one, although it is lower"
     assert third.data.metrics["score.ilisi"] == 0.25
     assert "score_reason.ilisi" not in third.data.tags
-    assert {run.info.run_id for run in (first, second, third)} == {first.info.run_id}
-    assert track(results, server.uri, experiment="later").present == 1
+    assert first.data.params == second.data.params == third.data.params
+    assert len(runs_of(server, "later", ViewType.ALL)) == 3, "the earlier ones are in the trash"
+    assert track(Results.open(results), server.uri, experiment="later").present == 1
 
 
 def test_a_score_that_is_taken_back_is_not_shown_any_more(
@@ -171,13 +173,13 @@ def test_a_score_that_is_taken_back_is_not_shown_any_more(
 ) -> None:
     folder = publish_tracked(results)
     score(results, [folder.run_id])
-    track(results, server.uri, experiment="taken back")
+    track(Results.open(results), server.uri, experiment="taken back")
     score(results, [folder.run_id], ilisi=None)
-    assert track(results, server.uri, experiment="taken back").updated == 1
+    assert track(Results.open(results), server.uri, experiment="taken back").updated == 1
     (run,) = runs_of(server, "taken back")
     assert "score.ilisi" not in run.data.metrics
     assert run.data.tags["score_reason.ilisi"]
-    assert track(results, server.uri, experiment="taken back").present == 1
+    assert track(Results.open(results), server.uri, experiment="taken back").present == 1
 
 
 def test_failures_are_copied_with_their_cause(server: MlflowServer, results: ResultsFolder) -> None:
@@ -185,7 +187,7 @@ def test_failures_are_copied_with_their_cause(server: MlflowServer, results: Res
     keep_tracked(results, 1, cause=Cause.INTERRUPTED)
     keep_tracked(results, 2, RunState.NOT_APPLICABLE, Cause.NOT_APPLICABLE)
     keep_tracked(results, 3, RunState.CANCELLED, Cause.CANCELLED)
-    assert track(results, server.uri, experiment="failures").copied == 3
+    assert track(Results.open(results), server.uri, experiment="failures").copied == 3
     found = {run.data.params["seed"]: run for run in runs_of(server, "failures")}
     assert {seed: run.info.status for seed, run in found.items()} == {
         "0": "FAILED",
@@ -201,9 +203,9 @@ def test_failures_are_copied_with_their_cause(server: MlflowServer, results: Res
 
 def test_a_repeated_run_is_another_run(server: MlflowServer, results: ResultsFolder) -> None:
     keep_tracked(results)
-    track(results, server.uri, experiment="repeated")
+    track(Results.open(results), server.uri, experiment="repeated")
     publish_tracked(results, started_at="2026-01-02T10:00:00+00:00")
-    assert track(results, server.uri, experiment="repeated").copied == 1
+    assert track(Results.open(results), server.uri, experiment="repeated").copied == 1
     found = runs_of(server, "repeated")
     assert sorted(run.info.status for run in found) == ["FAILED", "FINISHED"]
     assert len({run.data.tags["multiverse.run_id"] for run in found}) == 1
@@ -228,7 +230,7 @@ def test_a_server_that_dies_in_the_middle(
         return Action.FORWARD
 
     with wire(server, kill_in_the_second) as uri:
-        tracked = track(results, uri, experiment=experiment, tell=notes_into(done))
+        tracked = track(Results.open(results), uri, experiment=experiment, tell=notes_into(done))
     assert fatal
     assert (tracked.copied, len(tracked.failed)) == (1, 3)
     assert not tracked.complete
@@ -244,7 +246,8 @@ def test_a_server_that_dies_in_the_middle(
     assert (told["copied"], told["present"], told["failed"]) == (3, 1, [])
     found = runs_of(server, experiment)
     assert sorted(run.data.tags["multiverse.run_id"] for run in found) == sorted(ids)
-    assert {run.info.run_id for run in half} <= {run.info.run_id for run in found}
+    again = {run.info.run_id for run in half} & {run.info.run_id for run in found}
+    assert not again, "what was cut off is copied anew"
     for run in found:
         assert run.info.status == "FINISHED"
         assert run.data.tags["multiverse.copied"] == "complete"
@@ -266,11 +269,11 @@ def test_a_request_that_is_sent_twice_makes_one_run(
         return Action.FORWARD
 
     with wire(server, lose_the_first_creation) as uri:
-        assert track(results, uri, experiment="twice").copied == 1
+        assert track(Results.open(results), uri, experiment="twice").copied == 1
     assert len(lost) == 1
     assert len(runs_of(server, "twice")) == 1
     assert len(runs_of(server, "twice", ViewType.ALL)) == 2, "the other one is in the trash"
-    assert track(results, server.uri, experiment="twice").present == 1
+    assert track(Results.open(results), server.uri, experiment="twice").present == 1
 
 
 def test_two_commands_at_once_copy_each_run_once(
@@ -310,7 +313,7 @@ def test_a_server_that_never_answers(
     for seed in range(5):
         publish_tracked(results, seed)
     with silent_server() as uri:
-        tracked = track(results, uri)
+        tracked = track(Results.open(results), uri)
     assert len(tracked.failed) == 5
     assert {run.reason for run in tracked.failed} == {"it gives no answer in time"}
 
@@ -324,7 +327,12 @@ def test_a_server_without_patience_of_its_own_is_given_little(
     publish_tracked(results)
     seen: list[dict[str, str]] = []
     before = dict(os.environ)
-    track(results, server.uri, experiment="patience", tell=lambda _: seen.append(dict(os.environ)))
+    track(
+        Results.open(results),
+        server.uri,
+        experiment="patience",
+        tell=lambda _: seen.append(dict(os.environ)),
+    )
     assert seen[0]["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "10"
     assert seen[0]["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
     assert seen[0]["DO_NOT_TRACK"] == "true"
@@ -338,7 +346,7 @@ def test_large_and_damaged_files_are_left_out_and_said(
     damaged = folder.umap
     damaged.chmod(0o644)
     damaged.write_bytes(b"another picture")
-    tracked = track(results, server.uri, experiment="left out", embeddings_limit=1000)
+    tracked = track(Results.open(results), server.uri, experiment="left out", embeddings_limit=1000)
     assert tracked.complete
     assert len(tracked.notes) == 2
     (run,) = runs_of(server, "left out")
@@ -346,9 +354,9 @@ def test_large_and_damaged_files_are_left_out_and_said(
     assert "embeddings.h5 has 5,000 bytes, more than the 1,000 allowed" in said
     assert "umap.png is not what was published" in said
     assert artifacts_of(server, run).isdisjoint({"embeddings.h5", "umap.png"})
-    again = track(results, server.uri, experiment="left out", embeddings_limit=1000)
+    again = track(Results.open(results), server.uri, experiment="left out", embeddings_limit=1000)
     assert (again.present, again.notes) == (1, ()), "said once"
-    assert track(results, server.uri, experiment="left out").updated == 1
+    assert track(Results.open(results), server.uri, experiment="left out").updated == 1
     (run,) = runs_of(server, "left out")
     assert "embeddings.h5" in artifacts_of(server, run)
     assert "embeddings.h5" not in run.data.tags["multiverse.left_out"]
@@ -362,7 +370,7 @@ def test_a_link_of_a_failed_model_is_not_followed(
     log = keep_tracked(results).output.log
     log.unlink()
     log.symlink_to(secret)
-    track(results, server.uri, experiment="link")
+    track(Results.open(results), server.uri, experiment="link")
     (run,) = runs_of(server, "link")
     assert artifacts_of(server, run) == {"run.json", "container.log"}
     assert "symbolic link" in run.data.tags["multiverse.left_out"]
@@ -385,7 +393,7 @@ def test_hostile_names_and_values_arrive_harmless(
         tags={"long": "🧬" * 10_000, hostile: hostile, "empty": ""},
         host={f"fact{number}": "x" * 4000 for number in range(250)},
     )
-    tracked = track(results, server.uri, experiment=hostile)
+    tracked = track(Results.open(results), server.uri, experiment=hostile)
     assert (tracked.copied, tracked.failed) == (1, ())
     (run,) = runs_of(server, hostile)
     values = {name: value for name, value in run.data.metrics.items() if name[:5] == "model"}
@@ -399,13 +407,13 @@ def test_hostile_names_and_values_arrive_harmless(
     assert "a�b" in run.data.params.values()
     assert len([name for name in run.data.tags if name.startswith("multiverse.host.fact")]) == 250
     assert run.data.tags["multiverse.run_id"] == folder.run_id
-    assert track(results, server.uri, experiment=hostile).present == 1
+    assert track(Results.open(results), server.uri, experiment=hostile).present == 1
 
 
 def test_many_epochs_arrive_in_parts(server: MlflowServer, results: ResultsFolder) -> None:
     lines = (json.dumps({"epoch": n, "a": n, "b": -n}) for n in range(1, 1301))
     publish_tracked(results, epochs="\n".join(lines))
-    track(results, server.uri, experiment="many")
+    track(Results.open(results), server.uri, experiment="many")
     (run,) = runs_of(server, "many")
     history = MlflowClient(server.uri).get_metric_history(run.info.run_id, "epoch/b")
     assert [point.step for point in history] == list(range(1, 1301))
@@ -416,7 +424,7 @@ def test_a_deleted_experiment_is_named(server: MlflowServer, results: ResultsFol
     publish_tracked(results)
     client = MlflowClient(server.uri)
     client.delete_experiment(client.create_experiment("gone"))
-    (failed,) = track(results, server.uri, experiment="gone").failed
+    (failed,) = track(Results.open(results), server.uri, experiment="gone").failed
     assert "the experiment gone was deleted there" in failed.reason
 
 
@@ -425,10 +433,10 @@ def test_time_that_is_up_leaves_the_rest_for_later(
 ) -> None:
     for seed in range(3):
         publish_tracked(results, seed)
-    tracked: Tracked = track(results, server.uri, experiment="short", seconds=0.0)
+    tracked: Tracked = track(Results.open(results), server.uri, experiment="short", seconds=0.0)
     assert tracked.copied < 3
     assert "left for later" in tracked.failed[-1].reason
-    assert track(results, server.uri, experiment="short").complete
+    assert track(Results.open(results), server.uri, experiment="short").complete
     assert len(runs_of(server, "short")) == 3
 
 
@@ -448,7 +456,7 @@ def test_the_users_own_mlflow_is_not_disturbed(
     publish_tracked(results)
     experiment = mlflow.create_experiment("own", (tmp_path / "own").as_uri())
     with mlflow.start_run(experiment_id=experiment) as own:
-        copying = threading.Thread(target=track, args=(results, server.uri))
+        copying = threading.Thread(target=track, args=(Results.open(results), server.uri))
         copying.start()
         mlflow.log_metric("mine", 1.0)
         copying.join()

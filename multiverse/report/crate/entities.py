@@ -12,13 +12,13 @@ from rocrate.model.file import File  # type: ignore[import-untyped]
 from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
 
 from multiverse.contract.job_spec import ImageReference
-from multiverse.report.contents import Contents, relative
 from multiverse.report.text.references import CitedModel, Reference, cited_models
 from multiverse.report.words import counted, plain
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import EvaluationRecord, Evaluator
-from multiverse.runs.writing import sha256
+from multiverse.runs.writing import SHA256, checksum
 
 DOCKER_IMAGE = "https://w3id.org/ro/terms/workflow-run#DockerImage"
 SCIB_METRICS = "https://github.com/YosefLab/scib-metrics"
@@ -40,16 +40,14 @@ FORMATS = {
 class Entities:
     """Makes the entities of one crate. What was made before is given again."""
 
-    def __init__(self, crate: ROCrate, contents: Contents) -> None:
+    def __init__(self, crate: ROCrate, results: Results) -> None:
         self._crate = crate
-        self._contents = contents
-        self._models: dict[str, CitedModel] = {
-            model.name: model for model in cited_models(contents)
-        }
+        self._results = results
+        self._models: dict[str, CitedModel] = {model.name: model for model in cited_models(results)}
 
-    def file(self, path: Path, checksum: str | None = None) -> File:
-        """A file of the folder; ``checksum`` (``sha256:<hex>``) is computed if it is not known."""
-        name = relative(path, self._contents.results)
+    def file(self, path: Path, known: str | None = None) -> File:
+        """A file of the folder. ``known``: its checksum (``sha256:<hex>``), else it is computed."""
+        name = self._results.paths.relative(path)
         found = self._crate.dereference(quote(name))
         if found is not None:
             return found
@@ -57,21 +55,21 @@ class Entities:
         properties = {
             "name": plain(path.name),
             "contentSize": str(path.stat().st_size),
-            "sha256": (checksum or sha256(path)).removeprefix("sha256:"),
+            "sha256": (known or checksum(path)).removeprefix(SHA256),
             **({"encodingFormat": kind} if kind else {}),
         }
         return self._crate.add(File(self._crate, dest_path=name, properties=properties))
 
-    def run_files(self, run: FoundRun) -> list[File]:
+    def run_files(self, run: Run) -> list[File]:
         """The files of a published run; attempts are kept until they are cleaned away."""
-        if not run.published:
+        if not run.complete:
             return []
         paths = sorted(path for path in run.folder.iterdir() if path.is_file())
         sums = run.record.checksums
         return [self.file(path, sums.get(path.name)) for path in paths if not path.is_symlink()]
 
     def evaluation_files(self, dataset: str) -> list[File]:
-        results = self._contents.results
+        results = self._results.paths
         scores = results.scores(dataset)
         layouts = sorted(scores.parent.glob("embeddings*.h5ad"))
         return [self.file(path) for path in (scores, *layouts) if path.is_file()]

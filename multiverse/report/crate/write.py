@@ -17,12 +17,12 @@ from rocrate.model.contextentity import ContextEntity  # type: ignore[import-unt
 from rocrate.model.file import File  # type: ignore[import-untyped]
 from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
 
-from multiverse.report.contents import Contents, read_contents, relative
 from multiverse.report.crate.entities import Entities
 from multiverse.report.figures.files import current_figures
 from multiverse.report.words import counted, listed, plain, settings
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import EvaluationRecord
 from multiverse.runs.writing import write_atomic
 
@@ -41,47 +41,43 @@ FAILED = "http://schema.org/FailedActionStatus"
 MESSAGE_LIMIT = 2000
 
 
-def write_crate(results: ResultsFolder) -> Path:
-    """Write ``ro-crate-metadata.json`` of the folder as it is now, and return its path.
-
-    Raises :class:`ResultsError` if there is no such folder.
-    """
-    contents = read_contents(results)
-    content = json.dumps(_crate(contents).metadata.generate(), indent=1, ensure_ascii=False)
-    write_atomic(results.crate, content + "\n")
-    return results.crate
+def write_crate(results: Results) -> Path:
+    """Write ``ro-crate-metadata.json`` of the folder as it is now, and return its path."""
+    content = json.dumps(_crate(results).metadata.generate(), indent=1, ensure_ascii=False)
+    write_atomic(results.paths.crate, content + "\n")
+    return results.paths.crate
 
 
-def _crate(contents: Contents) -> ROCrate:
+def _crate(results: Results) -> ROCrate:
     crate = ROCrate(version=CRATE_VERSION)
     crate.metadata.extra_terms.update({name: f"{TERMS}{name}" for name in EXTRA_TERMS})
-    entities = Entities(crate, contents)
-    actions = [_run(entities, run) for run in contents.runs]
-    actions += _evaluations(entities, contents)
-    for path in _other_files(contents.results):
+    entities = Entities(crate, results)
+    actions = [_run(entities, run) for run in results.runs]
+    actions += _evaluations(entities, results)
+    for path in _other_files(results.paths):
         entities.file(path)
-    _describe(crate, contents)
+    _describe(crate, results)
     crate.root_dataset["mentions"] = actions
     return crate
 
 
-def _describe(crate: ROCrate, contents: Contents) -> None:
+def _describe(crate: ROCrate, results: Results) -> None:
     profile = {"@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     root = crate.root_dataset
     root["conformsTo"] = crate.add(ContextEntity(crate, PROFILE, properties=profile))
-    names = [plain(name, 64) for name, _ in contents.datasets]
+    names = [plain(name, 64) for name, _ in results.datasets]
     root["name"] = f"multiverse benchmark on {listed(dict.fromkeys(names)) or 'no dataset yet'}"
     root["description"] = (
-        f"Results of multiverse: {counted(len(contents.complete), 'complete run')} of multimodal "
+        f"Results of multiverse: {counted(len(results.complete), 'complete run')} of multimodal "
         "single-cell integration models, with their embeddings, logs, records and scores."
     )
     root["license"] = LICENCE
-    ends = [run.record.finished_at for run in contents.runs if run.record.finished_at]
+    ends = [run.record.finished_at for run in results.runs if run.record.finished_at]
     if ends:
         root["datePublished"] = max(ends)
 
 
-def _run(entities: Entities, run: FoundRun) -> ContextEntity:
+def _run(entities: Entities, run: Run) -> ContextEntity:
     record = run.record
     name = f"{plain(record.model, 64)} on {plain(record.dataset, 64)}, seed {record.seed}"
     properties: dict[str, Any] = {
@@ -89,13 +85,13 @@ def _run(entities: Entities, run: FoundRun) -> ContextEntity:
         "description": f"{name}; {settings(record.parameters.items()) or 'no parameters'}",
         "identifier": plain(record.run_id, 64),
         **_times(record.started_at, record.finished_at),
-        "actionStatus": COMPLETED if run.published else FAILED,
+        "actionStatus": COMPLETED if run.complete else FAILED,
     }
-    if not run.published:
+    if not run.complete:
         what = str(record.cause or record.state).replace("_", " ")
         properties["error"] = f"{what}: {plain(record.message, MESSAGE_LIMIT)}"
     files = entities.run_files(run)
-    job = [file for file in files if file.id.endswith("/job_spec.json")]
+    job = [file for file in files if Path(file.id).name == run.files.job_spec.name]
     action = entities.action(
         f"#run-{record.run_id}",
         entities.model(record),
@@ -108,8 +104,8 @@ def _run(entities: Entities, run: FoundRun) -> ContextEntity:
     return action
 
 
-def _evaluations(entities: Entities, contents: Contents) -> Iterator[ContextEntity]:
-    for number, scored in enumerate(contents.evaluations):
+def _evaluations(entities: Entities, results: Results) -> Iterator[ContextEntity]:
+    for number, scored in enumerate(results.evaluations):
         for turn, record in enumerate(scored.evaluation.records):
             identifier = f"#evaluation-{scored.dataset}-{number + 1}-{turn + 1}"
             made = scored.evaluation
@@ -117,7 +113,7 @@ def _evaluations(entities: Entities, contents: Contents) -> Iterator[ContextEnti
             action = entities.action(
                 identifier,
                 entities.evaluator(made.evaluator, record),
-                [data, *_embeddings(entities, contents, record)],
+                [data, *_embeddings(entities, results, record)],
                 entities.evaluation_files(scored.dataset),
                 _evaluation_facts(scored.dataset, record),
             )
@@ -138,11 +134,11 @@ def _evaluation_facts(dataset: str, record: EvaluationRecord) -> dict[str, Any]:
     return facts
 
 
-def _embeddings(entities: Entities, contents: Contents, record: EvaluationRecord) -> Iterator[File]:
+def _embeddings(entities: Entities, results: Results, record: EvaluationRecord) -> Iterator[File]:
     members = set(record.members)
-    for run in contents.complete:
+    for run in results.complete:
         if run.record.run_id in members:
-            path = run.folder / "embeddings.h5"
+            path = run.files.embeddings
             if path.is_file():
                 yield entities.file(path, run.record.checksums.get(path.name))
 
@@ -156,6 +152,6 @@ def _other_files(results: ResultsFolder) -> Iterator[Path]:
     """What is derived from the runs, as far as it was written; figures of these scores only."""
     named = (results.benchmark, results.runs_table, results.scores_table, results.report)
     for path in (*named, *current_figures(results)):
-        hidden = relative(path, results).rpartition("/")[2].startswith(".")
+        hidden = results.relative(path).rpartition("/")[2].startswith(".")
         if path.is_file() and not path.is_symlink() and not hidden:
             yield path

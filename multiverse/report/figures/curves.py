@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from multiverse.contract.curves import Curve, read_curves
-from multiverse.contract.paths import OutputFiles
 from multiverse.report.figures.style import FEW, name_of, new_figure
 from multiverse.report.summary import Configuration
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 
 COLUMNS = 3
 MAX_PANELS = 60
@@ -41,11 +40,11 @@ def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure
     return figure
 
 
-def _curves(runs: Sequence[FoundRun]) -> dict[str, list[Curve]]:
+def _curves(runs: Sequence[Run]) -> dict[str, list[Curve]]:
     """Name → a curve for each run that has it; the few names that say most, on one axis."""
     found: dict[str, list[Curve]] = {}
     for run in runs:
-        for curve in read_curves(OutputFiles(run.folder)):
+        for curve in read_curves(run.files):
             if curve.over_time:
                 found.setdefault(curve.name, []).append(curve)
     names = sorted(found, key=_importance)

@@ -32,7 +32,8 @@ def current_figures(results: ResultsFolder) -> list[Path]:
     """What lies in ``figures/``, without what was drawn before the newest scores were written."""
     if not results.figures.is_dir():
         return []
-    times = [path.stat().st_mtime_ns for path in results.folder.glob("*/scores.json")]
+    scores = map(results.scores, results.scored_datasets())
+    times = [path.stat().st_mtime_ns for path in scores]
     newest = max(times, default=0)
     return [
         path

@@ -8,7 +8,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from multiverse.errors import ResultsError
-from multiverse.report.contents import Contents, Scored, read_contents
 from multiverse.report.figures.cost import cost_figure
 from multiverse.report.figures.curves import curves_figure
 from multiverse.report.figures.files import remove_others
@@ -17,50 +16,49 @@ from multiverse.report.figures.table import table_figure
 from multiverse.report.figures.umap import umap_figure
 from multiverse.report.summary import Comparison, Configuration, compare_configurations
 from multiverse.report.words import plain
-from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.layouts import Layouts, find_layouts
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.results import Results, Scored
+from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
 
 Named = tuple[str, Figure | None]
 
 
-def write_figures(results: ResultsFolder, folder: Path | None = None) -> list[Path]:
+def write_figures(results: Results, folder: Path | None = None) -> list[Path]:
     """Draw what the folder has, into ``folder`` (``figures/`` by default); returns the files.
 
     A dataset gives ``table-``, ``cost-``, ``umap-`` and ``training-`` and its name, each as
     ``.svg`` and ``.pdf``; what there is nothing to draw from is left out, and in ``figures/`` an
-    earlier drawing of it is removed. Raises :class:`ResultsError` if there is no such folder, and
-    after all others are drawn if a file of embeddings is damaged.
+    earlier drawing of it is removed. Raises :class:`ResultsError` after all
+    others are drawn if a file of embeddings is damaged.
     """
-    contents = read_contents(results)
-    target = folder or results.figures
+    target = folder or results.paths.figures
     with disk_errors(target):
         target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     damaged: list[ResultsError] = []
     try:
         with drawing():
-            for name, figure in _figures(contents, damaged):
+            for name, figure in _figures(results, damaged):
                 if figure is not None:
                     written += save(figure, target, name)
     finally:  # where drawing fails, what is left of an earlier one would pass for its result
-        if target == results.figures:
+        if target == results.paths.figures:
             remove_others(target, written)
     if damaged:
         raise damaged[0]
     return written
 
 
-def _figures(contents: Contents, damaged: list[ResultsError]) -> Iterator[Named]:
-    for scored, name in _named(contents):
-        comparison = compare_configurations(scored.evaluation, _runs_of(scored, contents))
+def _figures(results: Results, damaged: list[ResultsError]) -> Iterator[Named]:
+    for scored, name in _named(results):
+        comparison = compare_configurations(scored.evaluation, _runs_of(scored, results))
         title = f"{name_of(scored.dataset, 64)}, {scored.evaluation.n_obs:,} cells"
         yield f"table-{name}", table_figure(title, comparison)
         yield f"cost-{name}", cost_figure(title, comparison)
         yield f"training-{name}", curves_figure(title, comparison.configurations)
         fingerprint = scored.evaluation.dataset_fingerprint
-        layouts, problems = find_layouts(contents.results, scored.dataset, fingerprint)
+        layouts, problems = find_layouts(results.paths, scored.dataset, fingerprint)
         damaged += problems
         if layouts is not None:
             panels = _panels(comparison, layouts)
@@ -68,11 +66,11 @@ def _figures(contents: Contents, damaged: list[ResultsError]) -> Iterator[Named]
             yield f"umap-{name}", umap_figure(title, layouts, panels, unlabelled)
 
 
-def _named(contents: Contents) -> Iterator[tuple[Scored, str]]:
+def _named(results: Results) -> Iterator[tuple[Scored, str]]:
     """Each evaluation and the name of its files: the dataset's, with what tells it apart."""
     taken: set[str] = set()
-    for scored in contents.evaluations:
-        several = sum(item.dataset == scored.dataset for item in contents.evaluations) > 1
+    for scored in results.evaluations:
+        several = sum(item.dataset == scored.dataset for item in results.evaluations) > 1
         short = "".join(filter(str.isalnum, scored.evaluation.dataset_fingerprint))[:8]
         name = base = f"{scored.dataset}-{short}" if several else scored.dataset
         number = 1
@@ -83,8 +81,8 @@ def _named(contents: Contents) -> Iterator[tuple[Scored, str]]:
         yield scored, name
 
 
-def _runs_of(scored: Scored, contents: Contents) -> list[FoundRun]:
-    return [run for run in contents.runs if run.record.dataset == scored.dataset]
+def _runs_of(scored: Scored, results: Results) -> list[Run]:
+    return [run for run in results.runs if run.record.dataset == scored.dataset]
 
 
 def _panels(comparison: Comparison, layouts: Layouts) -> Mapping[str, str]:

@@ -63,7 +63,7 @@ def read_atlas(source: DatasetSource) -> Atlas:
     """
     if not source.complete:
         return Atlas(source.key, source.title, problem="No run completed.")
-    layouts, damaged = find_layouts(source.results, source.slug, source.fingerprint)
+    layouts, damaged = find_layouts(source.paths, source.slug, source.fingerprint)
     if layouts is not None:
         return _atlas(source, layouts)
     said = "embeddings.h5ad is not there yet. It is written by: multiverse evaluate RESULTS"

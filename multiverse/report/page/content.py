@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from multiverse import __version__
-from multiverse.report.contents import Contents
 from multiverse.report.page.atlas import Atlas, read_atlas
 from multiverse.report.page.charts import CostView, make_cost
 from multiverse.report.page.dataset_card import DatasetCard, dataset_card
@@ -17,7 +16,7 @@ from multiverse.report.page.source import DatasetSource, read_sources
 from multiverse.report.page.table import ComparisonTable, make_table
 from multiverse.report.text.methods import bibtex, methods_text, repeat_command
 from multiverse.report.words import counted, plain
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 
 
 @dataclass(frozen=True)
@@ -88,16 +87,16 @@ class Page:
         return sum(len(item.failures) for item in self.runs)
 
 
-def make_page(contents: Contents) -> Page:
+def make_page(results: Results) -> Page:
     """Everything that is known of a results folder, as a reader wants it."""
-    sources = read_sources(contents)
+    sources = read_sources(results)
     tables = (make_table(source) for source in sources)
     return Page(
-        folder=plain(contents.results.folder.absolute().name, 120),
+        folder=plain(results.paths.folder.absolute().name, 120),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
-        counts=_counts(contents, sources),
-        damaged=tuple(plain(sentence, 500) for sentence in contents.damaged[:50]),
+        counts=_counts(results, sources),
+        damaged=tuple(plain(sentence, 500) for sentence in results.damaged[:50]),
         headlines=tuple(map(make_headline, sources)),
         tables=tuple(table for table in tables if table is not None),
         costs=tuple(map(make_cost, sources)),
@@ -106,13 +105,13 @@ def make_page(contents: Contents) -> Page:
         unavailable=tuple(map(_unavailable, sources)),
         cards=tuple(map(dataset_card, sources)),
         provenance=tuple(map(provenance, sources)),
-        methods=_methods(contents.results),
+        methods=_methods(results),
     )
 
 
-def _counts(contents: Contents, sources: list[DatasetSource]) -> str:
-    done = len(contents.complete)
-    models = len({run.record.model for run in contents.runs})
+def _counts(results: Results, sources: list[DatasetSource]) -> str:
+    done = len(results.complete)
+    models = len({run.record.model for run in results.runs})
     said = [counted(len(sources), "dataset"), counted(models, "model"), f"{done:,} complete runs"]
     failed = sum(len(source.failed) for source in sources)
     if failed:
@@ -153,5 +152,5 @@ def _unavailable(source: DatasetSource) -> Unavailable:
     )
 
 
-def _methods(results: ResultsFolder) -> Methods:
+def _methods(results: Results) -> Methods:
     return Methods(methods_text(results), bibtex(results), repeat_command(results))

@@ -15,9 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from multiverse.report.contents import read_contents
 from multiverse.report.page.content import make_page
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.runs.writing import write_atomic
 
 ASSETS = "multiverse.report.page"
@@ -32,23 +31,23 @@ class Script:
     digest: str
 
 
-def write_page(results: ResultsFolder, target: Path | None = None) -> Path:
+def write_page(results: Results, target: Path | None = None) -> Path:
     """Write the report of a results folder to ``target`` (``report.html`` in it); its path.
 
     The file replaces an older one in one step. Raises :class:`ResultsError` where there is no
     such folder or nothing can be written; what is damaged in it is said on the page.
     """
-    path = target or results.report
+    path = target or results.paths.report
     write_atomic(path, render(results))
     return path
 
 
-def render(results: ResultsFolder) -> str:
+def render(results: Results) -> str:
     """The page's HTML."""
     scripts = page_scripts()
     template = _environment().get_template("page.html.j2")
     return template.render(
-        page=make_page(read_contents(results)),
+        page=make_page(results),
         scripts=scripts,
         policy=content_policy(scripts),
         style=Markup(_asset("page.css")),  # noqa: S704  our own file

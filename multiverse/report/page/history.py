@@ -10,40 +10,32 @@ from typing import Any
 
 from multiverse.contract.curves import Curve, read_curves, read_model_metrics
 from multiverse.contract.files import check_regular
-from multiverse.contract.paths import OutputFiles
 from multiverse.report.words import plain
-from multiverse.runs.folder import AttemptFolder, RunFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 
 MAX_LOG_BYTES = 64 * 1024 * 1024 * 1024
 TAIL_BYTES, TAIL_LINES, LINE = 32 * 1024, 60, 400
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
-def output_of(run: FoundRun) -> OutputFiles:
-    """The model's own files: the run's folder, or the output folder of an attempt."""
-    return OutputFiles(run.folder) if run.published else AttemptFolder(run.folder).output
-
-
-def read_history(run: FoundRun) -> list[Curve]:
+def read_history(run: Run) -> list[Curve]:
     """Return every series that the run reported, up to where it ended."""
-    return read_curves(output_of(run))
+    return read_curves(run.files)
 
 
-def model_metrics(run: FoundRun) -> Mapping[str, float]:
+def model_metrics(run: Run) -> Mapping[str, float]:
     """Return what the model says of itself when it is done."""
-    return read_model_metrics(output_of(run))
+    return read_model_metrics(run.files)
 
 
-def log_tail(run: FoundRun) -> list[str]:
+def log_tail(run: Run) -> list[str]:
     """The last lines of the log, without control sequences.
 
     The model's own of a complete run; the engine's of an attempt, which also holds what the
     model printed before it ended.
     """
-    path = OutputFiles(run.folder).log if run.published else AttemptFolder(run.folder).container_log
-    lines = tail(path)
-    return lines or tail(RunFolder(run.folder).container_log)
+    lines = tail(run.files.log if run.complete else run.container_log)
+    return lines or tail(run.container_log)
 
 
 def tail(path: Path) -> list[str]:

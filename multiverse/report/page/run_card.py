@@ -15,8 +15,8 @@ from multiverse.report.page.history import (
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import Name, duration, figure, memory, moment, name
 from multiverse.report.words import plain
-from multiverse.runs.listing import FoundRun, attempts_of_run
 from multiverse.runs.record import RunRecord
+from multiverse.runs.run import Run
 
 #: Attempts of one failed run that are told one by one, the newest.
 MAX_ATTEMPTS = 10
@@ -77,7 +77,7 @@ class FailureCard:
     folder: str
 
 
-def run_card(source: DatasetSource, run: FoundRun, number: int) -> RunCard:
+def run_card(source: DatasetSource, run: Run, number: int) -> RunCard:
     """The card of a complete run."""
     record = run.record
     history = read_history(run)
@@ -102,11 +102,11 @@ def run_card(source: DatasetSource, run: FoundRun, number: int) -> RunCard:
     )
 
 
-def failure_card(source: DatasetSource, run: FoundRun, number: int) -> FailureCard:
+def failure_card(source: DatasetSource, run: Run, number: int) -> FailureCard:
     """The card of a run that failed or was cancelled."""
     record = run.record
     history = read_history(run)
-    attempts = [found.record for found in attempts_of_run(run)] + [record]
+    attempts = [found.record for found in run.other_attempts()] + [record]
     return FailureCard(
         key=f"{source.key}-failure{number}",
         title=source.run_titles[record.run_id],

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from multiverse.report.contents import Contents
 from multiverse.report.summary import Comparison, compare_configurations
 from multiverse.report.words import plain, settings
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunState
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation
 
 
@@ -23,27 +23,27 @@ class DatasetSource:
     slug: str
     fingerprint: str
     title: str
-    runs: tuple[FoundRun, ...]
+    runs: tuple[Run, ...]
     evaluation: Evaluation | None
     comparison: Comparison | None
-    results: ResultsFolder
+    paths: ResultsFolder
 
     @property
-    def complete(self) -> list[FoundRun]:
-        return [run for run in self.runs if run.published]
+    def complete(self) -> list[Run]:
+        return [run for run in self.runs if run.complete]
 
     @property
-    def failed(self) -> list[FoundRun]:
+    def failed(self) -> list[Run]:
         """Runs that should have completed and did not, cancelled ones too."""
         left_out = (RunState.COMPLETE, RunState.NOT_APPLICABLE)
         return [run for run in self.runs if run.record.state not in left_out]
 
     @property
-    def not_applicable(self) -> list[FoundRun]:
+    def not_applicable(self) -> list[Run]:
         return [run for run in self.runs if run.record.state is RunState.NOT_APPLICABLE]
 
     @property
-    def unscored(self) -> list[FoundRun]:
+    def unscored(self) -> list[Run]:
         """Complete runs that no evaluation has seen."""
         scored = self.evaluation.members if self.evaluation else {}
         return [run for run in self.complete if run.record.run_id not in scored]
@@ -71,7 +71,7 @@ class DatasetSource:
         }
 
     @cached_property
-    def ordered(self) -> list[FoundRun]:
+    def ordered(self) -> list[Run]:
         """Complete runs in the order of the comparison, then those without scores."""
         if self.comparison is None:
             return self.complete
@@ -80,24 +80,24 @@ class DatasetSource:
         return ranked + [run for run in self.complete if run.record.run_id not in known]
 
 
-def read_sources(contents: Contents) -> list[DatasetSource]:
+def read_sources(results: Results) -> list[DatasetSource]:
     """One for each dataset and fingerprint that has runs."""
-    slugs = Counter(slug for slug, _ in contents.datasets)
+    slugs = Counter(slug for slug, _ in results.datasets)
     return [
-        _source(contents, number, slug, fingerprint, alone=slugs[slug] == 1)
-        for number, (slug, fingerprint) in enumerate(contents.datasets)
+        _source(results, number, slug, fingerprint, alone=slugs[slug] == 1)
+        for number, (slug, fingerprint) in enumerate(results.datasets)
     ]
 
 
 def _source(
-    contents: Contents, number: int, slug: str, fingerprint: str, *, alone: bool
+    results: Results, number: int, slug: str, fingerprint: str, *, alone: bool
 ) -> DatasetSource:
     runs = tuple(
         run
-        for run in contents.runs
+        for run in results.runs
         if (run.record.dataset, run.record.dataset_fingerprint) == (slug, fingerprint)
     )
-    found = contents.evaluations_of(slug, fingerprint)
+    found = results.evaluations_of(slug, fingerprint)
     evaluation = found[-1] if found else None
     shown = plain(slug, 80)
     return DatasetSource(
@@ -108,5 +108,5 @@ def _source(
         runs=runs,
         evaluation=evaluation,
         comparison=None if evaluation is None else compare_configurations(evaluation, runs),
-        results=contents.results,
+        paths=results.paths,
     )

@@ -6,10 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from multiverse.report.contents import read_contents
 from multiverse.report.text.references import Reference, cited_models, references
 from multiverse.report.words import listed, plain
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 
 #: What TeX would obey. A brace counts for BibTeX even behind a backslash, so it becomes a word.
 _ESCAPED = {
@@ -26,21 +25,19 @@ _INITIALS = re.compile(r"(?:[^\W\d_]-?){1,4}")
 _TITLE_LIMIT = 1000
 
 
-def bibtex(results: ResultsFolder) -> str:
+def bibtex(results: Results) -> str:
     """An entry for every method that the folder used; what has none is said in a comment.
 
-    UTF-8, for BibTeX and biber. Keys are unique. Raises :class:`ResultsError` if there is no
-    such folder.
+    UTF-8, for BibTeX and biber. Keys are unique.
     """
-    contents = read_contents(results)
     notes = []
-    unknown = [model.name for model in cited_models(contents) if model.reference is None]
+    unknown = [model.name for model in cited_models(results) if model.reference is None]
     if unknown:
         notes.append(f"% Not listed, no citation is known here: {listed(map(_comment, unknown))}.")
-    datasets = sorted({_comment(name) for name, _ in contents.datasets})
+    datasets = sorted({_comment(name) for name, _ in results.datasets})
     if datasets:
         notes.append(f"% Not listed, registration has no citation of datasets: {listed(datasets)}.")
-    return "\n\n".join([*notes, *entries(references(contents))]) + "\n"
+    return "\n\n".join([*notes, *entries(references(results))]) + "\n"
 
 
 def entries(found: Iterable[Reference]) -> list[str]:

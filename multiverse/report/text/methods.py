@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from multiverse.report.contents import Contents, read_contents
 from multiverse.report.text.bibtex import bibtex
 from multiverse.report.text.methods_evaluation import evaluation_sentences
-from multiverse.report.text.references import ANNDATA, MUDATA, CitedModel, cited_models, model_spec
+from multiverse.report.text.references import ANNDATA, MUDATA, CitedModel, cited_models
 from multiverse.report.text.repeat import repeat_command
 from multiverse.report.words import counted, listed, plain, settings, shortened
-from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation
+from multiverse.specs.model import ModelSpec
 from multiverse.specs.quantity import format_bytes
 
 #: Failures that are named one by one; of more, the number.
@@ -26,28 +26,26 @@ NAMED_FAILURES = 12
 __all__ = ["bibtex", "methods_text", "repeat_command"]
 
 
-def methods_text(results: ResultsFolder) -> str:
+def methods_text(results: Results) -> str:
     """Paragraphs of plain text: data, models, evaluation, hardware.
 
-    Raises :class:`ResultsError` if there is no such folder. Of an empty one there is nothing to
-    say: an empty text.
+    Of an empty folder there is nothing to say: an empty text.
     """
-    contents = read_contents(results)
-    models = cited_models(contents)
+    models = cited_models(results)
     paragraphs = [
-        _data(contents),
-        _models(contents, models),
-        _failures(contents),
-        *(_evaluation(name, item) for name, item in _evaluations(contents)),
-        _unscored(contents),
-        _hardware(contents),
+        _data(results),
+        _models(results, models),
+        _failures(results),
+        *(_evaluation(name, item) for name, item in _evaluations(results)),
+        _unscored(results),
+        _hardware(results),
     ]
     return "\n\n".join(" ".join(sentences) for sentences in paragraphs if sentences)
 
 
-def _evaluations(contents: Contents) -> Iterator[tuple[str, Evaluation]]:
-    several = max(len(contents.evaluations), len(contents.datasets)) > 1
-    for item in contents.evaluations:
+def _evaluations(results: Results) -> Iterator[tuple[str, Evaluation]]:
+    several = max(len(results.evaluations), len(results.datasets)) > 1
+    for item in results.evaluations:
         fingerprint = plain(item.evaluation.dataset_fingerprint, 64)[:16]
         yield f"{item.dataset} (fingerprint {fingerprint})" if several else "", item.evaluation
 
@@ -56,27 +54,27 @@ def _evaluation(name: str, evaluation: Evaluation) -> list[str]:
     return list(evaluation_sentences(name, evaluation))
 
 
-def _unscored(contents: Contents) -> list[str]:
+def _unscored(results: Results) -> list[str]:
     """Data whose embeddings have no scores, where others have."""
     names = [
         f"{plain(name, 64)} (fingerprint {plain(fingerprint, 64)[:16]})"
-        for name, fingerprint in contents.datasets
-        if not contents.evaluations_of(name, fingerprint)
+        for name, fingerprint in results.datasets
+        if not results.evaluations_of(name, fingerprint)
     ]
-    if not names or not contents.evaluations:
+    if not names or not results.evaluations:
         return []
     return [f"Embeddings of {listed(names)} were not scored."]
 
 
-def _data(contents: Contents) -> list[str]:
-    if not contents.runs:
+def _data(results: Results) -> list[str]:
+    if not results.runs:
         return []
-    known = [_dataset(contents, name, fingerprint) for name, fingerprint in contents.datasets]
+    known = [_dataset(results, name, fingerprint) for name, fingerprint in results.datasets]
     sentences = [
         f"Models were given raw counts as MuData ({MUDATA.short}; {ANNDATA.short}) of "
         f"{counted(len(known), 'dataset')}: {'; '.join(known)}."
     ]
-    supervised = {run.record.model for run in contents.runs if run.record.identity.get("labels")}
+    supervised = {run.record.model for run in results.runs if run.record.identity.get("labels")}
     if supervised:
         names = listed(plain(name, 64) for name in sorted(supervised))
         sentences.append(f"Labels were given to {names}, and to no other model.")
@@ -85,14 +83,14 @@ def _data(contents: Contents) -> list[str]:
     return sentences
 
 
-def _dataset(contents: Contents, name: str, fingerprint: str) -> str:
+def _dataset(results: Results, name: str, fingerprint: str) -> str:
     cells = {
         run.record.n_obs
-        for run in contents.runs
+        for run in results.runs
         if (run.record.dataset, run.record.dataset_fingerprint) == (name, fingerprint)
     }
     facts = [listed(counted(number, "cell") for number in sorted(cells))]
-    for evaluation in contents.evaluations_of(name, fingerprint)[-1:]:
+    for evaluation in results.evaluations_of(name, fingerprint)[-1:]:
         facts += _sheet(evaluation)
     facts.append(f"fingerprint {plain(fingerprint, 64)}")
     return f"{plain(name, 64)} ({', '.join(facts)})"
@@ -113,23 +111,23 @@ def _sheet(evaluation: Evaluation) -> Iterator[str]:
         yield f"{counted(sheet.n_unlabelled, 'cell')} without a label"
 
 
-def _models(contents: Contents, models: list[CitedModel]) -> list[str]:
+def _models(results: Results, models: list[CitedModel]) -> list[str]:
     if not models:
         return []
-    sentences = [_model(model, contents) for model in models]
-    for engine in dict.fromkeys(run.record.engine for run in contents.complete):
+    sentences = [_model(model, results) for model in models]
+    for engine in dict.fromkeys(run.record.engine for run in results.complete):
         how = f"{plain(engine.name, 40)} {plain(engine.version, 60)}; {plain(engine.isolation)}"
         sentences.append(f"Each run was a process of its own under the engine {how}.")
     return sentences
 
 
-def _model(model: CitedModel, contents: Contents) -> str:
+def _model(model: CitedModel, results: Results) -> str:
     """Its configurations, each with what was changed and its seeds."""
-    runs = [run.record for run in contents.complete if run.record.model == model.name]
+    runs = [run.record for run in results.complete if run.record.model == model.name]
     cited = f" ({model.reference.short})" if model.reference else ""
     grouped: dict[str, list[RunRecord]] = {}
     for record in runs:
-        grouped.setdefault(_settings_of(record), []).append(record)
+        grouped.setdefault(_settings_of(record, model.spec), []).append(record)
     described = [f"{text}, {_seeds(records)}" for text, records in grouped.items()]
     software = listed(dict.fromkeys(_software(record) for record in runs))
     return f"{plain(model.title)}{cited} was run from {software}, with {'; with '.join(described)}."
@@ -145,17 +143,16 @@ def _software(record: RunRecord) -> str:
     return f"version {plain(record.model_version, 40)} ({where})"
 
 
-def _settings_of(record: RunRecord) -> str:
+def _settings_of(record: RunRecord, spec: ModelSpec | None) -> str:
     changed = settings(record.changed.items())
     words = f"{changed}, otherwise default parameters" if changed else "default parameters"
     if not record.preprocessing:
         return words
-    return f"{words}, and {_preprocessing(record)}"
+    return f"{words}, and {_preprocessing(record, spec)}"
 
 
-def _preprocessing(record: RunRecord) -> str:
+def _preprocessing(record: RunRecord, spec: ModelSpec | None) -> str:
     """All of it: what is a default today may not be one when this is read."""
-    spec = model_spec(record.model)
     defaults = None
     if spec is not None and spec.version == record.model_version:
         defaults = spec.defaults("preprocessing")
@@ -172,23 +169,23 @@ def _seeds(records: list[RunRecord]) -> str:
     return f"{words} ({counted(runs, 'run')} on {listed(names)})"
 
 
-def _failures(contents: Contents) -> list[str]:
-    failed = [run for run in contents.runs if not run.published]
+def _failures(results: Results) -> list[str]:
+    failed = [run for run in results.runs if not run.complete]
     if not failed:
         return []
-    total = counted(len(contents.runs), "run")
+    total = counted(len(results.runs), "run")
     names = shortened([_failure(run) for run in failed], NAMED_FAILURES)
     return [f"Of {total}, {len(failed):,} did not complete: {names}."]
 
 
-def _failure(run: FoundRun) -> str:
+def _failure(run: Run) -> str:
     record = run.record
     why = str(record.cause or record.state).replace("_", " ")
     return f"{plain(record.model, 64)} on {plain(record.dataset, 64)}, seed {record.seed} ({why})"
 
 
-def _hardware(contents: Contents) -> list[str]:
-    complete = [run.record for run in contents.complete]
+def _hardware(results: Results) -> list[str]:
+    complete = [run.record for run in results.complete]
     machines = dict.fromkeys(filter(None, map(_machine, complete)))
     sentences = [f"Runs were made on {listed(machines)}."] if machines else []
     threads = sorted({record.threads for record in complete})

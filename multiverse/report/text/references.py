@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multiverse.errors import MultiverseError
 from multiverse.registry.models import model_folders
-from multiverse.report.contents import Contents
+from multiverse.runs.results import Results
 from multiverse.specs.model import Citation, ModelSpec
 
 
@@ -101,33 +101,37 @@ def scib_metrics(versions: Iterable[str]) -> Reference:
 
 @dataclass(frozen=True)
 class CitedModel:
-    """A model of the folder: what it is called, and its paper, where either is known."""
+    """A model of the folder: what it is called, and its paper, where either is known.
+
+    ``spec``: the model as it is found here today.
+    """
 
     name: str
     title: str
     reference: Reference | None
+    spec: ModelSpec | None = field(default=None, repr=False, compare=False)
 
 
-def cited_models(contents: Contents) -> list[CitedModel]:
+def cited_models(results: Results) -> list[CitedModel]:
     """Every model that completed at least once, by name."""
-    return [_cited(name) for name in sorted({run.record.model for run in contents.complete})]
+    return [_cited(name) for name in sorted({run.record.model for run in results.complete})]
 
 
-def references(contents: Contents) -> list[Reference]:
+def references(results: Results) -> list[Reference]:
     """The papers that the folder owes, each once: models first, then metrics, then formats."""
-    found = [model.reference for model in cited_models(contents) if model.reference is not None]
-    evaluations = [item.evaluation for item in contents.evaluations]
+    found = [model.reference for model in cited_models(results) if model.reference is not None]
+    evaluations = [item.evaluation for item in results.evaluations]
     if evaluations:
         versions = sorted({evaluation.evaluator.scib_metrics for evaluation in evaluations})
         found += [SCIB, scib_metrics(versions)]
         names = " ".join(metric.name for item in evaluations for metric in item.metrics)
         found += [reference for word, reference in OF_METRICS.items() if word in names]
-    if contents.runs:
+    if results.runs:
         found += [MUDATA, ANNDATA]
     return list(dict.fromkeys(found))
 
 
-def model_spec(name: str) -> ModelSpec | None:
+def _model_spec(name: str) -> ModelSpec | None:
     """The model as it is found here today; None where it is not, or can't be read."""
     try:
         folder = model_folders().get(name)
@@ -137,11 +141,13 @@ def model_spec(name: str) -> ModelSpec | None:
 
 
 def _cited(name: str) -> CitedModel:
-    spec = model_spec(name)
+    spec = _model_spec(name)
     if spec is None:
         return CitedModel(name, name, None)
     citation = spec.yaml.citation
-    return CitedModel(name, spec.yaml.title, None if citation is None else _reference(citation))
+    return CitedModel(
+        name, spec.yaml.title, None if citation is None else _reference(citation), spec
+    )
 
 
 def _reference(citation: Citation) -> Reference:

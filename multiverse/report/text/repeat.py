@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import MultiverseError
-from multiverse.report.contents import Contents, read_contents
 from multiverse.report.words import listed, plain
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunRecord
+from multiverse.runs.results import Results
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource
 
 OUTPUT = "results-again"
@@ -24,23 +24,23 @@ MAX_WORD = 1000
 OPTIONS = {"max_cells": "--max-cells", "replicates": "--replicates"}
 
 
-def repeat_command(results: ResultsFolder) -> str:
+def repeat_command(results: Results) -> str:
     """The command, for a shell, below comments (``#``) that say what it needs.
 
     ``benchmark.yaml`` is that of the folder. Where it is missing, one command a model and dataset.
-    Raises :class:`ResultsError` if there is no such folder.
     """
-    contents = read_contents(results)
-    benchmark = _benchmark(results)
-    lines = [*_needs(contents)]
+    benchmark = _benchmark(results.paths)
+    lines = [*_needs(results)]
     if benchmark is None:
         lines.append("# benchmark.yaml of this folder is missing or damaged; from the records:")
-        lines += dict.fromkeys(_short_form(run.record) for run in contents.runs)
+        lines += dict.fromkeys(_short_form(run.record) for run in results.runs)
     else:
-        lines += _beyond(contents, benchmark)
+        lines += _beyond(results, benchmark)
         lines.append("# in this folder:")
-        lines.append(_command("run", "benchmark.yaml", *_engine(contents), "--output", OUTPUT))
-    lines += _evaluate(contents)
+        lines.append(
+            _command("run", results.paths.benchmark.name, *_engine(results), "--output", OUTPUT)
+        )
+    lines += _evaluate(results)
     return "\n".join(lines) + "\n"
 
 
@@ -51,47 +51,47 @@ def _benchmark(results: ResultsFolder) -> Benchmark | None:
         return None
 
 
-def _needs(contents: Contents) -> Iterator[str]:
+def _needs(results: Results) -> Iterator[str]:
     """The program, the data and the images that gave these results."""
-    versions = sorted({run.record.versions.get("multiverse", "") for run in contents.runs} - {""})
+    versions = sorted({run.record.versions.get("multiverse", "") for run in results.runs} - {""})
     if versions:
         yield f"# multiverse {plain(listed(versions))}"
-    for name, fingerprint in contents.datasets:
+    for name, fingerprint in results.datasets:
         yield f"# dataset {plain(name, 64)} with the fingerprint {plain(fingerprint, 64)}"
     images = {
         f"{plain(run.record.image.tag)} {plain(run.record.image.digest)}"
-        for run in contents.complete
+        for run in results.complete
         if run.record.image is not None
     }
     yield from (f"# image {image}" for image in sorted(images))
     locks = {
         f"{run.record.model} {run.record.model_version}: {run.record.environment_lock}"
-        for run in contents.complete
+        for run in results.complete
         if run.record.environment_lock is not None
     }
     yield from (f"# environment of {plain(lock)}" for lock in sorted(locks))
 
 
-def _beyond(contents: Contents, benchmark: Benchmark) -> Iterator[str]:
+def _beyond(results: Results, benchmark: Benchmark) -> Iterator[str]:
     """Runs of other commands: ``benchmark.yaml`` is that of the last one."""
     models = {entry.model for entry in benchmark.models}
     slugs = {entry.slug for entry in benchmark.datasets}
-    named = {f"{run.record.dataset}/{run.record.model}" for run in contents.runs}
+    named = {f"{run.record.dataset}/{run.record.model}" for run in results.runs}
     inside = {f"{slug}/{model}" for slug in slugs for model in models}
     if others := sorted(named - inside):
         names = listed(plain(name, 130) for name in others)
         yield f"# not in benchmark.yaml, from earlier commands: {names}"
 
 
-def _engine(contents: Contents) -> tuple[str, ...]:
-    engines = {run.record.engine.name for run in contents.complete}
+def _engine(results: Results) -> tuple[str, ...]:
+    engines = {run.record.engine.name for run in results.complete}
     return ("--engine", plain(engines.pop(), 64)) if len(engines) == 1 else ()
 
 
-def _evaluate(contents: Contents) -> Iterator[str]:
+def _evaluate(results: Results) -> Iterator[str]:
     """The scores with their settings, where these are not the defaults that a run ends with."""
     chosen: dict[tuple[str, ...], list[str]] = {}
-    for scored in contents.evaluations:
+    for scored in results.evaluations:
         differing = _differing(scored.evaluation.evaluator.settings)
         words = (
             word for name, option in OPTIONS.items() if name in differing
@@ -106,7 +106,7 @@ def _evaluate(contents: Contents) -> Iterator[str]:
     for options, datasets in chosen.items():
         if options:
             only = ("--datasets", *dict.fromkeys(datasets)) if len(chosen) > 1 else ()
-            yield _command("evaluate", OUTPUT, *options, *_engine(contents), *only)
+            yield _command("evaluate", OUTPUT, *options, *_engine(results), *only)
 
 
 def _differing(settings: Mapping[str, Any]) -> dict[str, Any]:

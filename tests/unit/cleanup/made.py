@@ -8,10 +8,11 @@ from typing import Any
 from multiverse.contract.job_spec import ImageReference
 from multiverse.plan.job import Identity
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
-from multiverse.runs.listing import write_table
 from multiverse.runs.publish import publish
 from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState
+from multiverse.runs.results import Results
 from multiverse.runs.started import Started
+from multiverse.runs.table import write_table
 from multiverse.runs.writing import write_atomic
 
 FINGERPRINT = "f" * 64
@@ -69,7 +70,7 @@ def publish_run(results: ResultsFolder, seed: int = 0, **changes: Any) -> RunFol
     attempt.container_log.write_text("log")
     target = results.run(record.dataset, record.model, record.run_id)
     publish(attempt, target, record, "{}")
-    write_table(results)
+    write_table(Results.open(results))
     return target
 
 

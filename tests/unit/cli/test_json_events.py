@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from jsonschema import Draft202012Validator
 
-from multiverse.api import Conclusion
+from multiverse.api import Conclusion, Results
 from multiverse.cli.json_events import JsonEvents, events_schema, kinds
 from multiverse.events import (
     AttemptStarted,
@@ -54,7 +54,9 @@ def everything() -> list[Event]:
     done = record(gpu=GpuUsage(name="H200", peak_memory_bytes=5))
     failed = FAILED.facts(Path("results/attempts/a/1"))
     conclusion = Conclusion(
-        (ScoringOutcome("pbmc", "f" * 8, 2, 1, "1 run is damaged"),), problems=("a problem",)
+        Results(Path("results"), ()),
+        (ScoringOutcome("pbmc", "f" * 8, 2, 1, "1 run is damaged"),),
+        problems=("a problem",),
     )
     return [
         Planned((JOB, JobFacts("b" * 16, "pbmc/mofa seed 0", "pbmc", "mofa", 0))),

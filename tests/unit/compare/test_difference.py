@@ -18,6 +18,7 @@ from multiverse.errors import ResultsError
 from multiverse.report.intervals import Z95
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Usage
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluator, ScoresFile
 from tests.unit.report.made import (
     keep_failure,
@@ -48,7 +49,10 @@ def folder(
 
 
 def compared(tmp_path: Path, before: dict[str, Any], after: dict[str, Any]) -> Difference:
-    return compare_results(folder(tmp_path / "a", **before), folder(tmp_path / "b", **after))
+    return compare_results(
+        Results.open(folder(tmp_path / "a", **before)),
+        Results.open(folder(tmp_path / "b", **after)),
+    )
 
 
 def only(difference: Difference) -> Pair:
@@ -124,7 +128,7 @@ def test_few_seeds_need_a_larger_difference(
     threshold = hypot(half(first), half(shape))
     start = fmean(first) + threshold + beyond - fmean(shape)
     after = seeds(tmp_path / "b", [start + step for step in shape])
-    pair = only(compare_results(seeds(tmp_path / "a", first), after))
+    pair = only(compare_results(Results.open(seeds(tmp_path / "a", first)), Results.open(after)))
     change = next(change for change in pair.scores if change.name == "bio")
     assert change.threshold == pytest.approx(threshold)
     assert change.verdict is verdict
@@ -132,7 +136,11 @@ def test_few_seeds_need_a_larger_difference(
 
 def test_one_seed_against_several_is_still_one(tmp_path: Path) -> None:
     before = seeds(tmp_path / "a", [0.5])
-    pair = only(compare_results(before, seeds(tmp_path / "b", [0.4, 0.401, 0.402])))
+    pair = only(
+        compare_results(
+            Results.open(before), Results.open(seeds(tmp_path / "b", [0.4, 0.401, 0.402]))
+        )
+    )
     assert verdicts(pair)["bio"] is DifferenceVerdict.WORSE_OF_ONE
 
 
@@ -144,7 +152,7 @@ def test_seeds_with_different_metrics_are_not_held_against_others(tmp_path: Path
     member = member.model_copy(update={"scores": {**member.scores, "bras": gone}})
     members = {**evaluation.members, run_id: member}
     write_evaluation(after, evaluation.model_copy(update={"members": members}))
-    found = verdicts(only(compare_results(before, after)))
+    found = verdicts(only(compare_results(Results.open(before), Results.open(after))))
     assert found["total"] is found["batch"] is DifferenceVerdict.NOT_COMPARABLE
     assert found["bio"] is DifferenceVerdict.EQUAL
 
@@ -204,7 +212,8 @@ def test_time_memory_and_ranks(tmp_path: Path) -> None:
     other = {"pca": (0.7, 0.7), "mofa": (0.6, 0.6)}
     usage = Usage(wall_seconds=20, peak_memory_bytes=2**20)
     difference = compare_results(
-        scored_folder(tmp_path / "a", scores), scored_folder(tmp_path / "b", other, usage=usage)
+        Results.open(scored_folder(tmp_path / "a", scores)),
+        Results.open(scored_folder(tmp_path / "b", other, usage=usage)),
     )
     pca = next(pair for pair in difference.pairs if pair.label == "pca")
     assert pca.rank == (2, 1)
@@ -249,7 +258,8 @@ def test_parameter_sets_find_their_own(tmp_path: Path) -> None:
         return results
 
     difference = compare_results(
-        several(tmp_path / "a", [2, 3, 5]), several(tmp_path / "b", [5, 3, 4])
+        Results.open(several(tmp_path / "a", [2, 3, 5])),
+        Results.open(several(tmp_path / "b", [5, 3, 4])),
     )
     assert sorted(pair.label for pair in difference.pairs) == [
         "pca n_components=3",
@@ -264,7 +274,7 @@ def test_what_failed_in_the_other_folder_is_said(tmp_path: Path) -> None:
     before = scored_folder(tmp_path / "a")
     after = scored_folder(tmp_path / "b", {"pca": (0.6, 0.7), "totalvi": (0.8, 0.75)})
     keep_failure(after, "mofa")
-    assert compare_results(before, after).only_before == (
+    assert compare_results(Results.open(before), Results.open(after)).only_before == (
         "pbmc (ffffffff): mofa (not complete in the other: out of memory)",
     )
 
@@ -272,8 +282,8 @@ def test_what_failed_in_the_other_folder_is_said(tmp_path: Path) -> None:
 def test_damage_is_said_and_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     before, after = scored_folder(tmp_path / "a"), scored_folder(tmp_path / "b")
     after.scores("pbmc").write_text("{")
-    difference = compare_results(before, after)
+    difference = compare_results(Results.open(before), Results.open(after))
     assert difference.warnings[-1].startswith("B: ")
     assert all(pair.scores == () for pair in difference.pairs)
     with pytest.raises(ResultsError):
-        compare_results(before, ResultsFolder(tmp_path / "none"))
+        compare_results(Results.open(before), Results.open(tmp_path / "none"))

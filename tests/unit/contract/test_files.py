@@ -1,7 +1,8 @@
-"""Whatever a model leaves in its folder can be removed, and nothing beside it is touched."""
+"""Files are replaced in one step and hashed; what a model leaves goes, and nothing beside it."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -9,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.contract.files import remove_tree
+from multiverse.contract.files import (
+    BLOCK,
+    file_sha256,
+    remove_tree,
+    stream_sha256,
+    write_aside,
+    written_aside,
+)
 from tests.conftest import open_to_all
 
 MAKE = """
@@ -85,3 +93,29 @@ def test_what_is_closed_to_its_owner(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "False\n"
+
+
+def test_a_file_is_replaced_in_one_step_and_keeps_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "table.h5ad"
+    write_aside(path, "old")
+    with written_aside(path, durable=False) as aside:
+        assert aside.parent == tmp_path
+        assert aside.suffix == ".h5ad"
+        aside.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    with pytest.raises(RuntimeError), written_aside(path) as aside:
+        raise RuntimeError
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.h5ad"]
+
+
+def test_the_hash_of_a_file_and_of_what_is_left_of_a_stream(tmp_path: Path) -> None:
+    content = b"x" * (2 * BLOCK + 1)
+    path = tmp_path / "large"
+    write_aside(path, content)
+    assert file_sha256(path) == hashlib.sha256(content).hexdigest()
+    blocks: list[bytes] = []
+    with path.open("rb") as stream:
+        stream.seek(1)
+        assert stream_sha256(stream, blocks.append) == hashlib.sha256(content[1:]).hexdigest()
+    assert [len(block) for block in blocks] == [BLOCK, BLOCK]

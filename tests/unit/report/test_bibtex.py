@@ -10,6 +10,7 @@ import pytest
 from multiverse.report.text.bibtex import bibtex, entries, escape
 from multiverse.report.text.references import ANNDATA, SCIB, Reference
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from tests.unit.report.made import make_record, publish_run, scored_folder
 
 FIELD = re.compile(r"\s*([a-z]+) = ")
@@ -53,7 +54,7 @@ def _braced(text: str, place: int) -> tuple[str, int]:
 
 
 def test_every_method_of_a_benchmark_is_cited(tmp_path: Path) -> None:
-    found = parse(bibtex(scored_folder(tmp_path / "r")))
+    found = parse(bibtex(Results.open(scored_folder(tmp_path / "r"))))
     dois = {fields.get("doi") for fields in found.values()}
     assert dois >= {
         "10.1016/0167-9473(94)90135-X",
@@ -76,7 +77,7 @@ def test_every_method_of_a_benchmark_is_cited(tmp_path: Path) -> None:
 def test_what_has_no_citation_is_said(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     publish_run(results, make_record("my_own"))
-    text = bibtex(results)
+    text = bibtex(Results.open(results))
     assert "% Not listed, no citation is known here: my_own." in text
     assert "no citation of datasets: pbmc." in text
     assert {fields["title"] for fields in parse(text).values()} == {

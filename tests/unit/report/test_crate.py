@@ -15,13 +15,14 @@ from multiverse.errors import ResultsError
 from multiverse.report.crate.write import COMPLETED, FAILED, LICENCE, write_crate
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause
+from multiverse.runs.results import Results
 from tests.unit.report.made import keep_failure, make_record, publish_run, scored_folder
 
 Entity = dict[str, Any]
 
 
 def graph(results: ResultsFolder) -> dict[str, Entity]:
-    content = json.loads(write_crate(results).read_text())
+    content = json.loads(write_crate(Results.open(results)).read_text())
     assert content["@context"][0] == "https://w3id.org/ro/crate/1.1/context"
     found = {entity["@id"]: entity for entity in content["@graph"]}
     assert len(found) == len(content["@graph"])
@@ -147,4 +148,4 @@ def test_hostile_words_are_only_words(tmp_path: Path) -> None:
 def test_an_empty_folder_is_described_too(tmp_path: Path) -> None:
     assert graph(ResultsFolder(tmp_path))["./"]["name"] == "multiverse benchmark on no dataset yet"
     with pytest.raises(ResultsError):
-        write_crate(ResultsFolder(tmp_path / "none"))
+        write_crate(Results.open(tmp_path / "none"))

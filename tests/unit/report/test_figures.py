@@ -13,7 +13,7 @@ from multiverse.errors import ResultsError
 from multiverse.report.figures.style import FEW, GREY, MANY, colouring, name_of
 from multiverse.report.figures.write import write_figures
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Sheet
 from tests.unit.report.made import (
     keep_failure,
@@ -59,7 +59,7 @@ def folder(path: Path, labels: list[str] | None = None) -> ResultsFolder:
 
 def test_each_dataset_has_four_figures(tmp_path: Path) -> None:
     results = folder(tmp_path)
-    written = write_figures(results)
+    written = write_figures(Results.open(results))
     assert named(written) == {"table-pbmc", "cost-pbmc", "training-pbmc", "umap-pbmc"}
     assert {path.parent for path in written} == {results.figures}
     table = texts(results.figures / "table-pbmc.svg")
@@ -85,7 +85,7 @@ def test_each_dataset_has_four_figures(tmp_path: Path) -> None:
 def test_a_training_curve_is_drawn_over_what_it_is_per(tmp_path: Path) -> None:
     """A variance of each factor is no training, and neither is the time."""
     results = folder(tmp_path)
-    (run,) = [found for found in read_runs(results).runs if found.record.model == "mofa"]
+    (run,) = Results.open(results).find(model="mofa")
     content = {
         "model_metrics": {},
         "history": {"elbo": [-9, -4], "variance": [0.5, 0.1], "time": [1, 2]},
@@ -93,7 +93,7 @@ def test_a_training_curve_is_drawn_over_what_it_is_per(tmp_path: Path) -> None:
     }
     (run.folder / "metrics.json").unlink()
     (run.folder / "metrics.json").write_text(json.dumps(content))
-    write_figures(results)
+    write_figures(Results.open(results))
     found = texts(results.figures / "training-pbmc.svg")
     assert "Iteration" in found
     assert "elbo" in found
@@ -101,7 +101,7 @@ def test_a_training_curve_is_drawn_over_what_it_is_per(tmp_path: Path) -> None:
 
 
 def test_points_are_pixels_and_words_are_words(tmp_path: Path) -> None:
-    write_figures(folder(tmp_path / "r"), tmp_path / "out")
+    write_figures(Results.open(folder(tmp_path / "r")), tmp_path / "out")
     root = ElementTree.parse(tmp_path / "out" / "umap-pbmc.svg").getroot()  # noqa: S314
     assert len(list(root.iter(f"{SVG}image"))) == 4
     assert b"/FontFile2" in (tmp_path / "out" / "umap-pbmc.pdf").read_bytes()
@@ -109,8 +109,14 @@ def test_points_are_pixels_and_words_are_words(tmp_path: Path) -> None:
 
 def test_equal_results_give_equal_files(tmp_path: Path) -> None:
     results = folder(tmp_path / "r")
-    first = {path.name: path.read_bytes() for path in write_figures(results, tmp_path / "a")}
-    again = {path.name: path.read_bytes() for path in write_figures(results, tmp_path / "b")}
+    first = {
+        path.name: path.read_bytes()
+        for path in write_figures(Results.open(results), tmp_path / "a")
+    }
+    again = {
+        path.name: path.read_bytes()
+        for path in write_figures(Results.open(results), tmp_path / "b")
+    }
     assert first == again
 
 
@@ -129,7 +135,7 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
         results,
         make_evaluation({make_record("pca", 5).run_id: make_member("pca", 0.5, 0.5)}),
     )
-    write_figures(results, tmp_path / "out")
+    write_figures(Results.open(results), tmp_path / "out")
     found = texts(tmp_path / "out" / "umap-pbmc.svg")
     for label in ("$x^2$", "\\", "<script>alert(1)</script>", "🧬 cell", "(no name)"):
         assert label in found
@@ -140,7 +146,7 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
 
 def test_the_users_own_settings_do_not_count(tmp_path: Path) -> None:
     with matplotlib.rc_context({"text.usetex": True, "svg.fonttype": "path"}):
-        write_figures(folder(tmp_path / "r"), tmp_path / "out")
+        write_figures(Results.open(folder(tmp_path / "r")), tmp_path / "out")
         assert matplotlib.rcParams["text.usetex"] is True
     assert "pca" in texts(tmp_path / "out" / "table-pbmc.svg")
 
@@ -168,16 +174,18 @@ def test_without_labels_batch_or_values_there_are_still_figures(tmp_path: Path) 
     member = make_member("pca", None, None)
     write_evaluation(results, make_evaluation({run.run_id: member}, sheet=Sheet(), controls={}))
     write_embeddings(results, {"pca": run.run_id}, ["a"] * 12)
-    assert named(write_figures(results)) == {"table-pbmc", "umap-pbmc"}
+    assert named(write_figures(Results.open(results))) == {"table-pbmc", "umap-pbmc"}
     assert "n/a" in texts(results.figures / "table-pbmc.svg")
 
 
 def test_fifty_runs_and_one_run(tmp_path: Path) -> None:
     scores = {f"m{number}": (0.5 + number / 200, 0.6) for number in range(50)}
-    assert "cost-pbmc" in named(write_figures(scored_folder(tmp_path / "many", scores)))
+    assert "cost-pbmc" in named(
+        write_figures(Results.open(scored_folder(tmp_path / "many", scores)))
+    )
     found = texts(tmp_path / "many" / "figures" / "table-pbmc.svg")
     assert {"m0", "m49"} <= set(found)
-    assert named(write_figures(scored_folder(tmp_path / "one", {"pca": (0.5, 0.5)})))
+    assert named(write_figures(Results.open(scored_folder(tmp_path / "one", {"pca": (0.5, 0.5)}))))
 
 
 def test_two_fingerprints_have_figures_of_their_own(tmp_path: Path) -> None:
@@ -188,7 +196,7 @@ def test_two_fingerprints_have_figures_of_their_own(tmp_path: Path) -> None:
     )
     first = make_evaluation({make_record("mofa").run_id: make_member("mofa", 0.6, 0.7)})
     write_evaluation(results, first, other)
-    stems = named(write_figures(results))
+    stems = named(write_figures(Results.open(results)))
     assert {"table-pbmc-ffffffff", "table-pbmc-00000000", "umap-pbmc-ffffffff"} <= stems
     assert "umap-pbmc-00000000" not in stems
 
@@ -198,30 +206,30 @@ def test_damaged_embeddings_are_named(tmp_path: Path, content: bytes) -> None:
     results = folder(tmp_path)
     results.embeddings("pbmc").write_bytes(content)
     with pytest.raises(ResultsError, match=r"embeddings\.h5ad can't be read"):
-        write_figures(results)
+        write_figures(Results.open(results))
     assert (results.figures / "training-pbmc.pdf").is_file()
 
 
 def test_figures_of_earlier_scores_do_not_stay(tmp_path: Path) -> None:
     results = folder(tmp_path)
-    write_figures(results)
+    write_figures(Results.open(results))
     for name in ("umap-gone.pdf", "cost-gone-00000000.svg"):
         (results.figures / name).write_text("of a dataset that has gone")
     mine = [results.figures / name for name in ("umap-notes.txt", "my-table.svg", "table-pbmc.png")]
     for path in mine:
         path.write_text("somebody's own")
     results.embeddings("pbmc").unlink()
-    written = write_figures(results)
+    written = write_figures(Results.open(results))
     assert set(results.figures.iterdir()) == {*written, *mine}
     assert not [path for path in written if path.name.startswith("umap")]
 
 
 def test_a_drawing_that_fails_leaves_no_older_one(tmp_path: Path) -> None:
     results = folder(tmp_path)
-    write_figures(results)
+    write_figures(Results.open(results))
     results.embeddings("pbmc").write_bytes(b"no HDF5")
     with pytest.raises(ResultsError):
-        write_figures(results)
+        write_figures(Results.open(results))
     assert not list(results.figures.glob("umap-*"))
     assert (results.figures / "table-pbmc.pdf").is_file()
 
@@ -230,11 +238,11 @@ def test_in_a_folder_of_the_users_nothing_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "paper"
     target.mkdir()
     (target / "umap-mine.pdf").write_text("mine")
-    write_figures(folder(tmp_path / "r"), target)
+    write_figures(Results.open(folder(tmp_path / "r")), target)
     assert (target / "umap-mine.pdf").read_text() == "mine"
 
 
 def test_nothing_scored_gives_no_figures(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     keep_failure(results)
-    assert write_figures(results) == []
+    assert write_figures(Results.open(results)) == []

@@ -18,6 +18,7 @@ from multiverse.report.text.methods import methods_text, repeat_command
 from multiverse.report.text.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import GpuUsage
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluator, Member
 from tests.unit.report.made import (
     FINGERPRINT,
@@ -33,7 +34,7 @@ from tests.unit.report.made import (
 
 def test_a_whole_benchmark_is_described(tmp_path: Path) -> None:
     results = scored_folder(tmp_path / "r", seeds=(0, 1))
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     for words in (
         f"pbmc (60 cells, 2,000 features of rna, 10 features of adt, 2 batches (column donor), "
         f"2 labels (column cell_type), 2 cells without a label, fingerprint {FINGERPRINT})",
@@ -57,7 +58,7 @@ def test_a_whole_benchmark_is_described(tmp_path: Path) -> None:
 def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     publish_run(results, make_record())
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert "PCA with multiple factor analysis" in text
     for word in ("scored", "scib", "bootstrap", "Controls", "Luecken", "batches"):
         assert word not in text
@@ -65,9 +66,9 @@ def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> N
 
 def test_data_without_scores_are_named_beside_those_that_have_them(tmp_path: Path) -> None:
     results = scored_folder(tmp_path / "r")
-    assert "were not scored" not in methods_text(results)
+    assert "were not scored" not in methods_text(Results.open(results))
     publish_run(results, make_record(dataset="other", dataset_fingerprint="ab" * 32))
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert "Embeddings of pbmc (fingerprint ffffffffffffffff) were scored by" in text
     assert f"Embeddings of other (fingerprint {'ab' * 8}) were not scored." in text
 
@@ -78,14 +79,14 @@ def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -
     write_evaluation(
         results, make_evaluation({record.run_id: make_member("pca", None, 0.5)}, controls={})
     )
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert "Not available for these data: NMI (Leiden) and cLISI." in text
     assert "0.6" not in text
     assert "Controls" not in text
     member = make_member("pca", 0.5, 0.9)
     other = member.model_copy(update={"total": member.total.model_copy(update={"value": 0.7})})
     write_evaluation(results, make_evaluation({record.run_id: other}))
-    assert "0.6" not in methods_text(results)
+    assert "0.6" not in methods_text(Results.open(results))
 
 
 def lacking(reasons: Mapping[str, Reason]) -> Member:
@@ -111,7 +112,7 @@ def test_what_does_not_lie_in_the_data_is_not_blamed_on_them(
     runs = [publish_run(results, make_record(model)).run_id for model in ("pca", "mofa")]
     members = [lacking({"bras": reason}), make_member("mofa", 0.5, 0.5)]
     write_evaluation(results, make_evaluation(dict(zip(runs, members, strict=True))))
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert words in text
     assert "Not available for these data" not in text
 
@@ -129,7 +130,7 @@ def test_only_the_runs_metrics_are_said(tmp_path: Path) -> None:
     control = lacking({"clisi": Reason.NO_LABELS, "leiden_nmi": Reason.METRIC_FAILED})
     evaluation = make_evaluation({run_id: lacking(reasons)}, controls={"pca_rna": control})
     write_evaluation(results, evaluation)
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert "Metrics: conservation of biology by NMI (Leiden) and cLISI; structure by" in text
     assert "Not available for these data: BRAS." in text
     assert "The computation failed: kBET (1 of 1 embedding)." in text
@@ -139,11 +140,11 @@ def test_metrics_without_a_scale_are_named(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     record = publish_run(results, make_record())
     member = make_member("pca", 0.5, 0.5)
-    assert "Without a scale" not in methods_text(scored_folder(tmp_path / "other"))
+    assert "Without a scale" not in methods_text(Results.open(scored_folder(tmp_path / "other")))
     close = member.scores["bras"].model_copy(update={"scaled": None})
     member = member.model_copy(update={"scores": {**member.scores, "bras": close}})
     write_evaluation(results, make_evaluation({record.run_id: member}))
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert "Without a scale here" in text
     assert "lack a value: BRAS; means of scaled" in text
 
@@ -155,7 +156,7 @@ def test_failures_parameters_gpus_and_labels_are_named(tmp_path: Path) -> None:
     keep_failure(results)
     supervised = {**make_record("oracle").identity, "labels": "a" * 64}
     publish_run(results, make_record("oracle", identity=supervised))
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert "n_latent=12, otherwise default parameters" in text
     assert "Of 3 runs, 1 did not complete: mofa on pbmc, seed 0 (out of memory)." in text
     assert "totalvi computed on NVIDIA H200." in text
@@ -166,7 +167,7 @@ def test_hostile_words_stay_on_their_line(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     hostile = {"\x1b[31mname\n\n": "x" * 1_000_000 + "\u202e"}
     publish_run(results, make_record(changed=hostile, message="\r\n"))
-    text = methods_text(results)
+    text = methods_text(Results.open(results))
     assert len(text) < 5000
     assert "\x1b" not in text
     assert "\u202e" not in text
@@ -174,9 +175,9 @@ def test_hostile_words_stay_on_their_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_gives_an_empty_text_and_none_an_error(tmp_path: Path) -> None:
-    assert methods_text(ResultsFolder(tmp_path)) == ""
+    assert methods_text(Results.open(tmp_path)) == ""
     with pytest.raises(ResultsError):
-        methods_text(ResultsFolder(tmp_path / "none"))
+        methods_text(Results.open(tmp_path / "none"))
 
 
 def commands(text: str) -> list[list[str]]:
@@ -188,7 +189,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def test_the_command_repeats_the_benchmark(tmp_path: Path) -> None:
-    text = repeat_command(scored_folder(tmp_path / "r"))
+    text = repeat_command(Results.open(scored_folder(tmp_path / "r")))
     assert commands(text) == [
         ["multiverse", "run", "benchmark.yaml", "--engine", "docker", "--output", "results-again"]
     ]
@@ -200,18 +201,22 @@ def test_the_command_repeats_the_benchmark(tmp_path: Path) -> None:
 def test_runs_of_earlier_commands_are_said(tmp_path: Path) -> None:
     results = scored_folder(tmp_path / "r")
     publish_run(results, make_record("cobolt"))
-    assert "# not in benchmark.yaml, from earlier commands: pbmc/cobolt" in repeat_command(results)
+    assert "# not in benchmark.yaml, from earlier commands: pbmc/cobolt" in repeat_command(
+        Results.open(results)
+    )
 
 
 def test_without_benchmark_yaml_the_records_say_what_was_run(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     publish_run(results, make_record(seed=3, changed={"name": "a'; touch x"}))
-    found = commands(repeat_command(results))
+    found = commands(repeat_command(Results.open(results)))
     assert found == [
         ["multiverse", "run", "--models", "pca", "--dataset", "pbmc", "--seeds", "3", "-p",
          "pca.name=a'; touch x", "--engine", "docker", "--output", "results-again"]
     ]  # fmt: skip
-    assert re.search(r"^# benchmark.yaml .* is missing", repeat_command(results), re.MULTILINE)
+    assert re.search(
+        r"^# benchmark.yaml .* is missing", repeat_command(Results.open(results)), re.MULTILINE
+    )
 
 
 VALUES = [None, True, 0.5, 1e-05, "null", "5", "", " a  b", "x\ny", "\u202e🧬", [1, None], {"a": 1}]
@@ -221,7 +226,7 @@ VALUES = [None, True, 0.5, 1e-05, "null", "5", "", " a  b", "x\ny", "\u202e🧬"
 def test_a_changed_parameter_is_read_back_as_it_was(tmp_path: Path, value: object) -> None:
     results = ResultsFolder(tmp_path)
     publish_run(results, make_record(changed={"alpha": value}))
-    (words,) = commands(repeat_command(results))
+    (words,) = commands(repeat_command(Results.open(results)))
     (item,) = make_parser().parse_args(words[1:]).parameter
     name, _, text = item.partition("=")
     assert name == "pca.alpha"
@@ -239,17 +244,17 @@ def evaluated_with(results: ResultsFolder, name: str, **settings: int) -> None:
 def test_scores_of_other_settings_have_their_command(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     evaluated_with(results, "pbmc", max_cells=500, replicates=0, seed=3)
-    text = repeat_command(results)
+    text = repeat_command(Results.open(results))
     assert commands(text)[-1] == [
         "multiverse", "evaluate", "results-again", "--max-cells", "500", "--replicates", "0",
         "--engine", "docker",
     ]  # fmt: skip
     assert "# pbmc was scored with seed=3, for which there is no option" in text
     evaluated_with(results, "mop", replicates=200, max_cells=50_000)
-    assert commands(repeat_command(results))[-1][-2:] == ["--datasets", "pbmc"]
+    assert commands(repeat_command(Results.open(results)))[-1][-2:] == ["--datasets", "pbmc"]
 
 
 def test_default_settings_need_no_command_of_their_own(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     evaluated_with(results, "pbmc", **EvaluationSettings().model_dump())
-    assert "evaluate" not in repeat_command(results)
+    assert "evaluate" not in repeat_command(Results.open(results))

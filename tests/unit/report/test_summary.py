@@ -14,15 +14,15 @@ from scipy.stats import t
 from multiverse.contract.scores import Reason, Score
 from multiverse.report.intervals import Z95, student95
 from multiverse.report.summary import Comparison, compare_configurations
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import RunRecord
+from multiverse.runs.run import Run
 from multiverse.runs.scores import Member
 from tests.unit.report.made import make_evaluation, make_member, make_record
 
 
 def comparison(*scored: tuple[RunRecord, Member], **changes: Any) -> Comparison:
     members = {record.run_id: member for record, member in scored}
-    runs = [FoundRun(record, Path("somewhere")) for record, _ in scored]
+    runs = [Run(record, Path("somewhere")) for record, _ in scored]
     return compare_configurations(make_evaluation(members, **changes), runs)
 
 
@@ -206,7 +206,7 @@ def test_labels_are_unique_and_short() -> None:
 def test_runs_that_were_not_scored_are_left_out() -> None:
     record, other = make_record(), make_record("mofa")
     evaluation = make_evaluation({record.run_id: make_member("pca", 0.5, 0.5)})
-    runs = [FoundRun(item, Path("somewhere")) for item in (record, other)]
+    runs = [Run(item, Path("somewhere")) for item in (record, other)]
     assert [row.model for row in compare_configurations(evaluation, runs).configurations] == ["pca"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from multiverse.contract.scores import Reason
 from multiverse.report.tables import COLUMNS, write_scores
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs
+from multiverse.runs.results import Results
 from tests.unit.report.made import (
     make_evaluation,
     make_member,
@@ -23,7 +23,7 @@ from tests.unit.report.made import (
 
 
 def rows(results: ResultsFolder) -> list[dict[str, str]]:
-    with write_scores(results).open(newline="") as stream:
+    with write_scores(Results.open(results)).open(newline="") as stream:
         reader = csv.DictReader(stream)
         assert tuple(reader.fieldnames or ()) == COLUMNS
         return list(reader)
@@ -94,7 +94,7 @@ def test_text_is_never_a_formula_and_numbers_stay_numbers(tmp_path: Path, text: 
 def test_a_run_that_has_gone_is_no_row(tmp_path: Path) -> None:
     """As it is none of the page and of a comparison."""
     results = scored_folder(tmp_path / "r", {"pca": (0.5, 0.5), "mofa": (0.7, 0.7)})
-    (gone,) = [run for run in read_runs(results).runs if run.record.model == "mofa"]
+    (gone,) = [run for run in Results.open(results).runs if run.record.model == "mofa"]
     shutil.rmtree(gone.folder)
     assert {row["model"] for row in rows(results) if row["kind"] == "run"} == {"pca"}
 

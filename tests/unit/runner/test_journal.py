@@ -28,9 +28,9 @@ from multiverse.facts import EpochFacts, JobFacts
 from multiverse.runner import journal as module
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.live import LiveFile, PlanFile
 from multiverse.runs.record import Usage
+from multiverse.runs.run import Run
 from tests.unit.runs.test_publish_and_list import record
 
 TASK = JobFacts("a" * 16, "pbmc/pca seed 0", "pbmc", "pca", 0, 12.5)
@@ -89,7 +89,7 @@ def test_it_is_written_now_and_then_only(tmp_path: Path, monkeypatch: pytest.Mon
 def test_nothing_is_written_of_an_attempt_that_has_ended(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     journal = Journal(results)
-    run = FoundRun(record(), tmp_path)
+    run = Run(record(), tmp_path)
     attempt = begun(results, journal)
     journal(Finished(TASK.run_id, run.record.facts(run.folder)))
     journal(Progressed(TASK.run_id, USAGE, None))

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import COLUMNS, write_table
+from multiverse.runs.results import Results
+from multiverse.runs.table import COLUMNS, write_table
 from tests.unit.report.made import keep_failure, make_record, publish_run
 
 
 def rows(results: ResultsFolder) -> list[dict[str, str]]:
-    write_table(results)
+    write_table(Results.open(results))
     with results.runs_table.open(newline="") as stream:
         reader = csv.DictReader(stream)
         assert tuple(reader.fieldnames or ()) == COLUMNS

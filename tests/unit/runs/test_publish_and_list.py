@@ -12,9 +12,11 @@ import pytest
 
 from multiverse.errors import ResultsError, UsageError
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import all_runs, attempts_of_run, find_run, read_runs, write_table
 from multiverse.runs.publish import is_intact, publish
 from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
+from multiverse.runs.table import write_table
 from multiverse.runs.writing import write_atomic
 
 
@@ -66,7 +68,7 @@ def test_a_published_run_is_whole_read_only_and_true(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     final = published(results, record())
     run = results.run("pbmc", "pca", "a" * 16)
-    assert is_intact(run)
+    assert is_intact(Run.read(run.record))
     assert RunRecord.read(run.record) == final
     assert final.ignored_files == ("extra.bin",)
     assert run.job_spec.read_text() == '{"the": "runner\'s own"}'
@@ -82,9 +84,9 @@ def test_a_run_that_lost_a_file_is_not_intact_and_can_be_replaced(tmp_path: Path
     published(results, record())
     run = results.run("pbmc", "pca", "a" * 16)
     run.umap.unlink()
-    assert not is_intact(run)
+    assert not is_intact(Run.read(run.record))
     published(results, record())
-    assert is_intact(run)
+    assert is_intact(Run.read(run.record))
 
 
 def test_a_link_that_appears_before_publishing_is_refused(tmp_path: Path) -> None:
@@ -107,11 +109,11 @@ def test_the_last_attempt_stands_for_a_run_that_did_not_complete(tmp_path: Path)
             record("b" * 16, state=RunState.FAILED, cause=Cause.MODEL_ERROR, message=message),
         )
     kept(results, record("a" * 16, state=RunState.FAILED, cause=Cause.OUT_OF_MEMORY))
-    assert [(run.record.run_id[0], run.record.message) for run in all_runs(results)] == [
+    assert [(run.record.run_id[0], run.record.message) for run in Results.open(results).runs] == [
         ("a", ""),
         ("b", "second"),
     ]
-    write_table(results)
+    write_table(Results.open(results))
     rows = list(csv.DictReader(results.runs_table.open()))
     assert [(row["state"], row["cause"]) for row in rows] == [
         ("complete", ""),
@@ -123,11 +125,11 @@ def test_a_run_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     published(results, record("abc1" * 4))
     published(results, record("abc2" * 4))
-    assert find_run(results, "abc1").record.run_id == "abc1" * 4
+    assert Results.open(results).with_id("abc1").record.run_id == "abc1" * 4
     with pytest.raises(UsageError, match="could be 2 runs"):
-        find_run(results, "abc")
+        Results.open(results).with_id("abc")
     with pytest.raises(UsageError, match="no run"):
-        find_run(results, "../../etc")
+        Results.open(results).with_id("../../etc")
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"run_id": 3}', "\0"])
@@ -141,13 +143,13 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path: Path, damage: st
     path.chmod(0o644)
     path.write_text(damage)
     (results.attempts / ("c" * 16) / "1" / "run.json").write_text(damage)
-    listing = read_runs(results)
+    listing = Results.open(results)
     assert [run.record.run_id[0] for run in listing.runs] == ["b", "d"]
     assert [message.partition(" is not a run's record")[0] for message in listing.damaged] == [
         str(path),
         str(results.attempts / ("c" * 16) / "1" / "run.json"),
     ]
-    assert [run.record.run_id[0] for run in all_runs(results)] == ["b", "d"]
+    assert [run.record.run_id[0] for run in Results.open(results).runs] == ["b", "d"]
 
 
 def test_what_runs_or_is_no_run_is_not_listed(tmp_path: Path) -> None:
@@ -159,27 +161,27 @@ def test_what_runs_or_is_no_run_is_not_listed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / ".trash/pca/x/run.json").write_text("{")
     (tmp_path / "attempts/notes.txt").write_text("mine")
-    listing = read_runs(results)
+    listing = Results.open(results)
     assert [run.record.run_id[0] for run in listing.runs] == ["a"]
     assert listing.damaged == ()
 
 
 def test_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="not a results folder"):
-        read_runs(ResultsFolder(tmp_path / "absent"))
+        Results.open(tmp_path / "absent")
 
 
 def test_the_other_attempts_at_a_run_are_found_from_each_of_its_places(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     for cause in (Cause.OUT_OF_MEMORY, Cause.ENGINE_LOST):
         kept(results, record(state=RunState.FAILED, cause=cause))
-    last = find_run(results, "a")
+    last = Results.open(results).with_id("a")
     assert last.record.cause is Cause.ENGINE_LOST
-    assert [run.record.cause for run in attempts_of_run(last)] == [Cause.OUT_OF_MEMORY]
+    assert [run.record.cause for run in last.other_attempts()] == [Cause.OUT_OF_MEMORY]
     published(results, record(attempt=3))
-    done = find_run(results, "a")
-    assert done.published
-    causes = [run.record.cause for run in attempts_of_run(done)]
+    done = Results.open(results).with_id("a")
+    assert done.complete
+    causes = [run.record.cause for run in done.other_attempts()]
     assert causes == [Cause.OUT_OF_MEMORY, Cause.ENGINE_LOST]
 
 
@@ -190,3 +192,27 @@ def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:
         write_atomic(path, 3)  # type: ignore[arg-type]
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
+    elsewhere, results = ResultsFolder(tmp_path / "elsewhere"), ResultsFolder(tmp_path / "results")
+    published(elsewhere, record())
+    kept(elsewhere, record("b" * 16, state=RunState.FAILED))
+    results.attempts.mkdir(parents=True)
+    (results.folder / "pbmc").symlink_to(elsewhere.folder / "pbmc")
+    (results.attempts / ("b" * 16)).symlink_to(elsewhere.attempts / ("b" * 16))
+    assert len(Results.open(elsewhere)) == 2
+    assert len(Results.open(results)) == 0
+
+
+def test_what_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    published(results, record())
+    first = Results.open(results)
+    kept(results, record("b" * 16, state=RunState.FAILED))
+    second = first.refresh()
+    assert [run.record.run_id[0] for run in first] == ["a"], "as it was when it was read"
+    assert [run.record.run_id[0] for run in second] == ["a", "b"]
+    assert second.runs[0] is first.runs[0]
+    published(results, record(seed=3))
+    assert [run.record.seed for run in second.refresh().complete] == [3]

@@ -19,9 +19,9 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.objects import register_object
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.publish import publish
 from multiverse.runs.record import EngineFacts, RunRecord, RunState
+from multiverse.runs.run import Run
 
 Points = NDArray[np.float32]
 TINY = Simulation(n_genes=60, n_peaks=0, n_proteins=12, n_types=3, n_batches=2)
@@ -121,7 +121,7 @@ def publish_run(
     cells: Sequence[str] | None = None,
     raw: bytes | None = None,
     **changes: Any,
-) -> FoundRun:
+) -> Run:
     """Publish a run. ``cells``: names in the order of ``points``; ``raw``: a file of other kind."""
     record = make_record(dataset, model, seed, **changes)
     attempt = results.new_attempt(record.run_id)
@@ -136,7 +136,7 @@ def publish_run(
         (output / "embeddings.h5").write_bytes(raw)
     attempt.container_log.write_text("")
     target = results.run(record.dataset, record.model, record.run_id)
-    return FoundRun(publish(attempt, target, record, "{}"), target.folder)
+    return Run(publish(attempt, target, record, "{}"), target.folder)
 
 
 def write_embedding(path: Path, points: Points, names: Sequence[str]) -> None:
@@ -146,7 +146,7 @@ def write_embedding(path: Path, points: Points, names: Sequence[str]) -> None:
         file.create_dataset("obs_names", data=list(names), dtype=h5py.string_dtype())
 
 
-def spoil(run: FoundRun) -> None:
+def spoil(run: Run) -> None:
     """Change one byte of a published embedding, as a bad disk or a bad person would."""
     path = run.folder / "embeddings.h5"
     content = bytearray(path.read_bytes())

@@ -9,14 +9,14 @@ import pytest
 
 from multiverse.errors import DatasetError
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.run import Run
 from multiverse.scoring.answers import Cohort, cohorts_of, find_answers, label_notes
 from tests.unit.scoring.made import make_data, make_record, register
 
 
-def found(dataset: RegisteredDataset, **changes: object) -> FoundRun:
-    return FoundRun(make_record(dataset, **changes), Path("anywhere"))  # type: ignore[arg-type]
+def found(dataset: RegisteredDataset, **changes: object) -> Run:
+    return Run(make_record(dataset, **changes), Path("anywhere"))  # type: ignore[arg-type]
 
 
 def cohort(dataset: RegisteredDataset) -> Cohort:

@@ -14,7 +14,7 @@ from multiverse.contract.scores import Reason
 from multiverse.engines.protocol import Runtime
 from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import EvaluationRecord, Evaluator, ScoresFile
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.evaluation import MAX_RECORDS, Assembly
@@ -35,8 +35,8 @@ HOSTILE = (
 )
 
 
-def runs_of(dataset: RegisteredDataset, *models: str) -> list[FoundRun]:
-    return [FoundRun(make_record(dataset, model), Path("x")) for model in models]
+def runs_of(dataset: RegisteredDataset, *models: str) -> list[Run]:
+    return [Run(make_record(dataset, model), Path("x")) for model in models]
 
 
 def said(members: dict[str, float | None], labels: dict[str, int] | None = None) -> Collected:
@@ -156,8 +156,8 @@ def test_a_run_that_was_made_again_loses_the_scores_of_before(assembly: Assembly
     """Also where the evaluator has said nothing of it yet."""
     first, second = assembly.runs
     sums = {"embeddings.h5": "sha256:" + "7" * 64}
-    again = FoundRun(first.record.model_copy(update={"checksums": sums}), first.folder)
-    before = FoundRun(
+    again = Run(first.record.model_copy(update={"checksums": sums}), first.folder)
+    before = Run(
         first.record.model_copy(update={"checksums": {"embeddings.h5": "sha256:" + "6" * 64}}),
         first.folder,
     )

@@ -13,7 +13,7 @@ from mudata import MuData
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from tests.unit.scoring.made import TINY, cells_of, make_data, noise, publish_run, register
 
@@ -135,7 +135,7 @@ def test_layouts_are_read_back(
     assert list(read_h5ad(target).obsm) == ["X_pca", "X_umap_pca"]
     # The run was made again: the layout is of another embedding.
     again = runs[0].record.model_copy(update={"checksums": {"embeddings.h5": "sha256:1"}})
-    assert layouts_that_hold(target, [FoundRun(again, runs[0].folder)]) == {}
+    assert layouts_that_hold(target, [Run(again, runs[0].folder)]) == {}
 
 
 def test_a_file_that_is_absent_or_damaged_has_no_layouts(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.cohort import MAX_STARTS
@@ -60,7 +61,9 @@ def evaluate(
     **options: object,
 ) -> list[ScoringOutcome]:
     chosen = ScoringOptions(**options)  # type: ignore[arg-type]
-    return evaluate_results(results, engine, chosen, tell=notes_into([] if said is None else said))
+    return evaluate_results(
+        Results.open(results), engine, chosen, tell=notes_into([] if said is None else said)
+    )
 
 
 def scores(results: ResultsFolder, slug: str = "tiny") -> Evaluation:
@@ -99,7 +102,7 @@ def test_each_metric_of_each_member_is_told(
 ) -> None:
     publish_run(results, tiny, "pca")
     told: list[Event] = []
-    evaluate_results(results, ScriptedEngine(), ScoringOptions(), tell=told.append)
+    evaluate_results(Results.open(results), ScriptedEngine(), ScoringOptions(), tell=told.append)
     scored = [event for event in told if isinstance(event, MetricScored)]
     assert {f"pca · {metric.name}" for metric in METRICS} <= {event.what for event in scored}
     done = [event.done for event in scored]
@@ -649,7 +652,9 @@ def test_a_signal_stops_the_evaluator_and_keeps_what_is_done(
     cancelled.set()
     engine = ScriptedEngine(hangs=True)
     with pytest.raises(Cancelled):
-        evaluate_results(results, engine, ScoringOptions(), tell=silent, cancelled=cancelled)
+        evaluate_results(
+            Results.open(results), engine, ScoringOptions(), tell=silent, cancelled=cancelled
+        )
     assert not engine.starts or (engine.running[0].stopped and engine.running[0].removed)
     assert not at_work(results)
     assert evaluate(results, ScriptedEngine())[0].problem == ""
@@ -675,7 +680,11 @@ def test_the_second_evaluation_waits_and_can_be_stopped_while_it_waits(
     try:
         with pytest.raises(Cancelled):
             evaluate_results(
-                results, second, ScoringOptions(), tell=notes_into(said), cancelled=cancelled
+                Results.open(results),
+                second,
+                ScoringOptions(),
+                tell=notes_into(said),
+                cancelled=cancelled,
             )
     finally:
         release.set()

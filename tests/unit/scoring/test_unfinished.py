@@ -15,8 +15,8 @@ from multiverse.engines.protocol import Ending, Runtime
 from multiverse.events import Tell
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import FoundRun
 from multiverse.runs.record import Cause, Usage
+from multiverse.runs.run import Run
 from multiverse.specs.model import ModelSpec
 from tests.unit.scoring.made import make_data, noise, publish_run, register
 from tests.unit.scoring.scripted import (
@@ -56,7 +56,7 @@ def leave(results: ResultsFolder, *scripts: Script, at: str = "mixing", **option
     return engine.starts[len(scripts)]
 
 
-def assert_whole(results: ResultsFolder, *runs: FoundRun) -> None:
+def assert_whole(results: ResultsFolder, *runs: Run) -> None:
     found = scores(results)
     assert set(found.members) == {run.record.run_id for run in runs}
     assert set(found.controls) == set(CONTROLS)

@@ -9,7 +9,7 @@ import pytest
 
 from multiverse.contract.scores import Reason, Score
 from multiverse.registry.datasets import RegisteredDataset
-from multiverse.runs.listing import FoundRun
+from multiverse.runs.run import Run
 from multiverse.runs.scores import (
     Aggregate,
     Evaluation,
@@ -26,8 +26,8 @@ EVALUATOR = Evaluator(version="1.0.0", scib_metrics="0.5", settings={"seed": 0})
 NONE = Aggregate(value=None, available=0, of=0)
 
 
-def run(dataset: RegisteredDataset, seed: int = 0, **changes: object) -> FoundRun:
-    return FoundRun(make_record(dataset, seed=seed, **changes), Path("x"))  # type: ignore[arg-type]
+def run(dataset: RegisteredDataset, seed: int = 0, **changes: object) -> Run:
+    return Run(make_record(dataset, seed=seed, **changes), Path("x"))  # type: ignore[arg-type]
 
 
 def member(reason: Reason | None = None, siblings: Sequence[str] = ()) -> Member:

@@ -9,14 +9,14 @@ import pytest
 
 from multiverse.contract.files import FileTooLarge, NotARegularFile
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import all_runs
+from multiverse.runs.results import Results
 from multiverse.tracking.files import Artifact, NotAsPublished, artifacts_of, staged
 from tests.unit.tracking.made import keep_tracked, publish_tracked
 
 
 def test_a_private_copy_is_sent(tmp_path: Path) -> None:
     publish_tracked(ResultsFolder(tmp_path), embedding=b"e" * 3_000_000)
-    (run,) = all_runs(ResultsFolder(tmp_path))
+    (run,) = Results.open(tmp_path).runs
     for artifact in artifacts_of(run, 10**9):
         with staged(artifact) as copy:
             assert copy.name == artifact.path.name
@@ -31,7 +31,7 @@ def test_of_a_failure_only_what_explains_it(tmp_path: Path) -> None:
     attempt = keep_tracked(ResultsFolder(tmp_path))
     attempt.output.embeddings.write_bytes(b"not an embedding")
     attempt.output.job_spec.write_text("{}")
-    (run,) = all_runs(ResultsFolder(tmp_path))
+    (run,) = Results.open(tmp_path).runs
     names = {artifact.name for artifact in artifacts_of(run, 10**9)}
     assert names == {"run.json", "run.log", "container.log"}
 
@@ -39,7 +39,7 @@ def test_of_a_failure_only_what_explains_it(tmp_path: Path) -> None:
 def test_a_record_can_not_name_files_elsewhere(tmp_path: Path) -> None:
     checksums = {"../../../secret": "sha256:0", "/etc/passwd": "sha256:0", "run.log": "sha256:0"}
     publish_tracked(ResultsFolder(tmp_path))
-    (run,) = all_runs(ResultsFolder(tmp_path))
+    (run,) = Results.open(tmp_path).runs
     hostile = run.record.model_copy(update={"checksums": checksums})
     found = artifacts_of(type(run)(hostile, run.folder), 0)
     assert {artifact.path for artifact in found} == {

@@ -13,10 +13,10 @@ import pytest
 
 from multiverse.errors import ResultsError, UsageError
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.listing import read_runs, write_table
+from multiverse.runs.results import Results
 from multiverse.runs.scores import ScoresFile, Sheet
+from multiverse.runs.table import write_table
 from multiverse.tracking import default_uri, track
-from multiverse.tracking.scored import is_of_scores
 from multiverse.verify.verify import verify_results
 from tests.unit.tracking.made import publish_tracked, score
 
@@ -25,8 +25,11 @@ pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from multiverse.tracking.client import SCORES
-
+#: What tags that come from scores begin with.
+OF_SCORES = (
+    "score_reason.", "multiverse.coverage.", "multiverse.evaluator", "multiverse.scores",
+    "multiverse.labels_fingerprint", "multiverse.label_key", "multiverse.batch_key",
+)  # fmt: skip
 #: Where the package is imported from, whatever comes first on the path.
 ROOT = Path(__file__).parents[3]
 
@@ -47,8 +50,8 @@ def test_runs_are_copied_and_read_from_there(
 ) -> None:
     folder = publish_tracked(results)
     score(results, [folder.run_id])
-    assert track(results).copied == 1
-    assert track(results).present == 1
+    assert track(Results.open(results)).copied == 1
+    assert track(Results.open(results)).present == 1
     assert capfd.readouterr() == ("", ""), "nothing but news is said"
     uri = default_uri(results, {})
     assert uri is not None
@@ -66,19 +69,19 @@ def test_runs_are_copied_and_read_from_there(
 def test_the_store_does_not_look_like_runs(results: ResultsFolder) -> None:
     """Copies of ``run.json`` lie in it, as deep as those of runs."""
     publish_tracked(results)
-    write_table(results)
-    before = read_runs(results)
-    track(results)
-    assert read_runs(results) == before
+    write_table(Results.open(results))
+    before = Results.open(results)
+    track(Results.open(results))
+    assert Results.open(results) == before
     assert verify_results(results).differences == ()
 
 
 def test_a_folder_that_was_moved_says_what_to_do(results: ResultsFolder, tmp_path: Path) -> None:
     publish_tracked(results)
-    track(results)
+    track(Results.open(results))
     moved = ResultsFolder(results.folder.rename(tmp_path / "moved"))
     publish_tracked(moved, 1)
-    tracked = track(moved)
+    tracked = track(Results.open(moved))
     assert len(tracked.failed) == 2
     assert "remove mlflow.db and .mlflow-artifacts" in tracked.failed[0].reason
     assert not results.folder.exists(), "nothing is written to the old place"
@@ -92,7 +95,7 @@ def test_a_folder_that_was_moved_says_what_to_do(results: ResultsFolder, tmp_pat
 def test_a_damaged_store_is_named_and_nothing_lost(results: ResultsFolder) -> None:
     publish_tracked(results)
     results.tracking.write_bytes(b"not a database" * 100)
-    (failed,) = track(results).failed
+    (failed,) = track(Results.open(results)).failed
     assert "not a database" in failed.reason
 
 
@@ -104,7 +107,7 @@ def test_damaged_scores_and_records_don_t_keep_runs_from_being_copied(
     damaged.record.chmod(0o644)
     damaged.record.write_text("{")
     score(results, []).write_text("{}")
-    tracked = track(results)
+    tracked = track(Results.open(results))
     assert (tracked.copied, tracked.failed) == (1, ())
     assert [any(word in note for note in tracked.notes) for word in ("run.json", "scores.json")]
     assert len(tracked.notes) == 2
@@ -112,18 +115,18 @@ def test_damaged_scores_and_records_don_t_keep_runs_from_being_copied(
 
 def test_an_empty_folder_and_none(results: ResultsFolder) -> None:
     with pytest.raises(ResultsError, match="is not a results folder"):
-        track(results)
+        track(Results.open(results))
     results.folder.mkdir()
-    tracked = track(results)
+    tracked = track(Results.open(results))
     assert tracked.complete
     assert tracked.summary.endswith("no finished runs")
 
 
 def test_loggers_are_as_they_were(results: ResultsFolder) -> None:
     publish_tracked(results)
-    track(results)
+    track(Results.open(results))
     levels = {name: logging.getLogger(name).level for name in ("mlflow", "alembic", "urllib3")}
-    track(results)
+    track(Results.open(results))
     assert {name: logging.getLogger(name).level for name in levels} == levels
     assert logging.CRITICAL not in levels.values()
 
@@ -138,7 +141,7 @@ def test_a_user_without_the_extra_is_told_so(
     assert default_uri(results, {}) is None
     for uri in (None, "http://127.0.0.1:9"):
         with pytest.raises(UsageError, match="not installed") as caught:
-            track(results, uri)
+            track(Results.open(results), uri)
         assert caught.value.remedy is not None
         assert 'pip install "multiverse[mlflow]"' in caught.value.remedy
 
@@ -156,27 +159,27 @@ def only_run(results: ResultsFolder) -> Run:
 def test_scores_that_have_gone_go_from_mlflow_too(results: ResultsFolder) -> None:
     folder = publish_tracked(results)
     score(results, [folder.run_id])
-    track(results)
+    track(Results.open(results))
     assert "score.total" in only_run(results).data.metrics
     score(results, [])
-    assert track(results).updated == 1
+    assert track(Results.open(results)).updated == 1
     data = only_run(results).data
     assert not [name for name in data.metrics if name.startswith("score.")]
-    assert not [name for name in data.tags if is_of_scores(name) or name == SCORES]
+    assert not [name for name in data.tags if name.startswith(OF_SCORES)]
     assert data.metrics["resource/wall_seconds"] == 7.5
-    assert track(results).present == 1
+    assert track(Results.open(results)).present == 1
     score(results, [folder.run_id])
-    assert track(results).updated == 1
+    assert track(Results.open(results)).updated == 1
     results.scores("pbmc").unlink()
-    assert track(results).updated == 1
+    assert track(Results.open(results)).updated == 1
 
 
 def test_scores_that_can_t_be_read_change_nothing(results: ResultsFolder) -> None:
     folder = publish_tracked(results)
     score(results, [folder.run_id])
-    track(results)
+    track(Results.open(results))
     results.scores("pbmc").write_text("{")
-    assert track(results).present == 1
+    assert track(Results.open(results)).present == 1
     assert "score.total" in only_run(results).data.metrics
 
 
@@ -190,7 +193,7 @@ def test_what_was_scored_and_how_is_a_tag(results: ResultsFolder) -> None:
         facts = {"labels_fingerprint": fingerprint, "sheet": sheet, "evaluator": evaluator}
         changed = (evaluation.model_copy(update=facts),)
         path.write_text(ScoresFile(dataset="pbmc", evaluations=changed).to_json())
-        track(results)
+        track(Results.open(results))
         return dict(only_run(results).data.tags)
 
     tags = rescored("a" * 64, Sheet(label_key="cell_type", batch_key="donor"), replicates=200)
@@ -223,14 +226,14 @@ def test_an_mlflow_that_can_t_be_imported_is_said(
     assert f"MLflow can't be used here: {error}: it is damaged" in said
     assert "Traceback" not in done.stderr
     code = (
-        "import sys\nfrom pathlib import Path\nfrom multiverse.api import Request, Steps\n"
+        "import sys\nfrom pathlib import Path\nfrom multiverse.api import Request, Results, Steps\n"
         "from multiverse.api.finish import conclude\n"
         "from multiverse.specs.benchmark import BenchmarkSource\n"
         "source = BenchmarkSource.of({'datasets': ['any'], 'models': ['any']})\n"
         "steps = Steps(evaluate=False, report=False)\n"
         "request = Request(source, Path(sys.argv[1]), steps=steps)\n"
         "tell = lambda event: print(getattr(event, 'message', event))\n"
-        "print(conclude(request, tell=tell).complete)"
+        "print(conclude(Results.open(sys.argv[1]), request, tell=tell).complete)"
     )
     command = [sys.executable, "-c", code, str(results.folder)]
     environment = {**environment, "MULTIVERSE_NO_MLFLOW": ""}
@@ -252,8 +255,8 @@ def test_nobody_is_told_that_it_was_used(results: ResultsFolder) -> None:
     publish_tracked(results)
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from multiverse.runs.folder import ResultsFolder\nfrom multiverse.tracking import track\n"
-        "assert track(ResultsFolder(Path(sys.argv[1]))).copied == 1\n"
+        "from multiverse.runs.results import Results\nfrom multiverse.tracking import track\n"
+        "assert track(Results.open(Path(sys.argv[1]))).copied == 1\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "print(get_telemetry_client())\n"
     )

@@ -14,13 +14,13 @@ import pytest
 
 import multiverse.worker
 from multiverse.contract import JobSpec
+from multiverse.contract.files import written_aside
 from multiverse.errors import DatasetError
 from multiverse.worker.caches import BAKED_VARIABLE, writable_caches
 from multiverse.worker.data import read_input
 from multiverse.worker.embedding import BadEmbedding, Series, as_number, check_latent
 from multiverse.worker.epochs import EpochLog
 from multiverse.worker.job import available_threads
-from multiverse.worker.outputs import written_aside
 from multiverse.worker.picture import Caption, write_picture
 from tests.unit.worker.worker_jobs import simulate, write_job
 

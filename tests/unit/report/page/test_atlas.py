@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from multiverse.report.contents import read_contents
 from multiverse.report.page.atlas import LAST, NOWHERE, Atlas, quantised, read_atlas
 from multiverse.report.page.source import read_sources
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from tests.unit.report.page.folder import (
     Data,
     add_embeddings,
@@ -20,7 +20,7 @@ from tests.unit.report.page.folder import (
 
 
 def atlas_of(results: ResultsFolder) -> Atlas:
-    return read_atlas(read_sources(read_contents(results))[0])
+    return read_atlas(read_sources(Results.open(results))[0])
 
 
 def test_places_keep_their_proportions() -> None:

@@ -14,7 +14,7 @@ from multiverse.errors import ResultsError
 from multiverse.report.page import write_page
 from multiverse.report.page.document import island, page_scripts
 from multiverse.report.page.text import chart_text, duration, figure, memory, moment, name, score
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from tests.unit.report.page.folder import Data, make_cells, make_folder
 
 
@@ -37,19 +37,19 @@ def elements(path: Path) -> list[tuple[str, dict[str, str | None]]]:
 
 def test_it_is_written_in_one_step_to_its_place(tmp_path: Path) -> None:
     results = make_folder(tmp_path)
-    assert write_page(results) == results.report
+    assert write_page(Results.open(results)) == results.report
     target = tmp_path / "elsewhere.html"
-    assert write_page(results, target) == target
+    assert write_page(Results.open(results), target) == target
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ResultsError):
-        write_page(ResultsFolder(tmp_path / "absent"))
+        write_page(Results.open(tmp_path / "absent"))
 
 
 def test_it_names_no_other_file(tmp_path: Path) -> None:
-    for tag, attributes in elements(write_page(make_folder(tmp_path))):
+    for tag, attributes in elements(write_page(Results.open(make_folder(tmp_path)))):
         assert tag not in ("iframe", "object", "embed", "base", "form")
         assert "src" not in attributes
         href = attributes.get("href") or "#"
@@ -58,7 +58,7 @@ def test_it_names_no_other_file(tmp_path: Path) -> None:
 
 
 def test_ids_are_unique_and_links_lead_somewhere(tmp_path: Path) -> None:
-    found = elements(write_page(make_folder(tmp_path)))
+    found = elements(write_page(Results.open(make_folder(tmp_path))))
     ids = [attributes["id"] for _, attributes in found if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = {attributes.get("href") or "" for tag, attributes in found if tag == "a"}
@@ -66,7 +66,7 @@ def test_ids_are_unique_and_links_lead_somewhere(tmp_path: Path) -> None:
 
 
 def test_only_the_scripts_on_the_page_may_run(tmp_path: Path) -> None:
-    text = write_page(make_folder(tmp_path)).read_text()
+    text = write_page(Results.open(make_folder(tmp_path))).read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
     allowed = set(re.findall(r"sha256-([^&]+)&#39;", policy[1]))
@@ -89,7 +89,7 @@ def test_an_island_holds_nothing_that_ends_it() -> None:
 def test_six_models_of_ten_thousand_cells_fit(tmp_path: Path) -> None:
     data = Data(cells=make_cells(10_000))
     results = make_folder(tmp_path, [f"model{i}" for i in range(6)], data)
-    assert write_page(results).stat().st_size < 5_000_000
+    assert write_page(Results.open(results)).stat().st_size < 5_000_000
 
 
 def test_texts() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.report.contents import read_contents
 from multiverse.report.page.headline import Headline, make_headline
 from multiverse.report.page.source import read_sources
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import Cause, RunState
+from multiverse.runs.results import Results
 from multiverse.runs.scores import Member, ScoresFile
 from tests.unit.report.page.folder import (
     Data,
@@ -24,7 +24,7 @@ MODELS = ("pca", "mofa", "totalvi")
 
 
 def headline(results: ResultsFolder) -> Headline:
-    return make_headline(read_sources(read_contents(results))[0])
+    return make_headline(read_sources(Results.open(results))[0])
 
 
 def test_a_clear_best(tmp_path: Path) -> None:
@@ -141,5 +141,5 @@ def test_several_runs_of_a_model_are_told_apart(tmp_path: Path) -> None:
     for seed in (0, 1):
         add_run(results, data, "pca", seed=seed)
     add_run(results, data, "pca", changed={"n_latent": 5})
-    titles = set(read_sources(read_contents(results))[0].run_titles.values())
+    titles = set(read_sources(Results.open(results))[0].run_titles.values())
     assert titles == {"pca seed 0", "pca seed 1", "pca n_latent=5 seed 0"}

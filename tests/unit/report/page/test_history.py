@@ -10,12 +10,13 @@ import pytest
 from multiverse.contract.curves import Curve
 from multiverse.report.page.history import log_tail, read_history, summary, tail
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.listing import FoundRun, read_runs
+from multiverse.runs.results import Results
+from multiverse.runs.run import Run
 from tests.unit.report.page.folder import Data, add_failure, add_run
 
 
-def only_run(results: ResultsFolder) -> FoundRun:
-    (run,) = read_runs(results).runs
+def only_run(results: ResultsFolder) -> Run:
+    (run,) = Results.open(results).runs
     return run
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multiverse.report.contents import read_contents
 from multiverse.report.page.source import read_sources
 from multiverse.report.page.table import ComparisonTable, make_table
 from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.results import Results
 from multiverse.runs.scores import ScoresFile
 from tests.unit.report.page.folder import Data, add_run, add_scores, make_folder
 
 
 def table(results: ResultsFolder) -> ComparisonTable:
-    found = make_table(read_sources(read_contents(results))[0])
+    found = make_table(read_sources(Results.open(results))[0])
     assert found is not None
     return found
 

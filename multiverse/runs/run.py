@@ -1,0 +1,150 @@
+"""One run: its record, its files, its embedding; and a reader that reads each file once."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from multiverse.contract.paths import OutputFiles
+from multiverse.errors import ResultsError, UsageError
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
+from multiverse.runs.record import RunRecord, RunState
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record and where it lies: a published run, or an attempt that did not complete."""
+
+    record: RunRecord
+    folder: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is published, with an embedding."""
+        return self.record.state is RunState.COMPLETE
+
+    @property
+    def files(self) -> OutputFiles:
+        """The model's own files: of an attempt, apart from what the runner wrote."""
+        return RunFolder(self.folder) if self.complete else AttemptFolder(self.folder).output
+
+    @property
+    def container_log(self) -> Path:
+        """What the engine heard of it."""
+        return RunFolder(self.folder).container_log
+
+    def embedding(self) -> NDArray[float32]:
+        """Return the latent space, float32 of shape (n_cells, n_dims), in the order of your cells.
+
+        Raises :class:`UsageError` if the run is not complete.
+        """
+        import h5py
+
+        with h5py.File(self._embeddings(), "r") as file:
+            latent: NDArray[float32] = file["latent"][...]
+        return latent
+
+    def obs_names(self) -> list[str]:
+        """Return the cells' names, in the order of the embedding's rows."""
+        import h5py
+
+        with h5py.File(self._embeddings(), "r") as file:
+            return [name.decode() for name in file["obs_names"][...]]
+
+    def _embeddings(self) -> Path:
+        if not self.complete:
+            raise UsageError(
+                f"{self.record.model} on {self.record.dataset} has no embedding: "
+                f"{self.record.state}, {self.record.message}"
+            )
+        return self.files.embeddings
+
+    def other_attempts(self) -> list[Run]:
+        """Read the kept attempts at this run other than itself, oldest first.
+
+        A run lies three folders deep, published or not.
+        """
+        folder = self.folder.absolute()
+        kept = ResultsFolder(folder.parents[2]).attempts_of(self.record.run_id)
+        others = [attempt.record for attempt in kept if attempt.folder != folder]
+        return list(RecordReader().runs(others, []))
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Read a run by its record; :class:`ResultsError` if that is absent or damaged."""
+        return cls(RunRecord.read(path), path.parent)
+
+
+class FileReader(Generic[Content]):
+    """Reads files of one kind again and again; one that has not changed is not read again."""
+
+    def __init__(self, read: Callable[[Path], Content]) -> None:
+        """``read`` raises :class:`ResultsError` for a file that is damaged."""
+        self._read = read
+        self._known: dict[Path, tuple[tuple[int, ...], Content | ResultsError]] = {}
+
+    def content(self, path: Path) -> Content | ResultsError:
+        """Return what is in a file, or what is wrong with it. Raises OSError if there is none."""
+        facts = path.stat()
+        stamp = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        known = self._known.get(path)
+        if known is None or known[0] != stamp:
+            known = self._known[path] = (stamp, self._try(path))
+        return known[1]
+
+    def _try(self, path: Path) -> Content | ResultsError:
+        try:
+            return self._read(path)
+        except ResultsError as error:
+            return error
+
+
+class RecordReader(FileReader[Run]):
+    """Reads runs by their records."""
+
+    def __init__(self) -> None:
+        super().__init__(Run.read)
+
+    def runs(self, records: Iterable[Path], damaged: list[str]) -> Iterator[Run]:
+        """Read the records that are there; ``damaged`` is told of each that can't be read."""
+        for path in records:
+            try:
+                found = self.content(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                damaged.append(f"{path}: {error.strerror}")
+                continue
+            if isinstance(found, ResultsError):
+                if not isinstance(found.__cause__, FileNotFoundError):
+                    damaged.append(first_line(found))
+            else:
+                yield found
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep Python from looking for cycles: records hold none, and it takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def first_line(error: Exception) -> str:
+    """Return what is wrong, without the details that a validation adds."""
+    return re.sub(r": \d+ validation errors? for \w+$", "", str(error).splitlines()[0])
