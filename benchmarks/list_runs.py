@@ -14,7 +14,8 @@ from measure import MULTIVERSE, clean_environment, take_turns, timed
 from report import Target, conclude
 
 from multiverse.contract.job_spec import ImageReference
-from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
+from multiverse.facts import Cause, RunState, Usage
+from multiverse.runs.record import EngineFacts, RunRecord
 
 RUNS = 10_000
 FAILED = 100

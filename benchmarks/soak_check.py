@@ -14,7 +14,8 @@ from soak_containers import Attempt, Life
 from soak_faults import Runner
 from soak_model import EXIT_CODE, MEMORY_MIB, SoakPlan
 
-from multiverse.runs.record import Cause, RunRecord, RunState
+from multiverse.facts import Cause, RunState
+from multiverse.runs.record import RunRecord
 
 #: What ends an attempt that would have gone well.
 FAULTS = frozenset(

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         verify,
         watch,
     )
-    from multiverse.api.settings import RunSettings
+    from multiverse.api.settings import RunKeywords
 else:
     __getattr__ = lazily(
         __name__,
@@ -71,7 +71,7 @@ else:
             "find_run open_results report status track "
             "verify watch"
         ),
-        settings="RunSettings",
+        settings="RunKeywords",
     )
 
 __all__ = [
@@ -84,7 +84,7 @@ __all__ = [
     "Request",
     "Results",
     "Run",
-    "RunSettings",
+    "RunKeywords",
     "Steps",
     "amount",
     "build_images",

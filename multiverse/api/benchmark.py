@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Unpack
 
 from multiverse.api.plan import make_plan, resolved_yaml
 from multiverse.api.request import Request
-from multiverse.api.settings import RunSettings, request_of
+from multiverse.api.settings import RunKeywords, request_of
 from multiverse.errors import Cancelled, JobsFailed, ResultsError
 from multiverse.events import Summarised, Tell, silent
+from multiverse.facts import RunState
 from multiverse.runner.execute import execute
 from multiverse.runner.preview import Preview
 from multiverse.runner.preview import preview as preview_plan
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunState
 from multiverse.runs.results import Results
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def run(
     *,
     raise_on_failure: bool = True,
     tell: Tell = silent,
-    **settings: Unpack[RunSettings],
+    **settings: Unpack[RunKeywords],
 ) -> Results:
     """Run models on one dataset; embeddings come back in the order of your own cells.
 
@@ -137,7 +137,7 @@ def run(
         ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``batch_key``,
         ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``intersect``, ``mosaic``,
         ``build``, ``rerun``, ``only_failed``, ``verbose``, ``tags``, ``models_dirs``,
-        ``evaluate``, ``report``, ``mlflow``: see :class:`multiverse.api.RunSettings`.
+        ``evaluate``, ``report``, ``mlflow``: see :class:`multiverse.api.RunKeywords`.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def preview(
     output: str | Path = "results",
     *,
     tell: Tell = silent,
-    **settings: Unpack[RunSettings],
+    **settings: Unpack[RunKeywords],
 ) -> list[Preview]:
     """Return what :func:`run` would do with each job, and why; start nothing.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mudata import MuData
 
 
-class RunSettings(TypedDict, total=False):
+class RunKeywords(TypedDict, total=False):
     """The settings of :func:`multiverse.run`, each with the meaning of the command's option.
 
     Parameters
@@ -101,7 +101,7 @@ def request_of(
     models: str | Sequence[str],
     dataset: str | Path | AnnData | MuData | None,
     output: str | Path,
-    settings: RunSettings,
+    settings: RunKeywords,
     tell: Tell,
 ) -> Request:
     """Return the request that :func:`multiverse.run` is asked for.
@@ -109,9 +109,9 @@ def request_of(
     Raises :class:`TypeError` for a setting that is none, :class:`UsageError` for one that makes no
     sense, and :class:`DatasetError`.
     """
-    unknown = sorted(settings.keys() - RunSettings.__annotations__.keys())
+    unknown = sorted(settings.keys() - RunKeywords.__annotations__.keys())
     if unknown:
-        raise TypeError(f"there is no setting {', '.join(unknown)}: see multiverse.api.RunSettings")
+        raise TypeError(f"there is no setting {', '.join(unknown)}: see multiverse.api.RunKeywords")
     names = [models] if isinstance(models, str) else list(models)
     parameters = settings.get("parameters") or {}
     unused = sorted(set(parameters) - set(names))
@@ -136,7 +136,7 @@ def request_of(
     )
 
 
-def _options(settings: RunSettings) -> RunOptions:
+def _options(settings: RunKeywords) -> RunOptions:
     gpus = settings.get("gpus")
     options = RunOptions(
         parallel=settings.get("jobs"),
@@ -157,7 +157,7 @@ def _options(settings: RunSettings) -> RunOptions:
     return options
 
 
-def _steps(settings: RunSettings) -> Steps:
+def _steps(settings: RunKeywords) -> Steps:
     address = settings.get("mlflow")
     return Steps(
         evaluate=settings.get("evaluate", True),
@@ -168,7 +168,7 @@ def _steps(settings: RunSettings) -> Steps:
 
 
 def _dataset(
-    dataset: Any, settings: RunSettings, tell: Tell
+    dataset: Any, settings: RunKeywords, tell: Tell
 ) -> tuple[Mapping[str, Any], list[RegisteredDataset]]:
     """The entry of the dataset, and the dataset itself where it is registered already."""
     if dataset is None:

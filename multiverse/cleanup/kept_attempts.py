@@ -19,9 +19,10 @@ from multiverse.cleanup.removable import (
     remove_folder,
 )
 from multiverse.errors import ResultsError
+from multiverse.facts import RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.places import attempt_folders, is_run_id, opened_folder, read_record
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.runs.started import Started
 
 

@@ -19,14 +19,8 @@ from multiverse.api import status, watch
 from multiverse.cli.progress import reason
 from multiverse.cli.running import RunningRow, counts_line, running_table
 from multiverse.cli.terminal import console, print_json, safe
-from multiverse.runs import (
-    FolderStatus,
-    JobStatus,
-    Remaining,
-    RunState,
-    Standing,
-    total_remaining,
-)
+from multiverse.facts import RunState
+from multiverse.runs import FolderStatus, JobStatus, Remaining, Standing, total_remaining
 
 WATCH_SECONDS = 2.0
 #: Of jobs that failed or were interrupted, and of notes, no more are listed.

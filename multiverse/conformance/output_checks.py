@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multiverse.conformance.context import Answer, CheckContext, failed, note, passed, skipped
 from multiverse.conformance.trial import TrialOutcome
-from multiverse.runs.record import Cause
+from multiverse.facts import Cause
 from multiverse.specs.quantity import format_bytes, format_seconds
 
 #: More CPU time per second than that many times the share of threads is too much.

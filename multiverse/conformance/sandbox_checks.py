@@ -12,8 +12,8 @@ from pathlib import Path
 from multiverse.conformance.context import Answer, CheckContext, failed, passed, skipped
 from multiverse.conformance.sandbox_change import STRANGER, SandboxChange
 from multiverse.conformance.tiny_data import add_labels
+from multiverse.facts import RunState
 from multiverse.runner.supervise import GRACE_SECONDS
-from multiverse.runs.record import RunState
 
 KILLED = 137
 #: When in its life a run is asked to end, in turn: a share of the least time that one has taken.

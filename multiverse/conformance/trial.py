@@ -16,12 +16,13 @@ from multiverse.contract.files import read_regular
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Engine, Running, Runtime
 from multiverse.events import silent
-from multiverse.plan.job import Job, Limits
+from multiverse.facts import RunState, Usage
+from multiverse.plan.job import Limits, PlannedJob
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunRecord, RunState, Usage
+from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class TrialRunner:
 
     def _prepared(self, trial: Trial) -> PreparedJob:
         model = self._runtime.model
-        job = Job(
+        job = PlannedJob(
             dataset=trial.dataset.record,
             model=model,
             parameters=trial.parameters,

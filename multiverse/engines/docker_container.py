@@ -16,7 +16,7 @@ from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.protocol import Echo, Ending, Execution
 from multiverse.errors import DiskFull
-from multiverse.runs.record import Cause
+from multiverse.facts import Cause
 
 SAMPLE_SECONDS = 0.1
 #: The daemon answers at once when a container ends; this bounds one question, not the wait.

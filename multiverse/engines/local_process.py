@@ -19,7 +19,7 @@ from multiverse.engines.cgroup import CgroupReading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.protocol import Ending, Execution
-from multiverse.runs.record import Cause, Usage
+from multiverse.facts import Cause, Usage
 
 SAMPLE_SECONDS = 0.2
 #: Whatever a job starts inherits it, and is found by it even if it leaves the session.

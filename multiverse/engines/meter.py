@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from multiverse.engines.cgroup import CgroupReading
-from multiverse.runs.record import Usage
+from multiverse.facts import Usage
 
 
 class Meter:

@@ -10,8 +10,9 @@ from typing import Any, Protocol, Self
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.events import Tell
+from multiverse.facts import Cause, Usage
 from multiverse.images.accelerator import for_device
-from multiverse.runs.record import Cause, EngineFacts, Usage
+from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
 Echo = Callable[[bytes], None]

@@ -8,7 +8,7 @@ from multiverse.forecast.extrapolate import Known, SizedFigure, at_size
 from multiverse.forecast.history import PastRun
 from multiverse.forecast.memory_estimate import MemoryEstimate, estimate_memory
 from multiverse.forecast.similar_runs import PastRuns, Subject
-from multiverse.plan.job import Job
+from multiverse.plan.job import PlannedJob
 from multiverse.specs.quantity import format_bytes
 
 #: The seconds of starting a job and importing its libraries.
@@ -32,11 +32,11 @@ class Expectations:
         self._with_memory = PastRuns(
             run for run in past if run.out_of_memory or run.peak_memory_bytes
         )
-        self._subjects: dict[tuple[object, ...], tuple[Job, Subject]] = {}
+        self._subjects: dict[tuple[object, ...], tuple[PlannedJob, Subject]] = {}
         self._seconds: dict[Subject, float | None] = {}
         self._memory: dict[Subject, MemoryEstimate | None] = {}
 
-    def seconds(self, job: Job) -> float | None:
+    def seconds(self, job: PlannedJob) -> float | None:
         """Expected wall seconds; None without a completed run of the model on that device.
 
         They grow with cells: a model trains on cells, of features that were selected to a fixed
@@ -50,7 +50,7 @@ class Expectations:
             self._seconds[subject] = None if expected is None else expected.value
         return self._seconds[subject]
 
-    def memory(self, job: Job) -> MemoryEstimate | None:
+    def memory(self, job: PlannedJob) -> MemoryEstimate | None:
         """Expected peak of memory; None without a run that says anything about it.
 
         It grows with the stored counts of the modalities in use rather than with cells: raw
@@ -62,7 +62,7 @@ class Expectations:
             self._memory[subject] = estimate_memory(self._with_memory, subject, least_memory(job))
         return self._memory[subject]
 
-    def warning(self, job: Job) -> str | None:
+    def warning(self, job: PlannedJob) -> str | None:
         """Return a warning for a job with too little memory; None if it has enough.
 
         The same for jobs that differ in nothing that matters here, such as their seed.
@@ -78,7 +78,7 @@ class Expectations:
             f"{estimate.words}, and it has {format_bytes(limit)}: {REMEDY}"
         )
 
-    def order(self, jobs: Iterable[Job]) -> list[Job]:
+    def order(self, jobs: Iterable[PlannedJob]) -> list[PlannedJob]:
         """Longest expected first, so that the last ones to end are short; otherwise as given.
 
         Jobs of which nothing is known come before all: each may be the longest, and the first
@@ -86,7 +86,7 @@ class Expectations:
         """
         return sorted(jobs, key=lambda job: -_or_forever(self.seconds(job)))
 
-    def _subject(self, job: Job) -> Subject:
+    def _subject(self, job: PlannedJob) -> Subject:
         """Jobs that differ in their seed share the objects that hold their settings.
 
         A job of them is kept, so that the identity of an object remains its own.
@@ -98,7 +98,7 @@ class Expectations:
         return self._subjects[key][1]
 
 
-def least_memory(job: Job) -> int:
+def least_memory(job: PlannedJob) -> int:
     """Bytes of the raw counts alone, of the modalities in use, as the worker reads them.
 
     CSR of float32 values and int32 indices, held once. Every model needs more: its libraries,
@@ -120,7 +120,7 @@ def _likelihood(estimate: MemoryEstimate, limit: int) -> str | None:
     return "may" if possible else None
 
 
-def _too_little_for_counts(job: Job) -> str | None:
+def _too_little_for_counts(job: PlannedJob) -> str | None:
     """The warning about a model of which nothing is known: only what is beyond doubt."""
     least, limit = least_memory(job), job.limits.memory
     if least < limit:

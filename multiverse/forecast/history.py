@@ -16,7 +16,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from multiverse.errors import MultiverseError
-from multiverse.runs.record import Cause, RunRecord, RunState
+from multiverse.facts import Cause, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.runs.writing import write_atomic
 
 #: A line is appended by one write of at most this many bytes, so that two runners don't mix theirs.

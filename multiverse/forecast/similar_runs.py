@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from multiverse.forecast.history import PastRun, settings_hash
-from multiverse.plan.job import Job
+from multiverse.plan.job import PlannedJob
 
 #: Only so many of the newest runs count, so that what was changed since is forgotten.
 RECENT = 200
@@ -26,7 +26,7 @@ class Subject:
     n_values: int
 
     @classmethod
-    def of(cls, job: Job) -> Subject:
+    def of(cls, job: PlannedJob) -> Subject:
         return cls(
             model=job.model.name,
             version=job.model.version,

@@ -4,6 +4,15 @@ May import specs and registry.
 """
 
 from multiverse.plan.expand import check, expand
-from multiverse.plan.job import Identity, Job, Limits, NotPlanned, Plan, RetryPolicy
+from multiverse.plan.job import Identity, Limits, NotPlanned, Plan, PlannedJob, RetryPolicy
 
-__all__ = ["Identity", "Job", "Limits", "NotPlanned", "Plan", "RetryPolicy", "check", "expand"]
+__all__ = [
+    "Identity",
+    "Limits",
+    "NotPlanned",
+    "Plan",
+    "PlannedJob",
+    "RetryPolicy",
+    "check",
+    "expand",
+]

@@ -9,7 +9,7 @@ from typing import Any
 
 from multiverse.errors import Problem, UsageError
 from multiverse.plan.applicable import obstacle
-from multiverse.plan.job import Job, Limits, NotPlanned, Plan, RetryPolicy
+from multiverse.plan.job import Limits, NotPlanned, Plan, PlannedJob, RetryPolicy
 from multiverse.plan.settings import resolve
 from multiverse.registry.models import unknown_model
 from multiverse.specs.benchmark import BenchmarkSource, ModelEntry, ResourceLimits
@@ -76,7 +76,7 @@ def expand(
     if problems:
         raise source.error(problems)
     _check_distinct(datasets)
-    jobs: list[Job] = []
+    jobs: list[PlannedJob] = []
     lacking: dict[tuple[str, str], NotPlanned] = {}
     for dataset in datasets:
         for variant in variants:
@@ -105,10 +105,10 @@ def _check_distinct(datasets: Sequence[DatasetRecord]) -> None:
             )
 
 
-def _jobs(dataset: DatasetRecord, variant: _Variant) -> Iterator[Job]:
+def _jobs(dataset: DatasetRecord, variant: _Variant) -> Iterator[PlannedJob]:
     modalities = variant.model.yaml.modalities.usable(tuple(dataset.modalities))
     for seed in variant.seeds:
-        yield Job(
+        yield PlannedJob(
             dataset=dataset,
             model=variant.model,
             parameters=variant.parameters,

@@ -117,7 +117,7 @@ def _setting_changes(word: str, before: Mapping[str, Any], after: Mapping[str, A
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """One job of a plan, before it is known which image will run it."""
 
     dataset: DatasetRecord
@@ -176,5 +176,5 @@ class Plan:
     """The jobs of a benchmark, and the pairs that are not applicable."""
 
     name: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[PlannedJob, ...]
     not_applicable: tuple[NotPlanned, ...] = ()

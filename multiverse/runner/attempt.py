@@ -24,7 +24,7 @@ from multiverse.engines.protocol import (
 )
 from multiverse.errors import EngineError, EngineUnavailable
 from multiverse.events import AttemptStarted, Printed, Progressed, Tell
-from multiverse.facts import EpochFacts
+from multiverse.facts import Cause, EpochFacts, RunState, Usage
 from multiverse.plan.job import Limits
 from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
@@ -32,7 +32,7 @@ from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.publish import publish, take_back
-from multiverse.runs.record import Cause, EngineFacts, RunRecord, RunState, Usage
+from multiverse.runs.record import EngineFacts, RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
 from multiverse.runs.writing import disk_errors, write_atomic

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from multiverse.engines.protocol import Capacity
 from multiverse.errors import UsageError
 from multiverse.events import Noted, Tell
-from multiverse.plan.job import Job, Limits
+from multiverse.plan.job import Limits, PlannedJob
 from multiverse.specs.quantity import format_bytes
 
 GIB = 1024**3
@@ -61,7 +61,9 @@ def usable(there: Capacity, machine: Machine) -> Capacity:
     )
 
 
-def fit(jobs: Sequence[Job], capacity: Capacity, tell: Tell, *, no_gpu: bool = False) -> list[Job]:
+def fit(
+    jobs: Sequence[PlannedJob], capacity: Capacity, tell: Tell, *, no_gpu: bool = False
+) -> list[PlannedJob]:
     """The jobs, each within the capacity. ``no_gpu``: the user keeps jobs from GPUs.
 
     What a model's own defaults ask for beyond it is cut, and that is said; what the user asked
@@ -96,7 +98,7 @@ def within(limits: Limits, capacity: Capacity) -> Limits:
     )
 
 
-def _too_much(job: Job, capacity: Capacity, no_gpu: bool) -> list[str]:
+def _too_much(job: PlannedJob, capacity: Capacity, no_gpu: bool) -> list[str]:
     """What keeps a job from ever running, with the numbers."""
     limits, found = job.limits, []
     name = f"{job.dataset.slug}/{job.model.name}"

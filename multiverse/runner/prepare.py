@@ -8,14 +8,14 @@ from pathlib import Path
 from multiverse.engines.protocol import Engine, model_for
 from multiverse.events import Tell
 from multiverse.forecast.forecast import Expectations
-from multiverse.plan.job import Job
+from multiverse.plan.job import PlannedJob
 from multiverse.runner.options import RunOptions
 from multiverse.runner.prepared import PreparedJob
 
 
 def prepare(
     experiment: str,
-    jobs: Sequence[Job],
+    jobs: Sequence[PlannedJob],
     data: Mapping[str, Path],
     engine: Engine,
     options: RunOptions,

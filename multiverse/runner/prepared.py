@@ -10,7 +10,7 @@ from multiverse.contract.job_spec import JobSpec, RunSettings
 from multiverse.contract.paths import MEMORY_VARIABLE
 from multiverse.engines.protocol import Runtime
 from multiverse.facts import JobFacts
-from multiverse.plan.job import Identity, Job, Limits
+from multiverse.plan.job import Identity, Limits, PlannedJob
 from multiverse.runs.folder import ResultsFolder
 
 #: Libraries that start threads of their own read one of these.
@@ -27,7 +27,7 @@ WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 class PreparedJob:
     """A job that can start: with its dataset's file, its runtime and its identity."""
 
-    job: Job
+    job: PlannedJob
     data: Path
     runtime: Runtime
     identity: Identity

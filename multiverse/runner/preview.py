@@ -10,15 +10,15 @@ from pathlib import Path
 from multiverse.engines.protocol import Engine, Runtime, model_for
 from multiverse.errors import ImageMissing
 from multiverse.events import Tell
+from multiverse.facts import RunState
 from multiverse.forecast.forecast import Expectations
 from multiverse.forecast.history import History
-from multiverse.plan.job import Job, Plan
+from multiverse.plan.job import Plan, PlannedJob
 from multiverse.runner.capacity import fit, usable
 from multiverse.runner.options import RunOptions
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.resume import Resume
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunState
 from multiverse.runs.results import Results
 
 
@@ -84,7 +84,7 @@ def preview(
 
 
 def _runtimes(
-    jobs: Sequence[Job], engine: Engine, tell: Tell
+    jobs: Sequence[PlannedJob], engine: Engine, tell: Tell
 ) -> dict[tuple[str, str], Runtime | None]:
     runtimes: dict[tuple[str, str], Runtime | None] = {}
     for job in jobs:
@@ -98,7 +98,7 @@ def _runtimes(
     return runtimes
 
 
-def _prepared(job: Job, runtime: Runtime, engine: Engine) -> PreparedJob:
+def _prepared(job: PlannedJob, runtime: Runtime, engine: Engine) -> PreparedJob:
     return PreparedJob(
         job=job,
         data=Path(),

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from multiverse.engines.protocol import Engine, Orphan
 from multiverse.errors import DiskFull, MultiverseError, ResultsError
 from multiverse.events import Noted, Tell
+from multiverse.facts import RunState
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks, folder_lock
 from multiverse.runs.places import attempt_folders
 from multiverse.runs.publish import discard, remove_empty
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
 from multiverse.specs.names import check_slug

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from multiverse.errors import ResultsError
+from multiverse.facts import RunState
 from multiverse.runner.prepared import PreparedJob
 from multiverse.runs.folder import RunFolder
 from multiverse.runs.publish import is_intact
-from multiverse.runs.record import RunState
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 

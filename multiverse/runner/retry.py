@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from multiverse.facts import Cause, RunState
 from multiverse.plan.job import Limits, RetryPolicy
-from multiverse.runs.record import Cause, RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.specs.quantity import format_bytes
 
 #: Not the model's own doing: the same attempt may well succeed.

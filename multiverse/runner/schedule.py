@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import DiskFull, EngineError, EngineUnavailable, MultiverseError
 from multiverse.events import Finished, Held, Queued, Retried, Reused, Tell, Warned
+from multiverse.facts import Cause, RunState
 from multiverse.forecast.history import History, past_run_of
 from multiverse.plan.job import Limits
 from multiverse.runner.attempt import Attempts
@@ -25,7 +26,6 @@ from multiverse.runner.retry import again
 from multiverse.runner.waiting import Waiting, WaitingLine
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.lock import RunLocks
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multiverse.engines.protocol import Ending, Orphan, Running
+from multiverse.facts import Cause
 from multiverse.plan.job import Limits
 from multiverse.runner.guard import OutputGuard
-from multiverse.runs.record import Cause
 from multiverse.specs.quantity import format_seconds
 
 POLL_SECONDS = 0.25

@@ -9,7 +9,7 @@ from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
     from multiverse.runs.folder import RunFolder
-    from multiverse.runs.record import Cause, GpuUsage, RunRecord, RunState, Usage
+    from multiverse.runs.record import RunRecord
     from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
     from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
@@ -17,24 +17,20 @@ else:
     __getattr__ = lazily(
         __name__,
         folder="RunFolder",
-        record="Cause GpuUsage RunRecord RunState Usage",
+        record="RunRecord",
         remaining="Remaining job_remaining total_remaining",
         run="Run without_collection",
         status="FolderStatus JobStatus Standing",
     )
 
 __all__ = [
-    "Cause",
     "FolderStatus",
-    "GpuUsage",
     "JobStatus",
     "Remaining",
     "Run",
     "RunFolder",
     "RunRecord",
-    "RunState",
     "Standing",
-    "Usage",
     "job_remaining",
     "total_remaining",
     "without_collection",

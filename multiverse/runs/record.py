@@ -127,13 +127,3 @@ class RunRecord(_Frozen):
                 f"{path} is not a run's record: {error}",
                 remedy="Move that folder away; the next run makes it anew.",
             ) from error
-
-
-__all__ = [
-    "Cause",
-    "EngineFacts",
-    "GpuUsage",
-    "RunRecord",
-    "RunState",
-    "Usage",
-]

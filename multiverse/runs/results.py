@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiverse.errors import ResultsError, UsageError
+from multiverse.facts import RunState
 from multiverse.runs.embedding_keys import embedding_keys
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.places import attempt_folders, published_runs
-from multiverse.runs.record import RunState
 from multiverse.runs.run import FileReader, RecordReader, Run, first_line, without_collection
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError, UsageError
+from multiverse.facts import RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from numpy import float32

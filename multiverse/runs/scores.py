@@ -12,7 +12,8 @@ from pydantic import Field, FiniteFloat, ValidationError
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Frozen, Group, Interval, MetricFacts, Score
 from multiverse.errors import ResultsError
-from multiverse.runs.record import EngineFacts, RunRecord, Usage
+from multiverse.facts import Usage
+from multiverse.runs.record import EngineFacts, RunRecord
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
 

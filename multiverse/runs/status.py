@@ -16,12 +16,12 @@ from pathlib import Path
 import psutil
 
 from multiverse.errors import ResultsError
-from multiverse.facts import JobFacts
+from multiverse.facts import JobFacts, RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.live import LiveFile, PlanFile
 from multiverse.runs.lock import is_locked
 from multiverse.runs.places import attempt_folders, published_runs
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.runs.remaining import job_remaining
 from multiverse.runs.run import RecordReader, Run, first_line, without_collection
 from multiverse.runs.started import Started

@@ -19,11 +19,11 @@ from multiverse.contract.evaluation import (
 from multiverse.engines.protocol import Ending, Orphan
 from multiverse.errors import Cancelled, EvaluationFailed
 from multiverse.events import Noted
+from multiverse.facts import Cause
 from multiverse.plan.job import Limits, RetryPolicy
 from multiverse.runner.retry import NOT_ITS_FAULT, more_memory
 from multiverse.runner.supervise import STOPPED
 from multiverse.runs.folder import AttemptFolder
-from multiverse.runs.record import Cause
 from multiverse.runs.scores import EvaluationRecord
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.collected import Accepts, Collected, LineFollower, any_line

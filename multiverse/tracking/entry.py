@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from multiverse.runs.record import Cause, RunRecord, RunState
+from multiverse.facts import Cause, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.tracking.measured import MetricPoint
 from multiverse.tracking.names import MAX_EXPERIMENT, Fitted, storable
 

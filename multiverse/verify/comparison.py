@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from multiverse.contract.files import NotARegularFile, stream_sha256
 from multiverse.errors import ResultsError
+from multiverse.facts import RunState
 from multiverse.plan.job import Identity
 from multiverse.runs.places import RECORD, Place, check_name, open_file, read_record
-from multiverse.runs.record import RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.runs.writing import SHA256
 
 

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from multiverse.events import BytesVerified, Tell, silent
+from multiverse.facts import RunState
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.places import Place, find_runs, opened_folder
-from multiverse.runs.record import RunState
 from multiverse.verify.comparison import DifferenceKind, RunDifference, compare
 
 #: A second thread reads while the first one hashes; more would only compete for the disk.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from multiverse.facts import Cause, RunState
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, RunState
 from tests.browser.conftest import Reader
 from tests.unit.report.page.folder import (
     Data,

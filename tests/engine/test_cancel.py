@@ -15,9 +15,9 @@ import pytest
 
 from multiverse.api import Request
 from multiverse.engines.protocol import Engine
+from multiverse.facts import RunState
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunState
 from multiverse.runs.results import Results
 from tests.conftest import TEST_MODELS
 

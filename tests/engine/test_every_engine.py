@@ -17,10 +17,9 @@ from multiverse.api import Request, run_benchmark
 from multiverse.engines.protocol import Engine
 from multiverse.errors import EngineError
 from multiverse.events import AttemptStarted, Event, Finished, Progressed, Tell
-from multiverse.facts import EpochFacts
+from multiverse.facts import Cause, EpochFacts, RunState
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from tests.conftest import kept_attempts

@@ -18,9 +18,9 @@ from scipy import sparse
 
 import multiverse
 from multiverse.api import Request, run_benchmark
+from multiverse.facts import RunState
 from multiverse.images.docker_cli import find_docker
 from multiverse.runner.options import RunOptions
-from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import docker_or_skip
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from multiverse.runs.record import Cause
+from multiverse.facts import Cause
 from tests.conftest import kept_attempts, published_runs
 from tests.faults.conftest import Bench
 from tests.faults.daemon import Daemon

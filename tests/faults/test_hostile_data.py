@@ -18,11 +18,11 @@ import multiverse
 from multiverse.api import Request, run_benchmark
 from multiverse.errors import DatasetError, MultiverseError
 from multiverse.events import silent
+from multiverse.facts import RunState
 from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
 from multiverse.runner.options import RunOptions
-from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS, docker_or_skip, write_small
 

@@ -25,11 +25,11 @@ from multiverse.engines.docker import DockerEngine, container_options
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution
 from multiverse.events import silent
+from multiverse.facts import Cause, RunState
 from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
 from multiverse.runner.options import RunOptions
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from multiverse.runs.writing import checksum as checksum_of

@@ -13,9 +13,9 @@ import pytest
 from multiverse.engines.docker import DockerEngine
 from multiverse.engines.local import LocalEngine, scratch_prefix
 from multiverse.engines.protocol import Engine
+from multiverse.facts import Cause, RunState
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from tests.conftest import kept_attempts, published_runs
 from tests.faults.conftest import Bench

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from multiverse.runs.record import Cause, RunState
+from multiverse.facts import Cause, RunState
 from tests.conftest import kept_attempts, published_runs
 from tests.faults.conftest import Bench
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from multiverse.api import Request, run_benchmark
+from multiverse.facts import RunState
 from multiverse.runner.options import RunOptions
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunState
 from multiverse.specs.benchmark import BenchmarkSource
 from tests.conftest import TEST_MODELS, docker_or_skip, write_small
 from tests.engine.conftest import _naughty_image as _naughty_image

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from multiverse.facts import Cause, RunState
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from multiverse.tracking import Tracked, track
 from tests.scenario.conftest import Command

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from multiverse.facts import RunState
 from multiverse.report.summary import Comparison, compare_configurations
 from multiverse.report.words import plain, settings
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import RunState
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation

@@ -9,7 +9,7 @@ import pytest
 from multiverse.api import (
     Overrides,
     Request,
-    RunSettings,
+    RunKeywords,
     Steps,
     output_of,
     preview,
@@ -27,7 +27,7 @@ from tests.conftest import write_small
 GIB = 1024**3
 
 
-def asked(path: Path, settings: RunSettings, models: str | list[str] = "pca") -> Request:
+def asked(path: Path, settings: RunKeywords, models: str | list[str] = "pca") -> Request:
     return request_of(models, path, path.parent / "results", settings, silent)
 
 
@@ -96,8 +96,8 @@ def test_what_is_not_set_is_as_for_the_command(source: Path) -> None:
 
 
 def test_every_setting_is_described() -> None:
-    described = str(RunSettings.__doc__)
-    assert [name for name in RunSettings.__annotations__ if name not in described] == []
+    described = str(RunKeywords.__doc__)
+    assert [name for name in RunKeywords.__annotations__ if name not in described] == []
 
 
 def test_the_engine_of_the_environment_is_for_python_too(
@@ -118,7 +118,7 @@ def test_the_engine_of_the_environment_is_for_python_too(
         ({"parameters": {"mofa": {}}}, "mofa, which is not to be run"),
     ],
 )
-def test_settings_that_make_no_sense(source: Path, settings: RunSettings, problem: str) -> None:
+def test_settings_that_make_no_sense(source: Path, settings: RunKeywords, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         asked(source, settings)
 

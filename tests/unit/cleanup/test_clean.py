@@ -18,10 +18,10 @@ from multiverse.cleanup.removable import ASIDE, CleanupGroup, occupied
 from multiverse.engines.local import scratch_prefix
 from multiverse.engines.local_process import LABELS_VARIABLE, label_lines
 from multiverse.errors import ResultsError, UsageError
+from multiverse.facts import Cause, RunState
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks
-from multiverse.runs.record import Cause, RunState
 from multiverse.verify.verify import verify_results
 from tests.unit.cleanup.made import interrupt_attempt, keep_attempt, publish_run
 

@@ -30,8 +30,7 @@ from multiverse.events import (
     Summarised,
     Warned,
 )
-from multiverse.facts import EpochFacts, JobFacts
-from multiverse.runs.record import Cause, GpuUsage, RunState, Usage
+from multiverse.facts import Cause, EpochFacts, GpuUsage, JobFacts, RunState, Usage
 from multiverse.scoring.outcome import ScoringOutcome
 from tests.unit.runs.test_publish_and_list import record
 

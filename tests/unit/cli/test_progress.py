@@ -21,8 +21,7 @@ from multiverse.events import (
     Retried,
     Warned,
 )
-from multiverse.facts import EpochFacts, JobFacts
-from multiverse.runs.record import Cause, RunState, Usage
+from multiverse.facts import Cause, EpochFacts, JobFacts, RunState, Usage
 from tests.unit.runs.test_publish_and_list import record
 
 TASK = JobFacts(run_id="a" * 16, name="pbmc/pca seed 0", dataset="pbmc", model="pca", seed=0)

@@ -15,11 +15,10 @@ import pytest
 from multiverse.cli.main import main
 from multiverse.cli.summary import LONG
 from multiverse.events import AttemptStarted, Planned, Progressed
-from multiverse.facts import EpochFacts
+from multiverse.facts import Cause, EpochFacts, RunState, Usage
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.lock import RunLocks
-from multiverse.runs.record import Cause, RunState, Usage
 from tests.unit.runs.test_publish_and_list import kept, published, record
 from tests.unit.runs.test_status import A, B, C, begin, now, task
 

@@ -15,9 +15,9 @@ from multiverse.compare.difference import Difference, DifferenceVerdict, Pair, c
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
+from multiverse.facts import Usage
 from multiverse.report.intervals import Z95
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Usage
 from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluator, ScoresFile
 from tests.unit.report.made import (

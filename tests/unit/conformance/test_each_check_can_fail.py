@@ -15,7 +15,7 @@ from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import TrialRunner
 from multiverse.engines.local import LocalEngine
 from multiverse.events import silent
-from multiverse.runs.record import Usage
+from multiverse.facts import Usage
 from multiverse.specs.model import ModelSpec
 from tests.unit.conformance.careless import careless_model, check
 

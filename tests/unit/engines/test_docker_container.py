@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from multiverse.engines.docker_container import DockerContainer
-from multiverse.runs.record import Cause
+from multiverse.facts import Cause
 
 
 def cause(log: Path, exit_code: int, *, unwatched: bool, **state: Any) -> Cause | None:

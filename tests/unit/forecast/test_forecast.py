@@ -16,7 +16,7 @@ from multiverse.forecast.extrapolate import Known, SizedFigure, at_size
 from multiverse.forecast.forecast import REMEDY, Expectations, least_memory
 from multiverse.forecast.history import PastRun, settings_hash
 from multiverse.plan import expand
-from multiverse.plan.job import Job, Limits
+from multiverse.plan.job import Limits, PlannedJob
 from multiverse.registry.models import find_models
 from multiverse.specs.benchmark import BenchmarkSource
 from multiverse.specs.dataset import DatasetRecord, ModalitySummary
@@ -45,7 +45,7 @@ def dataset(n_obs: int, slug: str = "", **n_values: int) -> DatasetRecord:
     )
 
 
-def jobs(model: str, *data: DatasetRecord, **entry: Any) -> list[Job]:
+def jobs(model: str, *data: DatasetRecord, **entry: Any) -> list[PlannedJob]:
     content = {
         "datasets": [record.slug for record in data],
         "models": [{"model": model, **entry}],
@@ -58,12 +58,16 @@ def spec(model: str) -> ModelSpec:
     return find_models([model])[model]
 
 
-def job(n_obs: int = 10_000, memory: int = 4 * GIB, model: str = "mofa", **entry: Any) -> Job:
+def job(
+    n_obs: int = 10_000, memory: int = 4 * GIB, model: str = "mofa", **entry: Any
+) -> PlannedJob:
     (one,) = jobs(model, dataset(n_obs), **entry)
     return replace(one, limits=Limits(cpus=1, memory=memory))
 
 
-def past(like: Job, peak: float | None = None, seconds: float = 60, **changes: Any) -> PastRun:
+def past(
+    like: PlannedJob, peak: float | None = None, seconds: float = 60, **changes: Any
+) -> PastRun:
     """A completed run of a job with a peak in GiB."""
     content: dict[str, Any] = {
         "model": like.model.name,
@@ -83,13 +87,13 @@ def past(like: Job, peak: float | None = None, seconds: float = 60, **changes: A
     return PastRun(**{**content, **changes})
 
 
-def exhausted(like: Job, limit: float, **changes: Any) -> PastRun:
+def exhausted(like: PlannedJob, limit: float, **changes: Any) -> PastRun:
     """A run that ran out of a limit in GiB."""
     memory = {"out_of_memory": True, "memory_limit": round(limit * GIB)}
     return past(like, **{**memory, **changes})
 
 
-def expected_gib(past_runs: list[PastRun], one: Job) -> float:
+def expected_gib(past_runs: list[PastRun], one: PlannedJob) -> float:
     estimate = Expectations(past_runs).memory(one)
     assert estimate is not None
     assert estimate.low <= estimate.expected

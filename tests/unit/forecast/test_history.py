@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multiverse.facts import Cause, RunState, Usage
 from multiverse.forecast import history
 from multiverse.forecast.history import History, PastRun, past_run_of, settings_hash
-from multiverse.runs.record import Cause, RunState, Usage
 from tests.unit.runs.test_publish_and_list import record
 
 GIB = 1024**3

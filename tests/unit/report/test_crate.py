@@ -12,9 +12,9 @@ from urllib.parse import unquote
 import pytest
 
 from multiverse.errors import ResultsError
+from multiverse.facts import Cause
 from multiverse.report.crate.write import COMPLETED, FAILED, LICENCE, write_crate
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause
 from multiverse.runs.results import Results
 from tests.unit.report.made import keep_failure, make_record, publish_run, scored_folder
 

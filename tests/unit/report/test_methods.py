@@ -14,10 +14,10 @@ from multiverse.cli.parser import make_parser
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
+from multiverse.facts import GpuUsage
 from multiverse.report.text.methods import methods_text, repeat_command
 from multiverse.report.text.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import GpuUsage
 from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluator, Member
 from tests.unit.report.made import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from multiverse.plan.job import Job, Limits
+from multiverse.plan.job import Limits, PlannedJob
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.model import ModelSpec, ModelYaml
 
@@ -45,7 +45,7 @@ def make_model(name: str = "model") -> ModelSpec:
     return ModelSpec(yaml=yaml, folder=Path("/nowhere"))
 
 
-def make_job(**changes: Any) -> Job:
+def make_job(**changes: Any) -> PlannedJob:
     model = changes.pop("model", None) or make_model()
     settings: dict[str, Any] = {
         "dataset": make_dataset(),
@@ -57,4 +57,4 @@ def make_job(**changes: Any) -> Job:
         "device": "cpu",
         "limits": Limits(cpus=1, memory=GIB),
     }
-    return Job(**{**settings, **changes})
+    return PlannedJob(**{**settings, **changes})

@@ -9,7 +9,7 @@ import pytest
 from multiverse.engines.protocol import Capacity, Gpu
 from multiverse.errors import UsageError
 from multiverse.events import silent
-from multiverse.plan.job import Job, Limits
+from multiverse.plan.job import Limits, PlannedJob
 from multiverse.runner.capacity import Machine, Room, fit, usable
 from tests.told import notes_into
 from tests.unit.runner.jobs import GIB, make_job
@@ -17,7 +17,7 @@ from tests.unit.runner.jobs import GIB, make_job
 MACHINE = Capacity(4, 32 * GIB, (Gpu("0", "A", 80 * GIB), Gpu("1", "B", 80 * GIB)))
 
 
-def job(limits: Limits, device: str = "cpu") -> Job:
+def job(limits: Limits, device: str = "cpu") -> PlannedJob:
     return make_job(limits=limits, device=device)
 
 

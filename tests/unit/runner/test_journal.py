@@ -24,12 +24,11 @@ from multiverse.events import (
     everybody,
     guarded,
 )
-from multiverse.facts import EpochFacts, JobFacts
+from multiverse.facts import EpochFacts, JobFacts, Usage
 from multiverse.runner import journal as module
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.live import LiveFile, PlanFile
-from multiverse.runs.record import Usage
 from multiverse.runs.run import Run
 from tests.unit.runs.test_publish_and_list import record
 

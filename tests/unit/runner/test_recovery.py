@@ -8,11 +8,12 @@ from pathlib import Path
 
 from multiverse.engines.local import LocalEngine
 from multiverse.events import silent
+from multiverse.facts import Cause, RunState
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.recovery import Recovery
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks, prepare_folder
-from multiverse.runs.record import Cause, RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from multiverse.runs.started import Started
 from multiverse.runs.writing import write_atomic
 from tests.told import notes_into

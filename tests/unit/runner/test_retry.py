@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from multiverse.facts import Cause, RunState
 from multiverse.plan.job import Limits, RetryPolicy
 from multiverse.runner.retry import again
-from multiverse.runs.record import Cause, RunRecord, RunState
+from multiverse.runs.record import RunRecord
 from tests.unit.runner.jobs import GIB
 
 LIMITS = Limits(cpus=1, memory=2 * GIB)

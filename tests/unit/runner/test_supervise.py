@@ -13,9 +13,9 @@ import pytest
 
 from multiverse.engines.local_process import LocalProcess
 from multiverse.engines.protocol import Ending, Execution, Orphan, Runtime
+from multiverse.facts import Cause
 from multiverse.plan.job import Limits
 from multiverse.runner.supervise import seconds_before, supervise
-from multiverse.runs.record import Cause
 from tests.unit.runner.jobs import GIB, make_model
 
 FOR_EVER = "import time\nwhile True: time.sleep(0.05)\n"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multiverse.facts import Cause, GpuUsage, RunState
 from multiverse.runner.verdict import device_verdict, gpu_usage
-from multiverse.runs.record import Cause, GpuUsage, RunState
 
 H200 = {"name": "NVIDIA H200", "peak_memory_bytes": 2**31}
 

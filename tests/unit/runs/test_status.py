@@ -14,11 +14,10 @@ import pytest
 
 from multiverse.errors import ResultsError
 from multiverse.events import AttemptStarted, Planned, Progressed
-from multiverse.facts import EpochFacts, JobFacts
+from multiverse.facts import Cause, EpochFacts, JobFacts, RunState, Usage
 from multiverse.runner.journal import Journal
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks
-from multiverse.runs.record import Cause, RunState, Usage
 from multiverse.runs.started import Started
 from multiverse.runs.status import JobStatus, Standing, StatusReader, is_held
 from multiverse.runs.writing import write_atomic

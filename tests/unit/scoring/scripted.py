@@ -37,7 +37,8 @@ from multiverse.engines.protocol import (
     Runtime,
 )
 from multiverse.events import Tell
-from multiverse.runs.record import Cause, EngineFacts, Usage
+from multiverse.facts import Cause, Usage
+from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
 GIB = 1024**3

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from multiverse.errors import DatasetError
+from multiverse.facts import Cause, RunState
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.run import Run
 from multiverse.scoring.answers import Cohort, cohorts_of, find_answers, label_notes
 from tests.unit.scoring.made import make_data, make_record, register

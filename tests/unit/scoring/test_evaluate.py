@@ -13,10 +13,10 @@ from multiverse.contract.scores import Reason
 from multiverse.engines.protocol import MAX_FILE_BYTES
 from multiverse.errors import Cancelled, ResultsError
 from multiverse.events import Event, MetricScored, silent
+from multiverse.facts import Cause, RunState
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.capacity import Machine
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluation, ScoresFile
 from multiverse.runs.writing import write_atomic

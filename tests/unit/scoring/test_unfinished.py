@@ -13,9 +13,9 @@ from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.job_spec import ImageReference
 from multiverse.engines.protocol import Ending, Runtime
 from multiverse.events import Tell
+from multiverse.facts import Cause, Usage
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, Usage
 from multiverse.runs.run import Run
 from multiverse.specs.model import ModelSpec
 from tests.unit.scoring.made import make_data, noise, publish_run, register

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from multiverse.contract.scores import Group, MetricFacts, Reason, Score
+from multiverse.facts import Cause, RunState, Usage
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
 from multiverse.runs.publish import publish
-from multiverse.runs.record import Cause, RunRecord, RunState, Usage
+from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import (
     Aggregate,
     Evaluation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from multiverse.runs.record import Cause, GpuUsage, RunState, Usage
+from multiverse.facts import Cause, GpuUsage, RunState, Usage
 from multiverse.tracking.entry import entry_of, milliseconds
 from tests.unit.tracking.made import record_of
 

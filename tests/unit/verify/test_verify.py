@@ -14,8 +14,8 @@ import pytest
 
 from multiverse.errors import ResultsError
 from multiverse.events import BytesVerified, Event
+from multiverse.facts import RunState
 from multiverse.runs.folder import ResultsFolder, RunFolder
-from multiverse.runs.record import RunState
 from multiverse.verify.comparison import DifferenceKind
 from multiverse.verify.verify import verify_results
 from tests.unit.cleanup.made import keep_attempt, make_record, publish_run

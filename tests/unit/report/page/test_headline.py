@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from multiverse.facts import Cause, RunState
 from multiverse.report.page.headline import Headline, make_headline
 from multiverse.report.page.source import read_sources
 from multiverse.runs.folder import ResultsFolder
-from multiverse.runs.record import Cause, RunState
 from multiverse.runs.results import Results
 from multiverse.runs.scores import Member, ScoresFile
 from tests.unit.report.page.folder import (
