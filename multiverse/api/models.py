@@ -16,7 +16,8 @@ from multiverse.specs.names import EVALUATOR
 
 if TYPE_CHECKING:
     from multiverse.conformance import CheckReport, CheckResult, SuiteOptions
-    from multiverse.images import Accelerator, BuiltImage
+    from multiverse.images import BuiltImage
+    from multiverse.specs import Accelerator
 
 
 def _unseen(_result: CheckResult) -> None:
@@ -55,8 +56,8 @@ def build_images(
     UsageError, BuildError, EngineUnavailable
         For the first image that can't be built.
     """
-    from multiverse.images.accelerator import has_cuda_variant, variant
     from multiverse.images.build import build_models
+    from multiverse.specs.accelerator import has_cuda_variant, variant
 
     if models is None:
         chosen = list_models(models_dirs)

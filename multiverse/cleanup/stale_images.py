@@ -10,9 +10,9 @@ from multiverse.cleanup.references import References
 from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, NotRemoved
 from multiverse.engines.docker import daemon_errors
 from multiverse.errors import EngineError
-from multiverse.images.accelerator import has_cuda_variant, variant
 from multiverse.images.daemon import connect
 from multiverse.images.sdk import SOURCES_LABEL
+from multiverse.specs.accelerator import has_cuda_variant, variant
 from multiverse.specs.model import ModelSpec
 
 MODEL_LABEL = "multiverse.model"

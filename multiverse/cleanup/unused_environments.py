@@ -23,8 +23,8 @@ from multiverse.cleanup.removable import (
 )
 from multiverse.errors import BuildError
 from multiverse.exclusive import exclusive
-from multiverse.images.accelerator import has_cuda_variant, variant
 from multiverse.images.environment import MARKER, environment_lock, used_folders
+from multiverse.specs.accelerator import has_cuda_variant, variant
 from multiverse.specs.model import ModelSpec
 
 ENVIRONMENTS, SDK = "environments", "sdk"

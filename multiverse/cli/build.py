@@ -9,7 +9,7 @@ from pathlib import Path
 from multiverse.api import build_images
 from multiverse.cli.terminal import say, show_notes
 from multiverse.errors import UsageError
-from multiverse.images import Accelerator
+from multiverse.specs import Accelerator
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import TrialRunner
 from multiverse.conformance.values import trial_settings
 from multiverse.engines.docker import DockerEngine
-from multiverse.engines.protocol import Engine, Runtime, model_for
+from multiverse.engines.protocol import Engine, Runtime
 from multiverse.errors import UsageError
 from multiverse.events import Tell
 from multiverse.plan.settings import resolve
+from multiverse.specs.accelerator import model_for
 from multiverse.specs.model import ModelSpec
 
 #: Is shown each result at once.

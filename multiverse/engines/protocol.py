@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.events import Tell
 from multiverse.facts import Cause, Usage
-from multiverse.images.accelerator import for_device
 from multiverse.runs.record import EngineFacts
-from multiverse.specs.model import ModelSpec
+
+if TYPE_CHECKING:
+    from multiverse.specs.model import ModelSpec
 
 Echo = Callable[[bytes], None]
 #: No file of an output may be larger; the contract allows the largest one less.
@@ -81,14 +82,6 @@ class Orphan:
     def attempt(self) -> str:
         """The number of the attempt, as text."""
         return self.labels.get("multiverse.attempt", "")
-
-
-def model_for(model: ModelSpec, device: str) -> ModelSpec:
-    """Return the model's variant for jobs on ``device``: CUDA for a GPU, if there is one.
-
-    A job on the CPU never gets it.
-    """
-    return for_device(model, device)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
-    from multiverse.images.accelerator import Accelerator
     from multiverse.images.build import BuiltImage
 else:
     __getattr__ = lazily(
         __name__,
-        accelerator="Accelerator",
         build="BuiltImage",
     )
 
-__all__ = ["Accelerator", "BuiltImage"]
+__all__ = ["BuiltImage"]

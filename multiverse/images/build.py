@@ -17,7 +17,6 @@ import platformdirs
 import multiverse
 from multiverse.errors import BuildError, UsageError
 from multiverse.events import Noted, Tell
-from multiverse.images.accelerator import accelerator_of
 from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
 from multiverse.images.docker_cli import DockerCli, find_docker
@@ -25,6 +24,7 @@ from multiverse.images.offline.pip_settings import PipSettings
 from multiverse.images.offline.wheelhouse import served, without_local
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.images.stacks import Stack, stack_for
+from multiverse.specs.accelerator import accelerator_of
 from multiverse.specs.model import ModelSpec
 
 SDK_TAG = f"multiverse-sdk:{multiverse.__version__}"

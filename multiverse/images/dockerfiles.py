@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from multiverse.images.accelerator import has_cuda_variant
 from multiverse.images.locks import needs_pytorch_index
 from multiverse.images.sdk import PACKAGE
 from multiverse.images.stacks import stack_for
+from multiverse.specs.accelerator import has_cuda_variant
 from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
 

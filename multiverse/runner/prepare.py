@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from multiverse.engines.protocol import Engine, model_for
+from multiverse.engines.protocol import Engine
 from multiverse.events import Tell
 from multiverse.forecast.forecast import Expectations
 from multiverse.plan.job import PlannedJob
 from multiverse.runner.options import RunOptions
 from multiverse.runner.prepared import PreparedJob
+from multiverse.specs.accelerator import model_for
 
 
 def prepare(

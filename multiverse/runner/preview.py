@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from multiverse.engines.protocol import Engine, Runtime, model_for
+from multiverse.engines.protocol import Engine, Runtime
 from multiverse.errors import ImageMissing
 from multiverse.events import Tell
 from multiverse.facts import RunState
@@ -20,6 +20,7 @@ from multiverse.runner.prepared import PreparedJob
 from multiverse.runner.resume import Resume
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
+from multiverse.specs.accelerator import model_for
 
 
 class Prospect(StrEnum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
+    from multiverse.specs.accelerator import Accelerator
     from multiverse.specs.benchmark import Benchmark, BenchmarkSource
     from multiverse.specs.dataset import DatasetRecord
     from multiverse.specs.model import ModelSpec, ModelYaml
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 else:
     __getattr__ = lazily(
         __name__,
+        accelerator="Accelerator",
         benchmark="Benchmark BenchmarkSource",
         dataset="DatasetRecord",
         model="ModelSpec ModelYaml",
@@ -22,6 +24,7 @@ else:
     )
 
 __all__ = [
+    "Accelerator",
     "Benchmark",
     "BenchmarkSource",
     "DatasetRecord",

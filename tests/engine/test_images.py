@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from multiverse.engines.docker import DockerEngine
-from multiverse.engines.protocol import model_for
 from multiverse.errors import BuildError, ImageMissing, MultiverseError
 from multiverse.images.build import BuiltImage, build_model, build_models, labels
 from multiverse.images.docker_cli import DockerCli, find_docker
 from multiverse.images.locks import PYTORCH_INDEX
 from multiverse.images.sdk import PACKAGE
+from multiverse.specs.accelerator import model_for
 from multiverse.specs.model import ModelSpec
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]

@@ -11,7 +11,7 @@ from multiverse.conformance import CheckStatus
 from multiverse.engines.local import LocalEngine
 from multiverse.engines.protocol import Runtime
 from multiverse.events import Tell
-from multiverse.images.accelerator import CudaModel
+from multiverse.specs.accelerator import CudaModel
 from multiverse.specs.model import ModelSpec
 from tests.unit.conformance.careless import careless_model, check
 

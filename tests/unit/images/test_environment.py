@@ -14,8 +14,8 @@ import pytest
 from multiverse.errors import BuildError
 from multiverse.events import silent
 from multiverse.images import environment
-from multiverse.images.accelerator import for_device
 from multiverse.images.environment import MARKER, LockedEnvironment, prepare_environment
+from multiverse.specs.accelerator import model_for
 from multiverse.specs.model import ModelSpec
 from tests.told import notes_into
 
@@ -217,7 +217,7 @@ def test_the_cuda_variant_has_an_environment_of_its_own(model: ModelSpec, tmp_pa
     (model.folder / "requirements-cuda.txt").write_text(lock)
     model = ModelSpec.load(model.folder)
 
-    cpu, cuda = prepare(model, tmp_path), prepare(for_device(model, "cuda:0"), tmp_path)
+    cpu, cuda = prepare(model, tmp_path), prepare(model_for(model, "cuda:0"), tmp_path)
     assert run_model(cpu) == "ran with 1.0\n"
     assert run_model(cuda) == "ran with 2.0\n"
     assert cpu.lock_hash != cuda.lock_hash

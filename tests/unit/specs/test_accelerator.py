@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from multiverse.engines.protocol import model_for
 from multiverse.errors import BuildError, UsageError
-from multiverse.images.accelerator import accelerator_of, for_device, has_cuda_variant, variant
 from multiverse.images.build import build_models
 from multiverse.images.sdk import PACKAGE
+from multiverse.specs.accelerator import (
+    accelerator_of,
+    has_cuda_variant,
+    model_for,
+    variant,
+)
 from multiverse.specs.model import ModelSpec
 
 WITH_CUDA = ["mofa", "multivi", "totalvi", "mowgli", "cobolt"]
@@ -36,7 +40,7 @@ def test_a_job_on_a_gpu_gets_the_variant_and_one_on_the_cpu_never(name: str) -> 
 def test_a_model_without_a_variant_runs_as_it_is() -> None:
     pca = built_in("pca")
     assert not has_cuda_variant(pca)
-    assert for_device(pca, "cuda") is pca
+    assert model_for(pca, "cuda") is pca
     with pytest.raises(UsageError, match="pca has no CUDA variant") as caught:
         variant(pca, "cuda")
     assert caught.value.remedy
@@ -55,7 +59,7 @@ def outside(folder: Path, gpu: str) -> ModelSpec:
 
 def test_an_image_without_a_cuda_lock_is_taken_for_the_gpu_too(tmp_path: Path) -> None:
     model = outside(tmp_path, "required")
-    assert for_device(model, "cuda") is model
+    assert model_for(model, "cuda") is model
 
 
 def test_a_dockerfile_that_knows_no_accelerator_makes_no_cuda_image(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def variant(model: ModelSpec, accelerator: Accelerator) -> ModelSpec:
     return CudaModel(yaml=model.yaml, folder=model.folder)
 
 
-def for_device(model: ModelSpec, device: str) -> ModelSpec:
+def model_for(model: ModelSpec, device: str) -> ModelSpec:
     """Return the model's variant for ``device``: CUDA for a GPU, where the model has one.
 
     An image without that variant may bring CUDA itself; it is taken as it is.
