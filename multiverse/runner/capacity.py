@@ -1,4 +1,4 @@
-"""How much of the machine jobs may use together, and what of it is free."""
+"""The capacity that jobs may use together, and the part of it that is free."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = ""
 
 @dataclass(frozen=True)
 class Machine:
-    """What the user lets jobs have together; None: what the engine has.
+    """The limits that the user sets for all jobs together; None: what the engine has.
 
     ``gpus`` are ids as the engine has them, ``jobs_per_gpu`` how many share one.
     """
@@ -40,7 +40,7 @@ class Machine:
 
 
 def usable(there: Capacity, machine: Machine) -> Capacity:
-    """What jobs may use of ``there``.
+    """Return the part of ``there`` that jobs may use.
 
     Raises :class:`UsageError` for GPUs that are not there. More CPU cores or memory than there
     are is the user's own decision: limits are upper bounds, which few jobs reach together.
@@ -99,7 +99,7 @@ def within(limits: Limits, capacity: Capacity) -> Limits:
 
 
 def _too_much(job: PlannedJob, capacity: Capacity, no_gpu: bool) -> list[str]:
-    """What keeps a job from ever running, with the numbers."""
+    """Return the reasons, with the numbers, for which a job can never run."""
     limits, found = job.limits, []
     name = f"{job.dataset.slug}/{job.model.name}"
     if "cpus" in limits.asked and limits.cpus > capacity.cpus:
@@ -123,7 +123,7 @@ def _too_much(job: PlannedJob, capacity: Capacity, no_gpu: bool) -> list[str]:
 
 
 class Room:
-    """What is free of a capacity at this moment. Not made for several threads at once."""
+    """The free part of a capacity at this moment. Not made for several threads at once."""
 
     def __init__(self, capacity: Capacity, jobs_per_gpu: int = 1) -> None:
         self._cpus = capacity.cpus
@@ -131,7 +131,7 @@ class Room:
         self._slots = {gpu.id: jobs_per_gpu for gpu in capacity.gpus} or {UNKNOWN: jobs_per_gpu}
 
     def take(self, limits: Limits, device: str) -> Share | None:
-        """What a job needs, or None if that is not free now."""
+        """Take the resources of a job and return them, or return None if they are not free now."""
         if limits.cpus > self._cpus + 1e-9 or limits.memory > self._memory:
             return None
         slot = None
@@ -172,7 +172,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Share:
-    """What one running job holds of the machine. ``slot``: its place on a GPU."""
+    """The part of the machine that one running job holds. ``slot``: its place on a GPU."""
 
     cpus: float
     memory: int

@@ -36,11 +36,11 @@ class EngineDoubt:
 
     @property
     def given_up(self) -> bool:
-        """Whether it has been away for longer than anybody would restart it."""
+        """True if it has been away for longer than anybody would restart it."""
         return self._since is not None and time.monotonic() - self._since > PATIENCE_SECONDS
 
     def may_start(self) -> bool:
-        """Whether jobs can be started; asks the engine where there is a doubt."""
+        """Return whether jobs can be started; asks the engine where there is a doubt."""
         if not self._raised.is_set():
             return True
         now = time.monotonic()

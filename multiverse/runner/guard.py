@@ -41,7 +41,7 @@ class OutputGuard:
         self._max_files = max_files
 
     def look(self) -> str | None:
-        """Why the job has to end, as words that follow "its output", or None.
+        """Return the reason to end the job, as words that follow "its output", or None.
 
         Stops counting at the first bound that is passed, follows no link, and takes what
         vanishes meanwhile for gone. Never raises OSError.
@@ -95,7 +95,7 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass
 class _Count:
-    """What was found up to now. A file with several names is counted once."""
+    """The files found up to now. A file with several names is counted once."""
 
     files: int = 0
     bytes: int = 0
@@ -145,7 +145,7 @@ class FreeSpace:
         self._reserve = reserve
 
     def short(self) -> str | None:
-        """What is short, with the numbers, or None. Never raises OSError."""
+        """Return the shortage of space, with the numbers, or None. Never raises OSError."""
         status = self._status()
         if status is None:
             return None

@@ -13,7 +13,7 @@ import multiverse
 
 @cache
 def host_facts() -> dict[str, Any]:
-    """What of this machine can matter to a result or to a time."""
+    """Return the facts of this machine that can matter to a result or to a time."""
     return {
         "platform": platform.platform(),
         "machine": platform.machine(),

@@ -1,4 +1,4 @@
-"""How a benchmark is run, as opposed to what is run."""
+"""Options of running a benchmark, as opposed to its content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_FREE = parse_bytes("1GiB")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, as opposed to what.
+    """Options of running, as opposed to the jobs themselves.
 
     ``parallel``: at most that many jobs at a time (None: as many as the machine has room for).
     ``min_free``: bytes of disk below which nothing new is started. ``history``: the file with

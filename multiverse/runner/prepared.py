@@ -57,7 +57,7 @@ class PreparedJob:
         )
 
     def spec(self) -> JobSpec:
-        """What the model is told."""
+        """The specification that the model reads."""
         job = self.job
         return JobSpec(
             seed=job.seed,
@@ -90,6 +90,6 @@ def environment(limits: Limits) -> dict[str, str]:
 
 
 def owner_labels(results: ResultsFolder, run_id: str | None = None) -> dict[str, str]:
-    """What marks everything that was started for one results folder, or for one run of it."""
+    """Return the labels of all containers of one results folder, or of one run of it."""
     labels = {"multiverse.results": str(results.folder.resolve())}
     return labels if run_id is None else {**labels, "multiverse.run": run_id}

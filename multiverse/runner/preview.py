@@ -1,4 +1,4 @@
-"""What a command would do, without doing any of it (``--dry-run``)."""
+"""Previews a command without doing any of it (``--dry-run``)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from multiverse.specs.accelerator import model_for
 
 
 class Prospect(StrEnum):
-    """What would become of a job."""
+    """The expected outcome of a job."""
 
     COMPLETE = "complete"
     NOT_APPLICABLE = "not applicable"

@@ -1,4 +1,4 @@
-"""What a runner that was killed left behind: ended in its place, taken over, or removed."""
+"""Recovers from a killed runner: its jobs are ended in its place, taken over, or removed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Recovery:
         }
 
     def _orphans(self, labels: Mapping[str, str]) -> dict[str, dict[int, Orphan]]:
-        """What the engine has with these labels: run id → number of the attempt → orphan."""
+        """Return the engine's jobs with these labels: run id → number of the attempt → orphan."""
         found: dict[str, dict[int, Orphan]] = {}
         for orphan in self._engine.orphans(labels):
             if orphan.attempt.isdigit() and orphan.run_id:
@@ -204,5 +204,5 @@ def _remove_aside(attempt: AttemptFolder) -> None:
 
 
 def _is_same(published: RunRecord, begun: RunRecord) -> bool:
-    """Whether a run was published by this attempt; one that is run again begins at 1 again."""
+    """Return whether a run was published by this attempt; one run again begins at 1 again."""
     return (published.attempt, published.started_at) == (begun.attempt, begun.started_at)

@@ -1,4 +1,4 @@
-"""What of a job is done already, and why the rest has to run."""
+"""Tells the jobs that are done already from the others, and why those have to run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Resume:
         return None
 
     def newest(self, prepared: PreparedJob) -> str | None:
-        """What tells the newest record of a run from one that comes later."""
+        """Return a token that tells the newest record of a run from one that comes later."""
         found = self.done(prepared) or self._last(prepared)
         return None if found is None else f"{found.record.started_at} {found.record.attempt}"
 
@@ -56,12 +56,12 @@ class Resume:
         return None if self.newest(prepared) == seen else found
 
     def failed(self, prepared: PreparedJob) -> bool:
-        """Whether its last attempt failed."""
+        """Return whether its last attempt failed."""
         found = self._last(prepared)
         return found is not None and found.record.state is RunState.FAILED
 
     def reason(self, prepared: PreparedJob) -> str:
-        """Why a job has to run: how its last attempt ended, or what changed."""
+        """Return the reason for running a job: how its last attempt ended, or what changed."""
         found = self._last(prepared)
         if found is not None:
             record = found.record
@@ -73,7 +73,7 @@ class Resume:
         return "; ".join(nearest) or NEW
 
     def _nearest(self, prepared: PreparedJob) -> list[str]:
-        """What changed since the published run that is most like this job."""
+        """Return the differences from the published run that is most like this job."""
         nearest: list[str] | None = None
         for identity in self._earlier(prepared.job.dataset.slug, prepared.job.model.name):
             changes = prepared.identity.differences(identity)

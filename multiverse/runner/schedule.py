@@ -37,7 +37,7 @@ SLOW_SECONDS = 2.0
 
 @dataclass
 class RunOutcome:
-    """What became of a plan. ``results``: the whole folder when it had ended."""
+    """The outcome of a plan. ``results``: the whole folder when it had ended."""
 
     runs: list[Run] = field(default_factory=list)
     not_started: int = 0
@@ -46,13 +46,13 @@ class RunOutcome:
     results: Results | None = None
 
     def count(self, state: RunState) -> int:
-        """How many jobs ended that way."""
+        """Return the number of jobs that ended in this state."""
         return sum(run.record.state is state for run in self.runs)
 
 
 @dataclass(frozen=True)
 class _Ended:
-    """What a thread hands back: an attempt's record, or what made it impossible."""
+    """The result that a thread hands back: an attempt's record, or the error that prevented it."""
 
     waiting: Waiting
     share: Share
@@ -62,7 +62,7 @@ class _Ended:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a schedule is at work, and with what."""
+    """The surroundings of a schedule: engine, results folder, locks, and who is told."""
 
     engine: Engine
     attempts: Attempts
@@ -76,7 +76,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a schedule keeps to. ``parallel``: at most so many jobs at a time, None: no bound.
+    """The bounds of a schedule. ``parallel``: at most so many jobs at a time, None: no bound.
 
     ``min_free``: bytes of disk below which nothing new is started.
     """
@@ -172,7 +172,7 @@ class Schedule:
         return bool(self._threads or self._left())
 
     def _left(self) -> int:
-        """How many jobs have not been started."""
+        """Return the number of jobs that have not been started."""
         return len(self._line) + len(self._elsewhere)
 
     def _admit(self) -> None:
@@ -260,7 +260,7 @@ class Schedule:
             self._fail(ended.error)
 
     def _remember(self, prepared: PreparedJob, run: Run) -> None:
-        """What it took, for the plans of later commands."""
+        """Record the resources that a run took, for the plans of later commands."""
         past = past_run_of(run.record, prepared.job.n_values)
         if self._history is not None and past is not None:
             self._history.append(past)
@@ -334,7 +334,7 @@ class Schedule:
         return True
 
     def _reuse(self, prepared: PreparedJob) -> bool:
-        """Whether nothing has to be done: complete, or known to be not applicable."""
+        """Return whether nothing has to be done: complete, or known to be not applicable."""
         run = self._resume.done(prepared)
         if run is None:
             return False

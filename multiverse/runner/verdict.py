@@ -29,7 +29,7 @@ MAX_GPU_NAME, MAX_GPU_BYTES = 200, 1024**5
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an attempt ended, and why."""
+    """The end of an attempt, and its reason."""
 
     state: RunState
     cause: Cause | None = None

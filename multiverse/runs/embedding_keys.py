@@ -1,4 +1,4 @@
-"""What embeddings are called in ``obsm``, wherever several of one dataset stand side by side."""
+"""The keys of embeddings in ``obsm``, wherever several of one dataset stand side by side."""
 
 from __future__ import annotations
 

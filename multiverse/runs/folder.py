@@ -51,12 +51,12 @@ class AttemptFolder:
 
     @property
     def started(self) -> Path:
-        """What is known of the attempt before it begins: enough to end it in another process."""
+        """The facts known of the attempt before it begins: enough to end it in another process."""
         return self.folder / "started.json"
 
     @property
     def live(self) -> Path:
-        """What the attempt has used up to now, for whoever watches from another terminal."""
+        """The usage of the attempt up to now, for whoever watches from another terminal."""
         return self.folder / "live.json"
 
     @property
@@ -70,7 +70,7 @@ class AttemptFolder:
 
     @property
     def staged(self) -> RunFolder:
-        """Where a checked run is put together before the rename that publishes it."""
+        """The folder where a checked run is put together before the rename that publishes it."""
         return RunFolder(self.folder / "staged")
 
 
@@ -121,7 +121,7 @@ class ResultsFolder:
 
     @property
     def crate(self) -> Path:
-        """What makes the folder a research object: Workflow Run RO-Crate."""
+        """The metadata that make the folder a research object: Workflow Run RO-Crate."""
         return self.folder / "ro-crate-metadata.json"
 
     @property
@@ -131,7 +131,7 @@ class ResultsFolder:
 
     @property
     def tracked_files(self) -> Path:
-        """Where the local MLflow store keeps files; what can be seen would be a dataset."""
+        """The files of the local MLflow store; hidden, for a visible folder would be a dataset."""
         return self.folder / ".mlflow-artifacts"
 
     @property
@@ -146,7 +146,7 @@ class ResultsFolder:
 
     @property
     def evaluations(self) -> Path:
-        """Where evaluations are at work; hidden, and empty when none is."""
+        """The folder of evaluations at work; hidden, and empty when there is none."""
         return self.folder / ".evaluations"
 
     def scores(self, dataset: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a running command leaves for other terminals: ``plan.json`` and ``live.json``.
+"""Files of a running command for other terminals: ``plan.json`` and ``live.json``.
 
 A convenience beside the record: nothing is decided by it, and nobody misses it when it is gone.
 """

@@ -1,4 +1,4 @@
-"""Who works on what: locks of a results folder and of single runs that no dead process can keep.
+"""Locks of a results folder and of single runs that no dead process can keep.
 
 All are the kernel's (flock): they end with the process that holds them, however it ends.
 """
@@ -58,7 +58,7 @@ def folder_lock(results: ResultsFolder) -> Iterator[None]:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Whether a living process holds the lock of an opened file.
+    """Return whether a living process holds the lock of an opened file.
 
     A shared lock is tried, which ends when the file is closed: two that look at the same time
     don't see each other, and a file that may only be read is enough.
@@ -108,7 +108,7 @@ class RunLocks:
         return descriptor
 
     def holder(self, run_id: str) -> str:
-        """Who has a run, in words."""
+        """Return the holder of a run's lock, in words."""
         try:
             with self._results.run_lock(run_id).open() as stream:
                 return stream.read(200).strip() or "another process"

@@ -1,4 +1,4 @@
-"""Where runs lie in a results folder, whatever else is there: nothing is followed out of it."""
+"""Finds runs in a results folder, whatever else is there: nothing is followed out of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Place:
 
 
 def is_run_id(name: str) -> bool:
-    """Whether a name has the form of a run's id: 16 hexadecimal digits."""
+    """Return whether a name has the form of a run's id: 16 hexadecimal digits."""
     return _RUN_ID.fullmatch(name) is not None
 
 

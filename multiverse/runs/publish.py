@@ -111,7 +111,7 @@ def remove_empty(folders: Iterable[Path]) -> None:
 
 
 def is_intact(run: Run) -> bool:
-    """Whether a published run has every file that its record names.
+    """Return whether a published run has every file that its record names.
 
     Presence only; ``verify`` recomputes the checksums.
     """

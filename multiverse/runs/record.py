@@ -23,7 +23,7 @@ class _Frozen(BaseModel):
 
 
 class EngineFacts(_Frozen):
-    """Which engine ran it, and what stood between the model and the machine."""
+    """The engine that ran it, and its isolation of the model from the machine."""
 
     name: str
     version: str
@@ -78,7 +78,7 @@ class RunRecord(_Frozen):
 
     @property
     def name(self) -> str:
-        """What the job is called, as the plan calls it."""
+        """The name of the job, as in the plan."""
         return job_name(self.dataset, self.model, self.changed, self.seed)
 
     @property

@@ -1,4 +1,4 @@
-"""How long it will take yet, from what is known; None where that is not enough."""
+"""Estimates the remaining time from what is known; None where that is not enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a results folder, read once: its runs and its scores.
+"""The runs and scores of a results folder, read once.
 
 Whatever is made of a results folder takes :class:`Results`, and nobody else reads records.
 """
@@ -40,7 +40,7 @@ class Scored:
 
 @dataclass
 class _Readers:
-    """What has been read of a folder, for the next look at it."""
+    """The files read of a folder, kept for the next look at it."""
 
     records: RecordReader = field(default_factory=RecordReader)
     scores: FileReader[ScoresFile] = field(default_factory=lambda: FileReader(_read_scores))

@@ -32,7 +32,7 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether it is published, with an embedding."""
+        """True if it is published, with an embedding."""
         return self.record.state is RunState.COMPLETE
 
     @property
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def container_log(self) -> Path:
-        """What the engine heard of it."""
+        """The output of its container, as the engine received it."""
         return RunFolder(self.folder).container_log
 
     def embedding(self) -> NDArray[float32]:

@@ -19,7 +19,7 @@ SCORES_MAX_BYTES = 256 * 1024 * 1024
 
 
 class MemberKind(StrEnum):
-    """What was scored: a run's embedding, or a control that shows what a number is worth."""
+    """The kind of a scored embedding: a run's, or a control that shows what a number is worth."""
 
     RUN = "run"
     CONTROL = "control"
@@ -71,12 +71,12 @@ class Member(Frozen):
     environment_lock: str | None = None
 
     def is_of(self, record: RunRecord) -> bool:
-        """Whether the embedding that was scored is the one that the run has now."""
+        """Return whether the embedding that was scored is the one that the run has now."""
         return self.checksum in ("", record.embedding_checksum)
 
     @property
     def seconds(self) -> float:
-        """What it took to score: all metrics, and the neighbours that they share."""
+        """The seconds that scoring took: all metrics, and the neighbours that they share."""
         return self.neighbours_seconds + sum(score.seconds for score in self.scores.values())
 
 
@@ -92,7 +92,7 @@ class Sheet(Frozen):
 
 
 class Evaluator(Frozen):
-    """What computed the scores: part of every score."""
+    """The evaluator that computed the scores: part of every score."""
 
     version: str
     scib_metrics: str

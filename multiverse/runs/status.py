@@ -1,4 +1,4 @@
-"""What a results folder says of its jobs, while a command works on it and afterwards.
+"""The state of the jobs of a results folder, while a command works on it and afterwards.
 
 Reads only: no engine is asked, and nothing is written.
 """
@@ -28,7 +28,7 @@ from multiverse.runs.started import Started
 
 
 class Standing(StrEnum):
-    """Where a job stands. ``waiting``: planned, but no command is at work on the plan any more."""
+    """The state of a job. ``waiting``: planned, but no command is at work on the plan any more."""
 
     RUNNING = "running"
     QUEUED = "queued"
@@ -73,7 +73,7 @@ class FolderStatus:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """True if nothing more will happen by itself."""
         return not (self.working or self.of(Standing.RUNNING))
 
 
@@ -210,7 +210,7 @@ class _Look:
 
 
 def _runs_again(job: JobStatus | None, published: Run) -> bool:
-    """Whether an attempt is another one than that which has been published in the meantime."""
+    """Return whether an attempt is not the one that has been published in the meantime."""
     if job is None or job.record is None or job.standing is not Standing.RUNNING:
         return False
     return job.record.started_at != published.record.started_at
@@ -244,7 +244,7 @@ def _any_running(jobs: dict[str, JobStatus]) -> bool:
 
 
 def _is_working(plan: PlanFile) -> bool | None:
-    """Whether the process that wrote a plan lives; None if it is another machine's.
+    """Return whether the process that wrote a plan lives; None if it is another machine's.
 
     A process that began after the plan was written has only its number.
     """
@@ -260,7 +260,7 @@ def _is_working(plan: PlanFile) -> bool | None:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a living process holds the lock of a run. The file is never made."""
+    """Return whether a living process holds the lock of a run. The file is never made."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
