@@ -89,7 +89,7 @@ class AttemptStarted(_OfJob):
 
 @dataclass(frozen=True)
 class Progressed(_OfJob):
-    """What a running attempt has used, and its newest epoch; at most once a second."""
+    """The usage of a running attempt, and its newest epoch; at most once a second."""
 
     event: Literal["progress"] = field(default="progress", kw_only=True)
     usage: Usage
@@ -98,7 +98,7 @@ class Progressed(_OfJob):
 
 @dataclass(frozen=True)
 class Printed(_OfJob):
-    """What the model prints; only if the run is verbose."""
+    """A line that the model prints; only if the run is verbose."""
 
     event: Literal["output"] = field(default="output", kw_only=True)
     text: str
@@ -123,7 +123,7 @@ class Finished(_OfJob):
 
 @dataclass(frozen=True)
 class Noted(Event):
-    """What concerns all jobs."""
+    """A note that concerns all jobs."""
 
     event: Literal["noted"] = field(default="noted", kw_only=True)
     message: str
@@ -139,7 +139,7 @@ class Warned(Noted):
 
 @dataclass(frozen=True)
 class Summarised(Event):
-    """When all jobs have ended: how many in which state."""
+    """The number of jobs in each state, when all have ended."""
 
     event: Literal["summary"] = field(default="summary", kw_only=True)
     folder: PlainPath

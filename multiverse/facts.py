@@ -21,7 +21,7 @@ class _Frozen(BaseModel):
 
 
 class RunState(StrEnum):
-    """How an attempt ended, or that it has not."""
+    """The state of an attempt: how it ended, or that it has not."""
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -31,7 +31,7 @@ class RunState(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an attempt did not complete; read from where it is known, never guessed."""
+    """The cause of an attempt's failure; read from where it is known, never guessed."""
 
     OUT_OF_MEMORY = "out_of_memory"
     TIME_LIMIT = "time_limit"
@@ -49,7 +49,7 @@ class Cause(StrEnum):
 
 
 class Usage(_Frozen):
-    """What an attempt used, as the engine measured it.
+    """The resources that an attempt used, as the engine measured them.
 
     ``peak_memory_bytes`` is the highest memory of its own that was sampled (anonymous pages,
     the same on every engine); ``high_water_bytes`` the kernel's own mark, which is exact but

@@ -1,4 +1,4 @@
-"""What a room exports, loaded when it is first used.
+"""Loads the exports of a room when they are first used.
 
 A room that commands print from exports a few names in its ``__init__``. Loading their modules there
 at once would make every command load them all.

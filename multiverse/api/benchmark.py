@@ -34,7 +34,7 @@ def _unseen(_results: Results) -> None:
 
 @dataclass(frozen=True)
 class BenchmarkOutcome:
-    """What came of a benchmark: its runs, and the steps that followed them."""
+    """The outcome of a benchmark: its runs, and the steps that followed them."""
 
     results: Results
     conclusion: Conclusion

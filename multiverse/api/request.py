@@ -49,7 +49,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Overrides:
-    """What is asked of every job, before what a benchmark file says."""
+    """Settings asked of every job, before those of a benchmark file."""
 
     seeds: tuple[int, ...] | None = None
     device: str | None = None

@@ -1,4 +1,4 @@
-"""What is done with a results folder: read, reported, compared, verified, copied, cleaned."""
+"""Operations on a results folder: read, report, compare, verify, copy, clean."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def track(
 
 @dataclass(frozen=True)
 class CleanupResult:
-    """What could go, and what came of its removal (None: nothing was to be removed)."""
+    """Files that could go, and the outcome of their removal (None: nothing was to be removed)."""
 
     plan: CleanupPlan
     outcome: CleanupOutcome | None

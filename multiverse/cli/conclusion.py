@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def print_conclusion(conclusion: Conclusion) -> None:
-    """Where the report is, and what went wrong."""
+    """Print the path of the report and every problem."""
     out = console()
     if conclusion.report is not None:
         page = next((path for path in conclusion.report.written if path.suffix == ".html"), None)

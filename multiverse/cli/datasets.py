@@ -12,7 +12,7 @@ from multiverse.specs import DatasetRecord
 
 @dataclass(frozen=True)
 class DatasetsArguments:
-    """How the list is printed."""
+    """Options of the printed list."""
 
     json: bool
 

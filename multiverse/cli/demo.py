@@ -14,7 +14,7 @@ from multiverse.cli.terminal import say, show_notes
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """Where the datasets are made, and how every model is run on them, if at all."""
+    """The folder of the datasets, and the options of running every model on them, if at all."""
 
     folder: Path
     cells: int

@@ -1,4 +1,4 @@
-"""How far an evaluation is: a bar on a terminal, a line a member in a pipe."""
+"""Shows the progress of an evaluation: a bar on a terminal, a line a member in a pipe."""
 
 from __future__ import annotations
 

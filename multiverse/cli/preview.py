@@ -1,4 +1,4 @@
-"""What ``multiverse run --dry-run`` prints."""
+"""Prints the jobs of ``multiverse run --dry-run``."""
 
 from __future__ import annotations
 

@@ -230,7 +230,7 @@ class Progress:
             return list(self._active.values())
 
     def _view(self) -> Group:
-        """What the terminal shows while jobs run."""
+        """Return the live view that the terminal shows while jobs run."""
         rows = [active.row() for active in self._running()]
         head = Text(self._counts(rows), style="dim")
         if not rows:

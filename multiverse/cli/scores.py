@@ -66,7 +66,7 @@ def _interval(cell: Cell) -> str:
 
 
 def _remarks(comparison: Comparison) -> list[str]:
-    """What a reader of the numbers must know."""
+    """Return the remarks that a reader of the numbers must know."""
     lines = [f"note: {note}" for note in comparison.evaluation.notes]
     if comparison.coverage_differs:
         lines.append("note: totals are means of different metrics; only equal ones are ranked")

@@ -81,7 +81,7 @@ def _cells(record: RunRecord) -> dict[str, str]:
 
 
 def print_notes(lines: Sequence[str], most: int = 20) -> None:
-    """What could not be read, at the end; never more of it than anybody reads."""
+    """Print notes on unreadable files, last; never more of them than anybody reads."""
     out = console()
     for line in lines[:most]:
         out.print(safe(f"note: {line}", "yellow"))
@@ -90,7 +90,7 @@ def print_notes(lines: Sequence[str], most: int = 20) -> None:
 
 
 def print_summary(results: Results) -> None:
-    """What came of a benchmark, and where it lies."""
+    """Print the outcome of a benchmark, and the path of its results."""
     out = console()
     out.print()
     print_runs(list(results))

@@ -52,7 +52,7 @@ def safe(value: object, style: str = "") -> Text:
 
 
 def print_error(message: str, remedy: str | None) -> None:
-    """What happened, to which thing, and what to do next."""
+    """Print an error, the thing it concerns, and what to do next."""
     out = console(stderr=True)
     first, *more = message.splitlines() or [""]
     out.print(Text("error: ", style="bold red") + Text(printable(first)))

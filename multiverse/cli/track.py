@@ -66,7 +66,7 @@ def _bytes(text: str) -> int:
 
 
 def print_tracked(tracked: Tracked) -> None:
-    """What MLflow has now; what it lacks, why, and what to do about it."""
+    """Print the runs that MLflow has now, those it lacks, why, and what to do about it."""
     out = console()
     for note in tracked.notes:
         out.print(safe(f"note: {note}", "yellow"))

@@ -1,4 +1,4 @@
-"""How far a score can be trusted: 95 % intervals over seeds and cells.
+"""Computes the uncertainty of scores: 95 % intervals over seeds and cells.
 
 Two sources of doubt, independent of each other: the chance in training, known from the standard
 deviation between seeds, and the sampling of cells, known from the bootstrap of each run. The first
@@ -41,5 +41,5 @@ def interval_of(values: Sequence[float], intervals: Sequence[Interval | None]) -
 
 
 def half_width(interval: Interval, n: int) -> float:
-    """How far the interval of ``n`` seeds reaches; that of one run need not be symmetric."""
+    """Return the half-width of the interval of ``n`` seeds; that of one run can be asymmetric."""
     return Z95 * interval.sd if n == 1 else (interval.high - interval.low) / 2

@@ -29,7 +29,7 @@ class Output:
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """What was written, and what was not."""
+    """The files of a report that were written, and those that were not."""
 
     outputs: tuple[Output, ...]
 

@@ -26,7 +26,7 @@ class Cohort:
 
 
 def in_place(run: Run) -> bool:
-    """Whether a run lies where its record says: a copy or a renamed folder does not."""
+    """Return whether a run lies where its record says: a copy or a renamed folder does not."""
     record = run.record
     return run.folder.parts[-3:] == (record.dataset, record.model, record.run_id)
 

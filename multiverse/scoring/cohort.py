@@ -42,7 +42,7 @@ GROWTH = RetryPolicy(retries=1)
 
 @dataclass
 class CohortRun:
-    """What came of it: lines, layouts by run id, and the records of each start."""
+    """The outcome: lines, layouts by run id, and the records of each start."""
 
     collected: Collected
     layouts: dict[str, Points]
@@ -88,7 +88,7 @@ class CohortScoring:
         return self.done()
 
     def done(self) -> CohortRun:
-        """What there is up to now: also after :meth:`run` was left by an error."""
+        """Return the outcome up to now: also after :meth:`run` was left by an error."""
         return CohortRun(self._collected, self._layouts, self._records)
 
     def remove(self) -> None:
@@ -186,7 +186,7 @@ class CohortScoring:
         return sum(len(lines) for lines in self._collected.lines.values())
 
     def _judge(self, ending: Ending, progress: bool) -> bool:
-        """What to do after an ending: nothing, more memory, or on without what ended it."""
+        """Return whether to go on after an ending: with more memory, or without what ended it."""
         lost = self._short_of_memory()
         if ending.cause in STOPPED and self._collected.sheet is not None:
             self._give_up(f"the evaluator {_how(ending, self._limits)}")

@@ -1,4 +1,4 @@
-"""What the evaluator says, line by line, and has said over all attempts at one evaluation."""
+"""Collects the evaluator's lines over all attempts at one evaluation."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class Assembly:
         return tuple(dict.fromkeys([*notes, *self._remarks(members)]))
 
     def _remarks(self, members: Sequence[Member]) -> list[str]:
-        """What the evaluator says of values that it gives: that they rest on few cells."""
+        """Return the evaluator's remarks on values that it gives: that they rest on few cells."""
         titles = {metric.name: metric.title for metric in self._facts()}
         return [
             f"{titles[name]}: {score.detail}"

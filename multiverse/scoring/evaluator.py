@@ -57,7 +57,7 @@ class ScoringContext:
 
     @property
     def limits(self) -> Limits:
-        """What the evaluator asks for, as far as the machine has it."""
+        """The resources that the evaluator asks for, as far as the machine has them."""
         asked = self.spec.yaml.resources
         return Limits(
             cpus=min(asked.cpus, self.capacity.cpus),
@@ -84,7 +84,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class CohortRequest:
-    """What is asked of the evaluator about one cohort. ``again``: whatever scores there are."""
+    """A request to the evaluator about one cohort. ``again``: whatever scores there are."""
 
     context: ScoringContext
     cohort: Cohort

@@ -1,4 +1,4 @@
-"""What an evaluation of a results folder is asked for, and what came of it."""
+"""Options and outcomes of an evaluation of a results folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """How to score. ``again``: everything, whatever is there. ``datasets``: only these.
+    """Options of scoring. ``again``: everything, whatever is there. ``datasets``: only these.
 
     ``settings``: None are those that the folder was scored with, or the defaults. ``time_limit``:
     seconds that one start of the evaluator may take.
@@ -32,7 +32,7 @@ class ScoringOptions:
 
 @dataclass(frozen=True)
 class ScoringOutcome:
-    """What came of one fingerprint of a dataset: runs scored now, runs that had scores already.
+    """The outcome for one fingerprint of a dataset: runs scored now, runs that had scores already.
 
     ``problem``: why there are no scores, or not all.
     """

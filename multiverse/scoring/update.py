@@ -93,7 +93,7 @@ class ScoresStore:
 
 
 class CohortUpdate:
-    """What is there, what is wanted, and how the one becomes the other."""
+    """The scores that exist, those that are wanted, and the steps from the one to the other."""
 
     def __init__(self, context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> None:
         """Raises :class:`DatasetError` where this machine has no answer sheet for the cohort."""

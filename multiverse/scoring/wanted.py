@@ -1,4 +1,4 @@
-"""What has to be scored: runs without scores, and scores that something else has outdated."""
+"""Finds what has to be scored: runs without scores, and scores that are outdated."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def siblings_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
 
 
 def is_current(earlier: Evaluation, dataset: RegisteredDataset, evaluator: Evaluator) -> bool:
-    """Whether scores that are there answer the same question: same sheet, evaluator, settings."""
+    """Return whether scores that exist are of the same labels, evaluator and settings."""
     record = dataset.record
     return (
         earlier.labels_fingerprint == record.labels_fingerprint
@@ -72,7 +72,7 @@ def wanted(
     earlier: Evaluation | None,
     layouts: Sequence[str],
 ) -> Wanted:
-    """What to score of ``runs`` (whole ones); ``earlier``: scores that are still current."""
+    """Return the parts of ``runs`` (whole ones) to score; ``earlier``: scores still current."""
     siblings = siblings_of(runs)
     ids = [run.record.run_id for run in runs]
     sums = {run.record.run_id: run.record.embedding_checksum for run in runs}
@@ -106,5 +106,5 @@ def _settled(member: Member | None) -> bool:
 
 
 def _holds(member: Member | None, checksum: str) -> bool:
-    """Whether a member's scores are of this very embedding: a run may be made again."""
+    """Return whether a member's scores are of this very embedding: a run may be made again."""
     return _settled(member) and member is not None and member.checksum == checksum

@@ -26,7 +26,7 @@ def check_slug(slug: str) -> str:
 
 
 def is_slug(text: str) -> bool:
-    """Whether a text may name a folder: :func:`check_slug` without an error."""
+    """Return whether a text may name a folder: :func:`check_slug` without an error."""
     try:
         check_slug(text)
     except ValueError:

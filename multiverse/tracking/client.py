@@ -205,7 +205,7 @@ class Store:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """What went wrong, as one of this module's two errors.
+        """Raise MLflow's errors as one of this module's two.
 
         All exceptions: those of an artifact store's own library (S3, Azure, SFTP …) pass through
         MLflow, and none of them may end a command whose runs are safe on disk.

@@ -99,7 +99,7 @@ def _sync(
 
 
 def _command(results: ResultsFolder, uri: str | None) -> str:
-    """What copies the rest later."""
+    """Return the command that copies the rest later."""
     words = ["multiverse", "track", str(results.folder)]
     return shlex.join(words if uri is None else [*words, "--uri", masked(uri)])
 

@@ -1,4 +1,4 @@
-"""What MLflow is told of one run: everything of its record, in names that MLflow takes."""
+"""The MLflow entry of one run: everything of its record, in names that MLflow takes."""
 
 from __future__ import annotations
 

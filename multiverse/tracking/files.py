@@ -38,7 +38,7 @@ class Artifact:
 
     @property
     def sound(self) -> bool:
-        """Whether it can be copied."""
+        """True if it can be copied."""
         try:
             with staged(self):
                 return True
@@ -47,7 +47,7 @@ class Artifact:
 
 
 def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
-    """What is copied of a run: everything published, or what explains why nothing was.
+    """Return the files to copy of a run: everything published, or what explains its absence.
 
     An embedding of more than ``embeddings_limit`` bytes stays where it is.
     """

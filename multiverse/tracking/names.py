@@ -1,4 +1,4 @@
-"""What MLflow takes as a name or a value; anything else is made to fit, and never fails."""
+"""Fits names and values to what MLflow takes; never fails."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Fitted:
             self.params[key] = self._fitting(key, plain_value(value), MAX_PARAM)
 
     def add_tags(self, values: Mapping[str, Any], prefix: str = "") -> None:
-        """What is None or empty is no tag."""
+        """Add tags; values that are None or empty are left out."""
         for name, value in values.items():
             if value is not None and value != "":
                 key = fitting_name(prefix + name)

@@ -1,4 +1,4 @@
-"""What came of copying runs to MLflow."""
+"""Outcomes of copying runs to MLflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiverse.runs.run import Run
 
 
 class Done(StrEnum):
-    """What had to be done for one run."""
+    """The result for one run: a new copy, a completed one, or one that was there as it is."""
 
     COPIED = "copied"
     UPDATED = "updated"
@@ -28,7 +28,7 @@ class NotCopied:
 
 @dataclass(frozen=True)
 class Tracked:
-    """How many runs MLflow has now, and which it lacks.
+    """The number of runs that MLflow has now, and the runs that it lacks.
 
     ``uri``: where to, without secrets. ``copied``: new ones; ``updated``: were there, and got
     scores or files that they lacked; ``present``: were there as they are. ``notes``: what was
@@ -45,7 +45,7 @@ class Tracked:
 
     @property
     def complete(self) -> bool:
-        """Whether MLflow has every finished run."""
+        """True if MLflow has every finished run."""
         return not self.failed
 
     @property
@@ -63,7 +63,7 @@ class Tracked:
 
 @dataclass
 class Tally:
-    """What has come of it up to now."""
+    """The results of copying up to now."""
 
     counts: dict[Done, int] = field(default_factory=dict)
     failed: dict[str, NotCopied] = field(default_factory=dict)

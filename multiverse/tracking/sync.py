@@ -90,7 +90,7 @@ class Sync:
             return None
 
     def _differs(self, run: Run, copy: Copy, scores: RunScores | None) -> bool:
-        """Whether there are other scores, or files that the copy lacks and could have.
+        """Return whether there are other scores, or files that the copy lacks and could have.
 
         Scores that can't be read change nothing.
         """

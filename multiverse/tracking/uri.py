@@ -1,4 +1,4 @@
-"""Where the copies go: MLflow's address, and how it is shown without its secrets."""
+"""MLflow's address, the destination of the copies, and its form without secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUERY = re.compile(r"\?\S*")
 
 
 def installed() -> bool:
-    """Whether the extra ``mlflow`` is installed; it is not imported."""
+    """Return whether the extra ``mlflow`` is installed; it is not imported."""
     return find_spec("mlflow") is not None
 
 
@@ -33,7 +33,7 @@ def local_uri(results: ResultsFolder) -> str:
 
 
 def artifacts_folder(results: ResultsFolder) -> Path:
-    """Where the store in the results folder keeps files."""
+    """Return the folder of files of the store in the results folder."""
     return results.tracked_files.absolute()
 
 

@@ -149,7 +149,7 @@ def _times(started: str, finished: str) -> dict[str, str]:
 
 
 def _other_files(results: ResultsFolder) -> Iterator[Path]:
-    """What is derived from the runs, as far as it was written; figures of these scores only."""
+    """Yield the files derived from the runs, as far as written; figures of these scores only."""
     named = (results.benchmark, results.runs_table, results.scores_table, results.report)
     for path in (*named, *current_figures(results)):
         hidden = results.relative(path).rpartition("/")[2].startswith(".")

@@ -1,4 +1,4 @@
-"""Which files of ``figures/`` are drawn here, and which of them are out of date."""
+"""The files of ``figures/`` that are drawn here, and those of them that are out of date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OWN = re.compile(rf"({'|'.join(KINDS)})-[a-z0-9][a-z0-9_.-]*\.({'|'.join(FORMAT
 
 
 def is_drawn(path: Path) -> bool:
-    """Whether it has a name that is given here; anything else is somebody's own."""
+    """Return whether it has a name that is given here; anything else is somebody's own."""
     return _OWN.fullmatch(path.name) is not None
 
 
@@ -29,7 +29,7 @@ def remove_others(folder: Path, written: Collection[Path]) -> None:
 
 
 def current_figures(results: ResultsFolder) -> list[Path]:
-    """What lies in ``figures/``, without what was drawn before the newest scores were written."""
+    """Return the figures that were not drawn before the newest scores were written."""
     if not results.figures.is_dir():
         return []
     scores = map(results.scores, results.scored_datasets())

@@ -1,4 +1,4 @@
-"""What all figures share: colours that everybody can tell apart, text as text, safe files."""
+"""The style of all figures: colours that everybody can tell apart, text as text, safe files."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _circle(
 
 
 def _share(value: float, metric: MetricFacts) -> float:
-    """Where the value lies between the metric's worst (0) and best (1)."""
+    """Return the position of the value between the metric's worst (0) and best (1)."""
     low, high = metric.bounds
     share = min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 0.5
     return share if metric.higher_is_better else 1 - share

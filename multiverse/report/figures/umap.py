@@ -49,7 +49,7 @@ def umap_figure(
 
 
 def _blocks(layouts: Layouts, unlabelled: Collection[str]) -> list[tuple[str, Colouring]]:
-    """What the cells are coloured by; in one grey where nothing is known of them."""
+    """Return the colourings of the cells; in one grey where nothing is known of them."""
     keys = (("label", layouts.label_key, unlabelled), ("batch", layouts.batch_key, ()))
     found = []
     for word, key, missing in keys:

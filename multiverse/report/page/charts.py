@@ -94,7 +94,7 @@ def make_cost(source: DatasetSource) -> CostView:
 
 
 def _measure(items: Sequence[Configuration]) -> str | None:
-    """What stands for quality: the first aggregate that somebody has."""
+    """Return the measure of quality: the first aggregate that somebody has."""
     for aggregate in AGGREGATES:
         if any(item.aggregate(aggregate).value is not None for item in items):
             return aggregate

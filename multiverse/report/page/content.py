@@ -31,7 +31,7 @@ class RunsOf:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """What there is not, and why, for one dataset."""
+    """A part that one dataset lacks, and the reason."""
 
     key: str
     title: str

@@ -52,7 +52,7 @@ class DatasetCard:
 
 
 def dataset_card(source: DatasetSource) -> DatasetCard:
-    """What the evaluation knows of the dataset; without one, what the runs' records know."""
+    """Return what the evaluation knows of the dataset; without one, what the runs' records know."""
     evaluation = source.evaluation
     if evaluation is None:
         used = dict.fromkeys(kind for run in source.runs for kind in run.record.modalities)

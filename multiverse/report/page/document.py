@@ -55,7 +55,7 @@ def render(results: Results) -> str:
 
 
 def content_policy(scripts: tuple[Script, ...]) -> str:
-    """What the page may do: run these very scripts, and nothing that comes from anywhere else.
+    """Return the page's content policy: these very scripts run, and nothing from anywhere else.
 
     Styles are inline because Bokeh and the table's circles need it; pictures are data of the
     page. Nothing is evaluated: cells are rasterised by our own script, for Bokeh's WebGL compiles

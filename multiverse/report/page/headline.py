@@ -83,7 +83,7 @@ def _verdict(ranked: list[Configuration], comparison: Comparison) -> tuple[str, 
 
 
 def _answer(ranked: list[Configuration], comparison: Comparison) -> str:
-    """What the ranks say, of those that have one: others are not spoken for."""
+    """Return the conclusion from the ranks of those that have one: others are not spoken for."""
     best = ranked[0]
     name = plain(best.label, 80)
     scored = len(comparison.configurations)

@@ -1,4 +1,4 @@
-"""What a run left of its training and its log; nothing in an attempt's output is trusted."""
+"""A run's training history and log; nothing in an attempt's output is trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What produced the numbers: engines, images, environments, versions, hosts, checksums."""
+"""The origin of the numbers: engines, images, environments, versions, hosts, checksums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multiverse.runs.record import RunRecord
 
 @dataclass(frozen=True)
 class RunOrigin:
-    """Where one run comes from. ``runtime``: the image's digest, or the environment's lock."""
+    """The origin of one run. ``runtime``: the image's digest, or the environment's lock."""
 
     title: str
     run_id: str

@@ -1,4 +1,4 @@
-"""What the page says of one dataset comes from here: its runs, its scores, its files."""
+"""The source of the page's content on one dataset: its runs, its scores, its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Methods section says of an evaluation."""
+"""Writes the paragraph of a Methods section on an evaluation."""
 
 from __future__ import annotations
 

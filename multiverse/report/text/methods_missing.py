@@ -1,4 +1,4 @@
-"""What a Methods section says of scores that are not there, and whether the data are why."""
+"""Writes the paragraph of a Methods section on missing scores, and whether the data are why."""
 
 from __future__ import annotations
 

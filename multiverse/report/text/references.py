@@ -1,4 +1,4 @@
-"""Which papers a results folder owes: of its models, of its metrics, of its file formats."""
+"""The papers that a results folder owes: of its models, its metrics, its file formats."""
 
 from __future__ import annotations
 
