@@ -211,7 +211,7 @@ def _judged(found: FolderConfiguration) -> Facts:
         "evaluator's version": evaluator.version,
         "scib-metrics' version": evaluator.scib_metrics,
         "evaluator's settings": settings(sorted(evaluator.settings.items())),
-        "answer sheet": (found.evaluation.labels_fingerprint or "none")[:16],
+        "held-out labels": (found.evaluation.labels_fingerprint or "none")[:16],
         "label column": sheet.label_key,
         "batch column": sheet.batch_key,
         "labels that mean unknown": ", ".join(sorted(sheet.unlabelled)),

@@ -53,7 +53,7 @@ def data_fingerprint(
 
 
 def labels_fingerprint(labels: pd.DataFrame) -> str:
-    """The answer sheet: every column, by name, independent of how its values are stored."""
+    """Hash the held-out labels: every column, by name, independent of how values are stored."""
     parts = []
     for column in sorted(labels.columns):
         values = labels[column]

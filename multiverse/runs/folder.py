@@ -166,7 +166,7 @@ class ResultsFolder:
         return self.folder / dataset / "evaluation.log"
 
     def embeddings(self, dataset: str) -> Path:
-        """Every embedding of a dataset with its UMAP and the answer sheet, for a notebook."""
+        """Every embedding of a dataset with its UMAP, labels and batches, for a notebook."""
         return self.folder / dataset / "embeddings.h5ad"
 
     def check(self) -> None:

@@ -81,7 +81,7 @@ class Member(Frozen):
 
 
 class Sheet(Frozen):
-    """The answer sheet: what was known of the cells."""
+    """The labels and batches that were known of the cells."""
 
     label_key: str | None = None
     labels: dict[str, int] = Field(default_factory=dict, description="label → cells")
@@ -117,7 +117,7 @@ class EvaluationRecord(Frozen):
 
 
 class Evaluation(Frozen):
-    """The scores of one fingerprint of a dataset, with one answer sheet and one evaluator."""
+    """The scores of one fingerprint of a dataset, with one set of labels and one evaluator."""
 
     dataset_fingerprint: str
     labels_fingerprint: str | None = None

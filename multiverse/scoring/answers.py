@@ -1,4 +1,4 @@
-"""The answer sheet of what was run: the registered dataset whose content the runs saw."""
+"""The held-out labels of what was run: the registered dataset whose content the runs saw."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def find_answers(cohort: Cohort) -> RegisteredDataset:
     if not found:
         raise DatasetError(
             f"{cohort.dataset}: the data of these runs ({cohort.fingerprint[:16]}…) are not "
-            "registered on this machine, so there is no answer sheet",
+            "registered on this machine, so there are no held-out labels to score against",
             remedy=f"Register the file they came from: multiverse register FILE --slug "
             f"{cohort.dataset}",
         )
@@ -71,7 +71,8 @@ def find_answers(cohort: Cohort) -> RegisteredDataset:
 def _with_labels(dataset: RegisteredDataset) -> RegisteredDataset:
     if dataset.record.label_key is not None and not dataset.labels.is_file():
         raise DatasetError(
-            f"{dataset.record.slug}: {dataset.labels} is missing, so there is no answer sheet",
+            f"{dataset.record.slug}: {dataset.labels} is missing, so there are no held-out labels "
+            "to score against",
             remedy="Register the file again: multiverse register FILE --slug "
             f"{dataset.record.slug} --replace",
         )

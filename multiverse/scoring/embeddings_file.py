@@ -1,4 +1,4 @@
-"""``embeddings.h5ad``: every embedding of a dataset with its UMAP and the answer sheet."""
+"""``embeddings.h5ad``: every embedding of a dataset with its UMAP, labels and batches."""
 
 from __future__ import annotations
 

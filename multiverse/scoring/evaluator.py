@@ -160,7 +160,7 @@ class CohortRequest:
         )
 
     def inputs(self) -> Inputs:
-        """The dataset, the answer sheet, and every embedding that is asked for."""
+        """The dataset, its held-out labels, and every embedding that is asked for."""
         more: dict[str, Path] = {
             f"embeddings/{run.record.run_id}.h5": run.files.embeddings.resolve()
             for run in self._given()

@@ -64,7 +64,7 @@ class ScoresStore:
         return EvaluationSettings()
 
     def current(self, dataset: RegisteredDataset, evaluator: Evaluator) -> Evaluation | None:
-        """The scores that still hold: of the same answer sheet, evaluator and settings."""
+        """The scores that still hold: of the same held-out labels, evaluator and settings."""
         found = self._file.of(self._cohort.fingerprint)
         if found is None or not is_current(found, dataset, evaluator):
             return None
@@ -96,7 +96,7 @@ class CohortUpdate:
     """The scores that exist, those that are wanted, and the steps from the one to the other."""
 
     def __init__(self, context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> None:
-        """Raises :class:`DatasetError` where this machine has no answer sheet for the cohort."""
+        """Raises :class:`DatasetError` where this machine lacks the labels of the cohort."""
         self._context = context
         self._cohort = cohort
         self._dataset = find_answers(cohort)

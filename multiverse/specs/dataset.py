@@ -30,7 +30,7 @@ class DatasetRecord(_Frozen):
     """The record of a registration. Everything but the names is derived from content.
 
     ``fingerprint`` hashes what a model sees (cells, features, counts, batch);
-    ``labels_fingerprint`` hashes the answer sheet, so that new labels never re-run a model.
+    ``labels_fingerprint`` hashes the held-out labels, so that new labels never re-run a model.
     """
 
     slug: Slug

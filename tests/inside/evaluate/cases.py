@@ -1,4 +1,4 @@
-"""Small embeddings with their answer sheets, made by hand, and what the evaluator says of them."""
+"""Small embeddings with labels and batches, made by hand, and what the evaluator says of them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def sheet_of(
     *,
     unlabelled: Sequence[str] = (),
 ) -> AnswerSheet:
-    """An answer sheet of cells c0, c1, …"""
+    """Labels and batches of cells c0, c1, …"""
     return AnswerSheet(
         tuple(f"c{number}" for number in range(n_cells)),
         None

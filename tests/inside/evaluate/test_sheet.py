@@ -1,4 +1,4 @@
-"""The answer sheet and embeddings are joined by the names of cells."""
+"""Labels, batches and embeddings are joined by the names of cells."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def test_other_data_are_said_first_and_not_compared(tmp_path: Path) -> None:
     [
         ({"evaluator": Evaluator(version="1.0.0", scib_metrics="0.6.1")}, "scib-metrics' version"),
         ({"evaluator": Evaluator(version="2.0.0", scib_metrics="0.5.10")}, "evaluator's version"),
-        ({"labels_fingerprint": "b" * 64}, "answer sheet"),
+        ({"labels_fingerprint": "b" * 64}, "held-out labels"),
     ],
 )
 def test_other_evaluators_are_never_silently_compared(

@@ -1,4 +1,4 @@
-"""The answer sheet that belongs to runs: by what they saw, not by what stands under the name."""
+"""The held-out labels that belong to runs: by what they saw, not by what stands under the name."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def test_an_answer_sheet_that_is_gone_is_a_clear_error(
     monkeypatch.setenv("MULTIVERSE_HOME", str(home))
     dataset = register(home)
     dataset.labels.unlink()
-    with pytest.raises(DatasetError, match=r"labels\.h5ad is missing, so there is no answer sheet"):
+    expected = r"labels\.h5ad is missing, so there are no held-out labels to score against"
+    with pytest.raises(DatasetError, match=expected):
         find_answers(cohort(dataset))
 
 
