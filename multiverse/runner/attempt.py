@@ -62,7 +62,7 @@ class Attempts:
     def make(
         self, prepared: PreparedJob, limits: Limits | None = None, gpu: str | None = None
     ) -> Run:
-        """One attempt, from an empty folder to a published run or a kept failure.
+        """Make one attempt, from an empty folder to a published run or a kept failure.
 
         ``limits`` and the id of a ``gpu`` are those of this attempt. Only what concerns the
         whole results folder is raised (:class:`DiskFull`, …); what concerns the job is in the
@@ -228,7 +228,7 @@ class Attempts:
     def _started(
         self, prepared: PreparedJob, attempt: AttemptFolder, limits: Limits, gpu: str | None
     ) -> Started:
-        """Everything about the attempt that is known before it begins."""
+        """Return everything about the attempt that is known before it begins."""
         job = prepared.job
         record = RunRecord(
             run_id=prepared.run_id,

@@ -64,7 +64,7 @@ def usable(there: Capacity, machine: Machine) -> Capacity:
 def fit(
     jobs: Sequence[PlannedJob], capacity: Capacity, tell: Tell, *, no_gpu: bool = False
 ) -> list[PlannedJob]:
-    """The jobs, each within the capacity. ``no_gpu``: the user keeps jobs from GPUs.
+    """Return the jobs, each within the capacity. ``no_gpu``: the user keeps jobs from GPUs.
 
     What a model's own defaults ask for beyond it is cut, and that is said; what the user asked
     for is not: :class:`UsageError` names each job that can never run, with the numbers.
@@ -90,7 +90,7 @@ def fit(
 
 
 def within(limits: Limits, capacity: Capacity) -> Limits:
-    """The limits, or what there is where that is less."""
+    """Return the limits, or what there is where that is less."""
     return replace(
         limits,
         cpus=min(limits.cpus, capacity.cpus),
@@ -145,7 +145,7 @@ class Room:
         return Share(limits.cpus, limits.memory, slot)
 
     def _free_gpu(self, device: str) -> str | None:
-        """The GPU that is asked for, or the one with the fewest jobs."""
+        """Return the GPU that is asked for, or the one with the fewest jobs."""
         _, _, wanted = device.partition(":")
         if UNKNOWN in self._slots:
             wanted = UNKNOWN
@@ -155,7 +155,7 @@ class Room:
         return max(free, key=lambda name: free[name], default=None)
 
     def force(self, limits: Limits, gpu: str | None) -> Share:
-        """For a job that runs already, whether there is room for it or not."""
+        """Take the resources of a job that runs already, whether there is room for it or not."""
         known = gpu if gpu in self._slots else None
         if known is not None:
             self._slots[known] -= 1

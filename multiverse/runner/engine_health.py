@@ -31,7 +31,7 @@ class EngineDoubt:
         self.words = ""
 
     def raise_(self) -> None:
-        """A job says that the engine was lost."""
+        """Raise doubt: a job says that the engine was lost."""
         self._raised.set()
 
     @property

@@ -123,7 +123,7 @@ class _Session:
     def _wanted(
         self, jobs: Sequence[PreparedJob], survivors: Mapping[str, object]
     ) -> Sequence[PreparedJob]:
-        """Every job, or with ``only_failed`` those whose last attempt failed, and what is done."""
+        """Return every job, or with ``only_failed`` those that failed last or are done."""
         if not self._options.only_failed:
             return jobs
         resume = Resume(self.found)

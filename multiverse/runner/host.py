@@ -25,7 +25,7 @@ def host_facts() -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, str]:
-    """The software of the runner itself; the model's own is in its image or its lock."""
+    """Return the versions of the runner's own software; the model's are in its image or lock."""
     return {"multiverse": multiverse.__version__, "python": platform.python_version()}
 
 

@@ -23,7 +23,7 @@ def prepare(
     expectations: Expectations,
     tell: Tell,
 ) -> list[PreparedJob]:
-    """Every job with its dataset's file, its runtime and its identity, longest expected first.
+    """Return every job with its dataset's file, runtime and identity, longest expected first.
 
     Raises :class:`EngineError` where an image is neither there nor can be made.
     """

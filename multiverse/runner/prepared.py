@@ -76,12 +76,12 @@ class PreparedJob:
 
 
 def threads(limits: Limits) -> int:
-    """Threads inside the container: its share of CPUs."""
+    """Return the number of threads inside the container: its share of CPUs."""
     return max(1, int(limits.cpus))
 
 
 def environment(limits: Limits) -> dict[str, str]:
-    """The variables that tell a job its share of the machine."""
+    """Return the variables that tell a job its share of the machine."""
     return {
         **dict.fromkeys(THREAD_VARIABLES, str(threads(limits))),
         **WAITING,

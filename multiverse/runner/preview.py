@@ -50,7 +50,7 @@ class Preview:
 def preview(
     plan: Plan, engine: Engine, results: ResultsFolder, options: RunOptions, tell: Tell
 ) -> list[Preview]:
-    """Every job of a plan, in the order of starting. Builds, writes and starts nothing.
+    """Preview every job of a plan, in the order of starting. Builds, writes and starts nothing.
 
     Raises :class:`UsageError` for jobs that can never run, and :class:`EngineError` for a device
     that is not there, as the run itself would.

@@ -52,7 +52,7 @@ class Recovery:
         self._tell = tell
 
     def recover(self, wanted: Collection[str]) -> dict[str, Survivor]:
-        """End what ended meanwhile, remove what nobody wants; what runs and is ``wanted``.
+        """End what ended meanwhile, remove what nobody wants; return what runs and is ``wanted``.
 
         ``wanted`` are run ids of the plan. The locks of the survivors stay with us.
         """
@@ -87,7 +87,7 @@ class Recovery:
         return self._settle(run_id, found.get(run_id, {}), wanted=True)
 
     def _interrupted(self) -> set[str]:
-        """Runs with an attempt that began and did not end, or with a lock that was left."""
+        """Return runs with an attempt that began and did not end, or with a lock that was left."""
         left = {path.stem for path in self._results.attempts.glob("*.lock")}
         return left | {
             attempt.folder.parent.name
@@ -155,7 +155,7 @@ class Recovery:
         return None
 
     def _finish(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> None:
-        """The job ended while nobody watched: judge and publish it, whether planned or not."""
+        """Judge and publish a job that ended while nobody watched, whether planned or not."""
         self._tell_end(self._attempts.adopt(attempt, started, orphan))
 
     def _give_up(self, attempt: AttemptFolder, started: Started, orphan: Orphan | None) -> None:
@@ -174,7 +174,7 @@ class Recovery:
 
 
 def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
-    """A results folder may come from a stranger: names in it must not lead out of it.
+    """Check that an attempt belongs to its record: a stranger's names must not lead outside.
 
     Raises :class:`ResultsError`.
     """
@@ -188,14 +188,14 @@ def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
 
 
 def _remove_temporary(results: ResultsFolder) -> None:
-    """Files that a killed process was writing aside; a living one holds the folder's lock."""
+    """Remove files that a killed process wrote aside; a living one holds the folder's lock."""
     for written in results.rewritten:
         for path in results.folder.glob(f".{written.name}.*"):
             path.unlink(missing_ok=True)
 
 
 def _remove_aside(attempt: AttemptFolder) -> None:
-    """Files of an attempt that its killed runner was writing aside; its run is ours now."""
+    """Remove files of an attempt that its killed runner wrote aside; its run is ours now."""
     spec = attempt.output.job_spec
     found = [*attempt.folder.glob(".*.json*"), *spec.parent.glob(f".{spec.name}.*")]
     for path in found:

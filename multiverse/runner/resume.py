@@ -28,7 +28,7 @@ class Resume:
         self._identities: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
 
     def done(self, prepared: PreparedJob) -> Run | None:
-        """The run, if nothing has to be done: complete, or known to be not applicable."""
+        """Return the run, if nothing has to be done: complete, or known to be not applicable."""
         job = prepared.job
         place = self._results.paths.run(job.dataset.slug, job.model.name, prepared.run_id)
         if place.record.is_file():
@@ -46,7 +46,7 @@ class Resume:
         return None if found is None else f"{found.record.started_at} {found.record.attempt}"
 
     def settled(self, prepared: PreparedJob, seen: str | None) -> Run | None:
-        """The run, if another runner has brought it to an end since :meth:`newest` was ``seen``.
+        """Return the run, if another runner has ended it since :meth:`newest` was ``seen``.
 
         That is: done, or failed for good.
         """
@@ -91,7 +91,7 @@ class Resume:
         return self._results.paths.runs_of(prepared.job.dataset.slug, prepared.job.model.name)
 
     def _earlier(self, dataset: str, model: str) -> list[Mapping[str, Any]]:
-        """Identities of the model's published runs, one of those that differ in the seed only.
+        """Return identities of the model's published runs, one of those that differ only in seed.
 
         Read once: there may be thousands, and thousands of jobs to compare with them. A few are
         enough to say what changed.

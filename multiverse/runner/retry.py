@@ -24,7 +24,7 @@ class Again:
 def again(
     record: RunRecord, limits: Limits, policy: RetryPolicy, made: int, most_memory: int
 ) -> Again | None:
-    """The next attempt after a failed one, or None if there is none.
+    """Return the next attempt after a failed one, or None if there is none.
 
     ``made`` counts the attempts of this command; ``most_memory`` is what the machine has for one
     job, in bytes.

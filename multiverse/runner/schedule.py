@@ -149,7 +149,7 @@ class Schedule:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _look_after(self) -> bool:
-        """One tick. What goes wrong in it stops the queue, and leaves alone what runs."""
+        """Make one tick. What goes wrong in it stops the queue, and leaves alone what runs."""
         try:
             return self._tick()
         except (MultiverseError, OSError) as error:
@@ -157,7 +157,7 @@ class Schedule:
             return True
 
     def _tick(self) -> bool:
-        """One look at everything; False when nothing is left to wait for."""
+        """Look at everything once; return False when nothing is left to wait for."""
         running = bool(self._threads)
         if self._site.cancelled.is_set() or self._outcome.error is not None:
             return running
@@ -224,7 +224,7 @@ class Schedule:
         thread.start()
 
     def _work(self, waiting: Waiting, share: Share) -> None:
-        """The life of one attempt, in a thread of its own; all that follows is the queue's."""
+        """Live one attempt, in a thread of its own; all that follows is the queue's."""
         try:
             self._ended.put(_Ended(waiting, share, run=self._attempt(waiting, share)))
         except BaseException as error:  # handed to whoever asked for the outcome
@@ -241,7 +241,7 @@ class Schedule:
         return self._site.attempts.make(prepared, waiting.limits, share.gpu)
 
     def _end(self, ended: _Ended) -> None:
-        """An attempt has ended: the job is done, or goes back to the queue."""
+        """End an attempt: the job is done, or goes back to the queue."""
         waiting, prepared = ended.waiting, ended.waiting.prepared
         del self._threads[prepared.run_id]
         self._room.give_back(ended.share)
@@ -288,7 +288,7 @@ class Schedule:
         return True
 
     def _slow_look(self) -> None:
-        """Now and then: is there disk, and are the others done?"""
+        """Check now and then whether there is disk, and whether other runners are done."""
         now = time.monotonic()
         if now - self._looked < SLOW_SECONDS:
             return
@@ -303,7 +303,7 @@ class Schedule:
                 self._after_another(waiting)
 
     def _after_another(self, waiting: Waiting) -> None:
-        """Another runner has let go of a run: take what it made of it, or make it ourselves."""
+        """Take what another runner has made of a run that it let go of, or make it ourselves."""
         prepared = waiting.prepared
         if not self._find_survivor(waiting):
             self._elsewhere[prepared.run_id] = waiting
@@ -354,5 +354,5 @@ class Schedule:
         )
 
     def _fail(self, error: BaseException) -> None:
-        """Something is wrong that no other job would escape: start nothing more."""
+        """Start nothing more, since something is wrong that no other job would escape."""
         self._outcome.error = self._outcome.error or error

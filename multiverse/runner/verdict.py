@@ -73,7 +73,7 @@ def judge(
 
 
 def device_verdict(device: str, gpu: GpuUsage | None) -> Verdict | None:
-    """The verdict on a job that asked for a GPU and does not show that one computed.
+    """Return the verdict on a job that asked for a GPU and does not show that one computed.
 
     None for a job on the CPU, and where ``gpu`` has memory that tensors were in.
     """
@@ -91,7 +91,7 @@ def device_verdict(device: str, gpu: GpuUsage | None) -> Verdict | None:
 
 
 def gpu_usage(output_folder: Path) -> GpuUsage | None:
-    """The GPU that a model says it computed on (``gpu`` in ``metrics.json``).
+    """Return the GPU that a model says it computed on (``gpu`` in ``metrics.json``).
 
     None where it names none, or where nothing sensible is said of it.
     """
@@ -146,7 +146,7 @@ def _last_line(attempt: AttemptFolder) -> str:
 
 
 def _reason(output: OutputFiles) -> str:
-    """The reason that the worker writes beside exit 99, if there is one."""
+    """Return the reason that the worker writes beside exit 99, if there is one."""
     path: Path = output.reason
     try:
         text = read_regular(path, max_bytes=16 * 1024).decode(errors="replace")

@@ -45,16 +45,16 @@ class WaitingLine:
         return len(self._jobs)
 
     def add(self, waiting: Waiting) -> None:
-        """At the end."""
+        """Add a job at the end."""
         self._jobs.append(waiting)
 
     def add_first(self, waiting: Waiting) -> None:
-        """At the front: a job that has been waited for, or that is repeated."""
+        """Add a job at the front: one that has been waited for, or that is repeated."""
         waiting.overtaken = 0
         self._jobs.insert(0, waiting)
 
     def next(self) -> tuple[Waiting, Share] | None:
-        """The first job that there is room for, with the room taken; None if there is none."""
+        """Return the first job that there is room for, with its room taken, or None."""
         passed: list[Waiting] = []
         no_room: set[tuple[float, int, str]] = set()  # thousands of jobs may need the same
         for place, waiting in enumerate(self._jobs):

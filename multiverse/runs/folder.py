@@ -162,15 +162,15 @@ class ResultsFolder:
         return path.relative_to(self.folder).as_posix()
 
     def evaluation_log(self, dataset: str) -> Path:
-        """The log of the dataset's last evaluation."""
+        """Return the log of the dataset's last evaluation."""
         return self.folder / dataset / "evaluation.log"
 
     def embeddings(self, dataset: str) -> Path:
-        """Every embedding of a dataset with its UMAP, labels and batches, for a notebook."""
+        """Return the file of all embeddings of a dataset with UMAP, labels and batches."""
         return self.folder / dataset / "embeddings.h5ad"
 
     def check(self) -> None:
-        """:class:`ResultsError` where there is no such folder."""
+        """Raise :class:`ResultsError` where there is no such folder."""
         if not self.folder.is_dir():
             raise ResultsError(
                 f"{self.folder} is not a results folder",
@@ -178,7 +178,7 @@ class ResultsFolder:
             )
 
     def run_lock(self, run_id: str) -> Path:
-        """Held by the runner that works on a run."""
+        """Return the lock that is held by the runner that works on a run."""
         return self.attempts / f"{run_id}.lock"
 
     def run(self, dataset: str, model: str, run_id: str) -> RunFolder:
@@ -198,7 +198,7 @@ class ResultsFolder:
         return attempts[-1] if attempts else None
 
     def attempts_of(self, run_id: str) -> list[AttemptFolder]:
-        """Every attempt that left a folder, oldest first."""
+        """Return every attempt that left a folder, oldest first."""
         parent = self.attempts / run_id
         if not parent.is_dir():
             return []
@@ -207,7 +207,7 @@ class ResultsFolder:
         return [AttemptFolder(parent / str(number)) for number in numbers]
 
     def new_attempt(self, run_id: str) -> AttemptFolder:
-        """A fresh attempt folder with an empty output folder, numbered after the last one."""
+        """Make a fresh attempt folder with an empty output folder, numbered after the last one."""
         earlier = self.attempts_of(run_id)
         number = earlier[-1].number + 1 if earlier else 1
         attempt = AttemptFolder(self.attempts / run_id / str(number))

@@ -41,7 +41,7 @@ class Layouts:
     cells: pd.DataFrame
 
     def column(self, name: str | None, missing: Collection[str] = ()) -> list[str | None] | None:
-        """A column as text, None where a cell has no value or one that is as good as ``missing``.
+        """Return a column as text, None where a cell has no value or one as good as ``missing``.
 
         None if there is no such column.
         """
@@ -55,7 +55,7 @@ class Layouts:
 def find_layouts(
     results: ResultsFolder, dataset: str, fingerprint: str
 ) -> tuple[Layouts | None, list[ResultsError]]:
-    """Those of one fingerprint, if a file has them; and what is wrong with files on the way."""
+    """Return the layouts of one fingerprint, if any, and the errors of files on the way."""
     newest = results.embeddings(dataset)
     others = sorted(newest.parent.glob(f"{newest.stem}-*{newest.suffix}"))
     damaged: list[ResultsError] = []

@@ -24,7 +24,7 @@ class _File(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises FileNotFoundError if it is absent, :class:`ResultsError` if it is damaged."""
+        """Read a file; FileNotFoundError if it is absent, :class:`ResultsError` if damaged."""
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise ResultsError(f"{path} is too large to be read")

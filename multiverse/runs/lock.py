@@ -128,7 +128,7 @@ class RunLocks:
                 os.close(descriptor)
 
     def held(self) -> list[str]:
-        """The runs that are ours at this moment."""
+        """Return the runs that are ours at this moment."""
         with self._guard:
             return list(self._held)
 

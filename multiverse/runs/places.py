@@ -105,7 +105,7 @@ def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
 
 
 def _folders(parent: Path) -> list[str]:
-    """The names of the folders in a folder, sorted; none where it can't be looked into."""
+    """Return the sorted names of the folders in a folder; none where it can't be looked into."""
     try:
         with os.scandir(parent) as entries:
             return sorted(
@@ -119,7 +119,7 @@ def _folders(parent: Path) -> list[str]:
 
 @contextmanager
 def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """A descriptor of the folder that ``names`` lead to from ``root``, following no link.
+    """Open the folder that ``names`` lead to from ``root``, following no link; a descriptor.
 
     With ``make``, folders that lack are made. Raises OSError for anything on the way that is not
     a folder, ValueError for a name that leads elsewhere.
@@ -139,13 +139,13 @@ def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> It
 
 
 def check_name(name: str) -> None:
-    """ValueError unless it is the name of one thing in one folder."""
+    """Raise ValueError unless it is the name of one thing in one folder."""
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise ValueError(f"{name!r:.60} is not the name of a file")
 
 
 def open_file(folder: int, name: str) -> int:
-    """A descriptor of a regular file in an opened folder.
+    """Return a descriptor of a regular file in an opened folder.
 
     Raises :class:`NotARegularFile` for anything else, OSError, ValueError for a name that leads
     elsewhere.
@@ -158,7 +158,7 @@ def open_file(folder: int, name: str) -> int:
 
 
 def read_record(folder: int) -> RunRecord:
-    """The record in an opened folder.
+    """Return the record in an opened folder.
 
     Raises FileNotFoundError where there is none, :class:`ResultsError` where it can't be read.
     """

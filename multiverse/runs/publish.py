@@ -79,13 +79,13 @@ def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    """A name that a model has chosen, without what a terminal or a reader would obey."""
+    """Return a name that a model has chosen, without what a terminal or a reader would obey."""
     text = name.encode(errors="replace").decode()[:200]
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a run but its record."""
+    """Return the SHA-256 of every file of a run but its record."""
     record = RunFolder(folder).record
     return {path.name: checksum(path) for path in sorted(folder.iterdir()) if path != record}
 

@@ -17,7 +17,7 @@ class Remaining:
 def job_remaining(
     elapsed: float, epoch: tuple[int, int | None] | None, expected: float | None
 ) -> float | None:
-    """The seconds that a running job still needs.
+    """Return the seconds that a running job still needs.
 
     From the number of its newest ``epoch`` and their total where it tells them, otherwise from
     the ``expected`` seconds of the whole job. None if there is neither, or if it has taken longer
@@ -33,7 +33,7 @@ def job_remaining(
 def total_remaining(
     queued: Sequence[float | None], running: Sequence[float | None]
 ) -> Remaining | None:
-    """The seconds that all jobs still need, if as many go on running at once as do now.
+    """Return the seconds that all jobs still need, if as many go on running at once as do now.
 
     ``queued`` has the expected seconds of each job that waits, ``running`` what each running one
     still needs. None while nothing runs, or while too little is known: of what waits, at least

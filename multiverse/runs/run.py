@@ -91,7 +91,7 @@ class FileReader(Generic[Content]):
     """Reads files of one kind again and again; one that has not changed is not read again."""
 
     def __init__(self, read: Callable[[Path], Content]) -> None:
-        """``read`` raises :class:`ResultsError` for a file that is damaged."""
+        """Keep ``read``, which raises :class:`ResultsError` for a file that is damaged."""
         self._read = read
         self._known: dict[Path, tuple[tuple[int, ...], Content | ResultsError]] = {}
 

@@ -133,12 +133,12 @@ class Evaluation(Frozen):
     notes: tuple[str, ...] = Field(default=(), description="what a reader should know")
 
     def member_of(self, record: RunRecord) -> Member | None:
-        """The scores of a run; None if it was not scored, or was made again since."""
+        """Return the scores of a run; None if it was not scored, or was made again since."""
         member = self.members.get(record.run_id)
         return member if member is not None and member.is_of(record) else None
 
     def of_runs(self, records: Iterable[RunRecord]) -> Evaluation:
-        """The evaluation with the scores of these runs only, of the embeddings they have now."""
+        """Return the evaluation with the scores of these runs only, of their present embeddings."""
         found = {record.run_id: record for record in records}
         members = {
             run_id: member
@@ -159,17 +159,17 @@ class ScoresFile(Frozen):
     evaluations: tuple[Evaluation, ...] = ()
 
     def find(self, record: RunRecord) -> Member | None:
-        """The scores of one run, if it was scored as it is."""
+        """Return the scores of one run, if it was scored as it is."""
         found = (evaluation.member_of(record) for evaluation in self.evaluations)
         return next((member for member in found if member is not None), None)
 
     def of(self, fingerprint: str) -> Evaluation | None:
-        """The evaluation of one fingerprint of the dataset."""
+        """Return the evaluation of one fingerprint of the dataset."""
         found = (item for item in self.evaluations if item.dataset_fingerprint == fingerprint)
         return next(found, None)
 
     def including(self, evaluation: Evaluation) -> ScoresFile:
-        """The file with this evaluation, in the place of the earlier one of its fingerprint."""
+        """Return the file with this evaluation instead of the earlier one of its fingerprint."""
         items = {item.dataset_fingerprint: item for item in self.evaluations}
         items[evaluation.dataset_fingerprint] = evaluation
         return self.model_copy(update={"evaluations": tuple(items.values())})

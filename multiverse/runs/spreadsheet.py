@@ -7,7 +7,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def field(value: object) -> str:
-    """A number with every digit it has; a text that no spreadsheet computes: ``'=1+1``.
+    """Return a number with all its digits, or a text that no spreadsheet computes: ``'=1+1``.
 
     None is an empty field, a truth value ``true`` or ``false``.
     """

@@ -25,7 +25,7 @@ class Beginning(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises :class:`ResultsError` if it is absent or damaged."""
+        """Read the file; :class:`ResultsError` if it is absent or damaged."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:

@@ -85,7 +85,7 @@ class StatusReader:
         self._records = RecordReader()
 
     def look(self) -> FolderStatus:
-        """The state of everything now; :class:`ResultsError` if there is no such folder."""
+        """Return the state of everything now; :class:`ResultsError` if there is no such folder."""
         self._results.check()
         with without_collection():
             return _Look(self._results, self._records).status()
@@ -127,7 +127,7 @@ class _Look:
         return found
 
     def _job(self, run_id: str, attempts: list[AttemptFolder]) -> JobStatus | None:
-        """A run that has attempts and is not published, as its newest attempt tells it."""
+        """Return an unpublished run that has attempts, as its newest attempt tells it."""
         newest = attempts[-1]
         if _exists(newest.started) and not _exists(newest.record):
             return self._in_flight(newest)
@@ -147,7 +147,7 @@ class _Look:
         return found[-1] if found else None
 
     def _will_be_repeated(self, run: Run) -> bool:
-        """An earlier command's failure that this one has yet to repeat, or one that it repeats."""
+        """Return whether this command repeats, or has yet to repeat, an earlier failure."""
         if run.record.state is RunState.NOT_APPLICABLE or self._plan is None or not self._working:
             return False
         return run.record.finished_at < self._plan.started_at or is_held(
@@ -196,7 +196,7 @@ class _Look:
         )
 
     def _found(self, paths: Iterator[Path]) -> Iterator[Run]:
-        """The records that can be read; a note on each that can't."""
+        """Yield the records that can be read; note each that can't."""
         yield from self._records.runs(paths, self._notes)
 
     def _read_plan(self) -> PlanFile | None:
