@@ -36,7 +36,7 @@ Replicates = NDArray[np.float64]
 
 
 def interval_of(value: float, replicates: Replicates) -> Interval | None:
-    """The interval around a value; NaN for replicates that have none.
+    """Return the interval around a value; NaN for replicates that have none.
 
     The percentiles' distances from the replicates' mean are laid around the value: cells that are
     drawn twice agree with themselves, so that replicates lie a little to one side of it.
@@ -49,7 +49,7 @@ def interval_of(value: float, replicates: Replicates) -> Interval | None:
 
 
 def score_of(line: ScoreLine) -> Score:
-    """A line as it is kept: with its interval; not yet scaled."""
+    """Return the score of a line as it is kept: with its interval; not yet scaled."""
     return Score(
         value=line.value,
         reason=line.reason,
@@ -71,7 +71,7 @@ def _replicates(line: ScoreLine) -> Replicates:
 def aggregates(
     lines: Mapping[str, ScoreLine], scores: Mapping[str, Score], metrics: Sequence[MetricFacts]
 ) -> tuple[Aggregate, Aggregate, Aggregate]:
-    """Bio, batch and total of one member."""
+    """Return bio, batch and total of one member."""
     needs = {metric.name: metric.needs for metric in metrics}
     groups = {group: [m.name for m in metrics if m.group is group] for group in Group}
     bio, bio_replicates = _mean(groups[Group.BIO], lines, scores)
@@ -145,7 +145,7 @@ def _total(bio: Aggregate, batch: Aggregate, replicates: Replicates) -> Aggregat
 def rescaled(
     member: Member, controls: Mapping[str, Member], metrics: Sequence[MetricFacts]
 ) -> Member:
-    """The member with scaled scores and aggregates, by the controls as they are now."""
+    """Return the member with scaled scores and aggregates, by the controls as they are now."""
     scores = {name: _scaled_score(name, score, controls) for name, score in member.scores.items()}
     bio = _scaled_mean(member.bio, Group.BIO, scores, metrics)
     batch = _scaled_mean(member.batch, Group.BATCH, scores, metrics)

@@ -32,7 +32,7 @@ def in_place(run: Run) -> bool:
 
 
 def cohorts_of(runs: Iterable[Run]) -> list[Cohort]:
-    """Complete runs by dataset and fingerprint: runs of different data are never compared."""
+    """Group complete runs by dataset and fingerprint: those of different data don't compare."""
     grouped: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if run.complete:
@@ -42,7 +42,7 @@ def cohorts_of(runs: Iterable[Run]) -> list[Cohort]:
 
 
 def find_answers(cohort: Cohort) -> RegisteredDataset:
-    """The registered version with the fingerprint; that in use if it has it, else the newest.
+    """Return the registered version with the fingerprint: that in use, else the newest.
 
     Raises :class:`DatasetError` where no version on this machine has it.
     """
@@ -80,7 +80,7 @@ def _with_labels(dataset: RegisteredDataset) -> RegisteredDataset:
 
 
 def label_notes(labels: Mapping[str, int], declared: Iterable[str]) -> list[str]:
-    """Labels that read like the lack of one, and were not declared so."""
+    """Return notes on labels that read like the lack of one, and were not declared so."""
     return [
         f"the label {name!r} ({labels[name]:,} cells) counts as a cell type; if it means that a "
         f"cell has none, register the file with --unlabelled {name!r}"

@@ -97,7 +97,7 @@ class CohortScoring:
             remove_start(attempt)
 
     def _take_over(self) -> bool:
-        """Use what killed commands left, and follow what still runs; whether more is needed."""
+        """Use what killed commands left, and follow what runs; return whether more is needed."""
         now = self._begin()
         for left in self._context.unfinished.take(now, self._wanted):
             self._attempts.append(left.attempt)
@@ -121,7 +121,7 @@ class CohortScoring:
     def _adopt(
         self, left: UnfinishedStart, orphan: Orphan, run: EvaluatorRun, follower: LineFollower
     ) -> bool:
-        """Bring a start to its end that a killed command began; False if that is the end of all.
+        """End a start that a killed command began; return False if that is the end of all.
 
         What ended by no fault of its own, as when the machine was restarted, is started again.
         """
@@ -142,7 +142,7 @@ class CohortScoring:
         return goes_on
 
     def _start(self, attempt: AttemptFolder) -> bool:
-        """One start; whether another is needed."""
+        """Start the evaluator once; return whether another start is needed."""
         self._attempts.append(attempt)
         run = EvaluatorRun(self._context, attempt, self._log)
         started, before = self._begin(), self._n_lines()
@@ -220,14 +220,14 @@ class CohortScoring:
         return [line for line in self._collected.lost() if "memory" in line.detail]
 
     def _name_limit(self, lost: Sequence[ScoreLine]) -> None:
-        """The evaluator goes on when one of its processes is killed, and knows no limit."""
+        """Name the limit of memory, unknown to an evaluator that outlives its killed processes."""
         limit = format_bytes(self._limits.memory)
         for line in lost:
             if limit not in line.detail:
                 self._collected.lose(line.member, line.metric, f"{line.detail} ({limit})")
 
     def _spare_others(self, starved: set[str]) -> None:
-        """A metric that ran out of memory for a second member would do so for all: of one size."""
+        """Give up metrics that ran out of memory for two members: others are of the same size."""
         detail = f"the evaluator ran out of memory ({format_bytes(self._limits.memory)}) while it"
         for member, metrics in self._lacking().items():
             for metric in starved & self._starved & set(metrics):
@@ -235,7 +235,7 @@ class CohortScoring:
         self._starved |= starved
 
     def _grow(self) -> bool:
-        """Let the next start have more memory; whether there is more to be had."""
+        """Give the next start more memory; return whether there is more to be had."""
         most = self._context.capacity.memory
         more = more_memory(self._limits, GROWTH, self._grown + 1, most)
         if more is None:

@@ -64,7 +64,7 @@ class Collected:
     def lacking(
         self, members: Iterable[str], wanted: Mapping[str, tuple[str, ...]]
     ) -> dict[str, tuple[str, ...]]:
-        """Member → metrics without a line yet; without the members that have all."""
+        """Return member → metrics without a line yet; without the members that have all."""
         if self.sheet is None:
             return {}
         names = tuple(metric.name for metric in self.sheet.metrics)
@@ -77,7 +77,7 @@ class Collected:
         return {member: rest for member, rest in found.items() if rest}
 
     def lost(self) -> list[ScoreLine]:
-        """Scores that the evaluator could not give because something ended it."""
+        """Return scores that the evaluator could not give because something ended it."""
         return [
             line
             for lines in self.lines.values()

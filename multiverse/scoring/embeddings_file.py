@@ -92,7 +92,7 @@ def write_embeddings(
 
 
 def _obs(dataset: RegisteredDataset) -> pd.DataFrame:
-    """Everything that is known of the cells, and how deeply each modality was sequenced."""
+    """Return all that is known of the cells, and how deeply each modality was sequenced."""
     import h5py
     from anndata.io import read_elem
 
@@ -114,7 +114,7 @@ def _obs(dataset: RegisteredDataset) -> pd.DataFrame:
 
 
 def _depth(modality: object, cells: pd.Index) -> NDArray[np.float32]:
-    """Counts of each cell in a modality, (n_cells,); NaN for cells that were not measured in it."""
+    """Return counts of each cell in a modality, (n_cells,); NaN for cells not measured in it."""
     import numpy as np
     import pandas as pd
     from anndata.io import read_elem
@@ -134,7 +134,7 @@ def _depth(modality: object, cells: pd.Index) -> NDArray[np.float32]:
 
 
 def _embedding(run: Run, cells: pd.Index) -> Points | None:
-    """The embedding in the order of the cells, by name; None if it isn't one of these cells."""
+    """Return the embedding in the order of the cells, by name; None if it isn't one of them."""
     import h5py
     import numpy as np
     import pandas as pd

@@ -107,7 +107,7 @@ def _elsewhere(run: Run) -> str:
 
 @contextmanager
 def _alone(results: ResultsFolder, tell: Tell, cancelled: threading.Event) -> Iterator[None]:
-    """One evaluation of a folder at a time; the second waits for the first, or for a signal."""
+    """Hold a folder for one evaluation; a second one waits for the first, or for a signal."""
     words = "another process evaluates this folder: waiting for it"
     waiting = partial(tell, Noted(words))
     lock = exclusive(results.evaluation_lock, waiting=waiting, cancelled=cancelled)

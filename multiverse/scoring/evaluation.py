@@ -43,7 +43,7 @@ class Assembly:
     wanted: Wanted
 
     def evaluation(self) -> Evaluation:
-        """Earlier members stay where nothing new is known of them; runs that are gone go.
+        """Return the evaluation; earlier members stay unless something new is known of them.
 
         A member of which some metrics have not been computed, because the evaluator was stopped,
         is left out: the next evaluation scores it.
@@ -144,7 +144,7 @@ class Assembly:
         ]
 
     def _updated(self, before: Member, run_id: str, lines: Mapping[str, ScoreLine]) -> Member:
-        """A member with new lines for metrics that enter no aggregate."""
+        """Return a member with new lines for metrics that enter no aggregate."""
         fresh = {metric: score_of(line) for metric, line in lines.items()}
         siblings = self.wanted.siblings.get(run_id, ())
         update = {"scores": {**before.scores, **fresh}, "siblings": siblings}

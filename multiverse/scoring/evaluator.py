@@ -66,7 +66,7 @@ class ScoringContext:
         )
 
     def evaluator(self, settings: EvaluationSettings) -> Evaluator:
-        """The evaluator with these settings, as it stands in every file of scores."""
+        """Return the evaluator with these settings, as it stands in every file of scores."""
         return Evaluator(
             version=self.spec.version,
             scib_metrics=read_pins(self.spec.requirements)["scib-metrics"].version,
@@ -99,7 +99,7 @@ class CohortRequest:
         return {run.record.run_id: run.record.model for run in self.cohort.runs}
 
     def lacking(self, collected: Collected) -> dict[str, tuple[str, ...]]:
-        """Member → metrics that are wanted and have no line yet."""
+        """Return member → metrics that are wanted and have no line yet."""
         sheet, wanted = collected.sheet, self.wanted
         controls = sheet.controls if sheet and wanted.controls else ()
         return collected.lacking([*controls, *wanted.runs], wanted.only)
@@ -160,7 +160,7 @@ class CohortRequest:
         )
 
     def inputs(self) -> Inputs:
-        """The dataset, its held-out labels, and every embedding that is asked for."""
+        """Return the dataset, its held-out labels, and every embedding that is asked for."""
         more: dict[str, Path] = {
             f"embeddings/{run.record.run_id}.h5": run.files.embeddings.resolve()
             for run in self._given()
@@ -170,7 +170,7 @@ class CohortRequest:
         return Inputs(self.dataset.data, more)
 
     def _given(self) -> list[Run]:
-        """The runs whose embeddings the evaluator is given."""
+        """Return the runs whose embeddings the evaluator is given."""
         wanted = self.wanted
         needed = {*wanted.runs, *wanted.layouts}
         needed |= {other for run in wanted.runs for other in wanted.siblings.get(run, ())}

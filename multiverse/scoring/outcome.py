@@ -45,7 +45,7 @@ class ScoringOutcome:
 
 
 def problem_of(damaged: Mapping[str, str], lost: Sequence[ScoreLine]) -> str:
-    """In a sentence: runs whose files are damaged, and scores that something has ended."""
+    """Return, in a sentence, runs whose files are damaged and scores that something has ended."""
     words = []
     if damaged:
         runs = "1 run is" if len(damaged) == 1 else f"{len(damaged)} runs are"

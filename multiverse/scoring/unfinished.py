@@ -199,7 +199,7 @@ def remove_start(attempt: AttemptFolder) -> None:
 
 
 def _read(results: ResultsFolder) -> list[tuple[AttemptFolder, StartedEvaluation]]:
-    """Everything that has begun, oldest first; what can't be read is removed."""
+    """Return everything that has begun, oldest first; remove what can't be read."""
     found = []
     for folder in (path for parent in _folders(results.evaluations) for path in _folders(parent)):
         attempt = AttemptFolder(folder)
@@ -211,14 +211,14 @@ def _read(results: ResultsFolder) -> list[tuple[AttemptFolder, StartedEvaluation
 
 
 def _folders(parent: Path) -> list[Path]:
-    """The folders in a folder; no link is followed."""
+    """Return the folders in a folder; no link is followed."""
     if parent.is_symlink() or not parent.is_dir():
         return []
     return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False)]
 
 
 def _adoptable(attempt: AttemptFolder, orphans: Mapping[str, Orphan]) -> Orphan | None:
-    """The container of a start that has no record yet, if the engine can tell how it ends."""
+    """Return the container of a start without a record, if the engine can tell how it ends."""
     orphan = orphans.get(_name(attempt))
     if orphan is None or not orphan.adoptable or attempt.record.exists():
         return None

@@ -45,7 +45,7 @@ class ScoresStore:
         self._file = self._read(tell)
 
     def _read(self, tell: Tell) -> ScoresFile:
-        """The scores that are there. Damaged ones are made anew, which is said."""
+        """Return the scores that are there. Damaged ones are made anew, which is said."""
         if not self._path.is_file():
             return ScoresFile(dataset=self._cohort.dataset)
         try:
@@ -64,7 +64,7 @@ class ScoresStore:
         return EvaluationSettings()
 
     def current(self, dataset: RegisteredDataset, evaluator: Evaluator) -> Evaluation | None:
-        """The scores that still hold: of the same held-out labels, evaluator and settings."""
+        """Return the scores that still hold: of the same labels, evaluator and settings."""
         found = self._file.of(self._cohort.fingerprint)
         if found is None or not is_current(found, dataset, evaluator):
             return None
@@ -96,7 +96,7 @@ class CohortUpdate:
     """The scores that exist, those that are wanted, and the steps from the one to the other."""
 
     def __init__(self, context: ScoringContext, cohort: Cohort, options: ScoringOptions) -> None:
-        """Raises :class:`DatasetError` where this machine lacks the labels of the cohort."""
+        """Find labels and scores of the cohort; :class:`DatasetError` where labels are not here."""
         self._context = context
         self._cohort = cohort
         self._dataset = find_answers(cohort)
@@ -180,7 +180,7 @@ class CohortUpdate:
             self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
 
     def _without_layout(self, done: CohortRun) -> Mapping[str, None]:
-        """Runs that have none (few cells, one place), which is known once the evaluator is done.
+        """Return runs without a layout (few cells, one place), once the evaluator is done.
 
         They are kept as such, so that they are not asked for by every evaluation from now on.
         """

@@ -35,7 +35,7 @@ class Wanted:
 
 
 def siblings_of(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
-    """Run id → the other seeds of its configuration, sorted; only where there are some."""
+    """Return run id → the other seeds of its configuration, sorted; only where there are some."""
     grouped: dict[str, list[Run]] = {}
     for run in runs:
         grouped.setdefault(run.record.configuration, []).append(run)

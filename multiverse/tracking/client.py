@@ -82,7 +82,7 @@ class Store:
             self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def experiment(self, name: str) -> str:
-        """The id of an experiment, which is made if need be."""
+        """Return the id of an experiment, which is made if need be."""
         if name not in self._experiments:
             with self._told():
                 found = self._client.get_experiment_by_name(name)
@@ -114,7 +114,7 @@ class Store:
             )
 
     def copies(self, experiment: str, fingerprint: str) -> list[Copy]:
-        """The copies of all runs on one dataset, oldest first."""
+        """Return the copies of all runs on one dataset, oldest first."""
         if re.fullmatch(r"[\w.:-]+", fingerprint):
             query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
         else:
@@ -122,7 +122,7 @@ class Store:
         return self._search(experiment, query)
 
     def copies_of(self, experiment: str, key: Key) -> list[Copy]:
-        """The copies of one run, oldest first: more than one if a request was sent twice."""
+        """Return the copies of one run, oldest first: several if a request was sent twice."""
         found = self._search(experiment, f"tags.`{RUN_ID}` = '{key.run_id}'")
         return [copy for copy in found if copy.key == key]
 
@@ -141,7 +141,7 @@ class Store:
         return [_copy(run) for run in reversed(found)]  # MLflow's order: the newest first
 
     def create(self, experiment: str, entry: Entry) -> Copy:
-        """A run without its content; it says from the first moment what it is a copy of."""
+        """Create a run without content; it says from the first moment what it is a copy of."""
         known = {name: entry.tags[name] for name in (RUN_ID, STARTED_AT, FINGERPRINT)
                  if name in entry.tags}  # fmt: skip
         with self._told():
@@ -153,7 +153,7 @@ class Store:
     def fill(
         self, copy: Copy, entry: Entry, points: Sequence[MetricPoint], tags: Mapping[str, str]
     ) -> None:
-        """Parameters, ``tags`` and those of the entry, metrics, and the dataset."""
+        """Log parameters, ``tags`` and those of the entry, metrics, and the dataset."""
         self._log(
             copy,
             [Metric(point.name, point.value, entry.end, point.step) for point in points],
@@ -187,12 +187,12 @@ class Store:
                 self._client.log_batch(copy.id, tags=words)
 
     def upload(self, copy: Copy, path: Path) -> None:
-        """A file, by its own name."""
+        """Upload a file, by its own name."""
         with environment(self._upload), self._told():
             self._client.log_artifact(copy.id, str(path))
 
     def finish(self, copy: Copy, entry: Entry, tags: Mapping[str, str]) -> None:
-        """The last step: only now the copy counts."""
+        """Finish the copy, the last step: only now it counts."""
         self._log(copy, tags=[RunTag(*item) for item in tags.items()])
         with self._told():
             self._client.set_terminated(copy.id, entry.status, entry.end)
@@ -220,7 +220,7 @@ class Store:
 
 
 def batches(items: Sequence[Logged], most: int) -> Iterator[list[Logged]]:
-    """Parts of at most ``most`` items, and of not much more than :data:`MAX_REQUEST_BYTES`."""
+    """Yield parts of at most ``most`` items, not much larger than :data:`MAX_REQUEST_BYTES`."""
     batch: list[Logged] = []
     room = MAX_REQUEST_BYTES
     for item in items:
@@ -254,7 +254,7 @@ def _copy(run: MlflowRun) -> Copy:
 
 
 def _network_error(error: BaseException | None) -> RequestException | None:
-    """The failure of the network behind an error; MLflow wraps it, with or without a cause."""
+    """Return the network failure behind an error; MLflow wraps it, with or without a cause."""
     while error is not None:
         if isinstance(error, RequestException) and not _answered(error):
             return error

@@ -106,7 +106,7 @@ def _command(results: ResultsFolder, uri: str | None) -> str:
 
 @contextmanager
 def _alone(results: ResultsFolder, wait: float, tell: Tell) -> Iterator[None]:
-    """Two commands at once would each copy what the other has not finished."""
+    """Hold the folder alone: two commands would each copy what the other has not finished."""
     words = "another command copies these runs to MLflow: waiting for it"
     with ExitStack() as held:
         with disk_errors(results.folder):

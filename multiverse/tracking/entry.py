@@ -48,7 +48,7 @@ class Entry:
 
 
 def entry_of(record: RunRecord, experiment: str | None = None) -> Entry:
-    """``experiment``: instead of the one that the run was recorded with."""
+    """Return a run's entry. ``experiment``: instead of the one that the run was recorded with."""
     fitted = Fitted()
     _add_params(fitted, record)
     _add_tags(fitted, record)
@@ -72,7 +72,7 @@ def entry_of(record: RunRecord, experiment: str | None = None) -> Entry:
 
 
 def milliseconds(time: str) -> int | None:
-    """Of an ISO time since 1970; None for what is none."""
+    """Return the milliseconds of an ISO time since 1970; None for what is none."""
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
@@ -82,7 +82,7 @@ def milliseconds(time: str) -> int | None:
 
 
 def _status(record: RunRecord) -> str:
-    """Not applicable is no failure: the run ended as it should, without a result."""
+    """Return MLflow's status. Not applicable is no failure: the run ended as it should."""
     if record.state is not RunState.FAILED:
         return "FINISHED"
     return "KILLED" if record.cause in _KILLED else "FAILED"

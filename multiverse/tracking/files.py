@@ -70,7 +70,7 @@ def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
 
 @contextmanager
 def staged(artifact: Artifact) -> Iterator[Path]:
-    """A private copy, checked on the way: nobody can exchange it while it is sent.
+    """Make a private copy, checked on the way: nobody can exchange it while it is sent.
 
     Raises FileNotFoundError, :class:`NotARegularFile`, :class:`FileTooLarge` or
     :class:`NotAsPublished`.

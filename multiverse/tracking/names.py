@@ -19,7 +19,7 @@ _FOREIGN = re.compile(r"[^\w./\- :]")
 
 
 def fitting_name(name: str) -> str:
-    """The name, if MLflow takes it; else one like it that ends with a hash of the original.
+    """Return the name, if MLflow takes it; else one like it, ending with the original's hash.
 
     MLflow takes letters, digits, ``_ - . : /`` and spaces, at most 250, and nothing that is not
     a path in its simplest form. The hash keeps names apart that would become the same.
@@ -39,12 +39,12 @@ def _is_simple_path(name: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """Text that every database takes: no NUL, no halves of characters."""
+    """Return text that every database takes: no NUL, no halves of characters."""
     return text.encode(errors="replace").decode().replace("\0", "�")
 
 
 def plain_value(value: Any) -> str:
-    """A parameter's value as text: strings as they are, the rest as JSON."""
+    """Return a parameter's value as text: strings as they are, the rest as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -57,7 +57,7 @@ class Fitted:
     cut: list[str] = field(default_factory=list)
 
     def add_params(self, values: Mapping[str, Any], prefix: str = "") -> None:
-        """A name that is taken already gets ``parameter.`` before it."""
+        """Add parameters; a name that is taken already gets ``parameter.`` before it."""
         for name, value in values.items():
             key = fitting_name(prefix + name)
             if key in self.params:

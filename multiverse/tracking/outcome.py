@@ -75,7 +75,7 @@ class Tally:
         self.counts[done] = self.counts.get(done, 0) + 1
 
     def lost(self, runs: Sequence[Run], reason: str) -> None:
-        """Those of the runs that nothing is known of yet."""
+        """Count as failed those of the runs that nothing is known of yet."""
         for record in (run.record for run in runs):
             if record.run_id not in self.settled:
                 self.settled.add(record.run_id)

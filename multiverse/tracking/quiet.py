@@ -32,7 +32,7 @@ LOGGERS = ("mlflow", "alembic", "urllib3")
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while; what was there before is there after it."""
+    """Set environment variables for a while; what was there before is there after it."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -46,13 +46,13 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _unset(values: Mapping[str, str]) -> dict[str, str]:
-    """Those that the user has not set."""
+    """Return those that the user has not set."""
     return {name: value for name, value in values.items() if name not in os.environ}
 
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Whatever goes wrong while MLflow or what it needs is imported, as :class:`UsageError`.
+    """Raise any failure to import MLflow, or what it needs, as :class:`UsageError`.
 
     All exceptions: a package that is damaged, or of a version that does not fit another one,
     raises anything.
@@ -69,7 +69,7 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[dict[str, str]]:
-    """MLflow imported, with short patience and no chatter; :class:`UsageError` if it can't be.
+    """Import MLflow, with short patience and no chatter; :class:`UsageError` if it can't be.
 
     Yields the variables to set while a file is sent.
 

@@ -104,7 +104,7 @@ class Sync:
         return artifacts_of(run, self.embeddings_limit)
 
     def _only(self, copies: Sequence[Copy]) -> Copy | None:
-        """The best copy. Another one is what a request made that was sent twice: it goes."""
+        """Return the best copy; delete others, which come from a request that was sent twice."""
         ranked = sorted(copies, key=lambda copy: not copy.complete)
         for copy in ranked[1:]:
             self.store.delete(copy)

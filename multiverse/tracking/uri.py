@@ -21,7 +21,7 @@ def installed() -> bool:
 
 
 def local_uri(results: ResultsFolder) -> str:
-    """The store in the results folder itself; an unusual name is quoted as MLflow reads it."""
+    """Return the URI of the results folder's own store; unusual names as MLflow reads them."""
     path = str(results.tracking.absolute())
     if re.fullmatch(r"[\w./ -]+", path):
         return f"sqlite:///{path}"
@@ -38,7 +38,7 @@ def artifacts_folder(results: ResultsFolder) -> Path:
 
 
 def default_uri(results: ResultsFolder, environment: Mapping[str, str]) -> str | None:
-    """``MLFLOW_TRACKING_URI``, else the results folder's own store; None without MLflow."""
+    """Return ``MLFLOW_TRACKING_URI``, else the results folder's own store; None without MLflow."""
     named = environment.get(VARIABLE, "").strip()
     if named:
         return named
@@ -46,17 +46,17 @@ def default_uri(results: ResultsFolder, environment: Mapping[str, str]) -> str |
 
 
 def shown(uri: str) -> str:
-    """A URI for people: without user, password and query."""
+    """Return a URI for people: without user, password and query."""
     return _QUERY.sub("", _USER.sub("", uri))
 
 
 def masked(uri: str) -> str:
-    """A URI for a command line that people complete: ``***`` where user and password were."""
+    """Return a URI for a command line to complete: ``***`` where user and password were."""
     return _QUERY.sub("", _USER.sub("***@", uri))
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """A message of MLflow's, without what must not be read of the URI, in any form."""
+    """Return a message of MLflow's without what must not be read of the URI, in any form."""
     text = text.replace(uri, shown(uri))
     for user in _USER.findall(uri):
         for part in {user[:-1], *user[:-1].split(":", 1)[1:]}:
