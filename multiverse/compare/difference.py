@@ -114,7 +114,7 @@ class Difference:
 
 
 def compare_results(before: Results, after: Results) -> Difference:
-    """Hold B (``after``) against A (``before``).
+    """Compare B (``after``) with A (``before``).
 
     Configurations are the same if dataset, fingerprint, model, preprocessing and the parameters
     that were changed from the model's defaults are.
@@ -132,7 +132,7 @@ def compare_results(before: Results, after: Results) -> Difference:
 
 
 def _only(found: Sequence[FolderConfiguration], other: Results) -> Iterator[str]:
-    """The names of configurations, and what became of them in the other folder."""
+    """Yield the names of configurations, and what became of them in the other folder."""
     ended = {
         asked(run.record): str(run.record.cause or run.record.state).replace("_", " ")
         for run in other.runs

@@ -68,7 +68,7 @@ class FolderConfiguration:
 
 
 def of_folder(results: Results) -> list[FolderConfiguration]:
-    """Every configuration that has a complete run, in the order of the runs.
+    """Return every configuration that has a complete run, in the order of the runs.
 
     Where a fingerprint was evaluated more than once, the last evaluation that scored it counts.
     """
@@ -94,7 +94,7 @@ def matched(
     list[FolderConfiguration],
     list[FolderConfiguration],
 ]:
-    """Pairs of the same configuration, and what only one of the folders has.
+    """Return pairs of the same configuration, and what only one of the folders has.
 
     First those that are equal in all of their identity, then those that are asked for with the
     same words (dataset, fingerprint, model, changed parameters), with equal preprocessing first.
@@ -138,7 +138,7 @@ def _text(*parts: object) -> str:
 
 
 def changes(before: Facts, after: Facts) -> Iterator[tuple[str, str, str]]:
-    """Name, old value, new value of each fact that is not the same; ``none``: it is missing."""
+    """Yield name, old and new value of each fact that differs; ``none``: it is missing."""
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)
         if old != new:

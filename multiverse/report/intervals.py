@@ -18,14 +18,14 @@ Z95 = 1.959963984540054
 
 
 def student95(n: int) -> float:
-    """The same of Student's t with ``n`` - 1 degrees of freedom: 12.7 for two, 2.26 for ten."""
+    """Return Student's t that holds 95 % at ``n`` - 1 degrees of freedom: 12.7 for two."""
     from scipy.special import stdtrit  # heavy, and not needed where every model has one seed
 
     return float(stdtrit(n - 1, 0.975))
 
 
 def interval_of(values: Sequence[float], intervals: Sequence[Interval | None]) -> Interval | None:
-    """Of one run: its own, of the sampling of cells only. Of several: around their mean.
+    """Return one run's own interval, of the sampling of cells, or that around several's mean.
 
     It reaches √((t · sd_seeds)² + (1.96 · sd_cells)²) to either side: t of Student's distribution
     with n - 1 degrees of freedom, sd_seeds between the ``values`` of n seeds, sd_cells² the mean of

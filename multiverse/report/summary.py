@@ -71,7 +71,7 @@ class Configuration:
     comparable: bool = True
 
     def aggregate(self, name: str) -> Cell:
-        """``total``, ``bio`` or ``batch``."""
+        """Return ``total``, ``bio`` or ``batch``."""
         cell: Cell = getattr(self, name)
         return cell
 
@@ -92,7 +92,7 @@ class Comparison:
 
 
 def compare_configurations(evaluation: Evaluation, runs: Iterable[Run]) -> Comparison:
-    """The comparison of one evaluation; ``runs`` that it did not score are left out."""
+    """Return the comparison of one evaluation; ``runs`` that it did not score are left out."""
     grouped: dict[str, list[Run]] = {}
     for run in runs:
         if evaluation.member_of(run.record) is not None:
@@ -117,7 +117,7 @@ def compare_configurations(evaluation: Evaluation, runs: Iterable[Run]) -> Compa
 
 
 def _labels(grouped: Mapping[str, Sequence[Run]]) -> dict[str, str]:
-    """The model, with changed parameters where there are some; a key where that is not enough."""
+    """Return the model, with changed parameters if any; a key where that is not enough."""
     plain = {}
     for key, runs in grouped.items():
         record = runs[0].record
@@ -162,7 +162,7 @@ def _configuration(
 
 
 def _in_total(member: Member, facts: Sequence[MetricFacts]) -> frozenset[str]:
-    """The metrics behind one member's total."""
+    """Return the metrics behind one member's total."""
     names = [metric.name for metric in facts if metric.group is not Group.STRUCTURE]
     found = {name: member.scores.get(name) for name in names}
     return frozenset(name for name, score in found.items() if score and score.value is not None)
@@ -206,7 +206,7 @@ def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
 
 
 def _over_seeds(valued: Sequence[Score] | Sequence[Aggregate]) -> Cell:
-    """Mean, standard deviation and interval of at least one that has a value."""
+    """Return mean, standard deviation and interval of at least one that has a value."""
     values = [item.value for item in valued if item.value is not None]
     scaled = [item.scaled for item in valued if item.scaled is not None]
     return Cell(
@@ -219,14 +219,14 @@ def _over_seeds(valued: Sequence[Score] | Sequence[Aggregate]) -> Cell:
 
 
 def _scaled_coverage(item: Aggregate) -> str:
-    """Nothing where it is not known: older files of scores don't say."""
+    """Return the coverage, or nothing where older files of scores don't say it."""
     if item.scaled is None or not item.scaled_available:
         return ""
     return f"{item.scaled_available}/{item.of}"
 
 
 def _ranked(found: Sequence[Configuration]) -> tuple[list[Configuration], bool]:
-    """Sorted by total; ranks and ties among those with the most common set of metrics."""
+    """Sort by total and rank those with the most common metrics; return whether metrics differ."""
     totals = [item for item in found if item.total.value is not None]
     sets = [item.in_total for item in totals if not item.varying]
     common = max(sets, key=lambda names: (sets.count(names), len(names)), default=frozenset())

@@ -45,7 +45,7 @@ def write_scores(results: Results) -> Path:
 
 
 def score_rows(results: Results) -> Iterator[Row]:
-    """The rows of the table, their values as they are; columns without a value are left out."""
+    """Yield the rows of the table, their values as they are; columns without a value left out."""
     records = {run.record.run_id: run.record for run in results.runs}
     for scored in results.evaluations:
         labels = _configurations(scored, results)

@@ -11,7 +11,7 @@ _LOOKED_AT = 4
 
 
 def plain(text: object, limit: int = 200) -> str:
-    """One line of at most ``limit`` characters that neither a terminal nor a layout obeys.
+    """Return one line of at most ``limit`` characters that no terminal or layout obeys.
 
     Control characters, line breaks and marks that turn the direction of writing become spaces.
     """
@@ -32,23 +32,23 @@ def _turns(character: str) -> bool:
 
 
 def listed(items: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Return ``a``, ``a and b``, ``a, b and c``."""
     *first, last = list(items) or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def shortened(items: Sequence[str], limit: int) -> str:
-    """The first of many, and how many more there are."""
+    """Return the first of many, and how many more there are."""
     if len(items) <= limit:
         return listed(items)
     return f"{', '.join(items[:limit])} and {len(items) - limit:,} more"
 
 
 def counted(number: int, word: str, plural: str = "") -> str:
-    """``1 cell``, ``2,000 cells``."""
+    """Return ``1 cell``, ``2,000 cells``."""
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
 
 def settings(values: Iterable[tuple[str, object]]) -> str:
-    """``n_factors=20, scale=True``."""
+    """Return ``n_factors=20, scale=True``."""
     return ", ".join(f"{plain(name, 60)}={plain(value)}" for name, value in values)

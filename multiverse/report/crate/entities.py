@@ -46,7 +46,7 @@ class Entities:
         self._models: dict[str, CitedModel] = {model.name: model for model in cited_models(results)}
 
     def file(self, path: Path, known: str | None = None) -> File:
-        """A file of the folder. ``known``: its checksum (``sha256:<hex>``), else it is computed."""
+        """Return a file of the folder. ``known``: its checksum ``sha256:<hex>``, else computed."""
         name = self._results.paths.relative(path)
         found = self._crate.dereference(quote(name))
         if found is not None:
@@ -61,7 +61,7 @@ class Entities:
         return self._crate.add(File(self._crate, dest_path=name, properties=properties))
 
     def run_files(self, run: Run) -> list[File]:
-        """The files of a published run; attempts are kept until they are cleaned away."""
+        """Return the files of a published run; attempts are kept until they are cleaned away."""
         if not run.complete:
             return []
         paths = sorted(path for path in run.folder.iterdir() if path.is_file())
@@ -75,7 +75,7 @@ class Entities:
         return [self.file(path) for path in (scores, *layouts) if path.is_file()]
 
     def dataset(self, name: str, fingerprint: str, cells: int) -> ContextEntity:
-        """Registered data. They are not in the folder; the fingerprint says which they are."""
+        """Return registered data: not in the folder; the fingerprint says which they are."""
         return self._context(
             f"#dataset-{name}-{fingerprint[:16]}",
             {
@@ -87,7 +87,7 @@ class Entities:
         )
 
     def model(self, record: RunRecord) -> ContextEntity:
-        """A model as it was run: its version, and the digest of its image or lock."""
+        """Return a model as it was run: its version, and the digest of its image or lock."""
         cited = self._models.get(record.model)
         runtime = record.image.digest if record.image else record.environment_lock or ""
         properties: dict[str, Any] = {
@@ -168,7 +168,7 @@ class Entities:
 
 
 def _identifier(text: str) -> str:
-    """Of a thing that is no file: ``#...``, harmless whatever its parts are."""
+    """Return the identifier of a thing that is no file: ``#...``, harmless whatever it holds."""
     return f"#{quote(plain(text[1:]), safe='')}" if text.startswith("#") else text
 
 

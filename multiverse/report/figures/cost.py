@@ -20,12 +20,12 @@ Cost = Callable[[Configuration], float | None]
 
 
 def mean_seconds(configuration: Configuration) -> float | None:
-    """Wall time of a run, the mean over seeds."""
+    """Return the wall time of a run, the mean over seeds."""
     return _mean([run.record.usage.wall_seconds for run in configuration.runs])
 
 
 def mean_gibibytes(configuration: Configuration) -> float | None:
-    """Peak memory of a run in GiB, the mean over seeds that measured it."""
+    """Return the peak memory of a run in GiB, the mean over seeds that measured it."""
     peaks = [run.record.usage.peak_memory_bytes for run in configuration.runs]
     return _mean([peak / 2**30 for peak in peaks if peak])
 
@@ -36,7 +36,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def cost_figure(title: str, comparison: Comparison) -> Figure | None:
-    """Two panels, time and memory, on logarithmic axes; None where no run has a score."""
+    """Draw two panels, time and memory, on logarithmic axes; None where no run has a score."""
     quality = next((name for name in AGGREGATES if _having(comparison, name)), None)
     if quality is None:
         return None

@@ -23,7 +23,7 @@ _LAST = ("weight", "lr", "learning_rate")
 
 
 def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure | None:
-    """The objective in the course of training, a line a seed; None where no run reported it."""
+    """Draw the objective in the course of training, a line a seed; None where no run has it."""
     found = [(item.label, _curves(item.runs)) for item in configurations]
     panels = [(label, curves) for label, curves in found if curves][:MAX_PANELS]
     if not panels:
@@ -41,7 +41,7 @@ def curves_figure(title: str, configurations: Sequence[Configuration]) -> Figure
 
 
 def _curves(runs: Sequence[Run]) -> dict[str, list[Curve]]:
-    """Name → a curve for each run that has it; the few names that say most, on one axis."""
+    """Return name → a curve for each run that has it; the few most telling names, on one axis."""
     found: dict[str, list[Curve]] = {}
     for run in runs:
         for curve in read_curves(run.files):

@@ -51,7 +51,7 @@ _SETTINGS: Mapping[str, object] = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The house's settings, whatever the user's own matplotlib has; no text is a formula."""
+    """Apply the house's settings, whatever the user's matplotlib has; no text is a formula."""
     with matplotlib.rc_context(), warnings.catch_warnings():
         # Characters that the font lacks are boxes in a PDF and text in an SVG.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
@@ -61,14 +61,14 @@ def drawing() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches; no window and no global state."""
+    """Return an empty figure of a size in inches; no window and no global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """The figure as SVG and PDF, each put in place by one rename."""
+    """Save the figure as SVG and PDF, each put in place by one rename."""
     written = []
     for kind in FORMATS:
         stream = io.BytesIO()
@@ -81,7 +81,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def name_of(text: object, limit: int = NAME_LIMIT) -> str:
-    """A name of any length and content, for a figure."""
+    """Return a text of any length and content as a name in a figure."""
     return plain(text, limit) or "(no name)"
 
 
@@ -94,7 +94,7 @@ class Colouring:
 
 
 def colouring(values: Sequence[str | None]) -> Colouring:
-    """Colours by category, the most frequent first; rare ones of very many share one grey.
+    """Return colours by category, the most frequent first; rare ones of very many share a grey.
 
     None: the value is not known.
     """
@@ -112,7 +112,7 @@ def colouring(values: Sequence[str | None]) -> Colouring:
 
 
 def _unique(value: str, among: Sequence[str]) -> str:
-    """The value's name, with a number where a cut makes it equal to another's."""
+    """Return the value's name, with a number where a cut makes it equal to another's."""
     same = [other for other in among if name_of(other) == name_of(value)]
     return name_of(value) if len(same) == 1 else f"{name_of(value)} ({same.index(value) + 1})"
 

@@ -32,7 +32,7 @@ class _Column:
 
 
 def table_figure(title: str, comparison: Comparison) -> Figure:
-    """One row a configuration, best first, then the controls."""
+    """Draw one row a configuration, best first, then the controls."""
     columns = list(_columns(comparison))
     rows = comparison.configurations[:MAX_ROWS]
     bars = (columns[-1].x + 1 if columns else 0) + _GAP

@@ -28,7 +28,7 @@ _Places = NDArray[np.float64]
 def umap_figure(
     title: str, layouts: Layouts, names: Mapping[str, str], unlabelled: Collection[str] = ()
 ) -> Figure | None:
-    """A block of panels for each of label and batch; None where there is no layout.
+    """Draw a block of panels for each of label and batch; None where there is no layout.
 
     ``names``: run id → what is written above its panel, in the order of the panels.
     ``unlabelled``: labels that mean "not known".
@@ -95,7 +95,7 @@ def _legend(axes: Axes, names: Mapping[str, str], rows: int) -> None:
 
 
 def _panel(axes: Axes, name: str, places: _Places, rgba: _Places) -> None:
-    """Cells in a random order, so that no category hides another; always the same one."""
+    """Draw cells in a random order, so that no category hides another; always the same one."""
     axes.set_title(name_of(name, 26), fontsize=6)
     known = np.flatnonzero(np.isfinite(places).all(axis=1))
     if not len(known):

@@ -67,7 +67,7 @@ def _figures(results: Results, damaged: list[ResultsError]) -> Iterator[Named]:
 
 
 def _named(results: Results) -> Iterator[tuple[Scored, str]]:
-    """Each evaluation and the name of its files: the dataset's, with what tells it apart."""
+    """Yield each evaluation and the name of its files: the dataset's, made distinct."""
     taken: set[str] = set()
     for scored in results.evaluations:
         several = sum(item.dataset == scored.dataset for item in results.evaluations) > 1

@@ -100,7 +100,7 @@ def _atlas(source: DatasetSource, layouts: Layouts) -> Atlas:
 def _pictures(
     umaps: Mapping[str, NDArray[np.float64]], source: DatasetSource
 ) -> tuple[list[Picture], list[dict[str, Any]]]:
-    """In the order of the comparison; runs that the folder no longer has are left out."""
+    """Return pictures in the order of the comparison; runs gone from the folder are left out."""
     pictures, coordinates = [], []
     for run in source.ordered:
         run_id = run.record.run_id
@@ -116,7 +116,7 @@ def _pictures(
 
 
 def quantised(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
-    """Whole numbers for coordinates of shape (n_cells, 2), both axes on one scale.
+    """Return whole numbers for coordinates of shape (n_cells, 2), both axes on one scale.
 
     The larger side spans 0 to 65534, the other is centred: an error of at most 1/130,000 of the
     picture. Cells without finite coordinates become 65535; how many is the third value.
@@ -133,7 +133,7 @@ def quantised(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
 
 
 def _columns(cells: pd.DataFrame, first: Sequence[str]) -> tuple[list[ColourColumn], list[str]]:
-    """Labels, batch, depths, then the others, as far as they fit."""
+    """Return labels, batch, depths, then the other columns, as far as they fit."""
     names = [str(column) for column in cells.columns]
     depths = [column for column in names if column.endswith(DEPTH)]
     wanted = list(dict.fromkeys([*(key for key in first if key in names), *depths, *names]))
@@ -162,5 +162,5 @@ def _cell_names(index: pd.Index) -> tuple[list[str], list[str]]:
 
 
 def _cell_name(cell: str) -> str:
-    """The usual barcode is taken as it is, which is a hundred times faster."""
+    """Return a cell's name; the usual barcode as it is, which is a hundred times faster."""
     return cell if PLAIN_NAME.fullmatch(cell) else plain(cell, MAX_NAME)

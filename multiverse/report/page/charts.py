@@ -71,7 +71,7 @@ class CostView:
 
 
 def make_cost(source: DatasetSource) -> CostView:
-    """Quality against time and against peak memory."""
+    """Chart quality against time and against peak memory."""
     comparison = source.comparison
     items = comparison.configurations if comparison else ()
     measure = _measure(items)
@@ -154,7 +154,7 @@ def _cost_chart(points: Sequence[CostPoint], measure: str, cost: str) -> Chart:
 def _cost_columns(
     points: Sequence[CostPoint], costs: Sequence[float], *, wide: bool
 ) -> dict[str, Any]:
-    """Names stand at the side of their point that has more room."""
+    """Return the columns of a chart; names stand at the side of a point that has more room."""
     middle = sqrt(min(costs) * max(costs)) if wide else (min(costs) + max(costs)) / 2
     right = [value <= middle for value in costs]
     return {
@@ -174,7 +174,7 @@ def _cost_columns(
 
 
 def _room(values: Sequence[float], share: float, *, wide: bool) -> Range1d:
-    """A range with room around the values, as much of their span as ``share``."""
+    """Return a range with room around the values, as much of their span as ``share``."""
     low, high = min(values), max(values)
     if wide:
         room = (high / low) ** share
@@ -184,7 +184,7 @@ def _room(values: Sequence[float], share: float, *, wide: bool) -> Range1d:
 
 
 def curve_charts(history: Sequence[Curve], limit: int = 6) -> list[Chart]:
-    """Small figures of training curves: ``loss_train`` and ``loss_validation`` share one.
+    """Chart training curves in small; ``loss_train`` and ``loss_validation`` share a figure.
 
     What is not measured in the course of training, such as a variance of each factor, is bars.
     """

@@ -71,7 +71,7 @@ def _numbers(title: str, values: pd.Series) -> ColourColumn:
 
 
 def _categories(title: str, values: pd.Series) -> ColourColumn:
-    """Codes by frequency: named categories, then one for all others, then one for missing."""
+    """Return codes by frequency: named categories, one for all others, one for missing."""
     whole, uniques = pd.factorize(values)
     counts = np.bincount(whole[whole >= 0], minlength=len(uniques))
     order = np.argsort(-counts, kind="stable")
@@ -111,7 +111,7 @@ def _categories(title: str, values: pd.Series) -> ColourColumn:
 
 
 def palette(count: int) -> list[str]:
-    """Colours by rank of a category: Okabe and Ito's, Tol's muted ones, then others; at most 30.
+    """Return colours by rank of a category: Okabe and Ito's, Tol's muted, others; at most 30.
 
     The first 17 can be told apart by the colour-blind; no 30 can, so the legend also singles out.
     """
@@ -121,7 +121,7 @@ def palette(count: int) -> list[str]:
 
 
 def packed(values: NDArray[Any]) -> str:
-    """The bytes of an array as base64."""
+    """Return the bytes of an array as base64."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 

@@ -88,7 +88,7 @@ class Page:
 
 
 def make_page(results: Results) -> Page:
-    """Everything that is known of a results folder, as a reader wants it."""
+    """Return everything that is known of a results folder, as a reader wants it."""
     sources = read_sources(results)
     tables = (make_table(source) for source in sources)
     return Page(

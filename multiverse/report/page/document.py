@@ -43,7 +43,7 @@ def write_page(results: Results, target: Path | None = None) -> Path:
 
 
 def render(results: Results) -> str:
-    """The page's HTML."""
+    """Return the page's HTML."""
     scripts = page_scripts()
     template = _environment().get_template("page.html.j2")
     return template.render(
@@ -70,7 +70,7 @@ def content_policy(scripts: tuple[Script, ...]) -> str:
 
 @cache
 def page_scripts() -> tuple[Script, ...]:
-    """Bokeh and the page's own scripts, in the order in which they run."""
+    """Return Bokeh and the page's own scripts, in the order in which they run."""
     bokeh = Resources(mode="inline", components=["bokeh", "bokeh-api"]).js_raw[:2]
     return tuple(_script(text) for text in (*bokeh, *map(_asset, OWN_SCRIPTS)))
 
@@ -100,5 +100,5 @@ def _environment() -> Environment:
 
 
 def island(content: Any) -> Markup:
-    """JSON for a ``<script type="application/json">``: ``<``, ``>``, ``&`` and ``'`` escaped."""
+    """Return JSON for a ``<script>`` of type JSON: ``<``, ``>``, ``&`` and ``'`` escaped."""
     return htmlsafe_json_dumps(content, separators=(",", ":"), allow_nan=False)

@@ -25,7 +25,7 @@ class Headline:
 
 
 def make_headline(source: DatasetSource) -> Headline:
-    """The verdict on one dataset."""
+    """Return the verdict on one dataset."""
     comparison = source.comparison
     ranked = [item for item in comparison.configurations if item.rank] if comparison else []
     if comparison is None or not comparison.configurations:
@@ -105,7 +105,7 @@ def _answer(ranked: list[Configuration], comparison: Comparison) -> str:
 
 
 def _above(best: Configuration, comparison: Comparison) -> str:
-    """Those that have no rank, and a total that is higher all the same."""
+    """Return a sentence on those that have no rank, and a total that is higher all the same."""
     higher = [
         f"{plain(item.label, 80)} ({score(item.total.value)} from {coverage(item.total)})"
         for item in comparison.configurations
@@ -117,7 +117,7 @@ def _above(best: Configuration, comparison: Comparison) -> str:
 
 
 def _beside_controls(best: Configuration, comparison: Comparison) -> list[str]:
-    """Controls that do as well without a model, which takes the shine off the best."""
+    """Return controls that do as well without a model, which takes the shine off the best."""
     if best.total.value is None:
         return []
     reach = [
@@ -170,7 +170,7 @@ def _warnings(source: DatasetSource, ranked: list[Configuration]) -> list[str]:
 
 
 def with_interval(cell: Cell) -> str:
-    """``0.712 (95 % interval 0.701 to 0.723)``."""
+    """Return ``0.712 (95 % interval 0.701 to 0.723)``."""
     if cell.interval is None:
         return score(cell.value)
     low, high = score(cell.interval.low), score(cell.interval.high)
@@ -178,6 +178,6 @@ def with_interval(cell: Cell) -> str:
 
 
 def coverage(cell: Cell) -> str:
-    """``9 of 12 metrics``."""
+    """Return ``9 of 12 metrics``."""
     available, _, total = cell.coverage.partition("/")
     return f"{available} of {total} metrics" if total.isdigit() else f"metrics {cell.coverage}"

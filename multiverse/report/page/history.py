@@ -29,7 +29,7 @@ def model_metrics(run: Run) -> Mapping[str, float]:
 
 
 def log_tail(run: Run) -> list[str]:
-    """The last lines of the log, without control sequences.
+    """Return the last lines of the log, without control sequences.
 
     The model's own of a complete run; the engine's of an attempt, which also holds what the
     model printed before it ended.
@@ -39,7 +39,7 @@ def log_tail(run: Run) -> list[str]:
 
 
 def tail(path: Path) -> list[str]:
-    """The last lines of a regular file; none if it is anything else."""
+    """Return the last lines of a regular file; none if it is anything else."""
     try:
         check_regular(path, max_bytes=MAX_LOG_BYTES)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -60,7 +60,7 @@ def _clean(line: str) -> str:
 
 
 def summary(history: Sequence[Curve]) -> list[tuple[str, str, int, float, float, float]]:
-    """A line a series: name, what it is per, number of values, first, lowest and last value."""
+    """Return a line a series: name, unit of its steps, count, first, lowest and last value."""
     return [
         (
             plain(curve.name, 60),
@@ -77,7 +77,7 @@ def summary(history: Sequence[Curve]) -> list[tuple[str, str, int, float, float,
 def settings_of(
     values: Mapping[str, Any], changed: Mapping[str, Any]
 ) -> list[tuple[str, str, bool]]:
-    """Parameter, value, whether it differs from the model's default."""
+    """Return parameter, value, whether it differs from the model's default."""
     return [
         (plain(parameter, 80), plain(value, 200), parameter in changed)
         for parameter, value in list(values.items())[:200]

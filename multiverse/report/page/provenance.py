@@ -58,7 +58,7 @@ class Provenance:
 
 
 def provenance(source: DatasetSource) -> Provenance:
-    """Everything that the records say."""
+    """Return everything that the records say of the origin."""
     return Provenance(
         key=source.key,
         title=source.title,
@@ -97,7 +97,7 @@ def _runtime(image: ImageReference | None, lock: str | None) -> str:
 
 
 def facts(values: Mapping[str, Any]) -> str:
-    """``cpus 2, memory 23.5 GiB``: facts in one line."""
+    """Return facts in one line: ``cpus 2, memory 23.5 GiB``."""
     said = []
     for fact, value in list(values.items())[:40]:
         if fact.endswith("_bytes") and isinstance(value, int):

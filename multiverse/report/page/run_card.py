@@ -78,7 +78,7 @@ class FailureCard:
 
 
 def run_card(source: DatasetSource, run: Run, number: int) -> RunCard:
-    """The card of a complete run."""
+    """Return the card of a complete run."""
     record = run.record
     history = read_history(run)
     metrics = list(model_metrics(run).items())[:60]
@@ -103,7 +103,7 @@ def run_card(source: DatasetSource, run: Run, number: int) -> RunCard:
 
 
 def failure_card(source: DatasetSource, run: Run, number: int) -> FailureCard:
-    """The card of a run that failed or was cancelled."""
+    """Return the card of a run that failed or was cancelled."""
     record = run.record
     history = read_history(run)
     attempts = [found.record for found in run.other_attempts()] + [record]

@@ -81,7 +81,7 @@ class DatasetSource:
 
 
 def read_sources(results: Results) -> list[DatasetSource]:
-    """One for each dataset and fingerprint that has runs."""
+    """Return one source for each dataset and fingerprint that has runs."""
     slugs = Counter(slug for slug, _ in results.datasets)
     return [
         _source(results, number, slug, fingerprint, alone=slugs[slug] == 1)

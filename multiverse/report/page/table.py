@@ -103,7 +103,7 @@ class ComparisonTable:
 
 
 def make_table(source: DatasetSource) -> ComparisonTable | None:
-    """The table, or None where nothing is scored."""
+    """Return the table, or None where nothing is scored."""
     comparison = source.comparison
     if comparison is None or not (comparison.configurations or comparison.controls):
         return None
@@ -209,7 +209,7 @@ def _why(cell: Cell) -> str:
 
 
 def _said(cell: Cell) -> str:
-    """Everything known of a value, for whoever points at it."""
+    """Return everything known of a value, for whoever points at it."""
     words = [score(cell.value, 4)]
     if cell.interval is not None:
         words.append(f"95 % interval {score(cell.interval.low)} to {score(cell.interval.high)}")
@@ -230,7 +230,7 @@ def _said(cell: Cell) -> str:
 
 
 def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list[str]:
-    """The values behind a mean, in words."""
+    """Return the values behind a mean, in words."""
     found = []
     for fact in facts:
         for item in items:
@@ -242,7 +242,7 @@ def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list
 
 
 def _unavailable(comparison: Comparison, facts: Sequence[MetricFacts]) -> list[str]:
-    """A sentence for each metric and reason, with those that it holds for."""
+    """Return a sentence for each metric and reason, with those that it holds for."""
     found: dict[tuple[str, str], list[str]] = {}
     items = (*comparison.configurations, *comparison.controls)
     for item in items:

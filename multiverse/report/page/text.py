@@ -22,13 +22,13 @@ class Name:
 
 
 def name(text: object, limit: int = SHOWN) -> Name:
-    """At most ``limit`` characters to show, and at most 500 for whoever points at them."""
+    """Return at most ``limit`` characters to show, and at most 500 for whoever points at them."""
     shown, full = plain(text, limit), plain(text, FULL)
     return Name(shown, "" if full == shown else full)
 
 
 def chart_text(text: object, limit: int = 40) -> str:
-    """A text for a chart: nothing in it starts a formula."""
+    """Return a text for a chart: nothing in it starts a formula."""
     cut = plain(text, limit)
     for mark in ("$$", "\\[", "\\("):
         cut = cut.replace(mark, "\u200b".join(mark))
@@ -36,7 +36,7 @@ def chart_text(text: object, limit: int = 40) -> str:
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """A number with about ``digits`` significant digits: ``0.0123``, ``1,230``, ``1.2e-09``."""
+    """Return a number to about ``digits`` significant ones: ``0.0123``, ``1,230``, ``1.2e-09``."""
     if value is None:
         return "–"
     if value == round(value) and abs(value) < 1e15:
@@ -53,7 +53,7 @@ def score(value: float | None, digits: int = 3) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``6.8 s``, ``1 min 14 s``, ``2 h 5 min``."""
+    """Return ``6.8 s``, ``1 min 14 s``, ``2 h 5 min``."""
     if seconds is None:
         return "–"
     if seconds < 60:
@@ -64,7 +64,7 @@ def duration(seconds: float | None) -> str:
 
 
 def memory(size: float | None) -> str:
-    """``595 MiB``, ``1.3 GiB``."""
+    """Return ``595 MiB``, ``1.3 GiB``."""
     if size is None:
         return "–"
     if size < 1024**3:
@@ -73,7 +73,7 @@ def memory(size: float | None) -> str:
 
 
 def moment(text: str) -> str:
-    """``2026-11-22 11:28 UTC`` of a time stamp as records hold it."""
+    """Return ``2026-11-22 11:28 UTC`` of a time stamp as records hold it."""
     cut = plain(text, 40)
     if len(cut) >= 16 and cut[10:11] == "T" and cut.endswith("+00:00"):
         return f"{cut[:10]} {cut[11:16]} UTC"

@@ -26,7 +26,7 @@ _TITLE_LIMIT = 1000
 
 
 def bibtex(results: Results) -> str:
-    """An entry for every method that the folder used; what has none is said in a comment.
+    """Return an entry for every method that the folder used, or a comment where it has none.
 
     UTF-8, for BibTeX and biber. Keys are unique.
     """
@@ -41,7 +41,7 @@ def bibtex(results: Results) -> str:
 
 
 def entries(found: Iterable[Reference]) -> list[str]:
-    """One BibTeX entry each, with unique keys."""
+    """Return one BibTeX entry each, with unique keys."""
     keys: set[str] = set()
     made = []
     for reference in found:
@@ -56,12 +56,12 @@ def entries(found: Iterable[Reference]) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Text as TeX prints it, nothing of it obeyed."""
+    """Return text as TeX prints it, nothing of it obeyed."""
     return "".join(_ESCAPED.get(character, character) for character in plain(text, _TITLE_LIMIT))
 
 
 def _comment(name: str) -> str:
-    """A name in a comment: an ``@`` would begin an entry there."""
+    """Return a name in a comment: an ``@`` would begin an entry there."""
     return plain(name, 64).replace("@", " ")
 
 
@@ -87,7 +87,7 @@ def _fields(reference: Reference) -> dict[str, str]:
 
 
 def _author(author: str) -> str:
-    """``van der Maaten LJP`` → ``van der Maaten, L. J. P.``; a group keeps its name as it is."""
+    """Rewrite ``van der Maaten LJP`` as ``van der Maaten, L. J. P.``; groups keep their names."""
     surname, _, initials = author.rpartition(" ")
     if not surname or not _INITIALS.fullmatch(initials) or initials != initials.upper():
         return f"{{{escape(author)}}}"
@@ -95,7 +95,7 @@ def _author(author: str) -> str:
 
 
 def _key(reference: Reference) -> str:
-    """``gayoso2021totalvi``-like: first author, year, first long word of the title."""
+    """Return a key like ``gayoso2021totalvi``: first author, year, first long word of the title."""
     words = [word for word in re.findall(r"[a-z0-9]+", _ascii(reference.title)) if len(word) > 3]
     surname = re.sub(r"[^a-z]", "", _ascii(reference.surnames[0])) or "anonymous"
     return f"{surname}{reference.year or ''}{(words or [''])[0]}"

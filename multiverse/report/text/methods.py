@@ -27,7 +27,7 @@ __all__ = ["bibtex", "methods_text", "repeat_command"]
 
 
 def methods_text(results: Results) -> str:
-    """Paragraphs of plain text: data, models, evaluation, hardware.
+    """Return paragraphs of plain text: data, models, evaluation, hardware.
 
     Of an empty folder there is nothing to say: an empty text.
     """
@@ -55,7 +55,7 @@ def _evaluation(name: str, evaluation: Evaluation) -> list[str]:
 
 
 def _unscored(results: Results) -> list[str]:
-    """Data whose embeddings have no scores, where others have."""
+    """Return data whose embeddings have no scores, where others have."""
     names = [
         f"{plain(name, 64)} (fingerprint {plain(fingerprint, 64)[:16]})"
         for name, fingerprint in results.datasets
@@ -122,7 +122,7 @@ def _models(results: Results, models: list[CitedModel]) -> list[str]:
 
 
 def _model(model: CitedModel, results: Results) -> str:
-    """Its configurations, each with what was changed and its seeds."""
+    """Return a model's configurations, each with what was changed and its seeds."""
     runs = [run.record for run in results.complete if run.record.model == model.name]
     cited = f" ({model.reference.short})" if model.reference else ""
     grouped: dict[str, list[RunRecord]] = {}
@@ -152,7 +152,7 @@ def _settings_of(record: RunRecord, spec: ModelSpec | None) -> str:
 
 
 def _preprocessing(record: RunRecord, spec: ModelSpec | None) -> str:
-    """All of it: what is a default today may not be one when this is read."""
+    """Return all the preprocessing: a default today may not be one when this is read."""
     defaults = None
     if spec is not None and spec.version == record.model_version:
         defaults = spec.defaults("preprocessing")
@@ -161,7 +161,7 @@ def _preprocessing(record: RunRecord, spec: ModelSpec | None) -> str:
 
 
 def _seeds(records: list[RunRecord]) -> str:
-    """The seeds, and that there are several of one configuration."""
+    """Return the seeds, and that there are several of one configuration."""
     seeds = sorted({record.seed for record in records})
     words = f"{'seed' if len(seeds) == 1 else 'seeds'} {shortened([str(s) for s in seeds], 20)}"
     names = sorted({plain(record.dataset, 64) for record in records})

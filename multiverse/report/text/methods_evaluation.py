@@ -21,7 +21,7 @@ GROUPS = {
 
 
 def evaluation_sentences(name: str, evaluation: Evaluation) -> Iterator[str]:
-    """Sentences on one evaluation; ``name`` says which, where there are several."""
+    """Yield sentences on one evaluation; ``name`` says which, where there are several."""
     yield _evaluator(name, evaluation)
     yield from _metrics(evaluation)
     yield from _aggregates(evaluation)
@@ -48,7 +48,7 @@ def _evaluator(name: str, evaluation: Evaluation) -> str:
 
 
 def _metrics(evaluation: Evaluation) -> Iterator[str]:
-    """The metrics that a run has a value of, by group, and those that have none."""
+    """Yield the metrics that a run has a value of, by group, and those that have none."""
     members = evaluation.members.values()
     valued = {
         name for member in members for name, score in member.scores.items() if not score.reason
@@ -113,7 +113,7 @@ def _controls(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _without_scale(evaluation: Evaluation) -> Iterator[str]:
-    """The metrics of a mean that its scaled form leaves out."""
+    """Yield the metrics of a mean that its scaled form leaves out."""
     found = {
         name: [score for member in evaluation.members.values()
                if (score := member.scores.get(name)) is not None and score.value is not None]

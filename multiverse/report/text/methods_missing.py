@@ -27,7 +27,7 @@ OTHERS = {
 
 
 def missing_sentences(evaluation: Evaluation) -> Iterator[str]:
-    """Of the runs' scores only: controls are given what they need, or it is not there to give."""
+    """Yield sentences on missing scores of runs; controls are given what there is to give."""
     members = list(evaluation.members.values())
     scores = [member.scores for member in members]
     valued = {name for found in scores for name, score in found.items() if score.reason is None}
@@ -49,7 +49,7 @@ def missing_sentences(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _of_members(found: dict[str, int], titles: dict[str, str], total: int) -> str:
-    """``BRAS and kBET (1 of 3 embeddings), cLISI (3 of 3 embeddings)``, by how many."""
+    """Return ``BRAS and kBET (1 of 3 embeddings), cLISI (3 of 3 embeddings)``, by how many."""
     grouped: dict[int, list[str]] = {}
     for name, number in found.items():
         grouped.setdefault(number, []).append(titles[name])

@@ -89,7 +89,7 @@ OF_METRICS = {"bras": BRAS, "kbet": KBET, "lisi": LISI}
 
 
 def scib_metrics(versions: Iterable[str]) -> Reference:
-    """The package that computes the metrics. It has no paper of its own."""
+    """Return the package that computes the metrics. It has no paper of its own."""
     return Reference(
         authors="scib-metrics developers",
         title="scib-metrics: Accelerated and Python-only metrics for benchmarking single-cell "
@@ -113,12 +113,12 @@ class CitedModel:
 
 
 def cited_models(results: Results) -> list[CitedModel]:
-    """Every model that completed at least once, by name."""
+    """Return every model that completed at least once, by name."""
     return [_cited(name) for name in sorted({run.record.model for run in results.complete})]
 
 
 def references(results: Results) -> list[Reference]:
-    """The papers that the folder owes, each once: models first, then metrics, then formats."""
+    """Return the papers that the folder owes, each once: models, then metrics, then formats."""
     found = [model.reference for model in cited_models(results) if model.reference is not None]
     evaluations = [item.evaluation for item in results.evaluations]
     if evaluations:
@@ -132,7 +132,7 @@ def references(results: Results) -> list[Reference]:
 
 
 def _model_spec(name: str) -> ModelSpec | None:
-    """The model as it is found here today; None where it is not, or can't be read."""
+    """Return the model as it is found here today; None where it is not, or can't be read."""
     try:
         folder = model_folders().get(name)
         return None if folder is None else ModelSpec.load(folder)

@@ -25,7 +25,7 @@ OPTIONS = {"max_cells": "--max-cells", "replicates": "--replicates"}
 
 
 def repeat_command(results: Results) -> str:
-    """The command, for a shell, below comments (``#``) that say what it needs.
+    """Return the command, for a shell, below comments (``#``) that say what it needs.
 
     ``benchmark.yaml`` is that of the folder. Where it is missing, one command a model and dataset.
     """
@@ -52,7 +52,7 @@ def _benchmark(results: ResultsFolder) -> Benchmark | None:
 
 
 def _needs(results: Results) -> Iterator[str]:
-    """The program, the data and the images that gave these results."""
+    """Yield the program, the data and the images that gave these results."""
     versions = sorted({run.record.versions.get("multiverse", "") for run in results.runs} - {""})
     if versions:
         yield f"# multiverse {plain(listed(versions))}"
@@ -73,7 +73,7 @@ def _needs(results: Results) -> Iterator[str]:
 
 
 def _beyond(results: Results, benchmark: Benchmark) -> Iterator[str]:
-    """Runs of other commands: ``benchmark.yaml`` is that of the last one."""
+    """Yield runs of other commands: ``benchmark.yaml`` is that of the last one."""
     models = {entry.model for entry in benchmark.models}
     slugs = {entry.slug for entry in benchmark.datasets}
     named = {f"{run.record.dataset}/{run.record.model}" for run in results.runs}
@@ -89,7 +89,7 @@ def _engine(results: Results) -> tuple[str, ...]:
 
 
 def _evaluate(results: Results) -> Iterator[str]:
-    """The scores with their settings, where these are not the defaults that a run ends with."""
+    """Yield the command that scores with these settings, if not those that a run ends with."""
     chosen: dict[tuple[str, ...], list[str]] = {}
     for scored in results.evaluations:
         differing = _differing(scored.evaluation.evaluator.settings)
@@ -110,7 +110,7 @@ def _evaluate(results: Results) -> Iterator[str]:
 
 
 def _differing(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The evaluator's settings that are not at their defaults."""
+    """Return the evaluator's settings that are not at their defaults."""
     defaults = EvaluationSettings().model_dump(mode="json")
     return {
         name: settings[name]
@@ -132,7 +132,7 @@ def _short_form(record: RunRecord) -> str:
 
 
 def _yaml(value: object) -> str:
-    """A parameter's value on one line, as the command reads it: None is ``null``."""
+    """Return a parameter's value on one line, as the command reads it: None is ``null``."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = True
     yaml.allow_unicode = False
@@ -147,6 +147,6 @@ def _command(*words: str) -> str:
 
 
 def _word(word: str) -> str:
-    """Blanks in it are kept: they are part of a value."""
+    """Return a word with its blanks: they are part of a value."""
     harmless = len(word) <= MAX_WORD and word.isascii() and word.isprintable()
     return word if harmless else plain(word, MAX_WORD)
