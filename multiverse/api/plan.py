@@ -61,7 +61,7 @@ def make_plan(request: Request, tell: Tell) -> Work:
 
 
 def _options(request: Request) -> RunOptions:
-    """The options with the tags of the benchmark and the place of the history."""
+    """Return the options with the tags of the benchmark and the place of the history."""
     options = request.options
     return replace(
         options,
@@ -71,7 +71,7 @@ def _options(request: Request) -> RunOptions:
 
 
 def _models(request: Request) -> dict[str, ModelSpec]:
-    """The benchmark's models. Every problem that can be seen before data are read is raised."""
+    """Return the benchmark's models. Raises every problem that can be seen before data are read."""
     source = request.source
     known = model_folders(request.models_dirs)
     named = [entry.model for entry in source.benchmark.models if entry.model in known]
@@ -144,12 +144,12 @@ def _registered(slug: str) -> RegisteredDataset | None:
 
 
 def _absolute(entry: Mapping[str, Any]) -> dict[str, str]:
-    """The file of a dataset entry, so that it is found from anywhere."""
+    """Return a dataset entry with an absolute file, so that it is found from anywhere."""
     return {"path": str(Path(entry["path"]).resolve())} if "path" in entry else {}
 
 
 def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -> str:
-    """``benchmark.yaml`` of the results folder: the benchmark with all that was implied."""
+    """Return ``benchmark.yaml`` of the results folder: the benchmark with all that was implied."""
     from ruamel.yaml import YAML
 
     content = benchmark.model_dump(mode="json", exclude_defaults=True, exclude={"output"})

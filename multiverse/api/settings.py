@@ -170,7 +170,7 @@ def _steps(settings: RunKeywords) -> Steps:
 def _dataset(
     dataset: Any, settings: RunKeywords, tell: Tell
 ) -> tuple[Mapping[str, Any], list[RegisteredDataset]]:
-    """The entry of the dataset, and the dataset itself where it is registered already."""
+    """Return the entry of a dataset, and the dataset itself where it is registered already."""
     if dataset is None:
         raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
     slug = settings.get("slug")

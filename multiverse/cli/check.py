@@ -90,7 +90,7 @@ def _hidden(_result: CheckResult) -> None:
 
 
 def _show(result: CheckResult) -> None:
-    """One line for what is well, a block for what is to be done."""
+    """Print one line for what is well, a block for what is to be done."""
     out = console()
     word = safe(f"{WORDS[result.status]:8}", STYLES[result.status])
     name = safe(

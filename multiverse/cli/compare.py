@@ -55,7 +55,7 @@ def main(arguments: CompareArguments) -> int:
 
 
 def _plain(difference: Difference) -> dict[str, object]:
-    """As JSON, with what follows from the numbers."""
+    """Return a difference as JSON has it, with what follows from the numbers."""
     content = asdict(difference)
     for pair, source in zip(content["pairs"], difference.pairs, strict=True):
         for score, change in zip(pair["scores"], source.scores, strict=True):
@@ -116,7 +116,7 @@ def _worth_showing(change: ScoreChange) -> bool:
 
 
 def _summary(pair: Pair) -> str:
-    """``rank 2 → 1, time 12.5s → 13.0s, memory 300.0 MiB → 310.0 MiB``."""
+    """Return ``rank 2 → 1, time 12.5s → 13.0s, memory 300.0 MiB → 310.0 MiB``."""
     facts = [("rank", *(str(rank or "none") for rank in pair.rank))]
     facts.append(("time", *map(_time, pair.seconds)))
     facts.append(("memory", *map(_memory, pair.peak_bytes)))

@@ -50,7 +50,7 @@ def main(arguments: DatasetsArguments) -> int:
 
 
 def _modality(record: DatasetRecord, name: str) -> str:
-    """``adt 14 (in 1,500 cells)``: its features, and its cells where not all have it."""
+    """Return ``adt 14 (in 1,500 cells)``: its features, and its cells where not all have it."""
     features = f"{name} {record.modalities[name].n_vars:,}"
     lacking = record.lacking.get(name)
     return f"{features} (in {record.n_obs - lacking:,} cells)" if lacking else features

@@ -51,7 +51,7 @@ def main(arguments: DoctorArguments) -> int:
 
 
 def _print(findings: Sequence[MachineFinding]) -> None:
-    """80 columns; what there is to do stands below what was seen."""
+    """Print findings in 80 columns; what there is to do stands below what was seen."""
     table = Table(box=None, pad_edge=False, show_header=False, width=WIDTH)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -67,7 +67,7 @@ class _Interrupted(KeyboardInterrupt):
 
 
 def _unwind_on_signals() -> None:
-    """SIGTERM ends a command as Ctrl-C does: by unwinding, so that nothing is left behind."""
+    """Make SIGTERM end a command as Ctrl-C does: by unwinding, so that nothing is left behind."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise _Interrupted

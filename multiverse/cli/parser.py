@@ -20,7 +20,7 @@ exit codes: 0 all well · 1 a job failed · 2 wrong request · 3 dataset · 4 en
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Every command with its arguments."""
+    """Return the parser of every command with its arguments."""
     parser = argparse.ArgumentParser(
         prog="multiverse",
         description=DESCRIPTION,

@@ -19,7 +19,7 @@ STYLES = {
 
 
 def print_preview(jobs: Sequence[Preview], as_json: bool) -> int:
-    """A line a job, then the sum; for machines one JSON array."""
+    """Print a line a job, then the sum; for machines one JSON array."""
     if as_json:
         print_json([asdict(job) for job in jobs])
         return 0

@@ -215,7 +215,7 @@ class Progress:
         self._console.print(Text(printable(line), style=style))
 
     def _say_all(self) -> None:
-        """Without a terminal: how far all jobs are, now and then."""
+        """Print, without a terminal and now and then, the progress of all jobs."""
         now = time.monotonic()
         with self._lock:
             if self._live is not None or now - self._said < self._line_seconds:

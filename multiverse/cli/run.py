@@ -140,7 +140,7 @@ def _check_unused(reading: RegistrationOptions) -> None:
 
 
 def _models(names: Sequence[str], parameters: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Models with their ``-p model.name=value``; values are read as YAML reads them."""
+    """Return models with their ``-p model.name=value``; values are read as YAML reads them."""
     settings: dict[str, dict[str, Any]] = {name: {} for name in names}
     for key, text in pairs(parameters, "--parameter").items():
         model, dot, name = key.partition(".")

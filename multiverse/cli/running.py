@@ -66,7 +66,7 @@ class RunningRow:
         return "" if self.remaining is None else f"~{format_seconds(self.remaining)}"
 
     def line(self) -> str:
-        """For where there is no terminal."""
+        """Return the row as a line, for where there is no terminal."""
         high = " (nearly all)" if self.memory_is_high else ""
         parts = (
             format_seconds(self.elapsed),
@@ -80,7 +80,7 @@ class RunningRow:
 
 
 def counts_line(counts: Mapping[str, int], remaining: Remaining | None) -> str:
-    """``2 running · 3 queued · about 5m 10s left``; what is zero has no word."""
+    """Return ``2 running · 3 queued · about 5m 10s left``; what is zero has no word."""
     parts = [f"{count:,} {word}" for word, count in counts.items() if count]
     return " · ".join([*parts, *filter(None, [remaining_line(remaining)])]) or "nothing to do"
 
@@ -94,7 +94,7 @@ def remaining_line(remaining: Remaining | None) -> str:
 
 
 def running_table(rows: Sequence[RunningRow], width: int, height: int) -> Table:
-    """The first jobs of ``rows`` that have room, in ``width`` cells; columns only if used."""
+    """Return the first ``rows`` that have room, in ``width`` cells; columns only if used."""
     shown = rows[: max(1, min(MAX_LIVE_ROWS, height))]
     cells = [_cells(row) for row in shown]
     wanted = [name for name in _COLUMNS if any(row[name] for row in cells)]
@@ -116,7 +116,7 @@ _COLUMNS = ("job", "bar", "epoch", "elapsed", "memory", "GPU", "left", "values")
 
 
 def _width(column: str, rows: Sequence[Mapping[str, RenderableType | None]]) -> int:
-    """The cells that a column takes, with what parts it from the one before."""
+    """Return the cells that a column takes, with what parts it from the one before."""
     found = [row[column] for row in rows]
     widths = [cell.cell_len if isinstance(cell, Text) else BAR_WIDTH for cell in found if cell]
     return max([len(column), *widths]) + 1
@@ -139,7 +139,7 @@ def _cells(row: RunningRow) -> dict[str, RenderableType | None]:
 
 
 def _short(name: str, width: int) -> str:
-    """Dataset and model begin a name, the seed ends it: what is cut out is in the middle."""
+    """Shorten a name in the middle: dataset and model begin it, the seed ends it."""
     if len(name) <= width:
         return name
     end = (width - 1) // 3

@@ -46,7 +46,7 @@ def _list(arguments: RunsArguments) -> int:
 
 
 def _print_json(results: Results) -> None:
-    """One array. Written run by run: the whole of it, made at once, is slow and large."""
+    """Print one array. Written run by run: the whole of it, made at once, is slow and large."""
     separator = "["
     for run in results.runs:
         sys.stdout.write(f"{separator}\n{run.record.model_dump_json(indent=2)}")

@@ -28,7 +28,7 @@ def main(arguments: SchemaArguments) -> int:
 
 
 def schema_of(file: str) -> dict[str, Any]:
-    """The JSON Schema of ``benchmark``, ``job_spec`` or ``model`` files, or of a line of events."""
+    """Return the JSON Schema of ``benchmark``, ``job_spec`` or ``model`` files, or of an event."""
     from multiverse.cli.json_events import events_schema
     from multiverse.contract import JobSpec
     from multiverse.specs import Benchmark, ModelYaml

@@ -20,7 +20,7 @@ MAX_REASONS = 3
 
 
 def print_scores(results: Results) -> None:
-    """The totals of every dataset, with their intervals and what they are means of."""
+    """Print the totals of every dataset, with their intervals and what they are means of."""
     out = console()
     for dataset, comparison in comparisons(results):
         if comparison.configurations:

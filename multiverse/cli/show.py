@@ -61,7 +61,7 @@ def _explain(run: Run) -> None:
 
 
 def _list_attempts(attempts: list[Run]) -> None:
-    """The other attempts that were kept: how each ended, and with how much memory."""
+    """Print the other attempts that were kept: how each ended, and with how much memory."""
     if not attempts:
         return
     console().print(safe("other attempts:", "dim"))

@@ -87,7 +87,7 @@ def _watch_lines(states: Iterator[FolderStatus], *, as_json: bool) -> FolderStat
 
 
 def _view(status: FolderStatus) -> RenderableType:
-    """All that people are told, in 80 columns."""
+    """Return all that people are told, in 80 columns."""
     size = console().size
     parts: list[RenderableType] = [safe(_counts(status), "bold"), safe(_command(status), "dim")]
     rows = [_row(job) for job in status.of(Standing.RUNNING)]
@@ -163,7 +163,7 @@ def _failed(job: JobStatus) -> Text:
 
 
 def as_plain(status: FolderStatus) -> dict[str, Any]:
-    """For machines: every job, and what is known of it."""
+    """Return the status for machines: every job, and what is known of it."""
     remaining = _remaining(status)
     return {
         "folder": str(status.folder),

@@ -27,7 +27,7 @@ LONG = 500
 
 
 def print_runs(runs: Sequence[Run]) -> None:
-    """Model, status, wall time, peak memory and shape of the embedding of each run.
+    """Print model, status, wall time, peak memory and shape of the embedding of each run.
 
     Fits a terminal of 80 columns: what is the same for all runs has no column, the shape of the
     embedding gives way to parameters, and the first eight digits of a run's id are enough for

@@ -18,14 +18,14 @@ PIPE_WIDTH = 200
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console for the wanted stream; plain and wide where it is no terminal."""
+    """Return a console for the wanted stream; plain and wide where it is no terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
 def say(line: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     console().print(Text(printable(line)))
 
 
@@ -47,7 +47,7 @@ def notes(*, json: bool) -> Tell:
 
 
 def safe(value: object, style: str = "") -> Text:
-    """Text of a user, as text: no markup, no control characters."""
+    """Return text of a user, as text: no markup, no control characters."""
     return Text(printable(str(value)), style=style)
 
 
@@ -63,12 +63,12 @@ def print_error(message: str, remedy: str | None) -> None:
 
 
 def print_json(content: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(json.dumps(content, indent=2) + "\n")
 
 
 def plain_table(*columns: str, right: tuple[str, ...] = (), folded: tuple[str, ...] = ()) -> Table:
-    """A table in the house's look; only ``folded`` columns are broken over lines."""
+    """Return a table in the house's look; only ``folded`` columns are broken over lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(

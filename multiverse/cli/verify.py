@@ -45,7 +45,7 @@ def main(arguments: VerifyArguments) -> int:
 
 @contextmanager
 def _shown(*, quiet: bool) -> Iterator[Tell]:
-    """A bar on a terminal; nothing elsewhere."""
+    """Show a bar on a terminal; nothing elsewhere."""
     out = console(stderr=True)
     hidden = quiet or not out.is_terminal
     columns = (TextColumn("verifying"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
