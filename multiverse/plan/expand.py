@@ -45,7 +45,7 @@ class _Expansion:
 def check(
     source: BenchmarkSource, models: Mapping[str, ModelSpec], known: Collection[str]
 ) -> list[Problem]:
-    """Everything that is wrong with the models of a benchmark, without looking at any dataset.
+    """Return everything that is wrong with a benchmark's models, without any dataset.
 
     Unknown models (``known`` are the names there are), unknown or ill-typed settings, devices
     that a model can't use, and jobs that are listed twice.
@@ -67,7 +67,7 @@ def expand(
     datasets: Sequence[DatasetRecord],
     models: Mapping[str, ModelSpec],
 ) -> Plan:
-    """Every job of a benchmark, in the order of the file.
+    """Return every job of a benchmark, in the order of the file.
 
     Raises :class:`SpecError` with all problems of :func:`check`, and :class:`UsageError` if no
     model is applicable to any dataset.
@@ -93,7 +93,7 @@ def expand(
 
 
 def _check_distinct(datasets: Sequence[DatasetRecord]) -> None:
-    """Equal content under two names would be the same runs twice."""
+    """Check that no two datasets have equal content, which would be the same runs twice."""
     seen: dict[str, str] = {}
     for dataset in datasets:
         other = seen.setdefault(dataset.fingerprint, dataset.slug)
@@ -166,7 +166,7 @@ def _device(
 
 
 def _limits(model: ModelSpec, *asked: ResourceLimits) -> Limits:
-    """Model defaults, then the benchmark's, then the entry's: the most particular wins."""
+    """Merge model defaults, the benchmark's limits, the entry's: the most particular wins."""
     resources = model.yaml.resources
     given = _most_particular(("cpus", "memory", "time_limit", "disk"), asked)
     defaults = {"cpus": resources.cpus, "memory": resources.memory}
@@ -178,7 +178,7 @@ def _retry(*asked: ResourceLimits) -> RetryPolicy:
 
 
 def _most_particular(names: Sequence[str], asked: Sequence[ResourceLimits]) -> dict[str, Any]:
-    """Of each name the value that was given last."""
+    """Return of each name the value that was given last."""
     return {
         name: value
         for limits in asked
@@ -188,7 +188,7 @@ def _most_particular(names: Sequence[str], asked: Sequence[ResourceLimits]) -> d
 
 
 def _check_duplicates(expansion: _Expansion, variants: Sequence[_Variant]) -> None:
-    """Two equal jobs would be one run: almost surely a slip of the pen."""
+    """Check that no two jobs are equal: they would be one run, almost surely a slip."""
     seen: set[tuple[str, str, int]] = set()
     for variant in variants:
         settings = json.dumps(

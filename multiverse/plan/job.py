@@ -30,12 +30,12 @@ class Limits:
     asked: frozenset[str] = frozenset()
 
     def plain(self) -> dict[str, float | int | None]:
-        """As the record has them."""
+        """Return the limits as the record has them."""
         return {name: value for name, value in vars(self).items() if name != "asked"}
 
     @classmethod
     def of_plain(cls, values: Mapping[str, float | int | None]) -> Limits:
-        """From a record; what a record lacks is as usual."""
+        """Make limits from a record; what a record lacks is as usual."""
         usual = cls(cpus=values.get("cpus") or 1, memory=int(values.get("memory") or 0))
         time_limit = values.get("time_limit")
         return replace(
@@ -85,7 +85,7 @@ class Identity:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it, for the record."""
+        """Return the identity as JSON has it, for the record."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: dict(value) if isinstance(value, Mapping) else value
@@ -147,7 +147,7 @@ class PlannedJob:
         return sum(self.dataset.modalities[name].n_values for name in self.modalities)
 
     def identity(self, runtime: str) -> Identity:
-        """The job's identity when it is run by that image or environment."""
+        """Return the job's identity when it is run by that image or environment."""
         return Identity(
             dataset=self.dataset.fingerprint,
             model=self.model.name,

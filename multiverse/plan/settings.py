@@ -15,7 +15,7 @@ Part = Literal["parameters", "preprocessing"]
 def resolve(
     model: ModelSpec, part: Part, given: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], list[tuple[str, str]]]:
-    """Resolved settings, and findings as (setting name, message); nothing is coerced."""
+    """Return resolved settings, and findings as (setting name, message); nothing is coerced."""
     from jsonschema import Draft202012Validator
 
     declared = model.defaults(part)

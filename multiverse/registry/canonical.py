@@ -48,7 +48,7 @@ class CanonicalFile:
     @classmethod
     @contextmanager
     def create(cls, path: Path) -> Iterator[CanonicalFile]:
-        """A new file at ``path``; OSError where it can't be written."""
+        """Create a new file at ``path``; OSError where it can't be written."""
         with new_hdf5(path, userblock_size=_USER_BLOCK, libver=("v108", "v110")) as (file, stream):
             yield cls(file, stream)
         text = f"MuData (format-version={_FORMAT};creator=multiverse;creator-version={__version__})"
@@ -73,7 +73,7 @@ class CanonicalFile:
         features: Mapping[str, pd.DataFrame],
         measured: Mapping[str, np.ndarray],
     ) -> None:
-        """Everything but the counts. ``features`` is in the order of the modalities.
+        """Write everything but the counts. ``features`` is in the order of the modalities.
 
         ``measured`` says which cells of ``obs`` each modality has, (n_cells,): its rows, in order.
         """
@@ -153,7 +153,7 @@ def _write_blocks(
 
 
 def _growing(group: h5py.Group, name: str, kind: type[np.generic]) -> h5py.Dataset:
-    """Byte-shuffled counts and positions are mostly zeros: the fastest deflate is enough."""
+    """Make a growing dataset. Byte-shuffled counts are mostly zeros: fast deflate is enough."""
     return group.create_dataset(
         name,
         shape=(0,),
@@ -167,7 +167,7 @@ def _growing(group: h5py.Group, name: str, kind: type[np.generic]) -> h5py.Datas
 
 
 def _positions(is_in: np.ndarray) -> np.ndarray:
-    """MuData's map from shared names to rows of a modality: from 1, 0 where it has none."""
+    """Return MuData's map from shared names to rows of a modality: from 1, 0 for none."""
     return np.where(is_in[:, 0], is_in[:, 0].cumsum(), 0).astype(np.uint32)
 
 

@@ -91,7 +91,7 @@ class _Matched:
     measured: Mapping[str, np.ndarray]
 
     def choose(self, unpaired: Unpaired) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Choose the cells to keep; returns them with notes for the user."""
+        """Choose the cells to keep; return them with notes for the user."""
         complete = np.logical_and.reduce([*self.measured.values()])
         if complete.all():
             return complete, ()

@@ -29,7 +29,7 @@ class Columns:
     notes: tuple[str, ...]
 
     def visible(self, cells: pd.Index) -> pd.DataFrame:
-        """The ``obs`` that models see: names, and the batch if there is one."""
+        """Return the ``obs`` that models see: names, and the batch if there is one."""
         obs = pd.DataFrame(index=cells)
         if self.batches is not None:
             obs[self.batch_key] = pd.Categorical(self.batches, sorted(set(self.batches)))
@@ -37,7 +37,7 @@ class Columns:
 
 
 def join_tables(shared: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The columns of all modalities beside the shared ones, as ``rna:column``.
+    """Return the columns of all modalities beside the shared ones, as ``rna:column``.
 
     All tables have the kept cells in order, a modality's only those that it has: of the others
     its columns say nothing. A modality's copy of a shared column is left out.
@@ -54,7 +54,7 @@ def join_tables(shared: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.
 
 
 def _spread(values: pd.Series, cells: pd.Index) -> pd.Series:
-    """The values of all cells, missing where there are none; whole numbers stay whole."""
+    """Spread values over all cells, missing where there are none; whole numbers stay whole."""
     if len(values) == len(cells):
         return values
     if values.dtype.kind in "iub":
@@ -93,7 +93,7 @@ def choose_columns(
 def _find(
     table: pd.DataFrame, key: str, modalities: tuple[str, ...], what: str
 ) -> tuple[pd.DataFrame, str]:
-    """The table with the column under a name that needs no modality before it, and that name."""
+    """Return the table with the column under a name without a modality, and that name."""
     prefix, _, plain = key.partition(":")
     if key in table:
         if not (plain and prefix in modalities):

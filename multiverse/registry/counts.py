@@ -83,7 +83,7 @@ def _refuse(
 
 
 def _canonical(counts: csr_array, cells: pd.Index, names: pd.Index) -> csr_array:
-    """The block itself must not be changed: it may be part of a larger one."""
+    """Return a clean copy of a block, which may be part of a larger one and must not change."""
     clean = csr_array(
         (
             counts.data.astype(np.float32),

@@ -81,7 +81,7 @@ class DatasetFolder:
         return self.path / name
 
     def current_version(self) -> str | None:
-        """The version in use; None where nothing is registered under the slug."""
+        """Return the version in use; None where nothing is registered under the slug."""
         try:
             version = self.current.read_text(encoding="utf-8", errors="replace").strip()
         except (FileNotFoundError, NotADirectoryError):
@@ -93,13 +93,13 @@ class DatasetFolder:
         return version
 
     def versions(self) -> list[str]:
-        """All versions, in no particular order."""
+        """Return all versions, in no particular order."""
         if not self.path.is_dir():
             return []
         return [entry.name for entry in self.path.iterdir() if _VERSION.fullmatch(entry.name)]
 
     def read(self, version: str) -> RegisteredDataset:
-        """The record of one version; :class:`DatasetError` if it is damaged or not complete."""
+        """Return the record of one version; :class:`DatasetError` if damaged or not complete."""
         found = self.version(version) / RECORD_FILE
         try:
             with found.open("rb") as stream:
@@ -124,7 +124,7 @@ class DatasetFolder:
 
 
 def version_id(record: DatasetRecord) -> str:
-    """The name of a version: 16 hexadecimal digits of the hash of everything in it."""
+    """Return the name of a version: 16 hexadecimal digits of the hash of everything in it."""
     content = [
         record.fingerprint,
         record.labels_fingerprint,
@@ -138,7 +138,7 @@ def version_id(record: DatasetRecord) -> str:
 def list_datasets(
     home: Path | None = None, *, on_damaged: Callable[[DatasetError], None] | None = None
 ) -> tuple[RegisteredDataset, ...]:
-    """Every registered dataset (its version in use), sorted by slug.
+    """Return every registered dataset (its version in use), sorted by slug.
 
     A damaged one does not hide the others: it is handed to ``on_damaged`` and left out.
     """
@@ -156,7 +156,7 @@ def list_datasets(
 
 
 def find_dataset(slug: str, home: Path | None = None) -> RegisteredDataset:
-    """The version in use of one dataset.
+    """Return the version in use of one dataset.
 
     Raises :class:`UsageError` where ``slug`` can't name a dataset, :class:`DatasetError` where
     none has that name (with the nearest that exists) or it is damaged.
@@ -175,7 +175,7 @@ def find_dataset(slug: str, home: Path | None = None) -> RegisteredDataset:
 
 
 def checked_slug(slug: str) -> str:
-    """The slug, or :class:`UsageError` that says what a slug is."""
+    """Return the slug, or raise :class:`UsageError` that says what a slug is."""
     try:
         return check_slug(slug)
     except ValueError as error:

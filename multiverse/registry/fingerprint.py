@@ -62,7 +62,7 @@ def labels_fingerprint(labels: pd.DataFrame) -> str:
 
 
 def texts_sha256(texts: Iterable[object]) -> str:
-    """SHA-256 of a list of texts, each preceded by its length."""
+    """Return the SHA-256 of a list of texts, each preceded by its length."""
     digest = hashlib.sha256()
     for text in texts:
         encoded = str(text).encode("utf-8", "surrogatepass")

@@ -15,7 +15,7 @@ VAR_COLUMNS = ("feature_types", "gene_ids", "genome")
 
 
 def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
-    """The table ``name`` of an AnnData or MuData group, with text as its index.
+    """Read the table ``name`` of an AnnData or MuData group, with text as its index.
 
     Raises :class:`DatasetError` where it is missing, damaged, or in the format that anndata
     wrote before 0.7.
@@ -45,7 +45,7 @@ def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
 
 
 def text_index(index: pd.Index, where: str) -> pd.Index:
-    """The names as text, without a name of their own."""
+    """Return the names as text, without a name of their own."""
     names = [
         name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in index
     ]
@@ -56,7 +56,7 @@ def text_index(index: pd.Index, where: str) -> pd.Index:
 
 
 def check_unique(names: pd.Index, what: str) -> None:
-    """:class:`DatasetError` with the number of repeated names and one of them."""
+    """Raise :class:`DatasetError` with the number of repeated names and one of them."""
     repeated = names[names.duplicated()]
     if len(repeated):
         raise DatasetError(
@@ -68,7 +68,7 @@ def check_unique(names: pd.Index, what: str) -> None:
 
 
 def feature_table(var: pd.DataFrame, modality: str) -> tuple[pd.DataFrame, int]:
-    """``var`` with unique names and only what says what a feature is.
+    """Return ``var`` with unique names and only what says what a feature is.
 
     Repeated names get ``-1``, ``-2``, … as ``AnnData.var_names_make_unique`` does. Returns the
     table and how many names had to be changed.
@@ -90,7 +90,7 @@ def feature_table(var: pd.DataFrame, modality: str) -> tuple[pd.DataFrame, int]:
 
 
 def as_text(values: pd.Series, missing: str | None = None) -> pd.Series:
-    """The values as text; whole numbers without a point. ``missing`` replaces NaN, if given."""
+    """Return the values as text; whole numbers without a point; ``missing`` replaces NaN."""
     present = values.astype(object).where(values.notna(), None)
     text = [missing if value is None else _text(value) for value in present]
     return pd.Series(text, index=values.index, dtype=object, name=values.name)

@@ -67,7 +67,7 @@ class GuardedStream(io.FileIO):
 
 @contextmanager
 def new_hdf5(path: Path, **settings: Any) -> Iterator[tuple[h5py.File, GuardedStream]]:
-    """A new HDF5 file and its stream. A failed write is raised at the latest at the end.
+    """Open a new HDF5 file and its stream. A failed write is raised at the latest at the end.
 
     Whoever writes much calls ``check`` in between, so as not to go on for nothing.
     """

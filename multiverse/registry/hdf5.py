@@ -36,7 +36,7 @@ class Hdf5:
         self.bytes = path.stat().st_size
 
     def child(self, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-        """The object ``name`` inside ``group``; None where there is none.
+        """Return the object ``name`` inside ``group``; None where there is none.
 
         Raises :class:`DatasetError` for a link (soft or external) and for values that are kept
         in another file.
@@ -54,12 +54,12 @@ class Hdf5:
         return found
 
     def names(self, group: h5py.Group) -> list[str]:
-        """The names of what is in a group."""
+        """Return the names of what is in a group."""
         with self.reading(group.name):
             return list(group)
 
     def attribute(self, node: h5py.Group | h5py.Dataset, *names: str) -> Any:
-        """The first of these attributes that is there; None where none is."""
+        """Return the first of these attributes that is there; None where none is."""
         with self.reading(node.name):
             for name in names:
                 if name in node.attrs:
@@ -76,25 +76,25 @@ class Hdf5:
             raise self.error(f"{where} can't be read: {reason}") from error
 
     def group(self, group: h5py.Group, name: str) -> h5py.Group | None:
-        """The group ``name``; None where there is none or where it is not a group."""
+        """Return the group ``name``; None where there is none or where it is not a group."""
         found = self.child(group, name)
         return found if isinstance(found, h5py.Group) else None
 
     def array(self, group: h5py.Group, name: str) -> h5py.Dataset:
-        """The dataset ``name``, which must be there; its size is not yet checked."""
+        """Return the dataset ``name``, which must be there; its size is not yet checked."""
         found = self.child(group, name)
         if not isinstance(found, h5py.Dataset):
             raise self.error(f"{group.name}/{name} is missing or is not an array")
         return found
 
     def load(self, dataset: h5py.Dataset) -> np.ndarray:
-        """All values of a dataset whose declared size is believable."""
+        """Return all values of a dataset whose declared size is believable."""
         self.check_size(dataset)
         with self.reading(dataset.name):
             return np.asarray(dataset[...])
 
     def check_size(self, dataset: h5py.Dataset) -> None:
-        """:class:`DatasetError` where a dataset declares more than its stored bytes can hold."""
+        """Raise :class:`DatasetError` if a dataset declares more than its stored bytes can hold."""
         with self.reading(dataset.name):
             declared = (dataset.size or 0) * dataset.dtype.itemsize
             stored = min(dataset.id.get_storage_size(), self.bytes)

@@ -21,7 +21,7 @@ def write_labels(path: Path, table: pd.DataFrame) -> None:
 
 
 def _writable(values: pd.Series) -> pd.Series:
-    """Text as categories, which keep missing values apart from empty text."""
+    """Return text as categories, which keep missing values apart from empty text."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         if values.cat.categories.dtype.kind in "OifubU":
             return values

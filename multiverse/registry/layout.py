@@ -154,7 +154,7 @@ def _guessed(types: pd.Series) -> tuple[str, ...]:
 
 
 def candidates(source: Hdf5, part: SourceModality, layer: str | None) -> Iterator[Candidate]:
-    """The places where raw counts may be, best first; only ``layer`` where the part has it."""
+    """Yield the places where raw counts may be, best first; only ``layer`` where it exists."""
     own = part.columns(part.var)
     layers = source.group(part.group, "layers")
     names = [] if layers is None else source.names(layers)
@@ -174,7 +174,7 @@ def candidates(source: Hdf5, part: SourceModality, layer: str | None) -> Iterato
 
 
 def layer_names(source: Hdf5, part: SourceModality) -> list[str]:
-    """Names of the part's layers."""
+    """Return the names of the part's layers."""
     layers = source.group(part.group, "layers")
     return [] if layers is None else sorted(source.names(layers))
 

@@ -37,7 +37,7 @@ class Matrix(Protocol):
 
 
 def open_matrix(source: Hdf5, node: h5py.Group | h5py.Dataset, shape: tuple[int, int]) -> Matrix:
-    """The matrix stored in ``node``, whose shape must be that of ``obs`` and ``var``.
+    """Open the matrix stored in ``node``, whose shape must be that of ``obs`` and ``var``.
 
     Raises :class:`DatasetError` where it has another shape, no numbers or an unknown format.
     """
@@ -101,7 +101,7 @@ class CompressedParts:
             )
 
     def read(self, start: int, stop: int, n_minor: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values and checked indices between two positions."""
+        """Return values and checked indices between two positions."""
         data = _plain(_read(self.source, self.data, start, stop))
         indices = _read(self.source, self.indices, start, stop)
         if len(indices) and (int(indices.min()) < 0 or int(indices.max()) >= n_minor):
@@ -111,7 +111,7 @@ class CompressedParts:
         return data, indices.astype(np.int32 if n_minor < 2**31 else np.int64)
 
     def check_fullness(self, n_minor: int) -> None:
-        """No row can hold more values than there are columns, so that a block stays small."""
+        """Check that no row holds more values than there are columns: a block stays small."""
         longest = int(np.diff(self.indptr).max(initial=0))
         if longest > n_minor:
             raise self.source.error(
@@ -166,7 +166,7 @@ def _read(source: Hdf5, dataset: h5py.Dataset, start: int, stop: int) -> np.ndar
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
-    """Of a type that scipy's routines know: half floats and booleans are not among them."""
+    """Return values of a type that scipy's routines know: not half floats, not booleans."""
     if values.dtype.kind == "b" or values.dtype == np.float16:
         return values.astype(np.float32)
     return values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -20,7 +20,7 @@ _KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases
 
 
 def known_modality(name: str) -> str | None:
-    """``"Gene Expression"`` → ``"rna"``; None for a name that stands for no known modality."""
+    """Return the modality of a name, ``"Gene Expression"`` → ``"rna"``; None if unknown."""
     return _KNOWN.get(re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
@@ -32,7 +32,7 @@ class Mapped:
     left_out: tuple[str, ...]
 
     def __iter__(self) -> Iterator[str]:
-        """The modalities that there are, in the canonical order."""
+        """Yield the modalities that there are, in the canonical order."""
         return iter(name for name in MODALITIES if name in self.old_names)
 
 

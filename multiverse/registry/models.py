@@ -15,7 +15,7 @@ MODELS_VARIABLE = "MULTIVERSE_MODELS"
 
 
 def model_folders(extra: Iterable[Path] = ()) -> dict[str, Path]:
-    """Slug → folder. Later places win: built-in, ``MULTIVERSE_MODELS``, then ``extra``.
+    """Return slug → folder. Later places win: built-in, ``MULTIVERSE_MODELS``, then ``extra``.
 
     A place is a folder of model folders, or one model folder itself.
     """
@@ -39,12 +39,12 @@ def model_folders(extra: Iterable[Path] = ()) -> dict[str, Path]:
 
 
 def list_models(extra: Iterable[Path] = ()) -> list[ModelSpec]:
-    """Every model there is, by name."""
+    """Return every model there is, by name."""
     return [ModelSpec.load(folder) for _, folder in sorted(model_folders(extra).items())]
 
 
 def find_models(names: Sequence[str], extra: Iterable[Path] = ()) -> dict[str, ModelSpec]:
-    """The named models; :class:`UsageError` names every one that does not exist."""
+    """Return the named models; :class:`UsageError` names every one that does not exist."""
     folders = model_folders(extra)
     unknown = [name for name in dict.fromkeys(names) if name not in folders]
     if unknown:
@@ -53,6 +53,6 @@ def find_models(names: Sequence[str], extra: Iterable[Path] = ()) -> dict[str, M
 
 
 def unknown_model(name: str, known: Iterable[str]) -> str:
-    """The message for a model that does not exist, with the nearest that does."""
+    """Return the message for a model that does not exist, with the nearest that does."""
     shown = name if len(name) <= 60 else name[:57] + "..."
     return f"there is no model {shown!r}{suggestion(name, known)}"

@@ -49,7 +49,7 @@ def register_object(
 
 
 def _write(data: AnnData | MuData, path: Path, layer: str | None) -> None:
-    """Only what registration reads; the libraries' own writers change the object on the way."""
+    """Write only what registration reads; the libraries' own writers change the object."""
     with new_hdf5(path) as (file, _):
         if not hasattr(data, "mod"):
             _write_anndata(file, data, layer)
@@ -88,7 +88,7 @@ def _write_element(group: h5py.Group, name: str, value: object) -> None:
 
 
 def _writable(table: pd.DataFrame) -> pd.DataFrame:
-    """Text with missing values as categories, as anndata's own writer has them; else as it is."""
+    """Return text with missing values as categories, as anndata's own writer has them."""
     found = table.copy(deep=False)
     for column, values in table.items():
         text = values.dtype == object and values.hasnans

@@ -60,7 +60,7 @@ class RegistrationOptions:
     replace: bool = False
 
     def check(self) -> None:
-        """:class:`UsageError` where the options contradict each other."""
+        """Raise :class:`UsageError` where the options contradict each other."""
         for new in self.modality_names.values():
             if new not in MODALITIES:
                 raise UsageError(
@@ -92,7 +92,7 @@ class RegistrationOptions:
         return Unpaired.KEEP if self.mosaic else Unpaired.REFUSE
 
     def sha256(self) -> str:
-        """The hash of everything here that can change what is registered."""
+        """Return the hash of everything here that can change what is registered."""
         content: dict[str, object] = {
             "format": REGISTRATION_FORMAT,
             "batch_key": self.batch_key,

@@ -185,7 +185,7 @@ class Registration:
 
 
 def unique_across(written: dict[str, WrittenPart]) -> dict[str, WrittenPart]:
-    """Names that an earlier modality has too get their modality before them: ``adt:CD4``.
+    """Prefix names that an earlier modality has too with their modality: ``adt:CD4``.
 
     MuData keeps the features of all modalities in one table, where a name must be one feature.
     """

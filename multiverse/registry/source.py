@@ -17,7 +17,7 @@ _SUPPORTED = "Pass an AnnData file (.h5ad) or a MuData file (.h5mu)."
 
 
 def check_source(path: Path) -> None:
-    """:class:`DatasetError` where ``path`` is not a readable file of a known kind."""
+    """Raise :class:`DatasetError` where ``path`` is not a readable file of a known kind."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -41,7 +41,7 @@ def check_source(path: Path) -> None:
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Hdf5]:
-    """The opened file; :class:`DatasetError` where it is not HDF5, is damaged, or changes."""
+    """Open the file; :class:`DatasetError` where it is not HDF5, is damaged, or changes."""
     check_source(path)
     before = path.stat()
     try:

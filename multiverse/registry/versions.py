@@ -28,7 +28,7 @@ class VersionStore:
         self._replace = replace
 
     def find(self, source_sha256: str, options_sha256: str) -> RegisteredDataset | None:
-        """The version that the same source and options made before, if there is one."""
+        """Return the version that the same source and options made before, if there is one."""
         for version in self._folder.versions():
             with suppress(DatasetError):  # a damaged version is made anew
                 dataset = self._folder.read(version)
@@ -39,7 +39,7 @@ class VersionStore:
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:
-        """A new folder beside the versions; gone afterwards unless it was published."""
+        """Make a folder beside the versions; gone afterwards unless it was published."""
         existed = self._folder.path.exists()
         self._folder.path.mkdir(parents=True, exist_ok=True)
         for leftover in self._folder.path.glob(f"{_TEMPORARY}*"):  # of a killed registration
@@ -84,7 +84,7 @@ class VersionStore:
         return dataset
 
     def check_free(self, version: str | None) -> None:
-        """:class:`DatasetError` where the slug stands for another version, unless ``replace``."""
+        """Raise :class:`DatasetError` where the slug is another version's, unless ``replace``."""
         try:
             current = self._folder.current_version()
             if current is not None:
@@ -123,7 +123,7 @@ def locked(folder: DatasetFolder, *, replace: bool, tell: Tell) -> Iterator[Vers
 
 @contextmanager
 def storage_errors(home: Path) -> Iterator[None]:
-    """Failures to write below ``home`` as errors for users."""
+    """Turn failures to write below ``home`` into errors for users."""
     try:
         yield
     except OSError as error:

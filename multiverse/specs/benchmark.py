@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
 
 
 def _dataset_shorthand(value: Any) -> Any:
-    """``pbmc`` names a registered dataset, ``data/pbmc.h5mu`` a file."""
+    """Expand a dataset's shorthand: ``pbmc`` is registered, ``data/pbmc.h5mu`` a file."""
     if not isinstance(value, str):
         return value
     return {"slug": value} if DatasetEntry.is_slug(value) else {"path": value}
@@ -154,7 +154,7 @@ class Benchmark(_Frozen):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """The published JSON Schema (``docs/schemas/benchmark.schema.json``)."""
+        """Return the published JSON Schema (``docs/schemas/benchmark.schema.json``)."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             **cls.model_json_schema(),
@@ -183,14 +183,14 @@ class BenchmarkSource:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> BenchmarkSource:
-        """A benchmark that was not written in a file. :class:`SpecError` lists all problems."""
+        """Make a benchmark that is not in a file. :class:`SpecError` lists all problems."""
         try:
             return cls(Benchmark.model_validate(content))
         except ValidationError as error:
             raise SpecError("", validation_problems(error, Benchmark)) from error
 
     def updated(self, fields: Mapping[str, Any], resources: ResourceLimits) -> BenchmarkSource:
-        """The same benchmark with what the command line says instead of the file."""
+        """Return the same benchmark with what the command line says instead of the file."""
         ours = self.benchmark.resources.model_dump(exclude_none=True)
         merged = ResourceLimits.model_construct(
             **{**dict.fromkeys(ResourceLimits.model_fields), **ours}
@@ -212,12 +212,12 @@ class BenchmarkSource:
         return BenchmarkSource(self.benchmark.model_copy(update=update), self._file)
 
     def problem(self, message: str, *location: str | int) -> Problem:
-        """A finding about one place of the benchmark."""
+        """Return a finding about one place of the benchmark."""
         if self._file is None:  # the message names the thing; there is no place to name
             return Problem(message)
         return Problem(message, self._file.line(location), ".".join(map(str, location)))
 
     def error(self, problems: list[Problem]) -> SpecError:
-        """All findings as one error."""
+        """Return all findings as one error."""
         name = "" if self._file is None else str(self._file.path)
         return SpecError(name, problems)

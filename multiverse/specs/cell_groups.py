@@ -17,7 +17,7 @@ class CellGroup(BaseModel):
 
 
 def unlinked(groups: Iterable[CellGroup], modalities: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``modalities`` that no cell links to the first of them.
+    """Return those of ``modalities`` that no cell links to the first of them.
 
     A cell links the modalities that it was measured in, and links form chains: RNA with ATAC in
     some cells and RNA with ADT in others tie ATAC to ADT. What is not linked can't be integrated

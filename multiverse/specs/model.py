@@ -33,7 +33,7 @@ class ModalityNeeds(_Frozen):
     optional: tuple[ModalityName, ...] = ()
 
     def usable(self, present: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of a dataset's modalities that the model uses, in the canonical order."""
+        """Return those of a dataset's modalities that the model uses, in the canonical order."""
         wanted = {*self.required, *self.optional}
         return tuple(name for name in MODALITIES if name in present and name in wanted)
 
@@ -119,7 +119,7 @@ class ModelYaml(_Frozen):
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
-        """The published JSON Schema (``docs/schemas/model.schema.json``)."""
+        """Return the published JSON Schema (``docs/schemas/model.schema.json``)."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             **cls.model_json_schema(),
@@ -178,6 +178,6 @@ class ModelSpec(_Frozen):
         return self.folder / "requirements.txt"
 
     def defaults(self, part: Literal["parameters", "preprocessing"]) -> dict[str, Any]:
-        """Every declared setting with its default value."""
+        """Return every declared setting with its default value."""
         properties = getattr(self.yaml, part).get("properties", {})
         return {name: schema["default"] for name, schema in properties.items()}

@@ -15,7 +15,7 @@ EVALUATOR = "evaluate"
 
 
 def check_slug(slug: str) -> str:
-    """The slug itself, if it may name a folder; ValueError says what a slug is."""
+    """Return the slug itself, if it may name a folder; ValueError says what a slug is."""
     if _SLUG.fullmatch(slug) is None or ".." in slug or slug != slug.strip():
         shown = slug if len(slug) <= 40 else slug[:37] + "..."
         raise ValueError(
@@ -35,19 +35,19 @@ def is_slug(text: str) -> bool:
 
 
 def job_name(dataset: str, model: str, changed: Mapping[str, Any], seed: int) -> str:
-    """For people: ``pbmc/mofa n_factors=20 seed 0``; ``changed`` are parameters not at default."""
+    """Return ``pbmc/mofa n_factors=20 seed 0``; ``changed``: parameters not at default."""
     words = [f"{name}={short(value)}" for name, value in changed.items()]
     return " ".join([f"{dataset}/{model}", *words, f"seed {seed}"])
 
 
 def short(value: object) -> str:
-    """A value as text of at most 24 characters."""
+    """Return a value as text of at most 24 characters."""
     text = str(value)
     return text if len(text) <= 24 else text[:21] + "..."
 
 
 def make_slug(text: str) -> str:
-    """A slug made from any text, for a file without a chosen one: ``My data!`` → ``my-data``."""
+    """Make a slug from any text, for a file without a chosen one: ``My data!`` → ``my-data``."""
     slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:64].rstrip("-_")
     return slug or "dataset"
 

@@ -13,12 +13,12 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_bytes(text: Any) -> int:
-    """``"8GiB"`` → 8589934592; a bare number is bytes. ValueError says what is expected."""
+    """Parse ``"8GiB"`` → 8589934592; a bare number is bytes. ValueError says what is expected."""
     return _parse(text, r"b?", _BYTES, "an amount of memory such as 8GiB or 500MB")
 
 
 def parse_seconds(text: Any) -> int:
-    """``"2h"`` → 7200; a bare number is seconds. ValueError says what is expected."""
+    """Parse ``"2h"`` → 7200; a bare number is seconds. ValueError says what is expected."""
     return _parse(text, "", _SECONDS, "a time such as 90s, 30min or 2h")
 
 
@@ -33,7 +33,7 @@ def _parse(text: Any, unit_end: str, units: dict[str, int], expected: str) -> in
 
 
 def format_bytes(amount: float) -> str:
-    """``1572864`` → ``"1.5 MiB"``."""
+    """Format ``1572864`` → ``"1.5 MiB"``."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if amount < 1024:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
@@ -42,7 +42,7 @@ def format_bytes(amount: float) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """``75.2`` → ``"1m 15s"``; below a minute with one decimal."""
+    """Format ``75.2`` → ``"1m 15s"``; below a minute with one decimal."""
     if seconds < 60:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)

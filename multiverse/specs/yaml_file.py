@@ -42,7 +42,7 @@ class YamlFile:
             raise SpecError(str(path), [Problem(f"not valid YAML: {message}")]) from error
 
     def line(self, location: Sequence[str | int]) -> int | None:
-        """The line (from 1) of a key or list item, or of the nearest thing around it."""
+        """Return the line (from 1) of a key or list item, or of the nearest thing around it."""
         node, found = self.content, None
         for step in location:
             if isinstance(step, int) and isinstance(node, dict):
@@ -57,7 +57,7 @@ class YamlFile:
         return found
 
     def parse(self, kind: type[Model]) -> Model:
-        """The content as a frozen object; :class:`SpecError` lists everything that is wrong."""
+        """Parse the content as a frozen object; :class:`SpecError` lists everything wrong."""
         if not isinstance(self.content, dict):
             raise SpecError(str(self.path), [Problem("must hold keys and values", 1)])
         try:
@@ -69,7 +69,7 @@ class YamlFile:
 def validation_problems(
     error: ValidationError, kind: type[BaseModel], file: YamlFile | None = None
 ) -> list[Problem]:
-    """Pydantic's findings in the words of somebody who wrote YAML."""
+    """Return Pydantic's findings in the words of somebody who wrote YAML."""
     return [_problem(dict(item), kind, file) for item in error.errors(include_url=False)]
 
 
@@ -88,12 +88,12 @@ def _problem(item: dict[str, Any], kind: type[BaseModel], file: YamlFile | None)
 
 
 def _is_union_member(step: str | int) -> bool:
-    """Pydantic puts the names of its own types between the keys of the user."""
+    """Return whether a step is a type's name that Pydantic put between the user's keys."""
     return isinstance(step, str) and "[" in step
 
 
 def plain(node: Any) -> Any:
-    """ruamel's commented containers as ordinary ones."""
+    """Return ruamel's commented containers as ordinary ones."""
     if isinstance(node, dict):
         return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -107,7 +107,7 @@ def plain(node: Any) -> Any:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'n_factors'?"``, or the list of what exists, or nothing."""
+    """Return ``"; did you mean 'n_factors'?"``, or the list of what exists, or nothing."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1)
     if near:
