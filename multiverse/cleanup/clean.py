@@ -46,7 +46,7 @@ class CleanupRequest:
     all_attempts: bool = False
 
     def check(self) -> None:
-        """:class:`UsageError` where published runs are meant and not named."""
+        """Raise :class:`UsageError` where published runs are meant and not named."""
         if self.published and not self.runs:
             raise UsageError(
                 "--published removes only runs that are named",
@@ -153,7 +153,7 @@ def remove(folder: Path, found: CleanupPlan, tell: Tell) -> CleanupOutcome:
 
 
 def _layers(items: Sequence[Item]) -> int | None:
-    """Bytes of all images, where there are images among the items and the daemon tells.
+    """Return the bytes of all images, where there are some and the daemon tells.
 
     Images share layers: what removing some of them gives back is the difference.
     """

@@ -21,7 +21,7 @@ _SUFFIX = ".lock"
 
 
 def run_locks(results: ResultsFolder) -> dict[str, str | None]:
-    """Every run that has a lock's file: who holds it, in words, or None where nobody does.
+    """Return every run with a lock's file: who holds it, in words, or None for nobody.
 
     Looked at under the folder's own lock, so that no runner takes the look for a holder. Where
     that can't be had (a folder of somebody else), every lock counts as held.
@@ -58,7 +58,7 @@ def _holder(results: ResultsFolder, run_id: str) -> str | None:
 
 @contextmanager
 def held(results: ResultsFolder, run_id: str) -> Iterator[None]:
-    """A run's lock for as long as a block lasts; :class:`NotRemoved` where another has it."""
+    """Hold a run's lock while a block lasts; :class:`NotRemoved` where another has it."""
     locks = RunLocks(results)
     if not locks.acquire(run_id):
         raise NotRemoved(f"{locks.holder(run_id)} is working on it")

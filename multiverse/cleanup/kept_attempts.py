@@ -38,7 +38,7 @@ class KeptAttempts:
     also_spared: bool = False
 
     def find(self) -> Iterator[Entry]:
-        """Every attempt, whether it can go or not."""
+        """Yield every attempt, whether it can go or not."""
         locks, jobs = run_locks(self.results), LeftJobs(self.results)
         for run_id, number in self._numbers():
             name = "/".join(self._names(run_id, number))
@@ -113,7 +113,7 @@ def remove_empty_run(results: ResultsFolder, run_id: str) -> None:
 
 
 def _engine(started: Path) -> str | None:
-    """The engine that an attempt was started on; None where that can't be told."""
+    """Return the engine that an attempt was started on; None where that can't be told."""
     try:
         return Started.read(started).record.engine.name
     except ResultsError:

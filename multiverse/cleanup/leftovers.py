@@ -31,7 +31,7 @@ _SCRATCH_RUN = re.compile(r"-([0-9a-f]{16})-[a-z0-9_]{8}$")
 
 
 def leftovers(results: ResultsFolder) -> Iterator[Entry]:
-    """Everything that nobody needs and that no living process works on."""
+    """Yield everything that nobody needs and that no living process works on."""
     locks = run_locks(results)
     yield from _half_written(results)
     yield from put_aside(results.folder, [results.attempts.name], CleanupGroup.LEFTOVERS)
@@ -41,7 +41,7 @@ def leftovers(results: ResultsFolder) -> Iterator[Entry]:
 
 
 def _half_written(results: ResultsFolder) -> Iterator[Entry]:
-    """Files written aside and not renamed; a living process holds the folder's lock."""
+    """Yield files written aside and not renamed; a living process holds the folder's lock."""
     for name in names_in(results.folder):
         path = results.folder / name
         known = any(
@@ -84,7 +84,7 @@ def _empty_folders(results: ResultsFolder, locks: Mapping[str, str | None]) -> I
 
 
 def _scratch(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[Entry]:
-    """Folders of the local engine's jobs that ended without their runner."""
+    """Yield folders of the local engine's jobs that ended without their runner."""
     root, jobs = Path(tempfile.gettempdir()), LeftJobs(results)
     for path in sorted(root.glob(scratch_prefix(owner_labels(results)) + "*")):
         run = _SCRATCH_RUN.search(path.name)

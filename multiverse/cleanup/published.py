@@ -17,7 +17,7 @@ _DIGITS = re.compile(r"[0-9a-f]{4,16}")
 
 
 def full_run_ids(results: ResultsFolder, wanted: Sequence[str]) -> frozenset[str]:
-    """The ids that begin with the given digits, published or not.
+    """Return the ids that begin with the given digits, published or not.
 
     Raises :class:`UsageError` for what can't be a run's id, for none and for several.
     """
@@ -42,7 +42,7 @@ def full_run_ids(results: ResultsFolder, wanted: Sequence[str]) -> frozenset[str
 
 
 def published(results: ResultsFolder, run_ids: frozenset[str]) -> Iterator[Entry]:
-    """The published runs with these ids."""
+    """Yield the published runs with these ids."""
     locks = run_locks(results)
     for place in find_runs(results).runs:
         run_id = place.names[-1]

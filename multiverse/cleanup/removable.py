@@ -62,7 +62,7 @@ Entry = Item | Kept
 
 
 def occupied(path: Path) -> int:
-    """Bytes on the disk of a file, or of all below a folder; no link is followed.
+    """Return the bytes on disk of a file, or of all below a folder; no link is followed.
 
     A file with several names counts only where all of them lie here: removing one of two names
     frees nothing.

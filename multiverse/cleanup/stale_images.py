@@ -21,7 +21,7 @@ DAEMON_TIMEOUT = 120
 
 
 def stale_images(models: Sequence[ModelSpec], seen: References) -> Iterator[Entry]:
-    """Images that were built here from a model's folder and that no model has as its own now.
+    """Yield images built here from a model's folder that no model has as its own now.
 
     An image of a model that is not known here, one with a name that somebody gave it, and one
     that came from a registry stay. ``size`` is what only that image has.
@@ -75,7 +75,7 @@ def _first_tag(image: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _own_sizes(client: Any) -> dict[str, int]:
-    """Bytes of the layers that no other image has."""
+    """Return the bytes of the layers that no other image has."""
     sizes = {}
     for image in client.df()["Images"] or []:
         shared = max(0, image.get("SharedSize", 0))
@@ -90,13 +90,13 @@ def _made(seen: References, image: Mapping[str, Any]) -> str:
 
 
 def layer_bytes() -> int:
-    """Bytes that all images take together."""
+    """Return the bytes that all images take together."""
     with daemon_errors():
         return int(connect(DAEMON_TIMEOUT).df()["LayersSize"])
 
 
 def _remove(reference: str) -> None:
-    """Never by force: an image that a container uses stays. Parents of others stay as well."""
+    """Remove without force: images that containers use, and parents of others, stay."""
     try:
         with daemon_errors():
             connect(DAEMON_TIMEOUT).remove_image(reference, noprune=True)

@@ -28,7 +28,7 @@ _NEW = ".new-"
 
 
 def unused_datasets(home: Path, seen: References) -> Iterator[Entry]:
-    """Old versions below ``home``, and what killed registrations left.
+    """Yield old versions below ``home``, and what killed registrations left.
 
     Where a record of the results folder can't be read, nobody knows which it needs: all stay.
     """

@@ -32,7 +32,7 @@ _HASH = re.compile(r"[0-9a-f]{16}")
 
 
 def unused_environments(models: Sequence[ModelSpec], cache: Path) -> Iterator[Entry]:
-    """Whatever below ``cache`` the models that are known here would not use."""
+    """Yield whatever below ``cache`` the models that are known here would not use."""
     try:
         used = _used(models, cache)
     except BuildError as error:  # without Python 3.11 nobody can say which are used

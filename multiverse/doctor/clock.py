@@ -20,7 +20,7 @@ clock_remedy = "Let both machines follow the network's time (NTP: timedatectl se
 
 
 def check_clock(scene: Scene) -> Iterator[MachineFinding]:
-    """Times in records are those of this process; the daemon's and the disk's may differ."""
+    """Compare the clocks of daemon and disk with this process's, which records hold."""
     agree = []
     for name, skew in (("the daemon", _daemon(scene)), ("the disk", _disk(scene.results))):
         if skew is None:
@@ -35,7 +35,7 @@ def check_clock(scene: Scene) -> Iterator[MachineFinding]:
 
 
 def outside(moment: float, before: float, after: float) -> float:
-    """Seconds from a moment to the nearest end of an interval; 0 inside it."""
+    """Return the seconds from a moment to the nearest end of an interval; 0 inside it."""
     return max(0.0, before - moment, moment - after)
 
 
@@ -51,7 +51,7 @@ def _daemon(scene: Scene) -> float | None:
 
 
 def _disk(results: Path) -> float | None:
-    """A file system on another machine gives files the times of that one."""
+    """Return the distance of the disk's clock: another machine's file system has its own."""
     try:
         with tempfile.TemporaryFile(dir=nearest(results)) as stream:
             before = time.time()

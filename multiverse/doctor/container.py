@@ -14,7 +14,7 @@ AREA = "container"
 
 
 def check_container(scene: Scene) -> Iterator[MachineFinding]:
-    """One tiny container with a new folder below the results; needs an image that is here."""
+    """Try one tiny container with a new folder below the results; needs an image here."""
     try:
         found = probe(scene)
     except NoProbe as problem:

@@ -125,7 +125,7 @@ def _options(client: Any, image: str, folder: Path) -> dict[str, Any]:
 
 
 def _image(client: Any, scene: Scene) -> str:
-    """An image that is here and has a shell, as every built-in model's has."""
+    """Return an image that is here and has a shell, as every built-in model's has."""
     from docker.errors import ImageNotFound
 
     for model in scene.models:

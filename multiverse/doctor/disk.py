@@ -19,7 +19,7 @@ FEW_FILES = 100_000
 
 
 def check_disk(scene: Scene) -> Iterator[MachineFinding]:
-    """Each disk once, with the folders that are on it."""
+    """Check each disk once, with the folders that are on it."""
     places = {name: nearest(path) for name, path in scene.folders.items()}
     root = _docker_root(scene)
     if root is not None:

@@ -26,7 +26,7 @@ _CGROUP_REMEDY = (
 
 
 def check_engine(scene: Scene) -> Iterator[MachineFinding]:
-    """Daemon, isolation and limits; no daemon is an error only where nothing else is here."""
+    """Check daemon, isolation and limits; no daemon is an error where nothing else is here."""
     try:
         with scene.daemon() as client:
             info, version = client.info(), client.version()

@@ -60,7 +60,7 @@ class _Course:
 def examine(
     scene: Scene, checks: Mapping[str, Check] = CHECKS, seconds: float = SECONDS
 ) -> tuple[MachineFinding, ...]:
-    """Every finding, in the order of the checks.
+    """Return every finding, in the order of the checks.
 
     A check that is not done in time is reported with what it has found up to then; its thread
     does not keep the process from ending.

@@ -18,7 +18,7 @@ DEVICES = Path("/dev/nvidiactl")
 
 
 def check_gpu(scene: Scene) -> Iterator[MachineFinding]:
-    """Each GPU, and what stands between it and a job."""
+    """Check each GPU, and what stands between it and a job."""
     gpus = nvidia_gpus()
     for gpu in gpus:
         yield ok(AREA, f"{gpu.id}: {gpu.name}, {format_bytes(gpu.memory)}")

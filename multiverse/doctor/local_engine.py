@@ -16,7 +16,7 @@ _SECONDS = 20
 
 
 def check_local_engine(_scene: Scene) -> Iterator[MachineFinding]:
-    """uv and Python 3.11, without fetching anything."""
+    """Check uv and Python 3.11, without fetching anything."""
     version = _uv("--version")
     if version is None:
         yield warning(AREA, "uv is not installed, or does not run", "pip install uv")
@@ -41,7 +41,7 @@ def check_local_engine(_scene: Scene) -> Iterator[MachineFinding]:
 
 
 def local_python() -> str | None:
-    """The Python that uv finds on this machine for models; None where it finds none."""
+    """Return the Python that uv finds on this machine for models; None where it finds none."""
     return _uv("python", "find", "--no-project", "--no-python-downloads", PYTHON_VERSION)
 
 

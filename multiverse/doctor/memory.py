@@ -18,7 +18,7 @@ FEW_BYTES = 2 * 1024**3
 
 
 def check_memory(scene: Scene) -> Iterator[MachineFinding]:
-    """Total, available, swap; limits around this process; the daemon's own view."""
+    """Check total, available, swap; limits around this process; the daemon's own view."""
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     seen = (
         f"{format_bytes(memory.available)} of {format_bytes(memory.total)} available; "

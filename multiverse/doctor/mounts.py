@@ -43,7 +43,7 @@ def mount_of(path: Path) -> Mount | None:
 
 
 def check_mounts(scene: Scene) -> Iterator[MachineFinding]:
-    """Network file systems by name; places from which nothing can be executed."""
+    """Report network file systems by name, and places where nothing can be executed."""
     kinds = []
     for name, path in scene.folders.items():
         mount = mount_of(path)

@@ -20,7 +20,7 @@ _VARIABLES = {
 
 
 def check_permissions(scene: Scene) -> Iterator[MachineFinding]:
-    """A file is made, locked and removed in each folder, or where the folder would be made."""
+    """Make, lock and remove a file in each folder, or where the folder would be made."""
     written = []
     for name, path in scene.folders.items():
         try:
@@ -36,7 +36,7 @@ def check_permissions(scene: Scene) -> Iterator[MachineFinding]:
 
 
 def _try(folder: Path) -> None:
-    """Raises OSError where the folder can't be written, or its file system knows no locks."""
+    """Raise OSError where the folder can't be written, or its file system knows no locks."""
     with tempfile.TemporaryFile(prefix=".multiverse-doctor-", dir=folder) as stream:
         stream.write(b"doctor")
         stream.flush()

@@ -29,7 +29,7 @@ class Scene:
 
     @classmethod
     def here(cls, results: Path, models: tuple[ModelSpec, ...]) -> Scene:
-        """With the folders that this user's commands would use."""
+        """Return the scene with the folders that this user's commands would use."""
         return cls(results.absolute(), home(), cache(), models)
 
     @property
@@ -39,7 +39,7 @@ class Scene:
 
     @contextmanager
     def daemon(self) -> Iterator[Any]:
-        """A client of the daemon; :class:`EngineError` where it does not answer."""
+        """Lend a client of the daemon; :class:`EngineError` where it does not answer."""
         with daemon_errors():
             client = connect(DAEMON_SECONDS)
             try:
@@ -49,7 +49,7 @@ class Scene:
 
 
 def nearest(path: Path) -> Path:
-    """The folder itself, or the one that exists nearest above it."""
+    """Return the folder itself, or the one that exists nearest above it."""
     while not path.is_dir() and path != path.parent:
         path = path.parent
     return path

@@ -18,7 +18,7 @@ MINIMAL_API = (1, 41)
 
 
 def check_versions(scene: Scene) -> Iterator[MachineFinding]:
-    """Python, multiverse, the Docker SDK, the daemon's API."""
+    """Report Python, multiverse, the Docker SDK, the daemon's API."""
     yield ok(
         AREA,
         f"multiverse {multiverse.__version__}, Python {platform.python_version()} "

@@ -30,7 +30,7 @@ class ControlGroup:
 
     @classmethod
     def of(cls, pid: int, container_id: str) -> ControlGroup | None:
-        """The group of a container's first process, if it is on this machine."""
+        """Return the group of a container's first process, if it is on this machine."""
         try:
             lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
         except OSError:
@@ -39,7 +39,7 @@ class ControlGroup:
 
     @classmethod
     def from_lines(cls, lines: Sequence[str], container_id: str) -> ControlGroup | None:
-        """The group that the lines of ``/proc/<pid>/cgroup`` name.
+        """Return the group that the lines of ``/proc/<pid>/cgroup`` name.
 
         The container's id must be part of the path: on another machine the same process
         number is somebody else. A process that has just ended is in the root of every version 1
@@ -64,7 +64,7 @@ class ControlGroup:
         return self._memory
 
     def read(self) -> CgroupReading | None:
-        """The figures of this moment, or None when the group is gone."""
+        """Return the figures of this moment, or None when the group is gone."""
         try:
             return self._read_v1() if self._version == 1 else self._read_v2()
         except (OSError, KeyError, ValueError):
@@ -89,7 +89,7 @@ class ControlGroup:
 
 
 def own_memory_limit() -> int | None:
-    """Bytes that this process's own control group allows; None without a limit."""
+    """Return the bytes that this process's own control group allows; None without a limit."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -99,7 +99,7 @@ def own_memory_limit() -> int | None:
 
 
 def _limit(controllers: str, path: str) -> int | None:
-    """The least of what the group and those around it allow."""
+    """Return the least of what the group and those around it allow."""
     if controllers not in ("", "memory"):
         return None
     base, name = (

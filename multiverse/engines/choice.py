@@ -13,12 +13,12 @@ AUTO = "auto"
 
 
 def engine_names() -> list[str]:
-    """The built-in engines and those that other packages register."""
+    """Return the built-in engines and those that other packages register."""
     return ["docker", "local", *sorted(point.name for point in _third_party())]
 
 
 def choose_engine(name: str, tell: Tell) -> Engine:
-    """An engine that answers. ``auto``: Docker where a daemon is reachable, otherwise local.
+    """Return an engine that answers. ``auto``: Docker if a daemon is reachable, else local.
 
     Raises :class:`UsageError` for an unknown name, :class:`EngineUnavailable` if the named
     engine is not there; only ``auto`` ever falls back, and says so.
@@ -40,7 +40,7 @@ def choose_engine(name: str, tell: Tell) -> Engine:
 
 
 def _make(name: str) -> Engine:
-    """Engines are loaded by name: the SDK of one is no business of the others."""
+    """Load an engine by its name: the SDK of one is no business of the others."""
     if name == "docker":
         from multiverse.engines.docker import DockerEngine
 

@@ -73,7 +73,7 @@ class DockerEngine:
         return self._facts
 
     def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
-        """The model's image by its tag, built first if ``build`` and it is absent or outdated.
+        """Return the model's image by its tag, built first if ``build`` and absent or outdated.
 
         Outdated is an image that was built on this machine from sources that have changed
         since; one that came from a registry is taken as it is.
@@ -109,7 +109,7 @@ class DockerEngine:
             )
 
     def device_inside(self, device: str) -> str:
-        """A container is given one GPU, which is the first one there."""
+        """Return the device inside: a container is given one GPU, which is the first there."""
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:
@@ -283,7 +283,7 @@ def is_outdated(image: Mapping[str, Any], model: ModelSpec) -> bool:
 
 
 def _digest(image: Mapping[str, Any]) -> str:
-    """The registry's digest where the image came from one, otherwise the image's own id."""
+    """Return the registry's digest where the image came from one, otherwise the image's id."""
     for reference in image.get("RepoDigests") or []:
         _, _, digest = reference.rpartition("@")
         if digest:

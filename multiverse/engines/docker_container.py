@@ -103,7 +103,7 @@ class DockerContainer:
         self._spawn(self._sample)
 
     def _follow(self) -> None:
-        """The whole log from its beginning and what comes, and the figures from now on."""
+        """Follow the whole log from its beginning and what comes, and the figures from now on."""
         output = self._client.logs(self._id, stdout=True, stderr=True, stream=True, follow=True)
         self._spawn(self._copy_log, output)
         self._spawn(self._sample)
@@ -114,14 +114,14 @@ class DockerContainer:
         self._threads.append(thread)
 
     def _guard(self, target: Any, *arguments: Any) -> None:
-        """A thread that fails must not fail in silence: the daemon was lost on the way."""
+        """Keep a thread's failure, which must not be silent: the daemon was lost on the way."""
         try:
             target(*arguments)
         except Exception as error:
             self._lost = self._lost or error
 
     def _copy_log(self, output: Any) -> None:
-        """The SDK keeps its socket open after the last line: a thousand jobs would use up all."""
+        """Copy the log and close the SDK's socket, of which a thousand jobs would use up all."""
         try:
             LogSink(self._log, self._echo).copy(output)
         finally:
@@ -172,7 +172,7 @@ class DockerContainer:
             self._ended.wait(SAMPLE_SECONDS)
 
     def _ask(self) -> CgroupReading | None:
-        """The daemon's own figures, for a daemon whose control groups can't be seen."""
+        """Return the daemon's own figures, for one whose control groups can't be seen."""
         stats = self._client.stats(self._id, stream=False, one_shot=True)
         memory = stats.get("memory_stats", {})
         detail = memory.get("stats", {})
@@ -192,7 +192,7 @@ class DockerContainer:
         return self._meter.usage()
 
     def stop(self, grace: float) -> None:
-        """TERM, then KILL after ``grace`` seconds."""
+        """Send TERM, then KILL after ``grace`` seconds."""
         with suppress(Exception):
             self._client.kill(self._id, signal="SIGTERM")
         if not self._ended.wait(grace):
@@ -289,7 +289,7 @@ def _is_broken(error: Exception) -> bool:
 
 
 def _wall_seconds(state: dict[str, Any]) -> float | None:
-    """From the daemon's own clock; it writes nanoseconds, of which Python takes micro."""
+    """Return seconds by the daemon's clock; it writes nanoseconds, of which Python takes micro."""
     try:
         started, finished = (
             datetime.fromisoformat(state[key][:26].rstrip("Z") + "+00:00")

@@ -23,7 +23,7 @@ VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 def nvidia_gpus(environment: Mapping[str, str] | None = None) -> tuple[Gpu, ...]:
-    """The GPUs that jobs may have; empty where the driver's tool is absent or fails.
+    """Return the GPUs that jobs may have; none where the driver's tool is absent or fails.
 
     Their ids are the driver's numbers (the order of the PCI bus), which is what container engines
     call them. Where ``CUDA_VISIBLE_DEVICES`` is set, as a batch system does, only the GPUs that it
@@ -42,7 +42,7 @@ class _Listed:
 
 
 def _listed() -> Iterator[_Listed]:
-    """Every GPU that the driver's tool lists."""
+    """Yield every GPU that the driver's tool lists."""
     try:
         done = subprocess.run(
             COMMAND,
@@ -62,7 +62,7 @@ def _listed() -> Iterator[_Listed]:
 
 
 def _visible(listed: list[_Listed], chosen: str) -> list[_Listed]:
-    """The GPUs that ``CUDA_VISIBLE_DEVICES`` names, by number or by the beginning of a UUID.
+    """Return the GPUs that ``CUDA_VISIBLE_DEVICES`` names, by number or start of a UUID.
 
     As for CUDA itself, what comes after a name of no GPU (``-1``) is not visible.
     """

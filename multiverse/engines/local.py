@@ -49,7 +49,7 @@ class LocalEngine:
         return EngineFacts(name=self.name, version=platform.release(), isolation=ISOLATION)
 
     def prepare(self, model: ModelSpec, *, build: bool, tell: Tell) -> Runtime:
-        """The model's locked environment, made first if it is not there and ``build``."""
+        """Return the model's locked environment, made first if it is not there and ``build``."""
         if not model.requirements.is_file():
             raise ImageMissing(
                 f"{model.name} has no requirements.txt, so it runs in its image only",
@@ -71,7 +71,7 @@ class LocalEngine:
             )
 
     def device_inside(self, device: str) -> str:
-        """A process sees the one GPU that it is given, which is the first one there."""
+        """Return the device inside: a process sees the one GPU that it is given, as the first."""
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:
@@ -98,7 +98,7 @@ class LocalEngine:
             raise
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
-        """Processes that carry these labels. Only their parent could learn how they end."""
+        """Return processes that carry these labels. Only their parent could learn how they end."""
         found = {tuple(sorted(seen.items())) for seen in labelled(labels)}
         return [
             Orphan(labels=dict(seen), running=True, adoptable=False, handle=None) for seen in found
@@ -117,7 +117,7 @@ class LocalEngine:
 
 
 def gathered(execution: Execution, folder: Path) -> Path:
-    """A folder that looks like ``/input``; returns where the dataset is in it."""
+    """Make a folder that looks like ``/input``; return where the dataset is in it."""
     for name, path in {DATA_FILE: execution.data, **execution.more_inputs}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(path.resolve())
@@ -140,7 +140,7 @@ def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
 def variables(
     execution: Execution, environment: LockedEnvironment, scratch: Path
 ) -> dict[str, str]:
-    """A clean set of environment variables: nothing of the caller's but the language."""
+    """Return clean environment variables: nothing of the caller's but the language."""
     numba = environment.folder / "numba-cache"
     clean = {
         "PATH": f"{environment.python.parent}:/usr/bin:/bin",

@@ -111,7 +111,7 @@ class LocalProcess:
         return self._meter.usage()
 
     def stop(self, grace: float) -> None:
-        """TERM to the whole group, then KILL after ``grace`` seconds."""
+        """Send TERM to the whole group, then KILL after ``grace`` seconds."""
         self._signal(signal.SIGTERM)
         if not self._ended.wait(grace):
             self._signal(signal.SIGKILL)
@@ -152,7 +152,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read(process: psutil.Process) -> CgroupReading | None:
-    """Memory and CPU time of the process and what it started."""
+    """Return memory and CPU time of the process and what it started."""
     memory, cpu = 0, 0.0
     try:
         family = [process, *process.children(recursive=True)]
@@ -167,7 +167,7 @@ def _read(process: psutil.Process) -> CgroupReading | None:
 
 
 def _own_memory(process: psutil.Process) -> int:
-    """Anonymous resident memory, as a control group counts it: pages of files are not its own."""
+    """Return anonymous resident memory, as a control group counts it: not pages of files."""
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     except OSError:
@@ -177,12 +177,12 @@ def _own_memory(process: psutil.Process) -> int:
 
 
 def label_lines(labels: Mapping[str, str]) -> list[str]:
-    """Labels as lines of :data:`LABELS_VARIABLE`."""
+    """Return labels as lines of :data:`LABELS_VARIABLE`."""
     return [f"{key}={value}" for key, value in labels.items()]
 
 
 def kill_labelled(labels: Mapping[str, str]) -> int:
-    """Kill every process that carries all these labels, and see them gone; how many there were."""
+    """Kill every process that carries all these labels, see them gone, return their number."""
     killed: list[psutil.Process] = []
     for process, _ in _processes(labels):
         with suppress(psutil.Error, OSError):
@@ -193,7 +193,7 @@ def kill_labelled(labels: Mapping[str, str]) -> int:
 
 
 def labelled(labels: Mapping[str, str]) -> list[dict[str, str]]:
-    """The labels of every process that carries all of ``labels``."""
+    """Return the labels of every process that carries all of ``labels``."""
     return [found for _, found in _processes(labels)]
 
 

@@ -58,7 +58,7 @@ class LogSink:
 
 
 def last_lines(path: Path, count: int = 5, max_bytes: int = 16 * 1024) -> list[str]:
-    """The last non-empty lines of a log, made safe to print (no control characters)."""
+    """Return the last non-empty lines of a log, safe to print (no control characters)."""
     try:
         with path.open("rb") as stream:
             stream.seek(0, 2)
@@ -71,5 +71,5 @@ def last_lines(path: Path, count: int = 5, max_bytes: int = 16 * 1024) -> list[s
 
 
 def printable(text: str) -> str:
-    """The text without characters that a terminal would obey."""
+    """Return the text without characters that a terminal would obey."""
     return "".join(character if character.isprintable() else " " for character in text)

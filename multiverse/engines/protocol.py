@@ -181,7 +181,7 @@ class Engine(Protocol):
         ...
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
-        """Whatever carries all these labels, running or ended."""
+        """Return whatever carries all these labels, running or ended."""
         ...
 
     def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:

@@ -41,7 +41,7 @@ class BaseImage:
 
 
 def choose_base(docker: DockerCli, wanted: str, tell: Tell) -> BaseImage:
-    """The base for ``--base wanted``; it is on the daemon afterwards.
+    """Return the base for ``--base wanted``; it is on the daemon afterwards.
 
     Raises :class:`UsageError` for an unknown word, :class:`BuildError` when it can't be had.
     """

@@ -131,7 +131,7 @@ class _Builder:
         self._tell(Noted(str(self._base)))
 
     def prepare_sdk(self) -> None:
-        """The SDK as an image to copy from, for models outside the package."""
+        """Build the SDK as an image to copy from, for models outside the package."""
         arguments = {"BASE_IMAGE": self._base.reference} if self._base else {}
         with staged_sdk() as context:
             self._sdk = self._build(SDK_TAG, _options(context, arguments)).tag
@@ -151,7 +151,7 @@ class _Builder:
             return self._build(model.image_tag, options)
 
     def _stack(self, stack: Stack) -> str:
-        """The tag of a stack, built on its parent unless this builder has built it already."""
+        """Return the tag of a stack, built on its parent unless this builder has built it."""
         if stack not in self._stacks:
             base = self._base.reference if self._base else ""
             parent = self._stack(stack.parent) if stack.parent else base
@@ -191,7 +191,7 @@ def _options(
 
 
 def labels(model: ModelSpec) -> dict[str, str]:
-    """The OCI annotations of a model's image, its slug, and the hash of its sources.
+    """Return the OCI annotations of a model's image, its slug, and the hash of its sources.
 
     https://github.com/opencontainers/image-spec/blob/main/annotations.md
     """
@@ -226,7 +226,7 @@ def log_file(tag: str) -> Path:
 
 
 def _check_base(model: ModelSpec, base: str) -> None:
-    """:class:`UsageError` where the image of the SDK can't be made: micromamba has no Python."""
+    """Raise :class:`UsageError` where the SDK's image can't be made: micromamba has no Python."""
     if "micromamba" in base and _has_argument(model, "SDK_IMAGE"):
         raise UsageError(
             f"{model.name} can't be built on {base}: it wants an SDK_IMAGE, which needs a Python",
@@ -240,7 +240,7 @@ def _has_argument(model: ModelSpec, name: str) -> bool:
 
 
 def _secret_options(settings: PipSettings, folder: Path) -> list[str]:
-    """Secrets are seen by the steps that ask for them, and are in no layer and no history."""
+    """Return options that show secrets to the steps that ask, and to no layer and no history."""
     conf = folder / "pip.conf"
     conf.touch(mode=0o600)
     conf.write_text(settings.render(), encoding="utf-8")

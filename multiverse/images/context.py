@@ -31,7 +31,7 @@ class BuildContext:
 
 @contextmanager
 def staged(model: ModelSpec) -> Iterator[BuildContext]:
-    """The context of a model. One outside the package is built from its own folder, uncopied."""
+    """Stage the context of a model. One outside the package is its own folder, uncopied."""
     if not is_built_in(model):
         yield BuildContext(model.folder, model.dockerfile)
         return
@@ -42,7 +42,7 @@ def staged(model: ModelSpec) -> Iterator[BuildContext]:
 
 @contextmanager
 def staged_sdk() -> Iterator[BuildContext]:
-    """The context of the image that holds the SDK alone."""
+    """Stage the context of the image that holds the SDK alone."""
     dockerfile = PurePosixPath("images/sdk/Dockerfile")
     with _copied(sdk_files(None), ["images/settle.py", str(dockerfile)], dockerfile) as context:
         yield context
@@ -50,7 +50,7 @@ def staged_sdk() -> Iterator[BuildContext]:
 
 @contextmanager
 def staged_stack(stack: Stack) -> Iterator[BuildContext]:
-    """The context of a shared stack: its own lock and nothing that would change more often."""
+    """Stage the context of a shared stack: its own lock and nothing that changes more often."""
     part = "stack" if stack.parent else "base"
     dockerfile = PurePosixPath("images", part, "Dockerfile")
     names = [*BUILD_FILES, "worker/umap_layout.py", stack.lock, str(dockerfile)]
@@ -62,7 +62,7 @@ def staged_stack(stack: Stack) -> Iterator[BuildContext]:
 def _copied(
     files: Mapping[PurePosixPath, Path], names: Sequence[str], dockerfile: PurePosixPath
 ) -> Iterator[BuildContext]:
-    """A folder with ``files`` and those of the package called ``names``."""
+    """Make a folder with ``files`` and those of the package called ``names``."""
     root = PurePosixPath("multiverse")
     wanted = {**files, **{root / name: PACKAGE / name for name in names}}
     with tempfile.TemporaryDirectory(prefix="multiverse-build-") as scratch:

@@ -39,7 +39,7 @@ class DockerCli:
     environ: Mapping[str, str]
 
     def image(self, reference: str) -> ImageInfo | None:
-        """The image of that name on the daemon; None if there is none.
+        """Return the image of that name on the daemon; None if there is none.
 
         Raises :class:`EngineUnavailable` when the daemon does not answer.
         """
@@ -75,7 +75,7 @@ class DockerCli:
     def build(
         self, arguments: Sequence[str], *, log: Path, show: Callable[[str], None] | None
     ) -> None:
-        """``docker build`` with these arguments; every line goes to ``log`` and to ``show``.
+        """Run ``docker build`` with these arguments; every line goes to ``log`` and to ``show``.
 
         Raises :class:`BuildError` with the last lines. Ended together with the caller.
         """
@@ -130,7 +130,7 @@ class DockerCli:
 
 
 def find_docker(environ: Mapping[str, str] | None = None) -> DockerCli:
-    """The first client on PATH that can build with BuildKit.
+    """Return the first client on PATH that can build with BuildKit.
 
     Raises :class:`BuildError` that names the clients which were found and can't.
     """
@@ -179,7 +179,7 @@ def _answers(path: Path, *arguments: str, environ: Mapping[str, str]) -> str | N
 
 
 def _build_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """BuildKit, on the daemon that runs the containers, making a plain image.
+    """Return an environment for BuildKit on the daemon of the containers, for a plain image.
 
     The Docker SDK for Python reads DOCKER_HOST and knows no contexts: an image that was built
     in another context would be missing when a job starts.

@@ -59,7 +59,7 @@ class _Interpreter:
 
 
 def prepare_environment(model: ModelSpec, *, cache: Path, tell: Tell) -> LockedEnvironment:
-    """The environment of ``model`` below ``cache``, made or repaired if need be.
+    """Return the environment of ``model`` below ``cache``, made or repaired if need be.
 
     Raises :class:`BuildError` without Python 3.11, without a lock, or when uv fails.
     """
@@ -177,7 +177,7 @@ def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:
 
 
 def _find_python(tell: Tell, *, fetch: bool = True) -> _Interpreter:
-    """Python 3.11 as uv finds it (``UV_PYTHON_DOWNLOADS`` says whether it may fetch one)."""
+    """Find Python 3.11 as uv does (``UV_PYTHON_DOWNLOADS`` says whether it may fetch one)."""
     settings = PipSettings.of_host()
     done = _run(["python", "find", "--no-project", PYTHON_VERSION], settings)
     if done.returncode != 0 and fetch:
@@ -202,7 +202,7 @@ def _find_python(tell: Tell, *, fetch: bool = True) -> _Interpreter:
 
 
 def make_environment(lock: Path, folder: Path, *, compiled: bool = True) -> Path:
-    """An environment with just what a lock names, in a new ``folder``; returns its Python.
+    """Make an environment with just what a lock names, in a new ``folder``; return its Python.
 
     Raises :class:`BuildError` without Python 3.11, or when uv fails.
     """

@@ -52,7 +52,7 @@ print(json.dumps(found))
 
 
 def all_locks(models: Path) -> list[Path]:
-    """The locks of the evaluator and of all models, for the CPU and for CUDA."""
+    """Return the locks of the evaluator and of all models, for the CPU and for CUDA."""
     evaluator = models.parent / "evaluation" / "requirements.txt"
     return [evaluator, *sorted(models.glob("*/requirements*.txt"))]
 
@@ -71,7 +71,7 @@ def installed_licences(python: Path) -> dict[Package, str]:
 
 
 def licence_of(expression: str, classifiers: Sequence[str], text: str, files: Sequence[str]) -> str:
-    """One line: the SPDX expression (PEP 639), else the field if it is a name, else classifiers.
+    """Return the SPDX expression (PEP 639), else the field if it is a name, else classifiers.
 
     Some packages give none of them, only the licence itself, in a field or a file; then its
     beginning or the file's name.
@@ -87,7 +87,7 @@ def licence_of(expression: str, classifiers: Sequence[str], text: str, files: Se
 
 
 def read_list(file: Path) -> dict[Package, str]:
-    """The packages that the file lists, with their licences; none if there is no file."""
+    """Return the packages that the file lists, with their licences; none without a file."""
     if not file.is_file():
         return {}
     return {
@@ -96,7 +96,7 @@ def read_list(file: Path) -> dict[Package, str]:
 
 
 def render(licences: Mapping[Package, str], locks: Iterable[Path]) -> str:
-    """The text of the list: each locked package, with the models whose locks name it."""
+    """Return the text of the list: each locked package, with the models that lock it."""
     users: dict[Package, dict[str, str]] = {}
     for lock in sorted(locks, key=lambda lock: (lock.parent.name, "cuda" in lock.stem)):
         model = lock.parent.name

@@ -29,7 +29,7 @@ class Pin:
 
 
 def read_pins(lock: Path) -> Mapping[str, Pin]:
-    """Normalised name (PEP 503) → pin. Lines that pin nothing, such as options, are passed over."""
+    """Read normalised name (PEP 503) → pin; lines that pin nothing, as options, are skipped."""
     pins: dict[str, Pin] = {}
     text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
     for line in text.splitlines():

@@ -33,7 +33,7 @@ _SKIPPED_FILES = frozenset({"Dockerfile", "README.md"})
 
 
 def sdk_files(model: ModelSpec | None) -> Mapping[PurePosixPath, Path]:
-    """Path below the SDK's root → source file, sorted by path.
+    """Return path below the SDK's root → source file, sorted by path.
 
     A model from anywhere lands in ``multiverse/models/<slug>/``, so that
     ``python -m multiverse.models.<slug>`` runs it. ``None``: the SDK without any model.
@@ -53,7 +53,7 @@ def sdk_files(model: ModelSpec | None) -> Mapping[PurePosixPath, Path]:
 
 
 def sources_hash(model: ModelSpec) -> str:
-    """SHA-256 (hex) of what an image is made from: the files that run in it, and the Dockerfile.
+    """Return the SHA-256 (hex) of an image's sources: the files that run, and the Dockerfile.
 
     A locked environment knows no Dockerfile, so that :func:`sdk_files` leaves it out.
     """
@@ -64,7 +64,7 @@ def sources_hash(model: ModelSpec) -> str:
 
 
 def content_hash(files: Mapping[PurePosixPath, Path]) -> str:
-    """SHA-256 (hex) over names and contents; file times and modes don't count."""
+    """Return the SHA-256 (hex) of names and contents; file times and modes don't count."""
     total = hashlib.sha256()
     for name, source in sorted(files.items()):
         content = file_sha256(source)

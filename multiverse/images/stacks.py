@@ -52,7 +52,7 @@ STACKS = (BASE, TORCH, SCVI, TORCH_CUDA, SCVI_CUDA)
 
 
 def stack_for(lock: Path) -> Stack:
-    """The largest stack within a lock; the base for a lock that shares less, or that is absent."""
+    """Return the largest stack within a lock; the base for one that shares less or is absent."""
     if not lock.is_file():
         return BASE
     return [BASE, *(stack for stack in STACKS if stack.within(lock))][-1]

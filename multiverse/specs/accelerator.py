@@ -41,7 +41,7 @@ def accelerator_of(model: ModelSpec) -> Accelerator:
 
 
 def variant(model: ModelSpec, accelerator: Accelerator) -> ModelSpec:
-    """The model for that accelerator; :class:`UsageError` if it has no such variant."""
+    """Return the model for that accelerator; :class:`UsageError` if it has no such variant."""
     if accelerator == "cpu":
         return model
     if not has_cuda_variant(model):

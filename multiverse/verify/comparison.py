@@ -43,12 +43,12 @@ class ReadProgress(Protocol):
     """Told what is read, as it is read."""
 
     def add(self, files: int, number: int) -> None:
-        """So many more files were begun, and so many more bytes read; raises to stop."""
+        """Count more files begun and more bytes read; raise to stop."""
         ...
 
 
 def compare(folder: int, place: Place, reading: ReadProgress) -> Iterator[RunDifference]:
-    """Every difference of the run in an opened folder that was found at ``place``."""
+    """Yield every difference of the run in an opened folder that was found at ``place``."""
     here = set(os.listdir(folder))
     record_place = str(place.below(RECORD))
     try:
@@ -71,7 +71,7 @@ def compare(folder: int, place: Place, reading: ReadProgress) -> Iterator[RunDif
 
 
 def _of_record(record: RunRecord, place: Place) -> Iterator[RunDifference]:
-    """Name, place and identity of a run."""
+    """Yield differences in name, place and identity of a run."""
     where = str(place)
     if record.state is not RunState.COMPLETE or not record.checksums:
         what = f"is {record.state.value}" if record.checksums else "names no file"

@@ -100,7 +100,7 @@ def _size(results: ResultsFolder, place: Place) -> int:
 
 
 def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[RunDifference]:
-    """All that is to be said of one run; of its new content if it is replaced meanwhile."""
+    """Return all that is to be said of one run; of its new content if it is replaced."""
     while True:
         try:
             with opened_folder(results.folder, place.names) as folder:
@@ -118,7 +118,7 @@ def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
 
 
 def _lost(results: ResultsFolder, places: Sequence[Place]) -> Iterator[RunDifference]:
-    """Runs that the folder's own table lists as complete, and that are nowhere."""
+    """Yield runs that the folder's own table lists as complete, and that are nowhere."""
     here = {place.names[-1] for place in places}
     try:
         with results.runs_table.open(newline="", encoding="utf-8", errors="replace") as stream:

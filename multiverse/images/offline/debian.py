@@ -51,7 +51,7 @@ def why_impossible() -> str | None:
 
 
 def mirror_of_host(environ: Mapping[str, str] | None = None) -> str:
-    """The Debian mirror of this machine's apt; :class:`BuildError` if it has none."""
+    """Return the Debian mirror of this machine's apt; :class:`BuildError` if it has none."""
     environ = os.environ if environ is None else environ
     if chosen := environ.get(MIRROR_VARIABLE):
         return chosen
@@ -70,7 +70,7 @@ def mirror_of_host(environ: Mapping[str, str] | None = None) -> str:
 
 
 def pick_mirror(targets: str) -> str | None:
-    """The best mirror among apt's index targets, one a line: the suite's own, else any of Debian.
+    """Return the best mirror of apt's index targets, one a line: the suite's own, else any.
 
     The security archive is no mirror. Before the first ``apt-get update`` apt does not know an
     archive's origin; then the name of the suite in the sources decides.

@@ -74,7 +74,7 @@ class PipSettings:
         )
 
     def render(self) -> str:
-        """The text of a ``pip.conf`` with these settings, certificates left out."""
+        """Return the text of a ``pip.conf`` with these settings, certificates left out."""
         options = {
             "index-url": self.index_url,
             "extra-index-url": "\n".join(self.extra_index_urls),
@@ -93,7 +93,7 @@ class PipSettings:
         return stream.getvalue()
 
     def uv_arguments(self) -> list[str]:
-        """The same settings for uv, which doesn't read pip's; the rest is in its environment.
+        """Return the same settings for uv, which doesn't read pip's; the rest is its environment.
 
         Locks name each file by its hash, so that the best match over all indexes is safe.
         """
@@ -105,7 +105,7 @@ class PipSettings:
         return arguments
 
     def uv_environment(self) -> dict[str, str]:
-        """Variables for uv: origins, certificates, proxy and patience.
+        """Return variables for uv: origins, certificates, proxy and patience.
 
         An address may hold a password, and all users of a machine see the arguments of a process.
         """
@@ -128,7 +128,7 @@ class PipSettings:
 
 
 def pip_files(environ: Mapping[str, str]) -> list[Path]:
-    """The configuration files that pip would read here, lowest precedence first."""
+    """Return the configuration files that pip would read here, lowest precedence first."""
     chosen = environ.get("PIP_CONFIG_FILE")
     if chosen == os.devnull:
         return []
@@ -144,7 +144,7 @@ def pip_files(environ: Mapping[str, str]) -> list[Path]:
 
 
 def local_path(place: str) -> Path | None:
-    """The folder or file that an index or a find-links entry names, None if it is elsewhere."""
+    """Return the folder or file that an index or find-links entry names; None if elsewhere."""
     parts = urlsplit(place)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
@@ -152,7 +152,7 @@ def local_path(place: str) -> Path | None:
 
 
 def _without_comma(place: str) -> str:
-    """The same place as one entry of a list that commas separate."""
+    """Return the same place as one entry of a list that commas separate."""
     path = local_path(place)
     if "," in place and path is not None:
         return path.as_uri().replace(",", "%2C")

@@ -42,12 +42,12 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Nothing: the build's log already says what was fetched."""
+        """Log nothing: the build's log already says what was fetched."""
 
 
 @contextmanager
 def served(settings: PipSettings) -> Iterator[PipSettings]:
-    """The settings with every local folder replaced by an address on this machine's loopback.
+    """Serve every local folder on this machine's loopback; yield settings with its address.
 
     The address holds a random token: other users of the machine can't guess it. A folder of
     wheels is served alone. An index, and a page of links, is served with the folder it lies in,
@@ -75,7 +75,7 @@ def served(settings: PipSettings) -> Iterator[PipSettings]:
 
 
 def without_local(settings: PipSettings) -> PipSettings:
-    """The settings without the folders of this machine, for a daemon on another one."""
+    """Return the settings without this machine's folders, for a daemon on another one."""
     return replace(
         settings,
         index_url=None if _is_local(settings.index_url) else settings.index_url,
