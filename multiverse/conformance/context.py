@@ -78,7 +78,7 @@ class CheckContext:
         return self.trials.make(trial)
 
     def another(self, expected: str, to_do: str, outcome: TrialOutcome) -> Answer:
-        """For an embedding that should be the same, and is not: on a GPU that is a note.
+        """Answer for an embedding that should be the same, and is not: on a GPU that is a note.
 
         There the order of additions is not given, so that not even equal jobs must agree in
         every bit (https://docs.pytorch.org/docs/stable/notes/randomness.html).
@@ -105,12 +105,12 @@ def note(expected: str, happened: str, to_do: str, outcome: TrialOutcome | None 
 
 
 def skipped(expected: str, reason: str) -> Answer:
-    """For a check that says nothing about this model or this engine."""
+    """Answer for a check that says nothing about this model or this engine."""
     return Answer(CheckStatus.NOT_APPLICABLE, expected, reason)
 
 
 def must_complete(outcome: TrialOutcome, expected: str, to_do: str) -> Answer:
-    """Passed if there is an embedding; an honest *not applicable* is a note."""
+    """Pass if there is an embedding; an honest *not applicable* is a note."""
     if outcome.complete:
         return passed(expected, outcome.describe(), outcome)
     if outcome.not_applicable:

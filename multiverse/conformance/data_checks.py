@@ -19,7 +19,7 @@ NO_REASON = "no reason was given"
 
 
 def combinations(context: CheckContext) -> list[tuple[str, ...]]:
-    """The sets of modalities, other than all, that the model says it can do with."""
+    """Return the sets of modalities, other than all, that the model says it can do with."""
     needs = context.model.yaml.modalities
     wanted = [needs.required, *((*needs.required, name) for name in needs.optional)]
     found = [needs.usable(names) for names in wanted if names]
@@ -27,7 +27,7 @@ def combinations(context: CheckContext) -> list[tuple[str, ...]]:
 
 
 def fewer_modalities(context: CheckContext) -> Answer:
-    """Each smaller set of modalities that model.yaml allows gives an embedding."""
+    """Check that each smaller set of modalities that model.yaml allows gives an embedding."""
     sets = combinations(context)
     expected = "an embedding of each: " + ", ".join(" + ".join(names) for names in sets)
     if not sets:
@@ -49,7 +49,7 @@ def _of_modalities(context: CheckContext, names: tuple[str, ...]) -> TrialOutcom
 
 
 def extra_modality(context: CheckContext) -> Answer:
-    """A modality that the job does not name changes nothing."""
+    """Check that a modality that the job does not name changes nothing."""
     names = context.fewest
     expected = f"the same embedding of {' + '.join(names)} when the file holds more modalities"
     if names == MODALITIES:
@@ -66,7 +66,7 @@ def extra_modality(context: CheckContext) -> Answer:
 
 
 def lacking_modality(context: CheckContext) -> Answer:
-    """Without a modality that it needs, the model says that it is not applicable."""
+    """Check that without a modality that it needs, the model says that it is not applicable."""
     expected = "exit code 99 with a reason"
     sets = _insufficient(context)
     if not sets:
@@ -89,7 +89,7 @@ def lacking_modality(context: CheckContext) -> Answer:
 
 
 def _insufficient(context: CheckContext) -> list[tuple[str, ...]]:
-    """Sets of modalities with which the model is not applicable, by its own model.yaml."""
+    """Return sets of modalities with which the model is not applicable, by its model.yaml."""
     needs = context.model.yaml.modalities
     sets = [tuple(name for name in context.usable if name != lost) for lost in needs.required]
     if not all(sets) or not sets:
@@ -98,7 +98,7 @@ def _insufficient(context: CheckContext) -> list[tuple[str, ...]]:
 
 
 def without_batch(context: CheckContext) -> Answer:
-    """No batch column."""
+    """Check data without a batch column."""
     dataset = context.data.changed("without-batch", context.usable, tiny_data.without_batch)
     outcome = context.run("without-batch", dataset)
     to_do = "The batch may be absent: job.batch is None, and batch_key null."
@@ -115,7 +115,7 @@ def without_batch(context: CheckContext) -> Answer:
 
 
 def lone_batch(context: CheckContext) -> Answer:
-    """A batch with one cell."""
+    """Check data with a batch of one cell."""
     dataset = context.data.changed("lone-batch", context.usable, tiny_data.with_lone_batch)
     to_do = "Statistics of a batch with one cell have no variance: guard them."
     expected = "an embedding of data in which one batch has a single cell"
@@ -123,7 +123,7 @@ def lone_batch(context: CheckContext) -> Answer:
 
 
 def empty_cells(context: CheckContext) -> Answer:
-    """Cells without any count in one modality."""
+    """Check data with cells that have no count in one modality."""
     dataset = context.data.changed("empty-cells", context.usable, tiny_data.with_empty_cells)
     to_do = "Cells without counts must be kept: guard divisions by a cell's total."
     expected = "an embedding of data with cells that are empty in one modality"
@@ -131,7 +131,7 @@ def empty_cells(context: CheckContext) -> Answer:
 
 
 def empty_features(context: CheckContext) -> Answer:
-    """Features without any count."""
+    """Check data with features that have no count."""
     dataset = context.data.changed("empty-features", context.usable, tiny_data.with_empty_features)
     to_do = "Drop features without counts first; guard divisions by their sum or variance."
     expected = "an embedding of data with features that are empty everywhere"
@@ -139,7 +139,7 @@ def empty_features(context: CheckContext) -> Answer:
 
 
 def three_proteins(context: CheckContext) -> Answer:
-    """An ADT modality with three proteins."""
+    """Check data with an ADT modality of three proteins."""
     expected = "an embedding of data with three proteins"
     if "adt" not in context.usable:
         return skipped(expected, "the model does not use adt")
@@ -149,7 +149,7 @@ def three_proteins(context: CheckContext) -> Answer:
 
 
 def few_cells(context: CheckContext) -> Answer:
-    """Five cells: an embedding, or an honest no."""
+    """Check data of five cells: an embedding, or an honest no."""
     expected = "an embedding of 5 cells, or exit code 99 with a reason"
     dataset = context.data.changed("few-cells", context.usable, tiny_data.with_few_cells)
     outcome = context.run("few-cells", dataset)
@@ -160,7 +160,7 @@ def few_cells(context: CheckContext) -> Answer:
 
 
 def odd_names(context: CheckContext) -> Answer:
-    """Names of cells in other scripts, or that look like paths, numbers or commands."""
+    """Check names of cells in other scripts, or that look like paths, numbers or commands."""
     dataset = context.data.changed("odd-names", context.usable, tiny_data.with_odd_names)
     outcome = context.run("odd-names", dataset)
     expected = "an embedding of cells with odd names, the same as with plain ones"
@@ -173,7 +173,7 @@ def odd_names(context: CheckContext) -> Answer:
 
 
 def mosaic(context: CheckContext) -> Answer:
-    """Cells that lack a modality, for a model that says it can use them."""
+    """Check cells that lack a modality, for a model that says it can use them."""
     expected = "an embedding with one row per cell of data in which cells lack a modality"
     if not context.model.yaml.mosaic:
         return skipped(expected, "model.yaml says mosaic: false")

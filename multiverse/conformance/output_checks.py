@@ -15,7 +15,7 @@ NOT_RECORDED = "no settings in metrics.json to record them"
 
 
 def contract(context: CheckContext) -> Answer:
-    """Every required file is there and as the contract has it."""
+    """Check that every required file is there and as the contract has it."""
     expected = "embeddings.h5, metrics.json, umap.png and run.log as the contract has them"
     outcome = context.usual
     if outcome.complete:
@@ -38,7 +38,7 @@ def contract(context: CheckContext) -> Answer:
 
 
 def files(context: CheckContext) -> Answer:
-    """Nothing but the contract's files is written to /output."""
+    """Check that nothing but the contract's files is written to /output."""
     expected = "no file in /output but those of the contract"
     ignored = context.usual.record.ignored_files
     if not ignored:
@@ -48,7 +48,7 @@ def files(context: CheckContext) -> Answer:
 
 
 def determinism(context: CheckContext) -> Answer:
-    """The same job twice gives the same embedding, bit for bit."""
+    """Check that the same job twice gives the same embedding, bit for bit."""
     expected = "the same embedding, bit for bit, when the same job runs again"
     outcome = context.run("usual-again")
     if not outcome.complete:
@@ -64,7 +64,7 @@ def determinism(context: CheckContext) -> Answer:
 
 
 def seed(context: CheckContext) -> Answer:
-    """Other seeds are accepted and recorded, also those that a signed integer can't hold."""
+    """Check that other seeds are accepted and recorded, also those beyond a signed integer."""
     expected = f"runs with the seeds {', '.join(map(str, SEEDS))}, which say so in their settings"
     for number in SEEDS:
         outcome = context.run(f"seed-{number}", seed=number)

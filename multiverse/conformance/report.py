@@ -55,14 +55,14 @@ class CheckReport:
         return self.count(CheckStatus.FAILED) == 0
 
     def result(self, name: str) -> CheckResult:
-        """The result of one check; KeyError if it was not made."""
+        """Return the result of one check; KeyError if it was not made."""
         for result in self.results:
             if result.name == name:
                 return result
         raise KeyError(name)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the report as JSON has it."""
         return {
             "model": self.model,
             "version": self.version,

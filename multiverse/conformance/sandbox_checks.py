@@ -22,7 +22,7 @@ MOMENTS = (0.5, 0.25, 0.1, 0.0)
 
 
 def labels(context: CheckContext) -> Answer:
-    """The model works without cell types."""
+    """Check that the model works without cell types."""
     expected = "an embedding without labels: the benchmark holds them out"
     if context.model.yaml.uses_labels:
         return skipped(expected, "model.yaml says uses_labels: true")
@@ -38,13 +38,13 @@ def labels(context: CheckContext) -> Answer:
 
 
 def network(context: CheckContext) -> Answer:
-    """The model works without a network."""
+    """Check that the model works without a network."""
     to_do = "Put everything that is downloaded into the image when it is built."
     return _lifted(context, "network", SandboxChange(network=True), to_do)
 
 
 def read_only_root(context: CheckContext) -> Answer:
-    """The model works on a read-only root, and writes to /output and /tmp only."""
+    """Check that the model works on a read-only root, and writes to /output and /tmp only."""
     to_do = "Write to /tmp (1 GiB), caches too: set HOME, MPLCONFIGDIR and NUMBA_CACHE_DIR there."
     return _lifted(context, "writable root", SandboxChange(writable_root=True), to_do)
 
@@ -62,7 +62,7 @@ def _lifted(context: CheckContext, what: str, sandbox: SandboxChange, to_do: str
 
 
 def any_user(context: CheckContext) -> Answer:
-    """The model runs as a user that its image does not know."""
+    """Check that the model runs as a user that its image does not know."""
     expected = "an embedding when run as a user that the image does not know"
     if not context.in_container:
         return skipped(expected, "only a container shows it: check with --engine docker")
@@ -79,7 +79,7 @@ def any_user(context: CheckContext) -> Answer:
 
 
 def no_home(context: CheckContext) -> Answer:
-    """The model runs without a home folder."""
+    """Check that the model runs without a home folder."""
     expected = "an embedding although HOME names no folder"
     outcome = context.run_under("no-home", SandboxChange(no_home=True))
     if outcome.complete:
@@ -89,7 +89,7 @@ def no_home(context: CheckContext) -> Answer:
 
 
 def request_to_end(context: CheckContext) -> Answer:
-    """SIGTERM ends the model in time."""
+    """Check that SIGTERM ends the model in time."""
     expected = f"an end within {GRACE_SECONDS:.0f} s of SIGTERM"
     least = context.usual.record.usage.wall_seconds
     for number, share in enumerate(MOMENTS):

@@ -19,7 +19,7 @@ _RECORDED = {"parameters": "hyperparameters", "preprocessing": "preprocessing"}
 
 
 def declared(model: ModelSpec) -> list[tuple[str, partial[Answer]]]:
-    """A check for every setting that model.yaml declares: its name, and what makes it."""
+    """Return a check for every setting that model.yaml declares: its name, and its maker."""
     parts: list[Part] = ["parameters", "preprocessing"]
     return [
         (f"{part}: {name}", partial(setting, part=part, name=name))
@@ -29,7 +29,7 @@ def declared(model: ModelSpec) -> list[tuple[str, partial[Answer]]]:
 
 
 def setting(context: CheckContext, *, part: Part, name: str) -> Answer:
-    """Another value is accepted and recorded; whether it changes the embedding is said."""
+    """Check that another value is accepted and recorded; say whether the embedding changes."""
     current = getattr(context, part)[name]
     schema = getattr(context.model.yaml, part)["properties"][name]
     values = other_values(schema, current)
@@ -68,7 +68,7 @@ def _problem(
 
 
 def absent_device(context: CheckContext) -> Answer:
-    """A device that is not there is refused, never replaced by the CPU in silence."""
+    """Check that an absent device is refused, never replaced by the CPU in silence."""
     expected = f"an error, because the job says {ABSENT_DEVICE}, which is not there"
     outcome = context.run("absent-device", device=ABSENT_DEVICE)
     to_do = "Look at the job's device, and end with an error if it can't be used."

@@ -120,7 +120,7 @@ def check_model(
 
 
 def chosen_checks(model: ModelSpec, options: SuiteOptions) -> list[Check]:
-    """Those of the options, in order; :class:`UsageError` for a name that no check has."""
+    """Return the options' checks, in order; :class:`UsageError` for a name that no check has."""
     settings = [Check(name, make) for name, make in settings_checks.declared(model)]
     every = [*CHECKS, *settings]
     unknown = sorted(set(options.only) - {check.name for check in every})

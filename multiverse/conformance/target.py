@@ -31,7 +31,7 @@ def find_target(
     model_yaml: Path | None = None,
     models_dirs: Sequence[Path] = (),
 ) -> ModelSpec:
-    """A model by its slug or its folder, or an image; :class:`UsageError` where none is meant.
+    """Find a model by slug or folder, or an image; :class:`UsageError` where none is meant.
 
     An image without ``model_yaml`` is taken as a model without settings, for any modality.
     """

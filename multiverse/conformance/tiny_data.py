@@ -39,11 +39,11 @@ class TinyData:
         self._made: dict[tuple[str, tuple[str, ...]], RegisteredDataset] = {}
 
     def usual(self, modalities: Sequence[str]) -> RegisteredDataset:
-        """100 cells of 3 types in 2 batches, with these modalities."""
+        """Return 100 cells of 3 types in 2 batches, with these modalities."""
         return self.changed("usual", modalities, lambda data: data)
 
     def changed(self, name: str, modalities: Sequence[str], change: Change) -> RegisteredDataset:
-        """The usual dataset after a change. Equal names must mean equal changes."""
+        """Return the usual dataset after a change. Equal names must mean equal changes."""
         key = (name, tuple(modalities))
         if key not in self._made:
             slug = "-".join([name, *modalities])
@@ -65,7 +65,7 @@ class TinyData:
 
 
 def simulated(modalities: Sequence[str]) -> MuData:
-    """The usual dataset, with labels, before it is registered."""
+    """Return the usual dataset, with labels, before it is registered."""
     from multiverse.demo.simulation import Simulation, simulate
 
     genes, peaks, proteins = (N_FEATURES[name] if name in modalities else 0 for name in MODALITIES)
@@ -74,19 +74,19 @@ def simulated(modalities: Sequence[str]) -> MuData:
 
 
 def without_batch(data: MuData) -> MuData:
-    """No batch column."""
+    """Return the data without a batch column."""
     return _with_obs(data, data.obs.drop(columns=BATCH))
 
 
 def with_lone_batch(data: MuData) -> MuData:
-    """The first cell has a batch of its own."""
+    """Give the first cell a batch of its own."""
     obs = data.obs.copy()
     obs[BATCH] = ["alone", *obs[BATCH].astype(str)[1:]]
     return _with_obs(data, obs)
 
 
 def with_empty_cells(data: MuData) -> MuData:
-    """In each modality three cells, others each time, have no count at all."""
+    """Empty three cells of each modality, others each time, of all counts."""
     for position, part in enumerate(data.mod.values()):
         counts = part.X.tolil()
         counts[4 * position : 4 * position + 3] = 0
@@ -95,7 +95,7 @@ def with_empty_cells(data: MuData) -> MuData:
 
 
 def with_empty_features(data: MuData) -> MuData:
-    """In each modality every fourth feature has no count in any cell."""
+    """Empty every fourth feature of each modality in all cells."""
     for part in data.mod.values():
         counts = part.X.tolil()
         counts[:, ::4] = 0
@@ -104,17 +104,17 @@ def with_empty_features(data: MuData) -> MuData:
 
 
 def with_three_proteins(data: MuData) -> MuData:
-    """Only the first three proteins."""
+    """Return only the first three proteins."""
     return _of({**data.mod, "adt": data["adt"][:, :FEW_PROTEINS].copy()}, data)
 
 
 def with_few_cells(data: MuData) -> MuData:
-    """Only the first five cells."""
+    """Return only the first five cells."""
     return _subset(data, FEW_CELLS)
 
 
 def with_odd_names(data: MuData) -> MuData:
-    """Cells whose names are in other scripts, or look like paths, numbers or commands."""
+    """Name cells in other scripts, or so that they look like paths, numbers or commands."""
     names = [*ODD_NAMES, *data.obs_names[len(ODD_NAMES) :]]
     for part in data.mod.values():
         part.obs_names = names
@@ -124,7 +124,7 @@ def with_odd_names(data: MuData) -> MuData:
 
 
 def with_lacking_cells(data: MuData) -> MuData:
-    """A mosaic: every modality lacks every tenth cell, others each time."""
+    """Make a mosaic: every modality lacks every tenth cell, others each time."""
     import numpy as np
 
     place = np.arange(data.n_obs) % 10
@@ -136,7 +136,7 @@ def with_lacking_cells(data: MuData) -> MuData:
 
 
 def add_labels(source: RegisteredDataset, target: Path) -> Path:
-    """A copy of a dataset's file that does hold the labels, to find out who needs them."""
+    """Copy a dataset's file with the labels in it, to find out who needs them."""
     import shutil
 
     import h5py

@@ -91,7 +91,7 @@ class TrialOutcome:
         return bool(np.array_equal(self.latent, other.latent))
 
     def describe(self) -> str:
-        """In one sentence."""
+        """Describe the outcome in one sentence."""
         if self.latent is not None:
             rows, columns = self.latent.shape
             return f"an embedding of {rows} cells in {columns} dimensions"

@@ -16,13 +16,13 @@ _NUMBERS = (5, 3, 2, 1, 0.5, 0.1)
 
 
 def trial_settings(model: ModelSpec, part: Part) -> dict[str, Any]:
-    """Every setting with its default, or with ``x-trial`` where its schema has that."""
+    """Return every setting with its default, or with ``x-trial`` where its schema has that."""
     properties = getattr(model.yaml, part).get("properties", {})
     return {name: schema.get(TRIAL, schema["default"]) for name, schema in properties.items()}
 
 
 def other_values(schema: Mapping[str, Any], current: Any) -> list[Any]:
-    """At most two values that the schema of one setting allows and that are not ``current``.
+    """Return at most two values that one setting's schema allows and that are not ``current``.
 
     Empty where none can be guessed: free text without ``enum``, or only one value is allowed.
     """
@@ -60,5 +60,5 @@ def _numbers(schema: Mapping[str, Any], current: Any, *, whole: bool) -> Iterato
 
 
 def _same(value: Any, other: Any) -> bool:
-    """Equality that tells True from 1."""
+    """Return whether two values are equal, telling True from 1."""
     return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)

@@ -37,7 +37,7 @@ class DemoFolder:
         return self.path / "demo.json"
 
     def make(self, *, n_cells: int, seed: int) -> list[DemoDataset]:
-        """Both datasets; a file that is there, unchanged and made in the same way, stays."""
+        """Make both datasets; a file that is there, unchanged and made in the same way, stays."""
         real = DemoDataset("demo-pbmc68k", self.path / "pbmc68k.h5ad", None, "cell_type")
         simulated = DemoDataset(
             "demo-simulated", self.path / "simulated.h5mu", "batch", "cell_type"

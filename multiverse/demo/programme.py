@@ -37,7 +37,7 @@ class Programme:
 def draw_programme(
     seed: int, n_types: int, n_batches: int, n_genes: int, n_peaks: int, n_proteins: int
 ) -> Programme:
-    """The parameters that belong to a seed and a size."""
+    """Draw the parameters that belong to a seed and a size."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     return Programme(
         type_shares=rng.dirichlet(np.full(n_types, 4.0)),
@@ -73,7 +73,7 @@ def _shares(
 
 
 def _carriers(rng: np.random.Generator, n_types: int, n_proteins: int) -> np.ndarray:
-    """Every type carries a protein of its own while there are proteins enough."""
+    """Draw carriers so that every type has a protein of its own while there are enough."""
     carries = rng.random((n_types, n_proteins)) < POSITIVE
     for kind in range(min(n_types, n_proteins)):
         carries[:, kind] = np.arange(n_types) == kind

@@ -38,7 +38,7 @@ def write_pbmc68k(path: Path) -> Path:
 
 
 def pbmc68k() -> AnnData:
-    """The same as an object: ``X`` (700, 765), CSR, float32."""
+    """Return the same as an object: ``X`` (700, 765), CSR, float32."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the age of the packaged file's format
         packaged = read_h5ad(_find_packaged())

@@ -89,7 +89,7 @@ class Simulation:
         )
 
     def cells(self, start: int, stop: int) -> pd.DataFrame:
-        """``cell_type`` and ``batch`` of the cells from ``start`` up to ``stop``."""
+        """Return ``cell_type`` and ``batch`` of the cells from ``start`` up to ``stop``."""
         units = [self._unit_cells(unit) for unit in _units(start, stop)]
         skip = start // UNIT * UNIT
         types, batches = (
@@ -106,7 +106,7 @@ class Simulation:
         )
 
     def counts(self, modality: Modality, start: int, stop: int) -> csr_matrix:
-        """Counts of the cells from ``start`` up to ``stop``: CSR, float32, features in columns."""
+        """Return counts of cells ``start`` up to ``stop``: CSR, float32, features in columns."""
         draw = {"rna": self._draw_rna, "atac": self._draw_atac, "adt": self._draw_adt}[modality]
         units = []
         for unit in _units(start, stop):
@@ -161,7 +161,7 @@ class Simulation:
 
 
 def simulate(n_cells: int = 1000, simulation: Simulation | None = None) -> MuData:
-    """The first ``n_cells`` cells of a simulation, as MuData with ``cell_type`` and ``batch``.
+    """Simulate the first ``n_cells`` cells, as MuData with ``cell_type`` and ``batch``.
 
     Memory is that of the counts that are not zero (8 bytes each, twice for a moment). Raises
     :class:`UsageError` for a size that makes no sense.
@@ -207,6 +207,6 @@ def _units(start: int, stop: int) -> range:
 
 
 def _negative_binomial(rng: np.random.Generator, means: np.ndarray, shape: float) -> np.ndarray:
-    """Poisson of Gamma: mean ``means``, variance ``means + means² / shape``."""
+    """Draw Poisson of Gamma: mean ``means``, variance ``means + means² / shape``."""
     rates = rng.standard_gamma(shape, means.shape) * (means / shape)
     return rng.poisson(rates).astype(np.float32)

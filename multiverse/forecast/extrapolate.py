@@ -44,7 +44,7 @@ class Expected:
 def at_size(
     points: Sequence[SizedFigure], size: float, base: float, least: float = 0.0
 ) -> Expected:
-    """The figure to be expected on data of ``size``.
+    """Return the figure to be expected on data of ``size``.
 
     Two sizes or more: a line through them. One size: what exceeds ``base``, which a process has
     without any data, grows in proportion; on less data it may be as much. Never less than

@@ -37,7 +37,7 @@ class Expectations:
         self._memory: dict[Subject, MemoryEstimate | None] = {}
 
     def seconds(self, job: PlannedJob) -> float | None:
-        """Expected wall seconds; None without a completed run of the model on that device.
+        """Return expected wall seconds; None without a completed run of the model on that device.
 
         They grow with cells: a model trains on cells, of features that were selected to a fixed
         number. Runs with as many CPUs come first.
@@ -51,7 +51,7 @@ class Expectations:
         return self._seconds[subject]
 
     def memory(self, job: PlannedJob) -> MemoryEstimate | None:
-        """Expected peak of memory; None without a run that says anything about it.
+        """Return the expected peak of memory; None without a run that says anything about it.
 
         It grows with the stored counts of the modalities in use rather than with cells: raw
         counts are held sparse and whole, a cell of two modalities takes more than a cell of one,
@@ -79,7 +79,7 @@ class Expectations:
         )
 
     def order(self, jobs: Iterable[PlannedJob]) -> list[PlannedJob]:
-        """Longest expected first, so that the last ones to end are short; otherwise as given.
+        """Sort the longest expected first, so that the last ones are short; else as given.
 
         Jobs of which nothing is known come before all: each may be the longest, and the first
         of a model to end tells how long the others will take.
@@ -87,7 +87,7 @@ class Expectations:
         return sorted(jobs, key=lambda job: -_or_forever(self.seconds(job)))
 
     def _subject(self, job: PlannedJob) -> Subject:
-        """Jobs that differ in their seed share the objects that hold their settings.
+        """Return the subject of a job; jobs that differ in seed share the objects of settings.
 
         A job of them is kept, so that the identity of an object remains its own.
         """
@@ -99,7 +99,7 @@ class Expectations:
 
 
 def least_memory(job: PlannedJob) -> int:
-    """Bytes of the raw counts alone, of the modalities in use, as the worker reads them.
+    """Return the bytes of the raw counts alone, of the modalities in use, as the worker reads them.
 
     CSR of float32 values and int32 indices, held once. Every model needs more: its libraries,
     what it makes of the counts, its parameters.
@@ -121,7 +121,7 @@ def _likelihood(estimate: MemoryEstimate, limit: int) -> str | None:
 
 
 def _too_little_for_counts(job: PlannedJob) -> str | None:
-    """The warning about a model of which nothing is known: only what is beyond doubt."""
+    """Return the warning about a model without past runs: only what is beyond doubt."""
     least, limit = least_memory(job), job.limits.memory
     if least < limit:
         return None

@@ -86,7 +86,7 @@ def past_run_of(record: RunRecord, n_values: int) -> PastRun | None:
 
 
 def settings_hash(changed: Mapping[str, Any], preprocessing: Mapping[str, Any]) -> str:
-    """8 hexadecimal digits for the parameters that are not the default ones, and preprocessing."""
+    """Return 8 hexadecimal digits for the non-default parameters and the preprocessing."""
     text = json.dumps([dict(changed), dict(preprocessing)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -110,7 +110,7 @@ class History:
             return
 
     def read(self, limit: int = 5000) -> list[PastRun]:
-        """The newest ``limit`` runs, oldest first; empty where nothing can be read."""
+        """Return the newest ``limit`` runs, oldest first; empty where nothing can be read."""
         try:
             lines = self._end(limit * USUAL_LINE_BYTES)
         except OSError:
@@ -119,7 +119,7 @@ class History:
         return [past for past in found if past is not None]
 
     def _write(self, line: bytes) -> int:
-        """Append by one write; the size of the file after it."""
+        """Append by one write; return the size of the file after it."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(self._path, flags, 0o644)
         try:
@@ -133,7 +133,7 @@ class History:
         write_atomic(self._path, b"".join(line + b"\n" for line in self._end(MAX_FILE_BYTES // 2)))
 
     def _end(self, n_bytes: int) -> list[bytes]:
-        """The whole lines within the last ``n_bytes`` of the file."""
+        """Return the whole lines within the last ``n_bytes`` of the file."""
         with self._path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             start = max(0, size - n_bytes)

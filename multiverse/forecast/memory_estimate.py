@@ -34,7 +34,7 @@ class MemoryEstimate:
 
 
 def estimate_memory(past: PastRuns, subject: Subject, least: int) -> MemoryEstimate | None:
-    """From the past runs that tell of memory; None if there is none of the model.
+    """Estimate from the past runs that tell of memory; None if there is none of the model.
 
     ``least`` is what the counts alone need, in bytes.
     """
@@ -85,7 +85,7 @@ def _from_completed(
 
 
 def _capped(found: Expected, runs: Sequence[PastRun], subject: Subject) -> Expected:
-    """No more than what was enough for a run on as many counts."""
+    """Cap at what was enough for a run on as many counts."""
     enough = [run.memory_limit for run in runs if run.n_values >= subject.n_values]
     cap = min(filter(None, enough), default=None)
     if cap is None:
@@ -96,7 +96,7 @@ def _capped(found: Expected, runs: Sequence[PastRun], subject: Subject) -> Expec
 
 
 def _words(runs: Sequence[PastRun], subject: Subject, found: Expected) -> str:
-    """``the last run of mofa on 10,000 cells used 2.1 GiB, so about 6.0 GiB are expected …``."""
+    """Return ``the last run of mofa on 10,000 cells used 2.1 GiB, so about 6.0 GiB are …``."""
     most = max(run.peak_memory_bytes or 0 for run in runs)
     cells = sorted({run.n_obs for run in runs})
     span = f"{cells[0]:,}" if len(cells) == 1 else f"{cells[0]:,} to {cells[-1]:,}"
@@ -109,7 +109,7 @@ def _words(runs: Sequence[PastRun], subject: Subject, found: Expected) -> str:
 
 
 def _on(subject: Subject, cells: Sequence[int]) -> str:
-    """The job's data, told from those of past runs."""
+    """Return the job's data, told from those of past runs."""
     if subject.n_obs in cells:
         return f"for its {subject.n_values:,} counts"
     return f"on {subject.n_obs:,}"
@@ -118,7 +118,7 @@ def _on(subject: Subject, cells: Sequence[int]) -> str:
 def _from_exhausted(
     runs: Sequence[PastRun], completed: Sequence[PastRun], subject: Subject, base: float
 ) -> Iterator[MemoryEstimate]:
-    """Lower bounds: what did not suffice for as many counts, or fewer.
+    """Yield lower bounds: what did not suffice for as many counts, or fewer.
 
     One that a run on as many counts has explained, or proved wrong since, is none.
     """

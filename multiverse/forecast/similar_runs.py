@@ -48,13 +48,13 @@ class PastRuns:
                 self._groups[key].append(run)
 
     def of_model(self, subject: Subject) -> list[PastRun]:
-        """All of the same model on the same kind of device."""
+        """Return all runs of the same model on the same kind of device."""
         return self._groups.get((subject.model, subject.device, None, None), [])
 
     def alike(
         self, subject: Subject, also: Callable[[PastRun], bool] = lambda _: True
     ) -> list[PastRun]:
-        """The newest of those that are most like the job; ``also`` where any of them pass it.
+        """Return the newest of the runs most like the job; ``also`` where any of them pass it.
 
         The same settings and version; if there is none, the same settings; then the same
         version; then any of the model on that kind of device.
@@ -71,7 +71,7 @@ _Key = tuple[str, str, str | None, str | None]
 
 
 def _keys(model: str, device: str, parameters: str, version: str) -> tuple[_Key, ...]:
-    """From all alike to any of the model."""
+    """Return keys from all alike to any of the model."""
     return (
         (model, device, parameters, version),
         (model, device, parameters, None),

@@ -57,7 +57,7 @@ class PreparedJob:
         )
 
     def spec(self) -> JobSpec:
-        """The specification that the model reads."""
+        """Return the specification that the model reads."""
         job = self.job
         return JobSpec(
             seed=job.seed,

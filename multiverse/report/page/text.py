@@ -48,7 +48,7 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 def score(value: float | None, digits: int = 3) -> str:
-    """``0.712``."""
+    """Return ``0.712``."""
     return "–" if value is None else f"{value:z.{digits}f}"
 
 
