@@ -114,7 +114,7 @@ class TrialRunner:
         self.limits = Limits(cpus=cpus, memory=resources.memory, time_limit=time_limit)
 
     def make(self, trial: Trial) -> TrialOutcome:
-        """One attempt. What concerns the job is in the outcome; a full disk and the like raise."""
+        """Make one attempt. The job's problems are in the outcome; a full disk and such raise."""
         results = ResultsFolder(self.folder / trial.name)
         cancelled = threading.Event()
         stoppers: list[_Stopper] = []

@@ -109,7 +109,7 @@ class DockerEngine:
             )
 
     def device_inside(self, device: str) -> str:
-        """Return the device inside: a container is given one GPU, which is the first there."""
+        """Return ``cpu`` or ``cuda``: a container is given one GPU, which is the first there."""
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:

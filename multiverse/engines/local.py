@@ -71,7 +71,7 @@ class LocalEngine:
             )
 
     def device_inside(self, device: str) -> str:
-        """Return the device inside: a process sees the one GPU that it is given, as the first."""
+        """Return the name of a process's device: it sees the one GPU it is given, as the first."""
         return "cpu" if device == "cpu" else "cuda"
 
     def capacity(self) -> Capacity:

@@ -93,7 +93,7 @@ def choose_columns(
 def _find(
     table: pd.DataFrame, key: str, modalities: tuple[str, ...], what: str
 ) -> tuple[pd.DataFrame, str]:
-    """Return the table with the column under a name without a modality, and that name."""
+    """Return the table with the column under a name that needs no modality, and that name."""
     prefix, _, plain = key.partition(":")
     if key in table:
         if not (plain and prefix in modalities):

@@ -56,7 +56,7 @@ class ScoresStore:
 
     @property
     def settings(self) -> EvaluationSettings:
-        """Return the cohort's settings; defaults if scored by another version or not at all."""
+        """The cohort's settings; defaults if scored by another version or not at all."""
         found = self._file.of(self._cohort.fingerprint)
         if found is not None:
             with suppress(ValueError):

@@ -60,7 +60,7 @@ def _clean(line: str) -> str:
 
 
 def summary(history: Sequence[Curve]) -> list[tuple[str, str, int, float, float, float]]:
-    """Return a line a series: name, unit of its steps, count, first, lowest and last value."""
+    """Return a line a series: name, what it is per, count, first, lowest and last value."""
     return [
         (
             plain(curve.name, 60),
