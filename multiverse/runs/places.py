@@ -119,7 +119,7 @@ def _folders(parent: Path) -> list[str]:
 
 @contextmanager
 def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """Open the folder that ``names`` lead to from ``root``, following no link.
+    """Yield a descriptor of the folder that ``names`` lead to from ``root``; follow no link.
 
     With ``make``, folders that lack are made. Raises OSError for anything on the way that is not
     a folder, ValueError for a name that leads elsewhere.
