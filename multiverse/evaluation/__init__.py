@@ -1,4 +1,4 @@
-"""The evaluator: embeddings and the answer sheet → a value or a reason for every metric.
+"""The evaluator: embeddings and held-out labels → a value or a reason for every metric.
 
 Runs inside its own image (``python -m multiverse.evaluation``), like a model. May import worker
 and contract. A metric is one file of :mod:`multiverse.evaluation.metrics`.

@@ -1,4 +1,4 @@
-"""The answer sheet: label and batch of every cell, joined by name, never by position."""
+"""The annotation of cells: label and batch of every cell, joined by name, never by position."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read_sheet(
     label_key: str | None,
     unlabelled: Sequence[str] = (),
 ) -> AnswerSheet:
-    """Read cells and batch from the dataset, labels from the answer sheet beside it.
+    """Read cells and batch from the dataset, labels from the held-out file beside it.
 
     Raises :class:`DatasetError` where a column that was registered is not there.
     """
