@@ -14,7 +14,6 @@ from typing import Any
 MAX_NAME = 250
 MAX_PARAM = 6000
 MAX_TAG = 5000
-MAX_EXPERIMENT = 500
 _FOREIGN = re.compile(r"[^\w./\- :]")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,9 +31,10 @@ class NotCopied:
 class Tracked:
     """How many runs MLflow has now, and which it lacks.
 
-    ``uri``: where to, without secrets. ``copied``: new ones; ``updated``: were there, and got
-    scores or files that they lacked; ``present``: were there as they are. ``notes``: what was
-    left out of a run that was copied, in sentences. ``command`` brings it up to date later.
+    ``uri``: where to, without secrets. ``copied``: new ones; ``updated``: were there, and were
+    replaced, because scores or files have changed; ``present``: were there as they are.
+    ``notes``: what was left out of a run that was copied, in sentences. ``command`` brings it up
+    to date later.
     """
 
     uri: str
@@ -65,29 +67,16 @@ class Tracked:
 class Tally:
     """What has come of it up to now."""
 
-    counts: dict[Done, int] = field(default_factory=dict)
-    failed: dict[str, NotCopied] = field(default_factory=dict)
-    settled: set[str] = field(default_factory=set)
+    done: Counter[Done] = field(default_factory=Counter)
+    failed: list[NotCopied] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, run: Run, done: Done) -> None:
-        self.settled.add(run.record.run_id)
-        self.counts[done] = self.counts.get(done, 0) + 1
-
     def lost(self, runs: Sequence[Run], reason: str) -> None:
-        """Those of the runs that nothing is known of yet."""
-        for record in (run.record for run in runs):
-            if record.run_id not in self.settled:
-                self.settled.add(record.run_id)
-                self.failed[record.run_id] = NotCopied(record.run_id, record.name, reason)
+        """Count runs as not copied."""
+        records = (run.record for run in runs)
+        self.failed += [NotCopied(record.run_id, record.name, reason) for record in records]
 
     def outcome(self, uri: str, command: str) -> Tracked:
-        return Tracked(
-            uri=uri,
-            command=command,
-            copied=self.counts.get(Done.COPIED, 0),
-            updated=self.counts.get(Done.UPDATED, 0),
-            present=self.counts.get(Done.PRESENT, 0),
-            failed=tuple(self.failed.values()),
-            notes=tuple(self.notes),
-        )
+        """Return the result."""
+        counts = {str(done): number for done, number in self.done.items()}
+        return Tracked(uri, command, **counts, failed=tuple(self.failed), notes=tuple(self.notes))

@@ -27,7 +27,7 @@ from mlflow.tracking import MlflowClient
 
 #: What tags that come from scores begin with.
 OF_SCORES = (
-    "score_reason.", "multiverse.coverage.", "multiverse.evaluator", "multiverse.scores",
+    "score_reason.", "multiverse.coverage.", "multiverse.evaluator",
     "multiverse.labels_fingerprint", "multiverse.label_key", "multiverse.batch_key",
 )  # fmt: skip
 #: Where the package is imported from, whatever comes first on the path.
@@ -158,12 +158,16 @@ def only_run(results: ResultsFolder) -> Run:
 
 def test_scores_that_have_gone_go_from_mlflow_too(results: ResultsFolder) -> None:
     folder = publish_tracked(results)
+    track(Results.open(results))
+    before = only_run(results).data
     score(results, [folder.run_id])
     track(Results.open(results))
     assert "score.total" in only_run(results).data.metrics
     score(results, [])
     assert track(Results.open(results)).updated == 1
     data = only_run(results).data
+    assert (data.metrics, data.params) == (before.metrics, before.params)
+    assert data.tags == before.tags, "among them what tells of other scores"
     assert not [name for name in data.metrics if name.startswith("score.")]
     assert not [name for name in data.tags if name.startswith(OF_SCORES)]
     assert data.metrics["resource/wall_seconds"] == 7.5
