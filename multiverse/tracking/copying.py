@@ -18,14 +18,7 @@ from multiverse.runs.results import Results
 from multiverse.runs.writing import disk_errors
 from multiverse.tracking.outcome import Tally, Tracked
 from multiverse.tracking.quiet import quiet
-from multiverse.tracking.uri import (
-    artifacts_folder,
-    default_uri,
-    installed,
-    local_uri,
-    masked,
-    shown,
-)
+from multiverse.tracking.uri import default_uri, installed, local_uri, masked, shown
 
 #: What is copied: a run that was cancelled has not ended, it goes on with the next command.
 FINISHED = frozenset({RunState.COMPLETE, RunState.FAILED, RunState.NOT_APPLICABLE})
@@ -69,15 +62,16 @@ def track(
         )
     runs = [run for run in results.runs if run.record.state in FINISHED]
     tally = Tally(notes=list(results.damaged_records))
-    local = artifacts_folder(results.paths) if target == local_uri(results.paths) else None
+    local = results.paths.tracked_files.absolute() if target == local_uri(results.paths) else None
     try:
         wait = WAIT_SECONDS if seconds is None else seconds
         with _alone(results.paths, wait, tell), quiet() as upload:
-            from multiverse.tracking.store import Failure, Store
+            from multiverse.tracking.store import Failure, Store, told
             from multiverse.tracking.sync import Sync
 
             try:
-                store = Store(target, local, upload)
+                with told(target):
+                    store = Store(target, local, upload)
                 sync = Sync(store, results, tally, experiment, embeddings_limit)
                 sync.all(runs, seconds, tell)
             except Failure as error:

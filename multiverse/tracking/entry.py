@@ -19,6 +19,11 @@ from multiverse.tracking.names import Fitted, fitting_name, storable
 MAX_EXPERIMENT = 500
 _KILLED = frozenset({Cause.KILLED, Cause.INTERRUPTED, Cause.CANCELLED})
 
+#: What is a tag as the record has it.
+SAME_NAME = (
+    "run_id", "started_at", "attempt", "dataset", "dataset_fingerprint", "environment_lock",
+    "state", "cause", "message",
+)  # fmt: skip
 RUN_ID = "multiverse.run_id"
 STARTED_AT = "multiverse.started_at"
 FINGERPRINT = "multiverse.dataset_fingerprint"
@@ -147,22 +152,13 @@ def _add_tags(fitted: Fitted, record: RunRecord) -> None:
 
 def _facts(record: RunRecord) -> dict[str, Any]:
     image, gpu = record.image, record.gpu
-    return {
-        "run_id": record.run_id,
-        "started_at": record.started_at,
-        "attempt": record.attempt,
-        "dataset": record.dataset,
-        "dataset_fingerprint": record.dataset_fingerprint,
+    return {name: getattr(record, name) for name in SAME_NAME} | {
         "model": f"{record.model} {record.model_version}",
         "image_tag": image.tag if image else None,
         "image_digest": image.digest if image else None,
-        "environment_lock": record.environment_lock,
         "engine": f"{record.engine.name} {record.engine.version}".strip(),
         "isolation": record.engine.isolation,
         "gpu": gpu.name if gpu else None,
-        "state": record.state,
-        "cause": record.cause,
-        "message": record.message,
         "warnings": "\n".join(record.warnings),
     }
 

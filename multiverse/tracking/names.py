@@ -42,11 +42,6 @@ def storable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "�")
 
 
-def plain_value(value: Any) -> str:
-    """A parameter's value as text: strings as they are, the rest as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
 @dataclass
 class Fitted:
     """Names and values that MLflow takes; ``cut`` says which ones it could not take whole."""
@@ -61,17 +56,19 @@ class Fitted:
             key = fitting_name(prefix + name)
             if key in self.params:
                 key = fitting_name(f"parameter.{key}")
-            self.params[key] = self._fitting(key, plain_value(value), MAX_PARAM)
+            self.params[key] = self._fitting(key, value, MAX_PARAM)
 
     def add_tags(self, values: Mapping[str, Any], prefix: str = "") -> None:
         """What is None or empty is no tag."""
         for name, value in values.items():
             if value is not None and value != "":
                 key = fitting_name(prefix + name)
-                self.tags[key] = self._fitting(key, plain_value(value), MAX_TAG)
+                self.tags[key] = self._fitting(key, value, MAX_TAG)
 
-    def _fitting(self, name: str, text: str, limit: int) -> str:
-        text = storable(text)
+    def _fitting(self, name: str, value: Any, limit: int) -> str:
+        """Strings as they are, the rest as JSON."""
+        plain = isinstance(value, str)
+        text = storable(value if plain else json.dumps(value, ensure_ascii=False, default=str))
         if len(text) <= limit:
             return text
         self.cut.append(f"{name} ({len(text):,} characters)")

@@ -1,7 +1,4 @@
-"""The one module that talks to MLflow, through its client: a user's own active run is untouched.
-
-Every failure leaves it as :class:`Unreachable` or :class:`Refused`, in words and without secrets.
-"""
+"""The one module that talks to MLflow, through its client: a user's own active run is untouched."""
 
 from __future__ import annotations
 
@@ -9,9 +6,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -35,6 +31,8 @@ MAX_METRICS, MAX_OTHERS, MAX_REQUEST_BYTES = 1000, 100, 500_000
 #: MLflow's limits of a dataset's name and digest, in characters.
 MAX_DATASET_NAME, MAX_DIGEST = 500, 36
 PAGE = 200
+#: A run that MLflow has.
+Copy: TypeAlias = MlflowRun
 Logged = TypeVar("Logged", Metric, Param, RunTag)
 
 
@@ -50,23 +48,8 @@ class Refused(Failure):
     """MLflow answered, and would not."""
 
 
-@dataclass(frozen=True)
-class Copy:
-    """A run that MLflow has, as far as it says: ``complete`` once everything was sent."""
-
-    id: str
-    complete: bool
-    tags: Mapping[str, str]
-
-    @classmethod
-    def of(cls, run: MlflowRun) -> Copy:
-        tags = dict(run.data.tags)
-        complete = tags.get(COPIED) == COMPLETE and run.info.status != "RUNNING"
-        return cls(run.info.run_id, complete, tags)
-
-
 class Store:
-    """One MLflow server or database.
+    """One MLflow server or database; what its methods raise is for :func:`told`.
 
     ``artifacts``: where a local one keeps files. ``upload``: environment variables for the time
     in which files are sent.
@@ -75,28 +58,33 @@ class Store:
     def __init__(
         self, uri: str, artifacts: Path | None = None, upload: Mapping[str, str] | None = None
     ) -> None:
-        self._uri = uri
+        self.uri = uri
         self._artifacts = artifacts
         self._upload = upload or {}
-        with self._told():
-            _probe(uri)
-            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES:
+            engine = create_engine(uri)
+            try:  # MLflow would try for minutes to open one that is damaged or down
+                inspect(engine).get_table_names()
+            finally:
+                engine.dispose()
 
     def experiment(self, name: str) -> str:
         """Return the id of an experiment, which is made if need be."""
-        with self._told():
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                location = None if self._artifacts is None else self._artifacts.as_uri()
-                try:
-                    made = self._client.create_experiment(name, location, KIND)
-                    found = self._client.get_experiment(made)
-                except MlflowException:  # somebody else may have made it meanwhile
-                    found = self._client.get_experiment_by_name(name)
-                    if found is None:
-                        raise
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            location = None if self._artifacts is None else self._artifacts.as_uri()
+            try:
+                made = self._client.create_experiment(name, location, KIND)
+                found = self._client.get_experiment(made)
+            except MlflowException:  # somebody else may have made it meanwhile
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
         if found.lifecycle_stage != "active":
-            raise Refused(f"the experiment {name} was deleted there: restore it, or name another")
+            raise Refused(
+                f"the experiment {name} was deleted there: restore it, or name another one"
+            )
         place = unquote(urlsplit(found.artifact_location).path)
         if self._artifacts is not None and Path(place) != self._artifacts:
             raise Refused(
@@ -106,18 +94,16 @@ class Store:
         return str(found.experiment_id)
 
     def copies(self, experiment: str, tag: str, value: str) -> list[Copy]:
-        """Return all runs with a tag, newest first."""
+        """Return all copies with a tag, newest first."""
+        query = f"tags.`{tag}` = '{value}'"
         found: list[Copy] = []
         token = None
-        with self._told():
-            while True:
-                page = self._client.search_runs(
-                    [experiment], f"tags.`{tag}` = '{value}'", max_results=PAGE, page_token=token
-                )
-                found += map(Copy.of, page)
-                token = page.token
-                if not token:
-                    return found
+        while True:
+            page = self._client.search_runs([experiment], query, max_results=PAGE, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
     def make(
         self,
@@ -134,55 +120,60 @@ class Store:
         client, record = self._client, entry.record
         names = (RUN_ID, STARTED_AT, FINGERPRINT)
         known = {name: entry.tags[name] for name in names if name in entry.tags}
-        with self._told():
-            run_id = client.create_run(experiment, entry.start, known, entry.name).info.run_id
-            metrics = [Metric(point.name, point.value, entry.end, point.step) for point in points]
-            for some in batches(metrics, MAX_METRICS):
-                client.log_batch(run_id, metrics=some)
-            for settings in batches([Param(*item) for item in entry.params.items()], MAX_OTHERS):
-                client.log_batch(run_id, params=settings)
-            words = [RunTag(*item) for item in {**entry.tags, **tags}.items()]
-            for facts in batches(words, MAX_OTHERS):
-                client.log_batch(run_id, tags=facts)
-            dataset = Dataset(
-                name=record.dataset[:MAX_DATASET_NAME],
-                digest=record.dataset_fingerprint[:MAX_DIGEST],
-                source_type="multiverse",
-                source=json.dumps(
-                    {"dataset": record.dataset, "fingerprint": record.dataset_fingerprint}
-                ),
-                profile=json.dumps({"cells": record.n_obs}),
-            )
-            context = InputTag("mlflow.data.context", "integration")
-            client.log_inputs(run_id, datasets=[DatasetInput(dataset, [context])])
-            with environment(self._upload):
-                client.log_artifacts(run_id, str(files))
-            client.set_terminated(run_id, entry.status, entry.end)
-            client.set_tag(run_id, COPIED, COMPLETE)
+        run_id = client.create_run(experiment, entry.start, known, entry.name).info.run_id
+        metrics = [Metric(point.name, point.value, entry.end, point.step) for point in points]
+        for some in batches(metrics, MAX_METRICS):
+            client.log_batch(run_id, metrics=some)
+        for settings in batches([Param(*item) for item in entry.params.items()], MAX_OTHERS):
+            client.log_batch(run_id, params=settings)
+        words = [RunTag(*item) for item in {**entry.tags, **tags}.items()]
+        for facts in batches(words, MAX_OTHERS):
+            client.log_batch(run_id, tags=facts)
+        source = {"dataset": record.dataset, "fingerprint": record.dataset_fingerprint}
+        dataset = Dataset(
+            name=record.dataset[:MAX_DATASET_NAME],
+            digest=record.dataset_fingerprint[:MAX_DIGEST],
+            source_type="multiverse",
+            source=json.dumps(source),
+            profile=json.dumps({"cells": record.n_obs}),
+        )
+        context = InputTag("mlflow.data.context", "integration")
+        client.log_inputs(run_id, datasets=[DatasetInput(dataset, [context])])
+        with environment(self._upload):
+            client.log_artifacts(run_id, str(files))
+        client.set_terminated(run_id, entry.status, entry.end)
+        client.set_tag(run_id, COPIED, COMPLETE)
         for copy in self.copies(experiment, RUN_ID, record.run_id):
-            if copy.id != run_id and entry.is_of(copy.tags):
+            if copy.info.run_id != run_id and entry.is_of(copy.data.tags):
                 self.delete(copy)
 
     def delete(self, copy: Copy) -> None:
         """Put a copy in MLflow's own trash."""
-        with self._told():
-            self._client.delete_run(copy.id)
+        self._client.delete_run(copy.info.run_id)
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Raise what went wrong as one of this module's two errors.
 
-        All exceptions: those of an artifact store's own library (S3, Azure, SFTP …) pass through
-        MLflow, and none of them may end a command whose runs are safe on disk.
-        """
-        try:
-            yield
-        except Exception as error:
-            network = None if isinstance(error, RestException) else _network_error(error)
-            if network is None:
-                words = f"{type(error).__name__}: {error}"[:500].splitlines()[0]
-                raise Refused(without_secrets(words, self._uri)) from error
+def is_complete(copy: Copy) -> bool:
+    """Return True once everything was sent."""
+    return copy.data.tags.get(COPIED) == COMPLETE and copy.info.status != "RUNNING"
+
+
+@contextmanager
+def told(uri: str) -> Iterator[None]:
+    """Raise whatever goes wrong as :class:`Unreachable` or :class:`Refused`, without secrets.
+
+    All exceptions: those of an artifact store's own library (S3, Azure, SFTP …) pass through
+    MLflow, and none of them may end a command whose runs are safe on disk.
+    """
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        network = None if isinstance(error, RestException) else _network_error(error)
+        if network is not None:
             raise Unreachable(_words(network)) from error
+        words = f"{type(error).__name__}: {error}"[:500].splitlines()[0]
+        raise Refused(without_secrets(words, uri)) from error
 
 
 def batches(items: Sequence[Logged], most: int) -> Iterator[list[Logged]]:
@@ -197,16 +188,6 @@ def batches(items: Sequence[Logged], most: int) -> Iterator[list[Logged]]:
             batch, room = [], MAX_REQUEST_BYTES
     if batch:
         yield batch
-
-
-def _probe(uri: str) -> None:
-    """Ask a database once: MLflow would try for minutes to open one that is damaged or down."""
-    if urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES:
-        engine = create_engine(uri)
-        try:
-            inspect(engine).get_table_names()
-        finally:
-            engine.dispose()
 
 
 def _network_error(error: BaseException | None) -> RequestException | None:

@@ -15,7 +15,7 @@ from multiverse.runs.run import Run
 from multiverse.tracking.entry import FINGERPRINT, Entry, entry_of, read_points
 from multiverse.tracking.files import artifacts_of, is_sound, stage
 from multiverse.tracking.outcome import Done, Tally
-from multiverse.tracking.store import Copy, Failure, Store, Unreachable
+from multiverse.tracking.store import Copy, Failure, Store, Unreachable, is_complete, told
 
 #: So many runs in a row that got no answer, and the rest is left for later.
 PATIENCE = 2
@@ -49,7 +49,8 @@ class Sync:
                 self.tally.lost(runs[number:], f"left for later: {seconds:g} seconds had passed")
                 return
             try:
-                done = self.one(run)
+                with told(self.store.uri):
+                    done = self.one(run)
             except Failure as error:
                 silent = silent + 1 if isinstance(error, Unreachable) else 0
                 if silent == PATIENCE:
@@ -63,15 +64,15 @@ class Sync:
                 tell(Noted(f"{done} {run.record.name} ({number + 1} of {len(runs)})"))
 
     def one(self, run: Run) -> Done:
-        """Copy one run, unless MLflow has it as it is. Raises :class:`Failure`."""
+        """Copy one run, unless MLflow has it as it is."""
         entry, readable = self._entry(run)
         if entry.experiment not in self._experiments:
             self._experiments[entry.experiment] = self.store.experiment(entry.experiment)
         place = (self._experiments[entry.experiment], run.record.dataset_fingerprint)
         if place not in self._copies:  # one question a dataset
             self._copies[place] = self.store.copies(place[0], FINGERPRINT, place[1])
-        copies = [copy for copy in self._copies[place] if entry.is_of(copy.tags)]
-        complete = [copy for copy in copies if copy.complete]
+        copies = [copy for copy in self._copies[place] if entry.is_of(copy.data.tags)]
+        complete = [copy for copy in copies if is_complete(copy)]
         same = [copy for copy in complete if not readable or self._is_same(copy, run, entry)]
         for copy in copies:  # neither a metric nor a file can be taken back from it
             if copy not in same[:1]:
@@ -95,10 +96,11 @@ class Sync:
 
     def _is_same(self, copy: Copy, run: Run, entry: Entry) -> bool:
         """Return False for other content, or where a file can be copied that was left out."""
-        left_out = {line.split(": ")[0] for line in copy.tags.get(LEFT_OUT, "").splitlines()}
+        tags = copy.data.tags
+        left_out = {line.split(": ")[0] for line in tags.get(LEFT_OUT, "").splitlines()}
         artifacts = artifacts_of(run, self.embeddings_limit) if left_out else []
         waiting = [artifact for artifact in artifacts if artifact.path.name in left_out]
-        return copy.tags.get(DIGEST) == entry.digest and not any(map(is_sound, waiting))
+        return tags.get(DIGEST) == entry.digest and not any(map(is_sound, waiting))
 
     def _make(self, run: Run, entry: Entry, experiment: str) -> None:
         with TemporaryDirectory(prefix="multiverse-track-") as folder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import unquote
 
 from multiverse.runs.folder import ResultsFolder
@@ -30,11 +29,6 @@ def local_uri(results: ResultsFolder) -> str:
     except Exception:  # a damaged installation; that MLflow can't be used is said where it is
         return f"sqlite:///{path}"
     return URL.create("sqlite", database=path).render_as_string(hide_password=False)
-
-
-def artifacts_folder(results: ResultsFolder) -> Path:
-    """Where the store in the results folder keeps files."""
-    return results.tracked_files.absolute()
 
 
 def default_uri(results: ResultsFolder, environment: Mapping[str, str]) -> str | None:
