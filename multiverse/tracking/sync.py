@@ -19,7 +19,7 @@ from multiverse.tracking.store import Copy, Failure, Store, Unreachable, is_comp
 
 #: So many runs in a row that got no answer, and the rest is left for later.
 PATIENCE = 2
-#: A hash of everything that was copied but the run's own files, which never change.
+#: A hash of everything that was copied but the curves and files, which never change.
 DIGEST = "multiverse.digest"
 #: A line for each file that was not copied: its name and the reason.
 LEFT_OUT = "multiverse.left_out"
@@ -42,8 +42,7 @@ class Sync:
 
     def all(self, runs: Sequence[Run], seconds: float | None, tell: Tell) -> None:
         """Copy every run; one that MLflow refuses does not keep it from the others."""
-        began = time.monotonic()
-        silent = PATIENCE - 1  # who does not answer the first question is not asked for each run
+        began, silent = time.monotonic(), 0
         for number, run in enumerate(runs):
             if seconds is not None and time.monotonic() - began > seconds:
                 self.tally.lost(runs[number:], f"left for later: {seconds:g} seconds had passed")
@@ -53,7 +52,8 @@ class Sync:
                     done = self.one(run)
             except Failure as error:
                 silent = silent + 1 if isinstance(error, Unreachable) else 0
-                if silent == PATIENCE:
+                never_answered = silent and not self._experiments
+                if silent == PATIENCE or never_answered:
                     self.tally.lost(runs[number:], str(error))
                     return
                 self.tally.lost([run], str(error))
@@ -104,7 +104,7 @@ class Sync:
 
     def _make(self, run: Run, entry: Entry, experiment: str) -> None:
         with TemporaryDirectory(prefix="multiverse-track-") as folder:
-            files = Path(folder, "files")  # its mode is kept by a local store: not one's own only
+            files = Path(folder, "files")  # a local store copies its mode: not that of ``folder``
             files.mkdir()
             left_out = stage(artifacts_of(run, self.embeddings_limit), files)
             lines = [f"{name}: {reason}" for name, reason in left_out.items()]

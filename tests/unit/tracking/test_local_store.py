@@ -187,6 +187,30 @@ def test_scores_that_can_t_be_read_change_nothing(results: ResultsFolder) -> Non
     assert "score.total" in only_run(results).data.metrics
 
 
+@pytest.mark.parametrize(
+    ("tag", "value", "outcome"),
+    [
+        ("multiverse.digest", "of an earlier version", "updated"),
+        ("multiverse.copied", "in part", "copied"),
+    ],
+)
+def test_a_copy_that_differs_is_made_anew(
+    results: ResultsFolder, tag: str, value: str, outcome: str
+) -> None:
+    publish_tracked(results)
+    track(Results.open(results))
+    first = only_run(results)
+    client = MlflowClient(str(default_uri(results, {})))
+    client.set_tag(first.info.run_id, tag, value)
+    again = track(Results.open(results))
+    assert again.summary.endswith(f"1 {outcome}")
+    second = only_run(results)
+    assert second.info.run_id != first.info.run_id
+    assert second.data.to_dictionary() == first.data.to_dictionary()
+    assert client.get_run(first.info.run_id).info.lifecycle_stage == "deleted"
+    assert track(Results.open(results)).present == 1
+
+
 def test_what_was_scored_and_how_is_a_tag(results: ResultsFolder) -> None:
     folder = publish_tracked(results)
     path = score(results, [folder.run_id])
