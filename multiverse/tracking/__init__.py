@@ -1,6 +1,6 @@
 """Copies finished runs and their scores to MLflow. The results folder stays the truth.
 
-May import contract, runs and exclusive. MLflow is an extra: it is imported by the client alone.
+May import contract, runs and exclusive. MLflow is an extra: it is imported by the store alone.
 """
 
 from multiverse.tracking.copying import EMBEDDINGS_LIMIT, track

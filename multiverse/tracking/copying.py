@@ -12,22 +12,16 @@ from multiverse.contract.output import MIB
 from multiverse.errors import UsageError
 from multiverse.events import Noted, Tell, silent
 from multiverse.exclusive import exclusive
+from multiverse.facts import RunState
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
-from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
-from multiverse.tracking.entry import FINISHED
 from multiverse.tracking.outcome import Tally, Tracked
-from multiverse.tracking.quiet import importing, quiet
-from multiverse.tracking.uri import (
-    artifacts_folder,
-    default_uri,
-    installed,
-    local_uri,
-    masked,
-    shown,
-)
+from multiverse.tracking.quiet import quiet
+from multiverse.tracking.uri import default_uri, installed, local_uri, masked, shown
 
+#: What is copied: a run that was cancelled has not ended, it goes on with the next command.
+FINISHED = frozenset({RunState.COMPLETE, RunState.FAILED, RunState.NOT_APPLICABLE})
 EMBEDDINGS_LIMIT = 100 * MIB
 #: How long another command that copies the same folder is waited for, in seconds.
 WAIT_SECONDS = 600.0
@@ -68,45 +62,34 @@ def track(
         )
     runs = [run for run in results.runs if run.record.state in FINISHED]
     tally = Tally(notes=list(results.damaged_records))
+    local = results.paths.tracked_files.absolute() if target == local_uri(results.paths) else None
     try:
-        with _alone(results.paths, WAIT_SECONDS if seconds is None else seconds, tell):
-            _sync(results, target, runs, tally, experiment, embeddings_limit, seconds, tell)
+        wait = WAIT_SECONDS if seconds is None else seconds
+        with _alone(results.paths, wait, tell), quiet() as upload:
+            from multiverse.tracking.store import Failure, Store, told
+            from multiverse.tracking.sync import Sync
+
+            try:
+                with told(target):
+                    store = Store(target, local, upload)
+                sync = Sync(store, results, tally, experiment, embeddings_limit)
+                sync.all(runs, seconds, tell)
+            except Failure as error:
+                tally.lost(runs, str(error))
     except TimeoutError:
         tally.lost(runs, "another command was copying these runs all the time")
     return tally.outcome(shown(target), _command(results.paths, uri))
 
 
-def _sync(
-    results: Results,
-    uri: str,
-    runs: list[Run],
-    tally: Tally,
-    experiment: str | None,
-    embeddings_limit: int,
-    seconds: float | None,
-    tell: Tell,
-) -> None:
-    with quiet() as upload:
-        with importing():
-            from multiverse.tracking.client import Failure, Store
-            from multiverse.tracking.sync import Sync
-        try:
-            local = artifacts_folder(results.paths) if uri == local_uri(results.paths) else None
-            store = Store(uri, local, upload)
-            Sync(store, results, tally, experiment, embeddings_limit).all(runs, seconds, tell)
-        except Failure as error:
-            tally.lost(runs, str(error))
-
-
 def _command(results: ResultsFolder, uri: str | None) -> str:
-    """Return the command that copies the rest later."""
+    """Return what copies the rest later."""
     words = ["multiverse", "track", str(results.folder)]
     return shlex.join(words if uri is None else [*words, "--uri", masked(uri)])
 
 
 @contextmanager
 def _alone(results: ResultsFolder, wait: float, tell: Tell) -> Iterator[None]:
-    """Hold the folder alone: two commands would each copy what the other has not finished."""
+    """Keep others out: two commands at once would each copy what the other has not finished."""
     words = "another command copies these runs to MLflow: waiting for it"
     with ExitStack() as held:
         with disk_errors(results.folder):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from multiverse.contract.files import check_regular, stream_sha256
+from multiverse.contract.files import read_regular
 from multiverse.contract.output import MIB
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.run import Run
@@ -32,22 +30,20 @@ class Artifact:
     limit: int
     checksum: str | None = None
 
-    @property
-    def name(self) -> str:
-        return self.path.name
+    def read(self) -> bytes:
+        """Read the file, checked for what it is.
 
-    @property
-    def sound(self) -> bool:
-        """True if it can be copied."""
-        try:
-            with staged(self):
-                return True
-        except OSError:
-            return False
+        Raises FileNotFoundError, :class:`NotARegularFile`, :class:`FileTooLarge` or
+        :class:`NotAsPublished`.
+        """
+        content = read_regular(self.path, max_bytes=self.limit)
+        if self.checksum not in (None, SHA256 + hashlib.sha256(content).hexdigest()):
+            raise NotAsPublished(f"{self.path.name} is not what was published")
+        return content
 
 
 def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
-    """Return the files to copy of a run: everything published, or what explains its absence.
+    """Return everything published of a run, or what explains why nothing was.
 
     An embedding of more than ``embeddings_limit`` bytes stays where it is.
     """
@@ -55,50 +51,36 @@ def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
         attempt, output = AttemptFolder(run.folder), run.files
         found = [attempt.record, output.log, attempt.container_log, output.metrics]
         return [Artifact(path, FILE_LIMIT) for path in found if os.path.lexists(path)]
-    folder = RunFolder(run.folder)
-    names = [folder.record.name, *run.record.checksums]
+    folder, checksums = RunFolder(run.folder), run.record.checksums
     return [
         Artifact(
             folder.folder / name,
             embeddings_limit if name == folder.embeddings.name else FILE_LIMIT,
-            run.record.checksums.get(name),
+            checksums.get(name),
         )
-        for name in dict.fromkeys(names)
+        for name in dict.fromkeys([folder.record.name, *checksums])
         if Path(name).name == name and name != folder.container_log.name
     ]
 
 
-@contextmanager
-def staged(artifact: Artifact) -> Iterator[Path]:
-    """Make a private copy, checked on the way: nobody can exchange it while it is sent.
+def is_sound(artifact: Artifact) -> bool:
+    """Return True if the file can be copied."""
+    try:
+        artifact.read()
+    except OSError:
+        return False
+    return True
 
-    Raises FileNotFoundError, :class:`NotARegularFile`, :class:`FileTooLarge` or
-    :class:`NotAsPublished`.
+
+def stage(artifacts: Sequence[Artifact], folder: Path) -> dict[str, str]:
+    """Write private copies, which nobody can exchange while they are sent.
+
+    Returns the names of those that can't be copied, and why.
     """
-    check_regular(artifact.path, max_bytes=artifact.limit)
-    with tempfile.TemporaryDirectory(prefix="multiverse-track-") as folder:
-        copy = Path(folder, artifact.name)
-        digest = _copy(artifact.path, copy, artifact.limit)
-        if artifact.checksum not in (None, SHA256 + digest):
-            raise NotAsPublished(f"{artifact.name} is not what was published")
-        yield copy
-
-
-def _copy(source: Path, target: Path, limit: int) -> str:
-    """Copy at most ``limit`` bytes; the SHA-256 of them in hexadecimal digits."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(source, flags), "rb") as stream, target.open("wb") as copy:
-        return stream_sha256(_Beginning(stream, limit), copy.write)
-
-
-@dataclass
-class _Beginning:
-    """At most ``left`` more bytes of a stream: what is being written to may grow for ever."""
-
-    stream: BinaryIO
-    left: int
-
-    def read(self, size: int, /) -> bytes:
-        content = self.stream.read(min(size, self.left))
-        self.left -= len(content)
-        return content
+    left_out = {}
+    for artifact in artifacts:
+        try:
+            (folder / artifact.path.name).write_bytes(artifact.read())
+        except OSError as error:
+            left_out[artifact.path.name] = str(error.strerror or error)
+    return left_out

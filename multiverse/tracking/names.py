@@ -1,4 +1,4 @@
-"""Fits names and values to what MLflow takes; never fails."""
+"""What MLflow takes as a name or a value; anything else is made to fit, and never fails."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from typing import Any
 MAX_NAME = 250
 MAX_PARAM = 6000
 MAX_TAG = 5000
-MAX_EXPERIMENT = 500
 _FOREIGN = re.compile(r"[^\w./\- :]")
 
 
 def fitting_name(name: str) -> str:
-    """Return the name, if MLflow takes it; else one like it, ending with the original's hash.
+    """The name, if MLflow takes it; else one like it that ends with a hash of the original.
 
     MLflow takes letters, digits, ``_ - . : /`` and spaces, at most 250, and nothing that is not
     a path in its simplest form. The hash keeps names apart that would become the same.
@@ -39,13 +38,8 @@ def _is_simple_path(name: str) -> bool:
 
 
 def storable(text: str) -> str:
-    """Return text that every database takes: no NUL, no halves of characters."""
+    """Text that every database takes: no NUL, no halves of characters."""
     return text.encode(errors="replace").decode().replace("\0", "�")
-
-
-def plain_value(value: Any) -> str:
-    """Return a parameter's value as text: strings as they are, the rest as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 @dataclass
@@ -57,22 +51,24 @@ class Fitted:
     cut: list[str] = field(default_factory=list)
 
     def add_params(self, values: Mapping[str, Any], prefix: str = "") -> None:
-        """Add parameters; a name that is taken already gets ``parameter.`` before it."""
+        """A name that is taken already gets ``parameter.`` before it."""
         for name, value in values.items():
             key = fitting_name(prefix + name)
             if key in self.params:
                 key = fitting_name(f"parameter.{key}")
-            self.params[key] = self._fitting(key, plain_value(value), MAX_PARAM)
+            self.params[key] = self._fitting(key, value, MAX_PARAM)
 
     def add_tags(self, values: Mapping[str, Any], prefix: str = "") -> None:
-        """Add tags; values that are None or empty are left out."""
+        """What is None or empty is no tag."""
         for name, value in values.items():
             if value is not None and value != "":
                 key = fitting_name(prefix + name)
-                self.tags[key] = self._fitting(key, plain_value(value), MAX_TAG)
+                self.tags[key] = self._fitting(key, value, MAX_TAG)
 
-    def _fitting(self, name: str, text: str, limit: int) -> str:
-        text = storable(text)
+    def _fitting(self, name: str, value: Any, limit: int) -> str:
+        """Strings as they are, the rest as JSON."""
+        plain = isinstance(value, str)
+        text = storable(value if plain else json.dumps(value, ensure_ascii=False, default=str))
         if len(text) <= limit:
             return text
         self.cut.append(f"{name} ({len(text):,} characters)")

@@ -1,7 +1,8 @@
-"""Outcomes of copying runs to MLflow."""
+"""What came of copying runs to MLflow."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +11,7 @@ from multiverse.runs.run import Run
 
 
 class Done(StrEnum):
-    """The result for one run: a new copy, a completed one, or one that was there as it is."""
+    """What had to be done for one run."""
 
     COPIED = "copied"
     UPDATED = "updated"
@@ -28,11 +29,12 @@ class NotCopied:
 
 @dataclass(frozen=True)
 class Tracked:
-    """The number of runs that MLflow has now, and the runs that it lacks.
+    """How many runs MLflow has now, and which it lacks.
 
-    ``uri``: where to, without secrets. ``copied``: new ones; ``updated``: were there, and got
-    scores or files that they lacked; ``present``: were there as they are. ``notes``: what was
-    left out of a run that was copied, in sentences. ``command`` brings it up to date later.
+    ``uri``: where to, without secrets. ``copied``: new ones; ``updated``: were there, and were
+    replaced, because scores or files have changed; ``present``: were there as they are.
+    ``notes``: what was left out of a run that was copied, in sentences. ``command`` brings it up
+    to date later.
     """
 
     uri: str
@@ -45,7 +47,7 @@ class Tracked:
 
     @property
     def complete(self) -> bool:
-        """True if MLflow has every finished run."""
+        """Whether MLflow has every finished run."""
         return not self.failed
 
     @property
@@ -63,31 +65,18 @@ class Tracked:
 
 @dataclass
 class Tally:
-    """The results of copying up to now."""
+    """What has come of it up to now."""
 
-    counts: dict[Done, int] = field(default_factory=dict)
-    failed: dict[str, NotCopied] = field(default_factory=dict)
-    settled: set[str] = field(default_factory=set)
+    done: Counter[Done] = field(default_factory=Counter)
+    failed: list[NotCopied] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, run: Run, done: Done) -> None:
-        self.settled.add(run.record.run_id)
-        self.counts[done] = self.counts.get(done, 0) + 1
-
     def lost(self, runs: Sequence[Run], reason: str) -> None:
-        """Count as failed those of the runs that nothing is known of yet."""
-        for record in (run.record for run in runs):
-            if record.run_id not in self.settled:
-                self.settled.add(record.run_id)
-                self.failed[record.run_id] = NotCopied(record.run_id, record.name, reason)
+        """Count runs as not copied."""
+        records = (run.record for run in runs)
+        self.failed += [NotCopied(record.run_id, record.name, reason) for record in records]
 
     def outcome(self, uri: str, command: str) -> Tracked:
-        return Tracked(
-            uri=uri,
-            command=command,
-            copied=self.counts.get(Done.COPIED, 0),
-            updated=self.counts.get(Done.UPDATED, 0),
-            present=self.counts.get(Done.PRESENT, 0),
-            failed=tuple(self.failed.values()),
-            notes=tuple(self.notes),
-        )
+        """Return the result."""
+        counts = {str(done): number for done, number in self.done.items()}
+        return Tracked(uri, command, **counts, failed=tuple(self.failed), notes=tuple(self.notes))

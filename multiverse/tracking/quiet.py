@@ -32,7 +32,7 @@ LOGGERS = ("mlflow", "alembic", "urllib3")
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while; what was there before is there after it."""
+    """Environment variables for a while; what was there before is there after it."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -45,47 +45,29 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _unset(values: Mapping[str, str]) -> dict[str, str]:
-    """Return those that the user has not set."""
-    return {name: value for name, value in values.items() if name not in os.environ}
-
-
-@contextmanager
-def importing() -> Iterator[None]:
-    """Raise any failure to import MLflow, or what it needs, as :class:`UsageError`.
-
-    All exceptions: a package that is damaged, or of a version that does not fit another one,
-    raises anything.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:300]
-        raise UsageError(
-            f"MLflow can't be used here: {type(error).__name__}: {reason}",
-            remedy='Install it anew: pip install --force-reinstall "multiverse[mlflow]"',
-        ) from error
-
-
 @contextmanager
 def quiet() -> Iterator[dict[str, str]]:
-    """Import MLflow, with short patience and no chatter; :class:`UsageError` if it can't be.
+    """Import MLflow, and keep it short and silent; :class:`UsageError` if it can't be imported.
 
-    Yields the variables to set while a file is sent.
-
-    What MLflow does with its settings at import (its telemetry) sees the right ones, if it is
-    imported here first.
+    Yields the variables to set while a file is sent. What MLflow does with its settings at
+    import (its telemetry) sees the right ones, if it is imported here first.
     """
-    upload = _unset(UPLOAD)
-    with environment({**_unset(DEFAULTS), **FORCED}):
-        with importing():
-            import_module("mlflow")
-        loggers = [logging.getLogger(name) for name in LOGGERS]
-        levels = [logger.level for logger in loggers]
-        for logger in loggers:
+    upload, unset = ({name: text for name, text in values.items() if name not in os.environ}
+                     for values in (UPLOAD, DEFAULTS))  # fmt: skip
+    with environment({**unset, **FORCED}):
+        try:
+            import_module("multiverse.tracking.store")
+        except Exception as error:  # a damaged package, or one that does not fit: anything
+            reason = (str(error).splitlines() or [""])[0][:300]
+            raise UsageError(
+                f"MLflow can't be used here: {type(error).__name__}: {reason}",
+                remedy='Install it anew: pip install --force-reinstall "multiverse[mlflow]"',
+            ) from error
+        levels = {logger: logger.level for logger in map(logging.getLogger, LOGGERS)}
+        for logger in levels:
             logger.setLevel(logging.CRITICAL)
         try:
             yield upload
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
+            for logger, level in levels.items():
                 logger.setLevel(level)

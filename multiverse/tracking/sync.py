@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from multiverse.errors import ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
-from multiverse.tracking.client import FILES, SCORES, Copy, Refused, Store, Unreachable
-from multiverse.tracking.entry import Entry, entry_of
-from multiverse.tracking.files import Artifact, artifacts_of, staged
-from multiverse.tracking.measured import read_points
+from multiverse.tracking.entry import FINGERPRINT, Entry, entry_of, read_points
+from multiverse.tracking.files import artifacts_of, is_sound, stage
 from multiverse.tracking.outcome import Done, Tally
-from multiverse.tracking.scored import NO_SCORES, RunScores, scores_of
+from multiverse.tracking.store import Copy, Failure, Store, Unreachable, is_complete, told
 
 #: So many runs in a row that got no answer, and the rest is left for later.
 PATIENCE = 2
+#: A hash of everything that was copied but the curves and files, which never change.
+DIGEST = "multiverse.digest"
+#: A line for each file that was not copied: its name and the reason.
 LEFT_OUT = "multiverse.left_out"
 
 
@@ -35,94 +37,78 @@ class Sync:
     tally: Tally
     experiment: str | None
     embeddings_limit: int
-    _known: dict[tuple[str, str], list[Copy]] = field(default_factory=dict)
+    _experiments: dict[str, str] = field(default_factory=dict)
+    _copies: dict[tuple[str, str], list[Copy]] = field(default_factory=dict)
 
     def all(self, runs: Sequence[Run], seconds: float | None, tell: Tell) -> None:
-        """Copy every run; one that MLflow refuses does not keep it from the others.
-
-        Raises :class:`Unreachable` where there is no answer, now or any more.
-        """
-        with suppress(Refused):  # who does not answer the first question is not asked for each run
-            for run in runs[:1]:
-                self.store.experiment(entry_of(run.record, self.experiment).experiment)
+        """Copy every run; one that MLflow refuses does not keep it from the others."""
         began, silent = time.monotonic(), 0
-        for number, run in enumerate(runs, 1):
+        for number, run in enumerate(runs):
             if seconds is not None and time.monotonic() - began > seconds:
-                self.tally.lost(runs, f"left for later: {seconds:g} seconds had passed")
-                break
+                self.tally.lost(runs[number:], f"left for later: {seconds:g} seconds had passed")
+                return
             try:
-                done = self.one(run)
-                self.tally.add(run, done)
-                silent = 0
-                if done is not Done.PRESENT:
-                    tell(Noted(f"{done} {run.record.name} ({number} of {len(runs)})"))
-            except Refused as error:
+                with told(self.store.uri):
+                    done = self.one(run)
+            except Failure as error:
+                silent = silent + 1 if isinstance(error, Unreachable) else 0
+                never_answered = silent and not self._experiments
+                if silent == PATIENCE or never_answered:
+                    self.tally.lost(runs[number:], str(error))
+                    return
                 self.tally.lost([run], str(error))
-                silent = 0
-            except Unreachable as error:
-                self.tally.lost([run], str(error))
-                silent += 1
-                if silent == PATIENCE:
-                    raise
+                continue
+            silent = 0
+            self.tally.done[done] += 1
+            if done is not Done.PRESENT:
+                tell(Noted(f"{done} {run.record.name} ({number + 1} of {len(runs)})"))
 
     def one(self, run: Run) -> Done:
         """Copy one run, unless MLflow has it as it is."""
-        entry = entry_of(run.record, self.experiment)
-        experiment = self.store.experiment(entry.experiment)
-        place = (experiment, entry.fingerprint)  # one question a dataset
-        if place not in self._known:
-            self._known[place] = self.store.copies(*place)
-        copy = self._only([found for found in self._known[place] if found.key == entry.key])
-        scores = self._scores(run)
-        if copy is not None and copy.complete and not self._differs(run, copy, scores):
+        entry, readable = self._entry(run)
+        if entry.experiment not in self._experiments:
+            self._experiments[entry.experiment] = self.store.experiment(entry.experiment)
+        place = (self._experiments[entry.experiment], run.record.dataset_fingerprint)
+        if place not in self._copies:  # one question a dataset
+            self._copies[place] = self.store.copies(place[0], FINGERPRINT, place[1])
+        copies = [copy for copy in self._copies[place] if entry.is_of(copy.data.tags)]
+        complete = [copy for copy in copies if is_complete(copy)]
+        same = [copy for copy in complete if not readable or self._is_same(copy, run, entry)]
+        for copy in copies:  # neither a metric nor a file can be taken back from it
+            if copy not in same[:1]:
+                self.store.delete(copy)
+        if same:
             return Done.PRESENT
-        if copy is not None:  # neither a metric nor a file can be taken back from it
-            self.store.delete(copy)
-        self._make(run, entry, experiment, scores or NO_SCORES)
-        return Done.UPDATED if copy is not None and copy.complete else Done.COPIED
+        self._make(run, entry, place[0])
+        return Done.UPDATED if complete else Done.COPIED
 
-    def _scores(self, run: Run) -> RunScores | None:
+    def _entry(self, run: Run) -> tuple[Entry, bool]:
+        """Return the entry, and False where its scores can't be read: they change nothing."""
+        evaluation, readable = None, True
         try:
-            return scores_of(self.results, run.record)
+            file = self.results.scores_file(run.record.dataset)
+            evaluation = file.of(run.record.dataset_fingerprint)
         except ResultsError as error:
+            readable = False
             if str(error) not in self.tally.notes:
                 self.tally.notes.append(str(error))
-            return None
+        return entry_of(run.record, self.experiment, evaluation), readable
 
-    def _differs(self, run: Run, copy: Copy, scores: RunScores | None) -> bool:
-        """Return whether there are other scores, or files that the copy lacks and could have.
+    def _is_same(self, copy: Copy, run: Run, entry: Entry) -> bool:
+        """Return False for other content, or where a file can be copied that was left out."""
+        tags = copy.data.tags
+        left_out = {line.split(": ")[0] for line in tags.get(LEFT_OUT, "").splitlines()}
+        artifacts = artifacts_of(run, self.embeddings_limit) if left_out else []
+        waiting = [artifact for artifact in artifacts if artifact.path.name in left_out]
+        return tags.get(DIGEST) == entry.digest and not any(map(is_sound, waiting))
 
-        Scores that can't be read change nothing.
-        """
-        if scores is None:
-            return False
-        there = copy.tags.get(FILES, "").split()
-        missing = [file for file in self._artifacts(run) if file.name not in there]
-        return copy.tags.get(SCORES, "") != scores.digest or any(file.sound for file in missing)
-
-    def _artifacts(self, run: Run) -> Sequence[Artifact]:
-        return artifacts_of(run, self.embeddings_limit)
-
-    def _only(self, copies: Sequence[Copy]) -> Copy | None:
-        """Return the best copy; delete others, which come from a request that was sent twice."""
-        ranked = sorted(copies, key=lambda copy: not copy.complete)
-        for copy in ranked[1:]:
-            self.store.delete(copy)
-        return ranked[0] if ranked else None
-
-    def _make(self, run: Run, entry: Entry, experiment: str, scores: RunScores) -> None:
-        copy = self.store.create(experiment, entry)
-        points = [*read_points(run.files), *entry.resources, *scores.points]
-        self.store.fill(copy, entry, points, scores.tags)
-        sent, left = [], []
-        for artifact in self._artifacts(run):
-            try:
-                with staged(artifact) as path:
-                    self.store.upload(copy, path)
-                sent.append(artifact.name)
-            except OSError as error:
-                left.append(f"{artifact.name}: {error.strerror or error}")
-        facts = {FILES: " ".join(sent), SCORES: scores.digest, LEFT_OUT: "\n".join(left)}
-        self.store.finish(copy, entry, {name: text for name, text in facts.items() if text})
-        self.tally.notes += [f"{run.record.name}: left out {line}" for line in left]
-        self._only(self.store.copies_of(experiment, entry.key))
+    def _make(self, run: Run, entry: Entry, experiment: str) -> None:
+        with TemporaryDirectory(prefix="multiverse-track-") as folder:
+            files = Path(folder, "files")  # a local store copies its mode: not that of ``folder``
+            files.mkdir()
+            left_out = stage(artifacts_of(run, self.embeddings_limit), files)
+            lines = [f"{name}: {reason}" for name, reason in left_out.items()]
+            tags = {DIGEST: entry.digest} | ({LEFT_OUT: "\n".join(lines)} if lines else {})
+            points = [*read_points(run.files), *entry.points]
+            self.store.make(experiment, entry, points, files, tags)
+        self.tally.notes += [f"{run.record.name}: left out {line}" for line in lines]

@@ -1,11 +1,10 @@
-"""MLflow's address, the destination of the copies, and its form without secrets."""
+"""Where the copies go: MLflow's address, and how it is shown without its secrets."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import unquote
 
 from multiverse.runs.folder import ResultsFolder
@@ -16,12 +15,12 @@ _QUERY = re.compile(r"\?\S*")
 
 
 def installed() -> bool:
-    """Return whether the extra ``mlflow`` is installed; it is not imported."""
+    """Whether the extra ``mlflow`` is installed; it is not imported."""
     return find_spec("mlflow") is not None
 
 
 def local_uri(results: ResultsFolder) -> str:
-    """Return the URI of the results folder's own store; unusual names as MLflow reads them."""
+    """The store in the results folder itself; an unusual name is quoted as MLflow reads it."""
     path = str(results.tracking.absolute())
     if re.fullmatch(r"[\w./ -]+", path):
         return f"sqlite:///{path}"
@@ -32,13 +31,8 @@ def local_uri(results: ResultsFolder) -> str:
     return URL.create("sqlite", database=path).render_as_string(hide_password=False)
 
 
-def artifacts_folder(results: ResultsFolder) -> Path:
-    """Return the folder of files of the store in the results folder."""
-    return results.tracked_files.absolute()
-
-
 def default_uri(results: ResultsFolder, environment: Mapping[str, str]) -> str | None:
-    """Return ``MLFLOW_TRACKING_URI``, else the results folder's own store; None without MLflow."""
+    """``MLFLOW_TRACKING_URI``, else the results folder's own store; None without MLflow."""
     named = environment.get(VARIABLE, "").strip()
     if named:
         return named
@@ -46,17 +40,17 @@ def default_uri(results: ResultsFolder, environment: Mapping[str, str]) -> str |
 
 
 def shown(uri: str) -> str:
-    """Return a URI for people: without user, password and query."""
+    """A URI for people: without user, password and query."""
     return _QUERY.sub("", _USER.sub("", uri))
 
 
 def masked(uri: str) -> str:
-    """Return a URI for a command line to complete: ``***`` where user and password were."""
+    """A URI for a command line that people complete: ``***`` where user and password were."""
     return _QUERY.sub("", _USER.sub("***@", uri))
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """Return a message of MLflow's without what must not be read of the URI, in any form."""
+    """A message of MLflow's, without what must not be read of the URI, in any form."""
     text = text.replace(uri, shown(uri))
     for user in _USER.findall(uri):
         for part in {user[:-1], *user[:-1].split(":", 1)[1:]}:

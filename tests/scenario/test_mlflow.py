@@ -255,6 +255,28 @@ def test_a_server_that_dies_in_the_middle(
         assert len(artifacts_of(server, run)) == 7
 
 
+def test_one_run_that_can_not_be_sent_does_not_hold_up_the_others(
+    server: MlflowServer, results: ResultsFolder
+) -> None:
+    for seed in range(3):
+        publish_tracked(results, seed)
+    cut: list[bytes] = []
+
+    def cut_the_first_picture(piece: bytes) -> Action:
+        request = piece.split(b"\r\n")[0]
+        if b"umap.png" not in request or request != (cut or [request])[0]:
+            return Action.FORWARD
+        cut.append(request)
+        return Action.CUT
+
+    with wire(server, cut_the_first_picture) as uri:
+        tracked = track(Results.open(results), uri, experiment="one lost")
+    assert cut
+    assert (tracked.copied, len(tracked.failed)) == (2, 1)
+    assert track(Results.open(results), server.uri, experiment="one lost").copied == 1
+    assert len(runs_of(server, "one lost")) == 3
+
+
 def test_a_request_that_is_sent_twice_makes_one_run(
     server: MlflowServer, results: ResultsFolder
 ) -> None:

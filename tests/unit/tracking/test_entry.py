@@ -30,12 +30,12 @@ def test_the_experiment_is_the_recorded_one_unless_told() -> None:
 
 
 def test_what_was_not_measured_is_no_metric() -> None:
-    assert [point.name for point in entry_of(record_of(usage=Usage())).resources] == [
+    assert [point.name for point in entry_of(record_of(usage=Usage())).points] == [
         "resource/wall_seconds"
     ]
     with_gpu = entry_of(record_of(gpu=GpuUsage(name="NVIDIA", peak_memory_bytes=5)))
     assert with_gpu.tags["multiverse.gpu"] == "NVIDIA"
-    assert with_gpu.resources[-1].name == "resource/gpu_peak_memory_bytes"
+    assert with_gpu.points[-1].name == "resource/gpu_peak_memory_bytes"
 
 
 def test_an_environment_stands_where_no_image_was_used() -> None:

@@ -10,20 +10,23 @@ import pytest
 from multiverse.contract.files import FileTooLarge, NotARegularFile
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
-from multiverse.tracking.files import Artifact, NotAsPublished, artifacts_of, staged
+from multiverse.tracking.files import Artifact, NotAsPublished, artifacts_of, stage
 from tests.unit.tracking.made import keep_tracked, publish_tracked
 
 
 def test_a_private_copy_is_sent(tmp_path: Path) -> None:
     publish_tracked(ResultsFolder(tmp_path), embedding=b"e" * 3_000_000)
     (run,) = Results.open(tmp_path).runs
-    for artifact in artifacts_of(run, 10**9):
-        with staged(artifact) as copy:
-            assert copy.name == artifact.path.name
-            assert copy != artifact.path
-            assert copy.read_bytes() == artifact.path.read_bytes()
-            assert os.access(copy, os.W_OK), "a store that writes over it later must be able to"
-        assert not copy.exists()
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    artifacts = artifacts_of(run, 10**9)
+    assert stage(artifacts, copies) == {}
+    assert len(list(copies.iterdir())) == len(artifacts) == 7
+    for artifact in artifacts:
+        copy = copies / artifact.path.name
+        assert copy.read_bytes() == artifact.path.read_bytes()
+        assert not copy.samefile(artifact.path)
+        assert os.access(copy, os.W_OK), "a store that writes over it later must be able to"
 
 
 def test_of_a_failure_only_what_explains_it(tmp_path: Path) -> None:
@@ -32,7 +35,7 @@ def test_of_a_failure_only_what_explains_it(tmp_path: Path) -> None:
     attempt.output.embeddings.write_bytes(b"not an embedding")
     attempt.output.job_spec.write_text("{}")
     (run,) = Results.open(tmp_path).runs
-    names = {artifact.name for artifact in artifacts_of(run, 10**9)}
+    names = {artifact.path.name for artifact in artifacts_of(run, 10**9)}
     assert names == {"run.json", "run.log", "container.log"}
 
 
@@ -61,5 +64,9 @@ def test_what_can_not_be_sent_is_named(tmp_path: Path) -> None:
         (Artifact(tmp_path / "none", 100), FileNotFoundError),
     ]
     for artifact, error in cases:
-        with pytest.raises(error), staged(artifact):
-            pass
+        with pytest.raises(error):
+            artifact.read()
+        copies = tmp_path / "copies"
+        copies.mkdir(exist_ok=True)
+        assert list(stage([artifact], copies)) == [artifact.path.name]
+        assert not list(copies.iterdir())

@@ -27,7 +27,7 @@ from mlflow.tracking import MlflowClient
 
 #: What tags that come from scores begin with.
 OF_SCORES = (
-    "score_reason.", "multiverse.coverage.", "multiverse.evaluator", "multiverse.scores",
+    "score_reason.", "multiverse.coverage.", "multiverse.evaluator",
     "multiverse.labels_fingerprint", "multiverse.label_key", "multiverse.batch_key",
 )  # fmt: skip
 #: Where the package is imported from, whatever comes first on the path.
@@ -158,12 +158,16 @@ def only_run(results: ResultsFolder) -> Run:
 
 def test_scores_that_have_gone_go_from_mlflow_too(results: ResultsFolder) -> None:
     folder = publish_tracked(results)
+    track(Results.open(results))
+    before = only_run(results).data
     score(results, [folder.run_id])
     track(Results.open(results))
     assert "score.total" in only_run(results).data.metrics
     score(results, [])
     assert track(Results.open(results)).updated == 1
     data = only_run(results).data
+    assert (data.metrics, data.params) == (before.metrics, before.params)
+    assert data.tags == before.tags, "among them what tells of other scores"
     assert not [name for name in data.metrics if name.startswith("score.")]
     assert not [name for name in data.tags if name.startswith(OF_SCORES)]
     assert data.metrics["resource/wall_seconds"] == 7.5
@@ -181,6 +185,30 @@ def test_scores_that_can_t_be_read_change_nothing(results: ResultsFolder) -> Non
     results.scores("pbmc").write_text("{")
     assert track(Results.open(results)).present == 1
     assert "score.total" in only_run(results).data.metrics
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "outcome"),
+    [
+        ("multiverse.digest", "of an earlier version", "updated"),
+        ("multiverse.copied", "in part", "copied"),
+    ],
+)
+def test_a_copy_that_differs_is_made_anew(
+    results: ResultsFolder, tag: str, value: str, outcome: str
+) -> None:
+    publish_tracked(results)
+    track(Results.open(results))
+    first = only_run(results)
+    client = MlflowClient(str(default_uri(results, {})))
+    client.set_tag(first.info.run_id, tag, value)
+    again = track(Results.open(results))
+    assert again.summary.endswith(f"1 {outcome}")
+    second = only_run(results)
+    assert second.info.run_id != first.info.run_id
+    assert second.data.to_dictionary() == first.data.to_dictionary()
+    assert client.get_run(first.info.run_id).info.lifecycle_stage == "deleted"
+    assert track(Results.open(results)).present == 1
 
 
 def test_what_was_scored_and_how_is_a_tag(results: ResultsFolder) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multiverse.contract.paths import OutputFiles
-from multiverse.tracking.measured import MetricPoint, read_points
+from multiverse.tracking.entry import MetricPoint, read_points
 
 
 def written(folder: Path, metrics: Any = None, epochs: str | None = None) -> OutputFiles:
