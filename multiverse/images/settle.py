@@ -24,7 +24,7 @@ SPAN = 1_000_000_000
 
 
 def time_of(content: bytes) -> int:
-    """Return the seconds since 1970 that stand for this content."""
+    """Seconds since 1970 that stand for this content."""
     return EARLIEST + zlib.crc32(content) % SPAN
 
 
