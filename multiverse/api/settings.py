@@ -152,7 +152,7 @@ def _options(settings: RunKeywords) -> RunOptions:
         only_failed=settings.get("only_failed", False),
         verbose=settings.get("verbose", False),
         min_free=amount(settings.get("min_free", MIN_FREE), "min_free") or 0,
-        tags=settings.get("tags") or {},
+        tags={str(name): str(value) for name, value in (settings.get("tags") or {}).items()},
     )
     options.check()
     return options

@@ -175,6 +175,11 @@ def test_one_name_is_no_sequence_of_letters(source: Path) -> None:
     assert request.options.machine.gpus == ("0",)
 
 
+def test_tags_are_text(source: Path) -> None:
+    request = asked(source, {"tags": {"lot": 7}})  # type: ignore[dict-item]
+    assert request.options.tags == {"lot": "7"}
+
+
 def test_settings_of_the_evaluator_that_make_no_sense() -> None:
     with pytest.raises(UsageError, match=r"^max_cell: unknown key; did you mean 'max_cells'\?$"):
         evaluation_settings({"max_cell": 500})
