@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -199,9 +200,11 @@ class Store:
             self._client.set_tag(copy.id, COPIED, COMPLETE)
 
     def delete(self, copy: Copy) -> None:
-        """Put a copy in MLflow's own trash."""
+        """Put a copy in MLflow's own trash; a local one's files, which the run has too, go."""
         with self._told():
             self._client.delete_run(copy.id)
+        if self._artifacts is not None and copy.id.isalnum():
+            shutil.rmtree(self._artifacts / copy.id, ignore_errors=True)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
