@@ -72,7 +72,7 @@ def _cohorts(results: Results, options: ScoringOptions, tell: Tell = silent) -> 
     runs = results.runs
     cohorts = cohorts_of(filter(in_place, runs))
     elsewhere = [_elsewhere(run) for run in runs if run.complete and not in_place(run)]
-    for line in elsewhere:
+    for line in (*results.damaged_records, *elsewhere):
         tell(Noted(line))
     if elsewhere and not cohorts:
         raise ResultsError(

@@ -277,6 +277,19 @@ def test_nothing_to_score_says_what_to_do(
     assert not engine.starts
 
 
+def test_a_record_that_can_not_be_read_is_named(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    runs = [publish_run(results, tiny, model) for model in ("a", "b")]
+    write_atomic(runs[0].folder / "run.json", "{")
+    said: list[str] = []
+    (outcome,) = evaluate(results, ScriptedEngine(), said)
+    assert (outcome.scored, outcome.known) == (1, 0)
+    assert [line for line in said if "is not a run's record" in line] == [
+        f"{runs[0].folder / 'run.json'} is not a run's record"
+    ]
+
+
 def test_only_the_datasets_that_are_named(
     results: ResultsFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
