@@ -101,7 +101,8 @@ def row(action: argparse.Action) -> str:
     shown = isinstance(action.default, (str, int, Path)) and not isinstance(action.default, bool)
     if shown and "(default" not in (action.help or ""):
         notes.append(f"default `{action.default}`")
-    words = "; ".join(part for part in (action.help, *notes) if part)
+    # In argparse's help a per cent sign is written twice.
+    words = "; ".join(part for part in ((action.help or "").replace("%%", "%"), *notes) if part)
     return f"| {signature(action)} | {words.replace('|', chr(92) + '|')} |"
 
 

@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+import multiverse.api
 from multiverse.cli.parser import make_parser
 from multiverse.cli.schema import schema_of
 from multiverse.contract import JobSpec, OutputFiles
@@ -145,6 +146,12 @@ def test_the_example_is_a_model() -> None:
 def test_python_examples_compile(page: Path) -> None:
     for text in blocks(page, "python"):
         compile(text, name_of(page), "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_names_of_the_api_are_there(page: Path) -> None:
+    named = re.findall(r"multiverse\.api\.(\w+)", page.read_text(encoding="utf-8"))
+    assert [name for name in named if name not in multiverse.api.__all__] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

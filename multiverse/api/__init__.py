@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         run_benchmark,
     )
     from multiverse.api.datasets import demo_benchmark, list_datasets, make_demo, register
-    from multiverse.api.finish import Conclusion, EvaluationSettings, evaluate, score_results
+    from multiverse.api.finish import Conclusion, evaluate, evaluation_settings, score_results
     from multiverse.api.machine import doctor
     from multiverse.api.models import build_images, check, find_model, list_models, new_model
     from multiverse.api.request import (
@@ -59,7 +59,7 @@ else:
             "run_and_finish run_benchmark"
         ),
         datasets="demo_benchmark list_datasets make_demo register",
-        finish="Conclusion EvaluationSettings evaluate score_results",
+        finish="Conclusion evaluate evaluation_settings score_results",
         machine="doctor",
         models="build_images check find_model list_models new_model",
         request=(
@@ -78,7 +78,6 @@ __all__ = [
     "BenchmarkOutcome",
     "CleanupResult",
     "Conclusion",
-    "EvaluationSettings",
     "Overrides",
     "ReportOutcome",
     "Request",
@@ -96,6 +95,7 @@ __all__ = [
     "doctor",
     "duration",
     "evaluate",
+    "evaluation_settings",
     "file_entry",
     "find_model",
     "find_run",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.api.request import Overrides
+from multiverse.api.request import Overrides, several
 from multiverse.demo import make_demo as make_demo
 from multiverse.errors import UsageError
 from multiverse.events import Tell, silent
@@ -51,6 +51,8 @@ def register(
     """
     if options is not None and settings:
         raise UsageError("give either options or single settings, not both")
+    if "unlabelled" in settings:
+        settings["unlabelled"] = several(settings["unlabelled"])
     chosen = options or RegistrationOptions(**settings)
     if isinstance(data, str | Path):
         from multiverse.registry.registration import register as register_file

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.api.request import Request, Steps, amount, duration
-from multiverse.contract.evaluation import EvaluationSettings as EvaluationSettings
+from pydantic import ValidationError
+
+from multiverse.api.request import Request, Steps, amount, duration, several
+from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import choose_engine, named_engine
-from multiverse.errors import Cancelled, MultiverseError
+from multiverse.errors import Cancelled, MultiverseError, UsageError
 from multiverse.events import Concluded, Noted, ScoredDataset, Tell, silent
 from multiverse.runner.capacity import Machine
 from multiverse.runner.signals import cancellation
 from multiverse.runs.results import Results
 from multiverse.scoring.evaluate import evaluate_results
-from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, with_remedy
 from multiverse.specs.evaluator import TIME_LIMIT
+from multiverse.specs.yaml_file import validation_problems
 
 if TYPE_CHECKING:
     from multiverse.report.write import WrittenReport
@@ -71,7 +74,7 @@ def conclude(results: Results, request: Request, *, tell: Tell) -> Conclusion:
         try:
             outcomes = _score(results, request.engine, options, tell)
             results = results.refresh()
-            problems += [outcome.problem for outcome in outcomes if outcome.problem]
+            problems += [problem for outcome in outcomes for problem in outcome.problems]
         except Cancelled:
             raise
         except MultiverseError as error:
@@ -95,13 +98,13 @@ def score_results(
     """Score the complete runs of a results folder, then write its report.
 
     Raises :class:`ResultsError` or :class:`EngineError` where nothing can be scored, and
-    :class:`Cancelled` after a signal. What concerns one dataset is its outcome's problem, a
-    report that was not written a problem of the conclusion.
+    :class:`Cancelled` after a signal. What concerns one dataset, or the report, is a problem of
+    the conclusion.
     """
     options.machine.check()
     results = Results.open(folder)
-    problems: list[str] = []
     outcomes = _score(results, named_engine(engine), options, tell)
+    problems = [problem for outcome in outcomes for problem in outcome.problems]
     results = results.refresh()
     wanted = Steps(report=report).allowed().report
     written = _report(results, problems) if wanted else None
@@ -150,6 +153,8 @@ def evaluate(
 
     Raises
     ------
+    UsageError
+        For a setting that is none, or that makes no sense.
     ResultsError, EngineError
         Where nothing can be scored. What concerns one dataset alone is a
         :class:`RuntimeWarning`, and the others are scored.
@@ -161,18 +166,27 @@ def evaluate(
     >>> results.scores().query("metric == 'total'")  # doctest: +SKIP
     """
     options = ScoringOptions(
-        settings=None if settings is None else EvaluationSettings(**dict(settings)),
+        settings=None if settings is None else evaluation_settings(settings),
         machine=Machine(cpus=cpus, memory=amount(memory, "memory")),
         build=build,
         again=again,
-        datasets=tuple(datasets),
+        datasets=several(datasets),
         time_limit=duration(time_limit, "time_limit"),
     )
     done = score_results(folder, options, engine=engine, report=report, tell=tell)
-    lacking = [f"{item.dataset}: {item.problem}" for item in done.outcomes if item.problem]
-    for problem in [*lacking, *done.problems]:
+    for problem in done.problems:
         warnings.warn(problem, RuntimeWarning, stacklevel=2)
     return done.results
+
+
+def evaluation_settings(given: Mapping[str, Any]) -> EvaluationSettings:
+    """Return the evaluator's settings; :class:`UsageError` for one that is none or can't be."""
+    try:
+        return EvaluationSettings.model_validate(dict(given))
+    except ValidationError as error:
+        problems = validation_problems(error, EvaluationSettings)
+        words = "; ".join(f"{problem.where}: {problem.message}" for problem in problems)
+        raise UsageError(words) from error
 
 
 def _score(
@@ -211,12 +225,11 @@ def _track(results: Results, uri: str | None, tell: Tell) -> Tracked | None:
     except MultiverseError as error:
         tell(Noted(_sentence("nothing was copied to MLflow", error)))
         return None
-    tell(Noted(f"MLflow: {tracked.summary}"))
+    tell(Noted(tracked.summary))
     if not tracked.complete:
         tell(Noted(f"copy the rest later: {tracked.command}"))
     return tracked
 
 
 def _sentence(what: str, error: MultiverseError) -> str:
-    remedy = f" {error.remedy}" if error.remedy else ""
-    return f"{what}: {error}{remedy}"
+    return f"{what}: {with_remedy(error)}"

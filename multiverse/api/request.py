@@ -124,6 +124,11 @@ def output_of(source: BenchmarkSource, chosen: Path | None) -> Path:
     return chosen or source.benchmark.output or DEFAULT_OUTPUT
 
 
+def several(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name, or several, as a tuple: the letters of one are no names."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 def amount(given: str | int | None, name: str) -> int | None:
     """Return the bytes of an amount such as ``64GiB``; None for nothing and for 0.
 

@@ -13,6 +13,7 @@ from multiverse.api.request import (
     Steps,
     amount,
     file_entry,
+    several,
     short_benchmark,
 )
 from multiverse.engines.choice import named_engine
@@ -143,7 +144,7 @@ def _options(settings: RunKeywords) -> RunOptions:
         machine=Machine(
             cpus=settings.get("cpus"),
             memory=amount(settings.get("memory"), "memory"),
-            gpus=None if gpus is None else tuple(gpus),
+            gpus=None if gpus is None else several(gpus),
             jobs_per_gpu=settings.get("jobs_per_gpu", 1),
         ),
         build=settings.get("build", True),
@@ -151,7 +152,7 @@ def _options(settings: RunKeywords) -> RunOptions:
         only_failed=settings.get("only_failed", False),
         verbose=settings.get("verbose", False),
         min_free=amount(settings.get("min_free", MIN_FREE), "min_free") or 0,
-        tags=settings.get("tags") or {},
+        tags={str(name): str(value) for name, value in (settings.get("tags") or {}).items()},
     )
     options.check()
     return options
@@ -177,7 +178,7 @@ def _dataset(
     options = RegistrationOptions(
         batch_key=settings.get("batch_key"),
         label_key=settings.get("label_key"),
-        unlabelled=tuple(settings.get("unlabelled", ())),
+        unlabelled=several(settings.get("unlabelled", ())),
         modality_names=settings.get("modalities") or {},
         layer=settings.get("layer"),
         intersect=settings.get("intersect", False),

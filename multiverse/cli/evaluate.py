@@ -8,16 +8,15 @@ from pathlib import Path
 
 from multiverse.api import (
     Conclusion,
-    EvaluationSettings,
     amount,
     duration,
+    evaluation_settings,
     score_results,
 )
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
 from multiverse.cli.scores import print_scores
-from multiverse.cli.terminal import notes, print_error, print_json, say
-from multiverse.errors import UsageError
+from multiverse.cli.terminal import notes, print_json, say
 from multiverse.events import everybody
 from multiverse.runner import Machine
 from multiverse.scoring import ScoringOptions
@@ -36,9 +35,10 @@ class EvaluateArguments:
 
 def read(given: Namespace) -> EvaluateArguments:
     """Return the arguments; :class:`UsageError` for a number that makes no sense."""
-    said = {"max_cells": given.max_cells, "replicates": given.replicates}
+    named = {"max_cells": given.max_cells, "replicates": given.replicates}
+    said = {name: value for name, value in named.items() if value is not None}
     options = ScoringOptions(
-        settings=_settings({name: value for name, value in said.items() if value is not None}),
+        settings=evaluation_settings(said) if said else None,
         machine=Machine(cpus=given.cpus, memory=amount(given.memory, "--memory")),
         build=not given.no_build,
         again=given.again,
@@ -56,21 +56,13 @@ def main(arguments: EvaluateArguments) -> int:
             arguments.options,
             engine=arguments.engine,
             report=arguments.report,
-            tell=everybody(notes(json=arguments.json), evaluating),
+            tell=everybody(evaluating.beside(notes(json=arguments.json)), evaluating),
         )
     if arguments.json:
         print_json({"datasets": [asdict(outcome) for outcome in done.outcomes]})
     else:
         _print(done)
-    return 1 if done.problems or any(outcome.problem for outcome in done.outcomes) else 0
-
-
-def _settings(given: dict[str, int]) -> EvaluationSettings | None:
-    try:
-        return EvaluationSettings(**given) if given else None
-    except ValueError as error:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{names}: {str(error).splitlines()[2].strip()}") from error
+    return 0 if done.complete else 1
 
 
 def _print(done: Conclusion) -> None:
@@ -79,6 +71,3 @@ def _print(done: Conclusion) -> None:
         say(f"{outcome.dataset}: {words}")
     print_scores(done.results)
     print_conclusion(done)
-    for outcome in done.outcomes:
-        if outcome.problem:
-            print_error(f"{outcome.dataset}: {outcome.problem}", None)

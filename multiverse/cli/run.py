@@ -30,7 +30,7 @@ from multiverse.cli.scores import print_scores
 from multiverse.cli.summary import print_summary
 from multiverse.cli.terminal import notes
 from multiverse.errors import JobsFailed, UsageError
-from multiverse.events import Event, MetricScored
+from multiverse.events import everybody
 from multiverse.registry import RegistrationOptions
 from multiverse.specs import BenchmarkSource
 
@@ -115,12 +115,11 @@ def _on_terminal(request: Request) -> BenchmarkOutcome:
         def ran(results: Results) -> None:
             shown.close()
             print_summary(results)
-            shown.enter_context(evaluating)
-
-        def tell(event: Event) -> None:
-            (evaluating if isinstance(event, MetricScored) else progress)(event)
+            if request.steps.allowed().evaluate:
+                shown.enter_context(evaluating)
 
         shown.enter_context(progress)
+        tell = everybody(evaluating.beside(progress), evaluating)
         outcome = run_and_finish(request, tell=tell, ran=ran)
     print_scores(outcome.conclusion.results)
     print_conclusion(outcome.conclusion)

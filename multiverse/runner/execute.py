@@ -71,6 +71,8 @@ def execute(
         write_atomic(results.benchmark, resolved)
     session = _Session(engine, results, options, tell)
     outcome = session.run(prepared, capacity)
+    place = {job.name: number for number, job in enumerate(jobs)}
+    outcome.runs.sort(key=lambda run: place.get(run.record.name, len(place)))  # not as they ended
     with folder_lock(results):
         remove_empty([results.attempts])
         outcome.results = session.found.refresh()

@@ -74,10 +74,10 @@ class Run:
     def other_attempts(self) -> list[Run]:
         """Read the kept attempts at this run other than itself, oldest first.
 
-        A run lies three folders deep, published or not.
+        A run lies three folders deep, published or not; a copy may lie at the root, and has none.
         """
         folder = self.folder.absolute()
-        kept = ResultsFolder(folder.parents[2]).attempts_of(self.record.run_id)
+        kept = ResultsFolder(folder.parent.parent.parent).attempts_of(self.record.run_id)
         others = [attempt.record for attempt in kept if attempt.folder != folder]
         return list(RecordReader().runs(others, []))
 

@@ -19,7 +19,7 @@ from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
 from multiverse.scoring.answers import Cohort, cohorts_of, in_place
 from multiverse.scoring.evaluator import ScoringContext
-from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, with_remedy
 from multiverse.scoring.unfinished import Unfinished
 from multiverse.scoring.update import CohortUpdate
 from multiverse.specs.evaluator import EvaluatorSpec
@@ -72,7 +72,7 @@ def _cohorts(results: Results, options: ScoringOptions, tell: Tell = silent) -> 
     runs = results.runs
     cohorts = cohorts_of(filter(in_place, runs))
     elsewhere = [_elsewhere(run) for run in runs if run.complete and not in_place(run)]
-    for line in elsewhere:
+    for line in (*results.damaged_records, *elsewhere):
         tell(Noted(line))
     if elsewhere and not cohorts:
         raise ResultsError(
@@ -133,7 +133,7 @@ def _outcome(context: ScoringContext, cohort: Cohort, options: ScoringOptions) -
     except (Cancelled, EngineError):
         raise
     except MultiverseError as error:
-        text = f"{error} {error.remedy or ''}".strip()
+        text = with_remedy(error)
     except Exception as error:
         # Libraries read what users registered: no surprise of theirs may cost the other datasets.
         text = f"{cohort.dataset}: {type(error).__name__}: {str(error)[:500]}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from multiverse.errors import MultiverseError
 from multiverse.runner.capacity import Machine
 from multiverse.specs.evaluator import TIME_LIMIT
 
@@ -42,6 +43,19 @@ class ScoringOutcome:
     scored: int = 0
     known: int = 0
     problem: str = ""
+
+    @property
+    def problems(self) -> list[str]:
+        """Return the problem, if there is one, as a sentence that names the dataset once."""
+        name = f"{self.dataset}: "
+        return [name + self.problem.removeprefix(name)] if self.problem else []
+
+
+def with_remedy(error: MultiverseError) -> str:
+    """Return what happened and what to do next, as two sentences."""
+    if not error.remedy:
+        return str(error)
+    return f"{str(error).removesuffix('.')}. {error.remedy}"
 
 
 def problem_of(damaged: Mapping[str, str], lost: Sequence[ScoreLine]) -> str:

@@ -70,7 +70,11 @@ def validation_problems(
     error: ValidationError, kind: type[BaseModel], file: YamlFile | None = None
 ) -> list[Problem]:
     """Return Pydantic's findings in the words of somebody who wrote YAML."""
-    return [_problem(dict(item), kind, file) for item in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    wrong = {item["loc"][:depth] for item in found for depth in range(len(item["loc"]))}
+    # A list is short for pydantic where its only item is wrong, which is said of the item.
+    said = [item for item in found if item["type"] != "too_short" or item["loc"] not in wrong]
+    return [_problem(dict(item), kind, file) for item in said]
 
 
 def _problem(item: dict[str, Any], kind: type[BaseModel], file: YamlFile | None) -> Problem:
@@ -81,6 +85,8 @@ def _problem(item: dict[str, Any], kind: type[BaseModel], file: YamlFile | None)
         return Problem(
             f"unknown key{suggestion(str(location[-1]), _all_fields(kind))}", line, where
         )
+    if item["type"] == "too_short":
+        return Problem("needs at least 1 item", line, where)
     if item["type"] == "missing":
         return Problem("is required", line, where)
     message = str(item["msg"]).removeprefix("Value error, ")

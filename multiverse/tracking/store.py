@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,8 +149,11 @@ class Store:
                 self.delete(copy)
 
     def delete(self, copy: Copy) -> None:
-        """Put a copy in MLflow's own trash."""
-        self._client.delete_run(copy.info.run_id)
+        """Put a copy in MLflow's own trash; a local one's files, which the run has too, go."""
+        run_id = copy.info.run_id
+        self._client.delete_run(run_id)
+        if self._artifacts is not None and run_id.isalnum():
+            shutil.rmtree(self._artifacts / run_id, ignore_errors=True)
 
 
 def is_complete(copy: Copy) -> bool:

@@ -41,8 +41,10 @@ class Daemon:
                 "containerd", "--root", f"{self.folder}/containerd", "--state",
                 f"{self.folder}/state", "--address", f"{self.folder}/containerd.sock",
             )  # fmt: skip
+        # In a network of its own: without a bridge it would remove that of the machine's daemon.
         self._dockerd = self._spawn(
-            "dockerd", "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
+            "unshare", "--net", "dockerd",
+            "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
             "--pidfile", f"{self.folder}/pid", "--host", self.host,
             "--containerd", f"{self.folder}/containerd.sock",
             "--bridge", "none", "--iptables=false", "--ip6tables=false",

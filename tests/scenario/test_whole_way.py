@@ -110,10 +110,14 @@ def _check_python(output: Path, source: Path, engine_name: str) -> None:
     )  # fmt: skip
     assert _files(place) == _files(output)
     assert (place / "benchmark.yaml").read_text() == (output / "benchmark.yaml").read_text()
-    told = multiverse.open_results(output).scores()
+    assert [run.record.seed for run in results] == list(SEEDS), "in the order of the request"
     columns = ["dataset", "model", "seed", "run", "metric", "group", "reason"]
-    assert results.scores()[columns].equals(told[columns])
-    np.testing.assert_allclose(results.scores()["value"], told["value"], rtol=1e-6)
+    told, found = (
+        item.scores().sort_values(columns[:5], ignore_index=True)
+        for item in (multiverse.open_results(output), results)
+    )
+    assert found[columns].equals(told[columns])
+    np.testing.assert_allclose(found["value"], told["value"], rtol=1e-6)
     planned = multiverse.preview("pca", source, place, batch_key="batch", label_key="cell_type",
                                  seeds=SEEDS, engine=engine_name)  # fmt: skip
     assert [job.prospect for job in planned] == ["complete"] * len(SEEDS)

@@ -11,6 +11,7 @@ from multiverse.api import (
     Request,
     RunKeywords,
     Steps,
+    evaluation_settings,
     output_of,
     preview,
     read_benchmark,
@@ -165,3 +166,23 @@ def test_a_machine_is_what_all_jobs_share(source: Path) -> None:
     request = asked(source, {"cpus": 4, "memory": 8 * GIB, "gpus": [], "min_free": 0})
     assert request.options.machine == Machine(cpus=4, memory=8 * GIB, gpus=())
     assert request.options.min_free == 0
+
+
+def test_one_name_is_no_sequence_of_letters(source: Path) -> None:
+    request = asked(source, {"label_key": "cell_type", "unlabelled": "unknown", "gpus": "0"})
+    (entry,) = request.source.benchmark.datasets
+    assert entry.unlabelled == ("unknown",)
+    assert request.options.machine.gpus == ("0",)
+
+
+def test_tags_are_text(source: Path) -> None:
+    request = asked(source, {"tags": {"lot": 7}})  # type: ignore[dict-item]
+    assert request.options.tags == {"lot": "7"}
+
+
+def test_settings_of_the_evaluator_that_make_no_sense() -> None:
+    with pytest.raises(UsageError, match=r"^max_cell: unknown key; did you mean 'max_cells'\?$"):
+        evaluation_settings({"max_cell": 500})
+    with pytest.raises(UsageError, match=r"^max_cells: input should be greater than or equal"):
+        evaluation_settings({"max_cells": 3})
+    assert evaluation_settings({"max_cells": 500}).max_cells == 500

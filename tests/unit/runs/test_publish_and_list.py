@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,7 @@ def test_the_other_attempts_at_a_run_are_found_from_each_of_its_places(tmp_path:
     assert done.complete
     causes = [run.record.cause for run in done.other_attempts()]
     assert causes == [Cause.OUT_OF_MEMORY, Cause.ENGINE_LOST]
+    assert replace(done, folder=Path("/copy")).other_attempts() == []
 
 
 def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:

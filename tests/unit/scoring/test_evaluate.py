@@ -249,6 +249,10 @@ def test_data_that_are_not_registered_here_are_named_and_the_rest_is_scored(
     assert outcomes["tiny"].scored == 1
     assert "not registered on this machine" in outcomes["stranger"].problem
     assert "multiverse register FILE --slug stranger" in outcomes["stranger"].problem
+    (sentence,) = outcomes["stranger"].problems
+    assert sentence.count("stranger: ") == 1
+    assert "no answer sheet. Register the file" in sentence
+    assert outcomes["tiny"].problems == []
     assert any("stranger" in line for line in said)
     assert not results.scores("stranger").exists()
 
@@ -271,6 +275,19 @@ def test_nothing_to_score_says_what_to_do(
         evaluate(results, engine, datasets=("other",))
     assert "tiny" in str(caught.value.remedy)
     assert not engine.starts
+
+
+def test_a_record_that_can_not_be_read_is_named(
+    results: ResultsFolder, tiny: RegisteredDataset
+) -> None:
+    runs = [publish_run(results, tiny, model) for model in ("a", "b")]
+    write_atomic(runs[0].folder / "run.json", "{")
+    said: list[str] = []
+    (outcome,) = evaluate(results, ScriptedEngine(), said)
+    assert (outcome.scored, outcome.known) == (1, 0)
+    assert [line for line in said if "is not a run's record" in line] == [
+        f"{runs[0].folder / 'run.json'} is not a run's record"
+    ]
 
 
 def test_only_the_datasets_that_are_named(

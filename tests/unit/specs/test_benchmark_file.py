@@ -119,3 +119,11 @@ def test_the_command_line_wins_over_every_place_of_the_file(tmp_path: Path) -> N
 def test_values_that_yaml_can_not_make(tmp_path: Path, text: str) -> None:
     with pytest.raises(SpecError):
         load(tmp_path, text)
+
+
+def test_a_list_whose_only_item_is_wrong_is_not_short_as_well() -> None:
+    with pytest.raises(SpecError) as caught:
+        BenchmarkSource.of({"datasets": [{"slug": "Bad Slug"}], "models": ["pca"]})
+    assert [problem.where for problem in caught.value.problems] == ["datasets.0.slug"]
+    with pytest.raises(SpecError, match=r"^seeds: needs at least 1 item$"):
+        BenchmarkSource.of({"datasets": ["pbmc"], "models": ["pca"], "seeds": []})

@@ -176,6 +176,8 @@ def test_scores_that_have_gone_go_from_mlflow_too(results: ResultsFolder) -> Non
     assert track(Results.open(results)).updated == 1
     results.scores("pbmc").unlink()
     assert track(Results.open(results)).updated == 1
+    (there,) = (results.folder / ".mlflow-artifacts").rglob("embeddings.h5")
+    assert only_run(results).info.run_id in there.parts, "of the copies before it no file is left"
 
 
 def test_scores_that_can_t_be_read_change_nothing(results: ResultsFolder) -> None:
