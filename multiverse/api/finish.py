@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,13 +179,18 @@ def evaluate(
     return done.results
 
 
-def evaluation_settings(given: Mapping[str, Any]) -> EvaluationSettings:
-    """Return the evaluator's settings; :class:`UsageError` for one that is none or can't be."""
+def evaluation_settings(
+    given: Mapping[str, Any], option: Callable[[str], str] = str
+) -> EvaluationSettings:
+    """Return the evaluator's settings; :class:`UsageError` for one that is none or can't be.
+
+    ``option``: the word for a setting, by its name.
+    """
     try:
         return EvaluationSettings.model_validate(dict(given))
     except ValidationError as error:
         problems = validation_problems(error, EvaluationSettings)
-        words = "; ".join(f"{problem.where}: {problem.message}" for problem in problems)
+        words = "; ".join(f"{option(problem.where)}: {problem.message}" for problem in problems)
         raise UsageError(words) from error
 
 

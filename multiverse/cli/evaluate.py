@@ -38,7 +38,7 @@ def read(given: Namespace) -> EvaluateArguments:
     named = {"max_cells": given.max_cells, "replicates": given.replicates}
     said = {name: value for name, value in named.items() if value is not None}
     options = ScoringOptions(
-        settings=evaluation_settings(said) if said else None,
+        settings=evaluation_settings(said, _option) if said else None,
         machine=Machine(cpus=given.cpus, memory=amount(given.memory, "--memory")),
         build=not given.no_build,
         again=given.again,
@@ -63,6 +63,10 @@ def main(arguments: EvaluateArguments) -> int:
     else:
         _print(done)
     return 0 if done.complete else 1
+
+
+def _option(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
 
 
 def _print(done: Conclusion) -> None:

@@ -18,6 +18,7 @@ from multiverse.api import (
     short_benchmark,
 )
 from multiverse.api.settings import request_of
+from multiverse.cli import evaluate as evaluate_command
 from multiverse.cli import run as command
 from multiverse.cli.parser import make_parser
 from multiverse.errors import DatasetError, UsageError
@@ -186,3 +187,6 @@ def test_settings_of_the_evaluator_that_make_no_sense() -> None:
     with pytest.raises(UsageError, match=r"^max_cells: input should be greater than or equal"):
         evaluation_settings({"max_cells": 3})
     assert evaluation_settings({"max_cells": 500}).max_cells == 500
+    given = make_parser().parse_args(["evaluate", "--max-cells", "3"])
+    with pytest.raises(UsageError, match=r"^--max-cells: input should be greater than or equal"):
+        evaluate_command.read(given)
