@@ -32,6 +32,7 @@ from multiverse.events import (
     Warned,
 )
 from multiverse.facts import AttemptFacts, EpochFacts, JobFacts, RunState, Usage
+from multiverse.runner import NEW
 from multiverse.runs import Remaining, RunFolder, RunRecord, job_remaining, total_remaining
 from multiverse.specs import format_seconds
 
@@ -139,7 +140,7 @@ class Progress:
         with self._lock:
             self._queued[event.run_id] = job
         self._show()
-        if event.why != "new":
+        if event.why != NEW:
             self._print(f"{job.name}: to run because {event.why}")
 
     def _hold(self, event: Held) -> None:

@@ -6,10 +6,9 @@ from argparse import Namespace
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from multiverse.api import track
+from multiverse.api import amount, track
 from multiverse.cli.terminal import console, notes, print_error, print_json, safe, say
-from multiverse.errors import JobsFailed, UsageError
-from multiverse.specs import parse_bytes
+from multiverse.errors import JobsFailed
 from multiverse.tracking import Tracked
 
 #: More runs than this with the same reason say nothing new.
@@ -32,7 +31,7 @@ class TrackArguments:
 
 def read(given: Namespace) -> TrackArguments:
     """Return the arguments; :class:`UsageError` for an amount that is none."""
-    limit = None if given.max_embedding is None else _bytes(given.max_embedding)
+    limit = given.max_embedding and (amount(given.max_embedding, "--max-embedding:") or 0)
     return TrackArguments(
         results=given.results,
         uri=given.uri,
@@ -56,13 +55,6 @@ def main(arguments: TrackArguments) -> int:
     else:
         print_tracked(tracked)
     return 0 if tracked.complete else JobsFailed.exit_code
-
-
-def _bytes(text: str) -> int:
-    try:
-        return parse_bytes(text)
-    except ValueError as error:
-        raise UsageError(f"--max-embedding: {error}") from error
 
 
 def print_tracked(tracked: Tracked) -> None:
