@@ -251,7 +251,7 @@ def test_data_that_are_not_registered_here_are_named_and_the_rest_is_scored(
     assert "multiverse register FILE --slug stranger" in outcomes["stranger"].problem
     (sentence,) = outcomes["stranger"].problems
     assert sentence.count("stranger: ") == 1
-    assert "no answer sheet. Register the file" in sentence
+    assert "no held-out labels to score against. Register the file" in sentence
     assert outcomes["tiny"].problems == []
     assert any("stranger" in line for line in said)
     assert not results.scores("stranger").exists()
