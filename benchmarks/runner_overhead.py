@@ -110,8 +110,8 @@ def main() -> int:
     one = taken["runner, one job"].over(taken["docker run, one"])
     many = taken[f"runner, {MANY} jobs"].over(taken[f"docker run, {MANY}"])
     targets = [
-        Target(f"{MANY} jobs, {PARALLEL} at a time: runner / docker run", many.median, 1.15),
-        Target("one job: runner / docker run", one.median, 1.5),
+        Target(f"{MANY} jobs, {PARALLEL} at a time: runner / docker run", many.median, 1.10),
+        Target("one job: runner / docker run", one.median, 2.5),
     ]
     details = {
         name: {"median_s": round(case.median, 3), "min_s": round(case.minimum, 3)}
