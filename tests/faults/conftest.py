@@ -70,15 +70,21 @@ class Bench:
     def begun(self, runner: subprocess.Popen[str], jobs: int = 1) -> None:
         """Wait until so many models have reported their first epoch."""
         self.until(
-            lambda: len(list(self.results.glob("attempts/*/*/output/metrics.jsonl"))) >= jobs,
+            lambda: sum((path / "metrics.jsonl").exists() for path in self._outputs()) >= jobs,
             runner,
         )
 
     def tell(self) -> None:
         """Tell the models of all attempts that they have trained enough."""
-        for output in self.results.glob("attempts/*/*/output"):
+        for output in self._outputs():
             with suppress(OSError):  # it has been published meanwhile
                 (output / "enough").touch()
+
+    def _outputs(self) -> list[Path]:
+        """Return the output folders of all attempts; looks again while one is being published."""
+        while True:
+            with suppress(FileNotFoundError):
+                return list(self.results.glob("attempts/*/*/output"))
 
     def end(self, runner: subprocess.Popen[str]) -> str:
         """Tell every model, also of attempts to come, until the runner has ended; what it said."""
