@@ -193,8 +193,8 @@ class BytesVerified(Event):
     total: int
 
 
-def silent(_event: Event) -> None:
-    """Hear everything and show nothing: the default of every ``tell``."""
+def silent(_told: object) -> None:
+    """Hear everything and show nothing: the default of every ``tell``, and of other listeners."""
 
 
 def guarded(tell: Tell) -> Tell:

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from multiverse.api.finish import Conclusion
 
 
-def _unseen(_results: Results) -> None:
-    """Leave the results to the outcome."""
-
-
 @dataclass(frozen=True)
 class BenchmarkOutcome:
     """The outcome of a benchmark: its runs, and the steps that followed them."""
@@ -90,7 +86,7 @@ def run_and_finish(
     request: Request,
     *,
     tell: Tell = silent,
-    ran: Callable[[Results], None] = _unseen,
+    ran: Callable[[Results], None] = silent,
 ) -> BenchmarkOutcome:
     """Run a benchmark, then take the steps that follow: scores, report, MLflow.
 

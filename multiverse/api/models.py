@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from multiverse.specs import Accelerator
 
 
-def _unseen(_result: CheckResult) -> None:
-    """Leave each result to the report."""
-
-
 def find_model(name: str, models_dirs: Sequence[Path] = ()) -> ModelSpec:
     """Return a model by its name; :class:`UsageError` if there is none."""
     return find_models([name], models_dirs)[name]
@@ -82,7 +78,7 @@ def check(
     models_dirs: Sequence[Path] = (),
     engine: str | None = None,
     tell: Tell = silent,
-    show: Callable[[CheckResult], None] = _unseen,
+    show: Callable[[CheckResult], None] = silent,
 ) -> CheckReport:
     """Check a model on tiny and on hostile data, telling each result at once.
 

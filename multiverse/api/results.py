@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from multiverse.verify import Verification
 
 
-def _unseen(_found: object) -> None:
-    """Leave what is found to the result."""
-
-
 def open_results(folder: str | Path) -> Results:
     """Read the runs of an existing results folder, also those that failed, and their scores.
 
@@ -151,7 +147,7 @@ def clean(
     *,
     remove: bool = False,
     models_dirs: Sequence[Path] = (),
-    found: Callable[[CleanupPlan], None] = _unseen,
+    found: Callable[[CleanupPlan], None] = silent,
     tell: Tell = silent,
 ) -> CleanupResult:
     """Find what can go from a results folder and this machine, and remove it if told to.
