@@ -64,8 +64,8 @@ def exclusive(
 def open_lock(path: Path) -> int:
     """Return a descriptor of a lock's file, which is made if need be; no link is followed.
 
-    Raises :class:`NotARegularFile`, :class:`LinkOnTheWay`, other OSErrors. Its content may be changed: the file has no
-    second name, under which it would be somebody else's.
+    Raises :class:`NotARegularFile`, :class:`LinkOnTheWay`, other OSErrors. Its content may be
+    changed: the file has no second name, under which it would be somebody else's.
     """
     with opened_parent(path) as (parent, name):
         try:
