@@ -8,13 +8,14 @@ fails, nothing is left over and nothing that was there before is touched.
 from __future__ import annotations
 
 import datetime
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from multiverse import __version__
-from multiverse.contract.files import file_sha256
+from multiverse.contract.files import stream_sha256
 from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
@@ -29,7 +30,7 @@ from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout, layer_names, read_layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import check_source, open_source
+from multiverse.registry.source import read_source, source_file
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import make_slug
@@ -68,17 +69,18 @@ def register(
     """
     options.check()
     slug = checked_slug(make_slug(source.stem) if slug is None else slug)
-    check_source(source)
-    origin = Origin(slug, source.name, _hash_source(source), options)
     folder = DatasetFolder(slug, home or default_home())
-    with locked(folder, replace=options.replace, tell=tell) as store:
-        known = store.find(origin.sha256, options.sha256())
-        if known is not None:
-            tell(Noted(f"{slug} is already registered from this file"))
-            return store.use(known)
-        with open_source(source) as opened, store.temporary() as temporary:
-            record = Registration(opened, origin, temporary, tell).run()
-            return store.publish(record, temporary)
+    with source_file(source) as descriptor:
+        origin = Origin(slug, source.name, _hash_source(source, descriptor), options)
+        with locked(folder, replace=options.replace, tell=tell) as store:
+            known = store.find(origin.sha256, options.sha256())
+            if known is not None:
+                tell(Noted(f"{slug} is already registered from this file"))
+                return store.use(known)
+            with store.temporary() as temporary:
+                with read_source(source, descriptor) as opened:
+                    record = Registration(opened, origin, temporary, tell).run()
+                return store.publish(record, temporary)
 
 
 @dataclass(frozen=True)
@@ -220,8 +222,9 @@ def _all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
     return join_tables(shared, tables)
 
 
-def _hash_source(source: Path) -> str:
+def _hash_source(source: Path, descriptor: int) -> str:
     try:
-        return file_sha256(source)
+        with open(os.dup(descriptor), "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
+            return stream_sha256(stream)
     except OSError as error:
         raise DatasetError(f"{source} can't be read: {error.strerror}") from error
