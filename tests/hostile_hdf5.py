@@ -114,12 +114,12 @@ def nested_filters(path: Path, name: str, outside: Path) -> None:
 
 def huge_attribute(path: Path, name: str, outside: Path) -> None:
     with h5py.File(path, "r+", libver="latest") as file:
-        file[name].attrs["huge"] = np.zeros(20_000_000, dtype="u1")
+        file.create_group("beside").attrs["huge"] = np.zeros(20_000_000, dtype="u1")
 
 
 def many_attributes(path: Path, name: str, outside: Path) -> None:
     with h5py.File(path, "r+", libver="latest") as file:
-        for number in range(20_000):
+        for number in range(2000):
             file[name].attrs[f"a{number}"] = number
 
 
@@ -201,7 +201,7 @@ def deep(path: Path, name: str, outside: Path) -> None:
 def many_groups(path: Path, name: str, outside: Path) -> None:
     with h5py.File(path, "r+") as file:
         group = file.create_group("beside")
-        for number in range(100_000):
+        for number in range(60_000):
             group.create_group(str(number))
 
 

@@ -7,12 +7,13 @@ meanwhile is found out by its times.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from multiverse.contract.files import open_regular
 
 if TYPE_CHECKING:
     import h5py
@@ -49,23 +50,30 @@ def opened(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[h5py.File]:
 
     Raises :class:`UnsafeHdf5`, and OSError where there is none or it is no regular file.
     """
+    with opened_whole(path, max_bytes=max_bytes) as found:
+        yield found.file
+
+
+@contextmanager
+def opened_whole(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[CheckedFile]:
+    """Open a file as :func:`opened` does; return it with what is known of it."""
     from multiverse.contract.hdf5_tree import Rules
 
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags)
+    descriptor = open_regular(path, max_bytes=max_bytes)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_size > max_bytes:
-            raise UnsafeHdf5(f"{path.name} is not a regular file of its own, or is too large")
         with checked(descriptor, Rules(soft_links=False, every_value=True)) as found:
-            yield found.file
+            yield found
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def checked(descriptor: int, rules: Rules) -> Iterator[CheckedFile]:
+def checked(
+    descriptor: int, rules: Rules, since: tuple[int, int, int] | None = None
+) -> Iterator[CheckedFile]:
     """Check the file behind a descriptor, and open it for reading.
+
+    ``since`` is its stamp at an earlier time, from when on it must be the same.
 
     Raises :class:`UnsafeHdf5` where a node of it is not to be trusted, :class:`ChangedFile` where
     the file is another one when the block ends.
@@ -75,7 +83,7 @@ def checked(descriptor: int, rules: Rules) -> Iterator[CheckedFile]:
     from multiverse.contract.hdf5_reads import CountedReads
     from multiverse.contract.hdf5_tree import Suspicious, TreeCheck
 
-    before = _stamp(descriptor)
+    before = stamp(descriptor) if since is None else since
     reads = CountedReads(descriptor)
     try:
         with h5py.File(reads, "r") as file:
@@ -85,7 +93,7 @@ def checked(descriptor: int, rules: Rules) -> Iterator[CheckedFile]:
         raise UnsafeHdf5(first_line(error)) from error
     with file:
         yield CheckedFile(file, reads, addresses)
-    if _stamp(descriptor) != before:
+    if stamp(descriptor) != before:
         raise ChangedFile("was changed while it was read")
 
 
@@ -94,6 +102,7 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _stamp(descriptor: int) -> tuple[int, int, int]:
+def stamp(descriptor: int) -> tuple[int, int, int]:
+    """Return what differs after a file was written to: its size and its times."""
     status = os.fstat(descriptor)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -22,40 +22,42 @@ _BLOCK = 1_000_000
 
 
 def text_bytes(dataset: h5d.DatasetID, file: h5py.File, reads: CountedReads) -> int | None:
-    """Return the bytes of all texts of a dataset; None where they can't be measured."""
+    """Return the bytes of all texts of a dataset; None where they can't be measured.
+
+    Raises OSError where they lie in a heap that is damaged.
+    """
     address, _ = file.id.get_create_plist().get_sizes()
     width = 4 + address + 4  # how many values, where, and which of that heap
     kind = dataset.get_type()
     unit = kind.get_super().get_size() if isinstance(kind, h5t.TypeVlenID) else 1
     plist = dataset.get_create_plist()
     if plist.get_layout() == h5d.CONTIGUOUS:
-        number = math.prod(dataset.shape)
-        return unit * _contiguous(dataset, number, width, reads)
-    if plist.get_layout() == h5d.CHUNKED:
-        return unit * sum(
-            int(_lengths(values, width).sum(dtype=np.int64))
-            for values in _chunks(dataset, plist, width)
-        )
-    return None
+        blocks = _contiguous(dataset, width, reads)
+    elif plist.get_layout() == h5d.CHUNKED:
+        blocks = _chunks(dataset, plist, width)
+    else:
+        return None
+    total, base = 0, file.userblock_size
+    for pointers in blocks:
+        lengths = np.ascontiguousarray(pointers[:, :4]).view("<u4")
+        total += unit * int(lengths.sum(dtype=np.int64))
+        places = np.zeros((len(pointers), 8), dtype=np.uint8)
+        places[:, :address] = pointers[:, 4 : 4 + address]
+        for place in np.unique(places.view("<u8")[lengths > 0]).tolist():
+            reads.check_heap(base + place)
+    return total
 
 
-def _contiguous(dataset: h5d.DatasetID, number: int, width: int, reads: CountedReads) -> int:
-    start = dataset.get_offset()
+def _contiguous(dataset: h5d.DatasetID, width: int, reads: CountedReads) -> Iterator[np.ndarray]:
+    start, number = dataset.get_offset(), math.prod(dataset.shape)
     if start is None or not dataset.get_storage_size():
-        return 0
-    total = 0
+        return
     for first in range(0, number, _BLOCK):
         wanted = min(_BLOCK, number - first) * width
         block = os.pread(reads.descriptor, wanted, start + first * width)
         if len(block) < wanted:
-            return reads.size + 1  # beyond the end: not to be believed
-        total += int(_lengths(np.frombuffer(block, dtype=np.uint8), width).sum(dtype=np.int64))
-    return total
-
-
-def _lengths(values: np.ndarray, width: int) -> np.ndarray:
-    pointers = np.ascontiguousarray(values).reshape(-1, width)
-    return np.ascontiguousarray(pointers[:, :4]).view("<u4")
+            raise OSError("texts are said to lie beyond the end of the file")
+        yield np.frombuffer(block, dtype=np.uint8).reshape(-1, width)
 
 
 def _chunks(dataset: h5d.DatasetID, plist: h5p.PropDCID, width: int) -> Iterator[np.ndarray]:

@@ -116,7 +116,7 @@ class TreeCheck:
         for name, kind in found:
             child = path.rstrip(b"/") + b"/" + name
             if name in (b"", b".", b"..") or b"/" in name or len(name) > MAX_NAME_BYTES:
-                raise Suspicious(f"{shown(path)} holds something whose name is a path: {name!r:.80}")
+                raise Suspicious(f"{shown(path)} has a member named like a path: {name!r:.80}")
             if kind == h5l.TYPE_SOFT and self.rules.soft_links:
                 continue
             if kind != h5l.TYPE_HARD:
@@ -125,7 +125,8 @@ class TreeCheck:
 
     def _attributes(self, node: h5py.h5o.ObjectID, path: bytes, number: int) -> None:
         if number > MAX_ATTRIBUTES:
-            raise Suspicious(f"{shown(path)} has {number:,} attributes (at most {MAX_ATTRIBUTES:,})")
+            most = f"at most {MAX_ATTRIBUTES:,}"
+            raise Suspicious(f"{shown(path)} has {number:,} attributes ({most})")
         sizes: list[tuple[bytes, int]] = []
 
         def take(name: bytes, info: h5a.AttrInfo) -> None:
@@ -182,9 +183,7 @@ def judge_storage(dataset: h5d.DatasetID, where: str) -> None:
     has_text(dataset.get_type(), where)
 
 
-def judge_values(
-    dataset: h5d.DatasetID, where: str, file: h5py.File, reads: CountedReads
-) -> None:
+def judge_values(dataset: h5d.DatasetID, where: str, file: h5py.File, reads: CountedReads) -> None:
     """Raise :class:`Suspicious` where a dataset declares more than its stored bytes can hold."""
     kind = dataset.get_type()
     number, width = _points(dataset.get_space()), kind.get_size()
@@ -197,11 +196,13 @@ def judge_values(
         raise Suspicious(
             f"{where} is stored in chunks of {chunk:,} bytes (at most {MAX_CHUNK_BYTES:,})"
         )
-    if not has_text(kind, where) or number * reads.size <= SMALL_BYTES:
+    if not number or not has_text(kind, where):
         return
     if not isinstance(kind, h5t.TypeVlenID | h5t.TypeStringID):
         raise Suspicious(f"{where} holds text within records, which can't be measured")
     found = text_bytes(dataset, file, reads)
+    if found is None and number * reads.size <= SMALL_BYTES:
+        return
     if found is None or found > reads.size:
         much = "an unknown number of" if found is None else f"{found:,}"
         raise Suspicious(f"{where} declares {much} bytes of text, the file has {reads.size:,}")

@@ -8,14 +8,12 @@ fails, nothing is left over and nothing that was there before is touched.
 from __future__ import annotations
 
 import datetime
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from multiverse import __version__
-from multiverse.contract.files import stream_sha256
 from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
@@ -70,16 +68,16 @@ def register(
     options.check()
     slug = checked_slug(make_slug(source.stem) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
-    with source_file(source) as descriptor:
-        origin = Origin(slug, source.name, _hash_source(source, descriptor), options)
+    with source_file(source) as opened:
+        origin = Origin(slug, source.name, opened.sha256(), options)
         with locked(folder, replace=options.replace, tell=tell) as store:
             known = store.find(origin.sha256, options.sha256())
             if known is not None:
                 tell(Noted(f"{slug} is already registered from this file"))
                 return store.use(known)
             with store.temporary() as temporary:
-                with read_source(source, descriptor) as opened:
-                    record = Registration(opened, origin, temporary, tell).run()
+                with read_source(opened) as readable:
+                    record = Registration(readable, origin, temporary, tell).run()
                 return store.publish(record, temporary)
 
 
@@ -220,11 +218,3 @@ def _all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
         return shared
     tables = {part.old_name: part.obs.iloc[alignment.rows[part.modality]] for part in layout.parts}
     return join_tables(shared, tables)
-
-
-def _hash_source(source: Path, descriptor: int) -> str:
-    try:
-        with open(os.dup(descriptor), "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
-            return stream_sha256(stream)
-    except OSError as error:
-        raise DatasetError(f"{source} can't be read: {error.strerror}") from error

@@ -6,9 +6,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.contract.hdf5 import ChangedFile, UnsafeHdf5, checked
+from multiverse.contract.files import stream_sha256
+from multiverse.contract.hdf5 import ChangedFile, UnsafeHdf5, checked, stamp
 from multiverse.contract.hdf5_tree import Rules
 from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5
@@ -40,8 +42,25 @@ def check_source(path: Path) -> None:
         raise DatasetError(f"{path} is empty", remedy="Copy or download it again.")
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """A file while it is registered: hashed and read through one descriptor."""
+
+    path: Path
+    descriptor: int
+    stamp: tuple[int, int, int]
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of its content in hexadecimal digits."""
+        try:
+            with os.fdopen(os.dup(self.descriptor), "rb", buffering=0) as stream:
+                return stream_sha256(stream)
+        except OSError as error:
+            raise DatasetError(f"{self.path} can't be read: {error.strerror}") from error
+
+
 @contextmanager
-def source_file(path: Path) -> Iterator[int]:
+def source_file(path: Path) -> Iterator[SourceFile]:
     """Open the file for as long as it is read; links to it are followed, it is the user's path.
 
     Raises :class:`DatasetError` where it is no readable file of a known kind.
@@ -56,16 +75,19 @@ def source_file(path: Path) -> Iterator[int]:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DatasetError(f"{path} is not a regular file", remedy=_SUPPORTED)
-        yield descriptor
+        yield SourceFile(path, descriptor, stamp(descriptor))
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def read_source(path: Path, descriptor: int) -> Iterator[Hdf5]:
+def read_source(source: SourceFile) -> Iterator[Hdf5]:
     """Read the opened file; :class:`DatasetError` where it is not HDF5, is damaged, or changes."""
+    path = source.path
     try:
-        with checked(descriptor, Rules(soft_links=True, every_value=False)) as found:
+        with checked(
+            source.descriptor, Rules(soft_links=True, every_value=False), source.stamp
+        ) as found:
             yield Hdf5(found, path)
     except ChangedFile as error:
         raise DatasetError(f"{path} was changed while it was read", remedy="Try again.") from error
