@@ -7,7 +7,7 @@ whatever else is in the file; an old table's categories are a reference, to any 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -27,7 +27,7 @@ RECORD = frozenset({"dict", "string", "string-array", "numeric-scalar", "array",
 _CATEGORIES = "__categories"
 MAX_DEPTH = 6
 
-Node = h5py.Group | h5py.Dataset
+Node: TypeAlias = h5py.Group | h5py.Dataset
 
 
 def check_element(found: CheckedFile, node: Node, encodings: Collection[str]) -> None:
@@ -60,7 +60,7 @@ def _members(group: h5py.Group) -> Iterator[tuple[str, Node]]:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise UnsafeHdf5(f"{where} is a link to elsewhere, which is not followed")
         member = group[name]
-        if not isinstance(member, Node):
+        if not isinstance(member, h5py.Group | h5py.Dataset):
             raise UnsafeHdf5(f"{where} is neither a group nor an array")
         yield name, member
 
