@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from multiverse.contract.finding import FindingKind
+from multiverse.contract.hdf5 import opened
 
 if TYPE_CHECKING:
     import h5py
@@ -39,10 +40,8 @@ def check_embeddings(path: Path, names: Sequence[str]) -> Found:
 
     No link inside the file is followed. Raises MemoryError where it asks for too much.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with opened(path) as file:
             return [*_judge_latent(file, len(names)), *_judge_names(file, names)]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         return [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}")]

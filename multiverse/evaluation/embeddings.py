@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from multiverse.contract.latent import read_cell_names, read_latent
 from multiverse.errors import ResultsError
 from multiverse.evaluation.neighbours import Matrix
 from multiverse.evaluation.sheet import AnswerSheet
@@ -20,10 +20,8 @@ def read_embedding(path: Path, sheet: AnswerSheet) -> Matrix:
     Raises :class:`ResultsError` where names or values are not those of an embedding of these cells.
     """
     try:
-        with h5py.File(path, "r") as file:
-            latent = np.asarray(file["latent"][...], dtype=np.float32)
-            names = [name.decode(errors="replace") for name in file["obs_names"][...]]
-    except (OSError, KeyError, ValueError, AttributeError) as error:
+        latent, names = read_latent(path).astype(np.float32), read_cell_names(path)
+    except OSError as error:
         raise ResultsError(f"{path.name} can't be read as an embedding: {error}") from error
     if len(names) != len(latent) or set(names) != set(sheet.cells) or len(set(names)) != len(names):
         raise ResultsError(f"the embedding's {len(names):,} cells are not those of the dataset")
