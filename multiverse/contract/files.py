@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 #: Bytes that are read at a time; hashing releases Python's lock for blocks of this size.
 BLOCK = 1024 * 1024
@@ -128,8 +128,9 @@ def check_regular(path: Path, *, max_bytes: int) -> os.stat_result:
     return _judge(path, path.lstat(), max_bytes)
 
 
-def read_regular(path: Path, *, max_bytes: int) -> bytes:
-    """Read the content of a regular file; never follow a link, never wait on a FIFO.
+@contextmanager
+def open_regular(path: Path, *, max_bytes: int) -> Iterator[BinaryIO]:
+    """Yield a regular file, opened to be read; never follow a link, never wait on a FIFO.
 
     Raises as :func:`check_regular`.
     """
@@ -137,6 +138,15 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         _judge(path, os.fstat(stream.fileno()), max_bytes)
+        yield stream
+
+
+def read_regular(path: Path, *, max_bytes: int) -> bytes:
+    """Read the content of a regular file; never follow a link, never wait on a FIFO.
+
+    Raises as :func:`check_regular`.
+    """
+    with open_regular(path, max_bytes=max_bytes) as stream:
         content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")

@@ -81,7 +81,7 @@ class Recovery:
 
         Returns what still runs of it. Costs nothing for a run that nobody has begun.
         """
-        if all(attempt.record.is_file() for attempt in self._results.attempts_of(run_id)):
+        if all(attempt.is_settled for attempt in self._results.attempts_of(run_id)):
             return None
         found = self._orphans(owner_labels(self._results, run_id))
         return self._settle(run_id, found.get(run_id, {}), wanted=True)
@@ -92,7 +92,7 @@ class Recovery:
         return left | {
             attempt.folder.parent.name
             for attempt in attempt_folders(self._results)
-            if not attempt.record.exists()
+            if not attempt.is_settled
         }
 
     def _orphans(self, labels: Mapping[str, str]) -> dict[str, dict[int, Orphan]]:
@@ -120,7 +120,7 @@ class Recovery:
     def _unended(self, run_id: str) -> Iterator[AttemptFolder]:
         for attempt in self._results.attempts_of(run_id):
             _remove_aside(attempt)
-            if attempt.record.is_file():
+            if attempt.is_settled:
                 attempt.started.unlink(missing_ok=True)
                 attempt.live.unlink(missing_ok=True)
             elif attempt.started.is_file():
@@ -141,6 +141,9 @@ class Recovery:
                 return None
             if not target.folder.exists() and (attempt.folder / "replaced").is_dir():
                 (attempt.folder / "replaced").rename(target.folder)
+            if attempt.ended.is_file():
+                self._tell_end(self._attempts.judge_again(attempt, started), "stopped")
+                return None
             if orphan is not None and orphan.adoptable and started.data.is_file():
                 if orphan.running and wanted:
                     return Survivor(attempt, started, orphan)
@@ -166,11 +169,11 @@ class Recovery:
             reason = "its runner was killed"
         self._tell_end(self._attempts.give_up(attempt, started, reason))
 
-    def _tell_end(self, run: Run) -> None:
+    def _tell_end(self, run: Run, how: str = "killed") -> None:
         record = run.record
         word = "complete" if record.state is RunState.COMPLETE else record.message
         job = f"{record.name} ({record.run_id})"
-        self._tell(Noted(f"left by a runner that was killed: {job}: {word}"))
+        self._tell(Noted(f"left by a runner that was {how}: {job}: {word}"))
 
 
 def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
