@@ -8,7 +8,6 @@ this process, with its children.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
@@ -16,17 +15,15 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from multiverse.contract.embeddings import check_embeddings
+from multiverse.contract.parent import end_with
 
 #: Descriptors of a request: the file, the request, where the answer goes.
 N_DESCRIPTORS = 3
-#: ``PR_SET_PDEATHSIG`` of ``prctl``: a signal that comes when the parent ends.
-_PARENT_DEATH_SIGNAL = 1
 
 
 def main() -> None:
@@ -46,7 +43,6 @@ class _Desk:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._askers: dict[int, socket.socket] = {}
-        self._prctl = _load_prctl()
         self._ended, self._ends = os.pipe()
         for descriptor in (self._ended, self._ends):
             os.set_blocking(descriptor, False)
@@ -81,7 +77,7 @@ class _Desk:
         parent = os.getpid()
         child = os.fork()
         if child == 0:
-            _die_with(parent, self._prctl)
+            end_with(parent)
             self._close()
             _look(file, request, asker)
         os.close(file)
@@ -117,25 +113,6 @@ class _Desk:
                     code = os.waitstatus_to_exitcode(status)
                     asker.send(f"\n{code}".encode(), socket.MSG_DONTWAIT)
                     asker.shutdown(socket.SHUT_RDWR)  # whoever else has a copy of it
-
-
-def _load_prctl() -> Callable[..., int] | None:
-    """Return ``prctl``, or None where there is none."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        found: Callable[..., int] = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):
-        return None
-    return found
-
-
-def _die_with(parent: int, prctl: Callable[..., int] | None) -> None:
-    """Have this process killed when its parent ends, however that ends."""
-    if prctl is not None:
-        prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended in between
-        os._exit(1)
 
 
 def _look(file: int, request: int, asker: socket.socket) -> NoReturn:
