@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from multiverse.contract.folders import names_in, status
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError, UsageError
 from multiverse.facts import RunState
@@ -44,6 +47,11 @@ class Run:
     def container_log(self) -> Path:
         """The output of its container, as the engine received it."""
         return RunFolder(self.folder).container_log
+
+    @property
+    def names(self) -> list[str]:
+        """The names of what is in its folder, sorted. Raises OSError."""
+        return names_in(self.folder)
 
     def embedding(self) -> NDArray[float32]:
         """Return the latent space, float32 of shape (n_cells, n_dims), in the order of your cells.
@@ -97,8 +105,10 @@ class FileReader(Generic[Content]):
 
     def content(self, path: Path) -> Content | ResultsError:
         """Return what is in a file, or what is wrong with it. Raises OSError if there is none."""
-        facts = path.stat()
-        stamp = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        facts = status(path)
+        if facts is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        stamp = (facts.st_mtime_ns, facts.st_size, facts.st_ino, facts.st_ctime_ns)
         known = self._known.get(path)
         if known is None or known[0] != stamp:
             known = self._known[path] = (stamp, self._try(path))
