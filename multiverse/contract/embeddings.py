@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.contract.finding import FindingKind
+from multiverse.contract.hdf5 import opened, opened_descriptor
 
 if TYPE_CHECKING:
     import h5py
@@ -32,15 +33,15 @@ MAX_NAME_BYTES = 4096
 Found = list[tuple[FindingKind, str]]
 
 
-def check_embeddings(path: Path, names: Sequence[str]) -> Found:
+def check_embeddings(source: Path | int, names: Sequence[str]) -> Found:
     """Return everything wrong with the file, for the cells of these names; empty means nothing.
+
+    ``source``: its path, or a descriptor of it.
 
     No link inside the file is followed. Raises MemoryError where it asks for too much.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with opened_descriptor(source) if isinstance(source, int) else opened(source) as file:
             return [*_judge_latent(file, len(names)), *_judge_names(file, names)]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         return [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}")]

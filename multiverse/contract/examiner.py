@@ -8,6 +8,7 @@ this process, with its children.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -16,7 +17,6 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import NoReturn
 
 from multiverse.contract.embeddings import check_embeddings
@@ -31,8 +31,7 @@ def main() -> None:
 
     The libraries are loaded once: a child is a copy of this process.
     """
-    import h5py  # noqa: F401 - for the children
-    import numpy  # noqa: F401 - for the children
+    importlib.import_module("multiverse.contract.hdf5_tree")  # with h5py and numpy
 
     _Desk(socket.socket(fileno=sys.stdin.fileno())).serve()
 
@@ -126,7 +125,7 @@ def _look(file: int, request: int, asker: socket.socket) -> NoReturn:
         _bound(resource.RLIMIT_CORE, 0)
         _bound(resource.RLIMIT_FSIZE, 0)
         signal.setitimer(signal.ITIMER_REAL, asked["seconds"])
-        found = check_embeddings(Path(f"/dev/fd/{file}"), asked["names"])
+        found = check_embeddings(file, asked["names"])
         answer, code = json.dumps(found), 0
     except BaseException as error:
         answer = f"{type(error).__name__}: {error}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from multiverse.contract.latent import count_dimensions, read_cell_names, read_latent
 from multiverse.errors import ResultsError
 from multiverse.evaluation.neighbours import Matrix
 from multiverse.evaluation.sheet import AnswerSheet
@@ -23,9 +23,8 @@ BYTES_PER_VALUE = 16
 def n_dimensions(path: Path) -> int:
     """Return how many dimensions an embedding has; 0 where that can't be read."""
     try:
-        with h5py.File(path, "r") as file:
-            return int(file["latent"].shape[1])
-    except (OSError, KeyError, ValueError, AttributeError, IndexError):
+        return count_dimensions(path)
+    except OSError:
         return 0
 
 
@@ -37,12 +36,9 @@ def read_embedding(path: Path, sheet: AnswerSheet, memory: int = 0) -> Matrix:
     MemoryError where it can't be held in so many bytes (0: nobody knows).
     """
     try:
-        with h5py.File(path, "r") as file:
-            stored = file["latent"]
-            _check_memory(stored.shape, memory)
-            values = stored[...]
-            names = [name.decode(errors="replace") for name in file["obs_names"][...]]
-    except (OSError, KeyError, ValueError, AttributeError) as error:
+        _check_memory((sheet.n_cells, count_dimensions(path)), memory)
+        values, names = read_latent(path), read_cell_names(path)
+    except OSError as error:
         raise ResultsError(f"{path.name} can't be read as an embedding: {error}") from error
     if len(names) != len(values) or set(names) != set(sheet.cells) or len(set(names)) != len(names):
         raise ResultsError(f"the embedding's {len(names):,} cells are not those of the dataset")

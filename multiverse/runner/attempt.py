@@ -14,6 +14,7 @@ from multiverse.contract.cells import CellNames
 from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.epochs import EpochFollower
 from multiverse.contract.folders import remove_file
+from multiverse.contract.latent import count_dimensions
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,
@@ -310,14 +311,7 @@ class Attempts:
                 "exit_code": ending.exit_code,
                 "usage": ending.usage,
                 "gpu": gpu_usage(attempt.output.folder),
-                "n_dims": _dimensions(attempt) if complete else None,
+                "n_dims": count_dimensions(attempt.output.embeddings) if complete else None,
                 "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
-
-
-def _dimensions(attempt: AttemptFolder) -> int:
-    import h5py
-
-    with h5py.File(attempt.output.embeddings, "r") as file:
-        return int(file["latent"].shape[1])
