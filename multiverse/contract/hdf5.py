@@ -55,6 +55,15 @@ def opened(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[h5py.File]:
 
 
 @contextmanager
+def opened_descriptor(descriptor: int) -> Iterator[h5py.File]:
+    """Open what is behind a descriptor as :func:`opened` does; it stays open."""
+    from multiverse.contract.hdf5_tree import Rules
+
+    with checked(descriptor, Rules(soft_links=False, every_value=True)) as found:
+        yield found.file
+
+
+@contextmanager
 def opened_whole(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[CheckedFile]:
     """Open a file as :func:`opened` does; return it with what is known of it."""
     from multiverse.contract.hdf5_tree import Rules

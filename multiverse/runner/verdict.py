@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +39,17 @@ class Verdict:
 
 
 def judge(
-    ending: Ending, attempt: AttemptFolder, read_cells: Callable[[], CellNames], limits: Limits
+    ending: Ending,
+    attempt: AttemptFolder,
+    read_cells: Callable[[], CellNames],
+    limits: Limits,
+    cancelled: threading.Event | None = None,
 ) -> Verdict:
     """Return the verdict on a process that has ended, by itself or not.
 
     ``read_cells`` gives the names of the input's cells; it is asked only if there is an output to
-    compare with them.
+    compare with them. Raises :class:`Cancelled` once ``cancelled`` is set while the output is
+    checked.
     """
     if ending.cause in STOPPED:
         return _stopped(ending, attempt)
@@ -63,7 +69,7 @@ def judge(
         message = f"its dataset can't be read any more: {printable(str(error))[:300]}"
         return Verdict(RunState.FAILED, Cause.DATASET_LOST, message)
     findings = tuple(
-        printable(str(finding)) for finding in check_output(attempt.output.folder, cells)
+        printable(str(finding)) for finding in check_output(attempt.output.folder, cells, cancelled)
     )
     if findings:
         count = f"{len(findings)} problem{'s' if len(findings) > 1 else ''}"

@@ -35,7 +35,7 @@ from multiverse.scoring.answers import Cohort
 from multiverse.scoring.collected import Collected, LineFollower
 from multiverse.scoring.unfinished import StartedEvaluation, Unfinished, owner_labels
 from multiverse.scoring.wanted import Wanted
-from multiverse.specs.evaluator import EvaluatorSpec
+from multiverse.specs.evaluator import EvaluatorSpec, step_seconds
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ class CohortRequest:
             only=only,
             skip=tuple(skip),
             settings=self.settings,
+            step_seconds=step_seconds(record.n_obs, self.context.time_limit),
         )
 
     def started(self, request: EvaluationRequest, limits: Limits) -> StartedEvaluation:
