@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def judge(
     compare with them.
     """
     if ending.cause in STOPPED:
+        with suppress(OSError):  # where its engine was lost it may still be at work
+            make_accessible(attempt.output.folder)
         return _stopped(ending, attempt)
     make_accessible(attempt.output.folder)
     if ending.cause is not None:
@@ -118,8 +121,7 @@ def _stopped(ending: Ending, attempt: AttemptFolder) -> Verdict:
     if ending.cause is Cause.TIME_LIMIT:
         message = _with_log(f"{ending.detail}: allow more with --time-limit", attempt)
         return Verdict(RunState.FAILED, Cause.TIME_LIMIT, message)
-    message = f"{ending.detail}: allow more with `resources: disk:`"
-    return Verdict(RunState.FAILED, ending.cause, message)
+    return Verdict(RunState.FAILED, ending.cause, ending.detail)
 
 
 def _engine_message(ending: Ending, limits: Limits) -> str:
