@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def judge(
         reason = _reason(attempt.output) or _last_line(attempt) or "no reason was given"
         return Verdict(RunState.NOT_APPLICABLE, Cause.NOT_APPLICABLE, reason)
     if ending.exit_code != 0:
-        message = f"the model ended with exit code {ending.exit_code}"
+        message = f"the model ended with {_exit_words(ending.exit_code)}"
         return Verdict(RunState.FAILED, Cause.MODEL_ERROR, _with_log(message, attempt))
     try:
         cells = read_cells()
@@ -130,11 +131,22 @@ def _engine_message(ending: Ending, limits: Limits) -> str:
             f"needed more than its {format_bytes(limits.memory)} of memory: "
             "allow more with --job-memory"
         ),
-        Cause.KILLED: f"was killed from outside (exit code {ending.exit_code})",
+        Cause.KILLED: (
+            f"ended with {_exit_words(ending.exit_code)}: killed by the system or by a person, "
+            "or by itself"
+        ),
         Cause.ENGINE_LOST: "the engine was lost while it ran: run the same command again",
     }
     message = messages.get(ending.cause, "") if ending.cause else ""
     return f"{message} ({printable(ending.detail)[:300]})" if ending.detail else message
+
+
+def _exit_words(code: int | None) -> str:
+    """Return an exit code in words, with the signal that it stands for in shells and engines."""
+    try:
+        return f"exit code {code}, as after {signal.Signals((code or 0) - 128).name}"
+    except ValueError:
+        return f"exit code {code}"
 
 
 def _with_log(message: str, attempt: AttemptFolder) -> str:
