@@ -21,6 +21,7 @@ from multiverse.engines.protocol import (
     Execution,
     Orphan,
     Running,
+    heed,
 )
 from multiverse.errors import EngineError, EngineUnavailable
 from multiverse.events import AttemptStarted, Printed, Progressed, Tell
@@ -50,6 +51,7 @@ class Attempts:
         verbose: bool = False,
     ) -> None:
         self._engine = engine
+        heed(engine, cancelled)
         self._facts: EngineFacts = engine.facts()
         self._results = results
         self._tell = tell
