@@ -23,6 +23,7 @@ from multiverse.engines.protocol import (
     Execution,
     Orphan,
     Running,
+    heed,
 )
 from multiverse.errors import Cancelled, EngineError, EngineUnavailable
 from multiverse.events import AttemptStarted, Printed, Progressed, Tell
@@ -52,6 +53,7 @@ class Attempts:
         verbose: bool = False,
     ) -> None:
         self._engine = engine
+        heed(engine, cancelled)
         self._facts: EngineFacts = engine.facts()
         self._results = results
         self._tell = tell

@@ -19,6 +19,7 @@ from multiverse.engines.protocol import (
     Execution,
     Orphan,
     Runtime,
+    heed,
 )
 from multiverse.events import Tell
 from multiverse.images.locks import read_pins
@@ -183,6 +184,7 @@ class EvaluatorRun:
     """One start of the evaluator, in a folder of its own."""
 
     def __init__(self, context: ScoringContext, attempt: AttemptFolder, log: Path) -> None:
+        heed(context.engine, context.cancelled)
         self._context = context
         self._attempt = attempt
         self._log = log

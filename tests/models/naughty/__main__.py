@@ -225,6 +225,12 @@ def fail() -> None:
     sys.exit(1)
 
 
+def end_itself(number: int) -> None:
+    """Ends by a signal that it sends itself."""
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
 def idle_gpu() -> None:
     """Asked for a GPU, and computes elsewhere."""
     good()
@@ -290,6 +296,9 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "external_link": external_link,
     "nothing": lambda: None,
     "fail": fail,
+    "exit_137": lambda: os._exit(137),
+    "kill_itself": lambda: end_itself(signal.SIGKILL),
+    "crash": lambda: end_itself(signal.SIGSEGV),
     "until_told": until_told,
     "until_told_and_fail": lambda: until_told(fail),
     "litter": litter,
