@@ -200,13 +200,19 @@ def _score(
     """Score on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
     with cancellation(cancelled):
-        return evaluate_results(
+        outcomes = evaluate_results(
             results,
             choose_engine(engine, tell),
             options,
             tell=tell,
             cancelled=cancelled,
         )
+    if cancelled.is_set():  # when all was scored: what follows is not wanted either
+        raise Cancelled(
+            "stopped on request, after the evaluation",
+            remedy="Write the report of what there is: multiverse report.",
+        )
+    return outcomes
 
 
 def _report(results: Results, problems: list[str]) -> WrittenReport:
