@@ -55,8 +55,10 @@ def _command(arguments: Sequence[str] | None) -> int:
 
     if arguments is None:
         from multiverse.cli.surprise import watch_threads
+        from multiverse.cli.terminal import show_warnings
 
         watch_threads()
+        show_warnings()
     name = parsed.command.replace("-", "_")
     try:
         command = import_module(f"multiverse.cli.{name}")

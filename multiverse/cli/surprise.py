@@ -1,4 +1,4 @@
-"""What nobody foresaw: one sentence for people, and a log with the traceback for whoever mends it."""
+"""What nobody foresaw: one sentence for people, and a log with the traceback for its mending."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def write_log(error: BaseException) -> Path:
     path = folder / f"{moment}-{os.getpid()}-{threading.get_native_id()}{_SUFFIX}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
-    with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(f"multiverse {__version__}, Python {sys.version}, {platform.platform()}\n")
         stream.write(f"command: {' '.join(sys.argv[1:2])}\n\n")  # values may hold a password
         stream.writelines(traceback.format_exception(error))
