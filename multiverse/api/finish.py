@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from multiverse.api.request import Request, Steps, amount, duration, several
+from multiverse.api.folder_errors import check_name, folder_errors
+from multiverse.api.request import Request, Steps, duration, room, several
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import choose_engine, named_engine
 from multiverse.errors import Cancelled, MultiverseError, UsageError
@@ -102,12 +103,14 @@ def score_results(
     the conclusion.
     """
     options.machine.check()
-    results = Results.open(folder)
-    outcomes = _score(results, named_engine(engine), options, tell)
-    problems = [problem for outcome in outcomes for problem in outcome.problems]
-    results = results.refresh()
-    wanted = Steps(report=report).allowed().report
-    written = _report(results, problems) if wanted else None
+    check_name(Path(folder))
+    with folder_errors(folder):
+        results = Results.open(folder)
+        outcomes = _score(results, named_engine(engine), options, tell)
+        problems = [problem for outcome in outcomes for problem in outcome.problems]
+        results = results.refresh()
+        wanted = Steps(report=report).allowed().report
+        written = _report(results, problems) if wanted else None
     conclusion = Conclusion(results, tuple(outcomes), written, None, tuple(problems))
     tell(conclusion.event())
     return conclusion
@@ -167,7 +170,7 @@ def evaluate(
     """
     options = ScoringOptions(
         settings=None if settings is None else evaluation_settings(settings),
-        machine=Machine(cpus=cpus, memory=amount(memory, "memory")),
+        machine=Machine(cpus=cpus, memory=room(memory, "memory")),
         build=build,
         again=again,
         datasets=several(datasets),

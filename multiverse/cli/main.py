@@ -9,7 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from multiverse.cli.parser import make_parser
-from multiverse.cli.streams import drop_output, failure_of, open_streams, reader_has_gone
+from multiverse.cli.streams import (
+    drop_output,
+    failure_of,
+    open_streams,
+    reader_has_gone,
+    speak_utf8,
+)
 
 if TYPE_CHECKING:
     from multiverse.errors import MultiverseError
@@ -30,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     signals = CommandSignals()
     try:
+        if arguments is None:
+            speak_utf8()
         open_streams()
         signals.take()
         code = _written(_command(arguments))

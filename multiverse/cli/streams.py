@@ -7,12 +7,14 @@ import io
 import os
 import select
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDIN, STDOUT, STDERR = range(3)
+UTF8_MODE = "PYTHONUTF8"
 #: How long a reader that has taken nothing is waited for, before it is asked again (seconds).
 PAUSE_SECONDS = 1.0
 
@@ -56,6 +58,20 @@ def open_streams() -> None:
         _open_if_closed(descriptor)
     sys.stdout = _usable(sys.stdout, sys.__stdout__, STDOUT)
     sys.stderr = _usable(sys.stderr, sys.__stderr__, STDERR)
+
+
+def speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding of file names.
+
+    Records, Docker and reports name files in UTF-8; a name is bytes, and in UTF-8 mode it stays
+    what it is. What is printed keeps the encoding of the terminal.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get(UTF8_MODE) == "1":
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    environment = {"PYTHONIOENCODING": f"{encoding}:replace", **os.environ, UTF8_MODE: "1"}
+    with suppress(OSError):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606
 
 
 def failure_of(stream: TextIO) -> OSError | None:
