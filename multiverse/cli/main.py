@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError as error:
         code = EXIT_NO_READER if reader_has_gone() else _surprise(error)
         drop_output()
+    except SystemExit as ended:  # rich, where the reader of its output has gone
+        gone = isinstance(ended.__context__, BrokenPipeError)
+        code = EXIT_NO_READER if gone else _surprise(ended)
+        drop_output()
     except BaseException as error:
         code = _surprise(error)
     signals.leave(for_good=arguments is None)

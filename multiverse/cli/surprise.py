@@ -46,7 +46,7 @@ def in_words(error: BaseException) -> str:
     text = (str(error).strip().splitlines() or [""])[0][:_MOST_WORDS]
     match error:
         case OSError(strerror=str(said)):
-            names = [os.fspath(name) for name in (error.filename, error.filename2) if name]
+            names = [name for name in (error.filename, error.filename2) if name]
             places = " and ".join(map(_name, names))
             return f"{places}: {said}" if places else f"the operating system says: {said}"
         case MemoryError():
@@ -68,7 +68,7 @@ def write_log(error: BaseException) -> Path:
     folder = cache() / "errors"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    path = folder / f"{moment}-{os.getpid()}-{threading.get_native_id()}{_SUFFIX}"
+    path = folder / f"{moment}-{time.time_ns() % 10**9:09}-{os.getpid()}{_SUFFIX}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
@@ -118,8 +118,8 @@ def _remove_oldest(folder: Path) -> None:
             path.unlink()
 
 
-def _name(name: str | bytes) -> str:
-    text = os.fsdecode(name)
+def _name(name: str | bytes | int) -> str:
+    text = f"file {name}" if isinstance(name, int) else os.fsdecode(name)
     return text if len(text) <= 300 else f"{text[:150]}…{text[-100:]}"
 
 

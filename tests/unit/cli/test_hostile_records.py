@@ -44,9 +44,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fields(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    inner = node.items() if isinstance(node, dict) else ()
-    inner = enumerate(node) if isinstance(node, list) else inner
-    for name, value in inner:
+    pairs: list[tuple[Any, Any]] = list(enumerate(node)) if isinstance(node, list) else []
+    for name, value in [*node.items()] if isinstance(node, dict) else pairs:
         yield (*way, name)
         yield from fields(value, (*way, name))
 
