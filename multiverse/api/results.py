@@ -117,7 +117,13 @@ def _check_page(page: Path) -> None:
             f"the page can't be written to {page}: there is no folder {page.parent}",
             remedy=f"Make it first: mkdir -p {shlex.quote(str(page.parent))}",
         )
-    if os.path.isdir(page):  # noqa: PTH112
+    try:
+        page.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"the page can't be written to {page}: {error.strerror}") from error
+    if page.is_dir():
         raise UsageError(
             f"the page can't be written to {page}: that is a folder",
             remedy="Name a file in it.",
