@@ -209,7 +209,7 @@ def test_a_closed_stream_is_not_written_into_a_file(tmp_path: Path) -> None:
     shutil.copytree(OLD, folder)
     done = run("report", folder, prefix=(*SHELL, 'exec "$@" >&- 2>&-', "-"))
     assert done.code == 0
-    assert (folder / "report.html").read_bytes().startswith(b"<!DOCTYPE html>")
+    assert (folder / "report.html").read_bytes().startswith(b"<!doctype html>")
     assert b"report.html" not in (folder / "scores.csv").read_bytes()
 
 
