@@ -2,6 +2,10 @@
 
 Each command of the CLI calls one function of this package. Importing it loads nothing; a name
 loads what it needs when it is first used. May import every room but ``cli``.
+
+Every function raises :class:`~multiverse.errors.MultiverseError` for what a request, a file, an
+engine or a disk can do wrong, the exception of Python (OSError, MemoryError, …) for what nobody
+foresaw, and KeyboardInterrupt.
 """
 
 from typing import TYPE_CHECKING
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
         named_engine,
         output_of,
         read_benchmark,
+        room,
         short_benchmark,
     )
     from multiverse.api.results import (
@@ -64,7 +69,7 @@ else:
         models="build_images check find_model list_models new_model",
         request=(
             "Overrides Request Steps amount duration file_entry named_engine "
-            "output_of read_benchmark short_benchmark"
+            "output_of read_benchmark room short_benchmark"
         ),
         results=(
             "CleanupResult ReportOutcome Results Run clean compare comparisons "
@@ -112,6 +117,7 @@ __all__ = [
     "read_benchmark",
     "register",
     "report",
+    "room",
     "run",
     "run_and_finish",
     "run_benchmark",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from multiverse.api.folder_errors import check_name, folder_errors
 from multiverse.api.plan import make_plan, resolved_yaml
 from multiverse.api.request import Request
 from multiverse.api.settings import RunKeywords, request_of
@@ -43,19 +44,21 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
     :class:`ResultsError` before anything is started; :class:`JobsFailed` is *not* raised here:
     ask the results. :class:`Cancelled` after an orderly stop.
     """
+    check_name(request.output)
     work = make_plan(request, tell)
     results = ResultsFolder.at(request.output)
-    outcome = execute(
-        work.plan,
-        {item.record.slug: item.data for item in work.datasets},
-        work.engine,
-        results,
-        resolved=resolved_yaml(request.source.benchmark, work.datasets),
-        options=work.options,
-        tell=tell,
-    )
-    if outcome.error is not None:
-        raise outcome.error
+    with folder_errors(request.output):
+        outcome = execute(
+            work.plan,
+            {item.record.slug: item.data for item in work.datasets},
+            work.engine,
+            results,
+            resolved=resolved_yaml(request.source.benchmark, work.datasets),
+            options=work.options,
+            tell=tell,
+        )
+        if outcome.error is not None:
+            raise outcome.error
     if outcome.cancelled:
         raise Cancelled(
             f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(work.plan.jobs)} jobs "
@@ -80,7 +83,8 @@ def preview_benchmark(request: Request, *, tell: Tell = silent) -> list[Preview]
     """
     work = make_plan(request, tell)
     results = ResultsFolder.at(request.output)
-    return preview_plan(work.plan, work.engine, results, work.options, tell)
+    with folder_errors(request.output):
+        return preview_plan(work.plan, work.engine, results, work.options, tell)
 
 
 def run_and_finish(
@@ -98,7 +102,8 @@ def run_and_finish(
     ran(results)
     from multiverse.api.finish import conclude  # no job waits for its imports
 
-    conclusion = conclude(results.refresh(), request, tell=tell)
+    with folder_errors(request.output):
+        conclusion = conclude(results.refresh(), request, tell=tell)
     scored = conclusion.results.only(results.runs, results.not_applicable)
     return BenchmarkOutcome(scored, conclusion)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.api.request import Folders, folders, several
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.models import find_models
-from multiverse.registry.models import list_models as list_models
+from multiverse.registry.models import list_models as list_known_models
 from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import EVALUATOR
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
     from multiverse.specs import Accelerator
 
 
-def find_model(name: str, models_dirs: Sequence[Path] = ()) -> ModelSpec:
+def find_model(name: str, models_dirs: Folders = ()) -> ModelSpec:
     """Return a model by its name; :class:`UsageError` if there is none."""
-    return find_models([name], models_dirs)[name]
+    return find_models([name], folders(models_dirs))[name]
+
+
+def list_models(models_dirs: Folders = ()) -> list[ModelSpec]:
+    """Return the built-in models, and those of other folders."""
+    return list_known_models(folders(models_dirs))
 
 
 def build_images(
@@ -32,7 +38,7 @@ def build_images(
     accelerator: Accelerator = "cpu",
     no_cache: bool = False,
     verbose: bool = False,
-    models_dirs: Sequence[Path] = (),
+    models_dirs: Folders = (),
     tell: Tell = silent,
 ) -> list[BuiltImage]:
     """Build the images of models, in order.
@@ -55,14 +61,16 @@ def build_images(
     from multiverse.images.build import build_models
     from multiverse.specs.accelerator import has_cuda_variant, variant
 
+    known = folders(models_dirs)
     if models is None:
-        chosen = list_models(models_dirs)
+        chosen = list_known_models(known)
         if accelerator == "cuda":
             chosen = [model for model in chosen if has_cuda_variant(model)]
     else:
-        names = [name for name in models if name != EVALUATOR]
-        chosen = list(find_models(names, models_dirs).values())
-    with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in models
+        named = several(models)
+        names = [name for name in named if name != EVALUATOR]
+        chosen = list(find_models(names, known).values())
+    with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in several(models)
     wanted = [variant(model, accelerator) for model in chosen]
     if with_evaluator:
         wanted.append(EvaluatorSpec.load())
@@ -75,7 +83,7 @@ def check(
     *,
     image: str | None = None,
     model_yaml: Path | None = None,
-    models_dirs: Sequence[Path] = (),
+    models_dirs: Folders = (),
     engine: str | None = None,
     tell: Tell = silent,
     show: Callable[[CheckResult], None] = silent,
@@ -99,7 +107,9 @@ def check(
     from multiverse.conformance import SuiteOptions, check_model, find_target
     from multiverse.engines.choice import choose_engine, named_engine
 
-    target = find_target(model, image=image, model_yaml=model_yaml, models_dirs=models_dirs)
+    target = find_target(
+        model, image=image, model_yaml=model_yaml, models_dirs=folders(models_dirs)
+    )
     chosen = options or SuiteOptions()
     if image is not None:
         chosen = replace(chosen, build=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiverse.api import Overrides, Steps, amount
+from multiverse.api import Overrides, Steps, amount, room
 from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 from multiverse.runner import Machine, RunOptions
@@ -51,7 +51,7 @@ def read_how(given: Namespace) -> HowToRun:
             parallel=given.jobs,
             machine=Machine(
                 cpus=given.cpus,
-                memory=amount(given.memory, "--memory"),
+                memory=room(given.memory, "--memory"),
                 gpus=_gpus(given.gpus),
                 jobs_per_gpu=given.jobs_per_gpu,
             ),

@@ -42,6 +42,12 @@ def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
         raise source.error(f"{where} is not a table")
     frame.index = text_index(frame.index, f"{source.path}: {where}")
     frame.columns = frame.columns.map(str)
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise DatasetError(
+            f"{source.path}: {where} has two columns that are named {repeated[0]!r:.80}",
+            remedy="Rename one of them, and write the file again.",
+        )
     return frame
 
 
