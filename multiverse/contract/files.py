@@ -143,6 +143,22 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
     return content
 
 
+def read_source(path: Path, *, max_bytes: int) -> bytes:
+    """Read a file of somebody's sources as :func:`read_regular` does, by whatever number of names.
+
+    Package managers install hard links to their caches, and what a source says is shown to nobody
+    but whoever runs it. Raises as :func:`check_regular`.
+    """
+    _judge(path, path.lstat(), max_bytes, one_name=False)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        _judge(path, os.fstat(stream.fileno()), max_bytes, one_name=False)
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
+    return content
+
+
 class Tail:
     """Reads a file of lines while somebody else writes it, without trusting what it is.
 
@@ -242,10 +258,12 @@ def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:
     return found
 
 
-def _judge(path: Path, status: os.stat_result, max_bytes: int) -> os.stat_result:
+def _judge(
+    path: Path, status: os.stat_result, max_bytes: int, *, one_name: bool = True
+) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise NotARegularFile(f"{path.name} is {describe_kind(status.st_mode)}, not a file")
-    if status.st_nlink > 1:
+    if one_name and status.st_nlink > 1:
         raise NotARegularFile(f"{path.name} is a hard link to another file")
     if status.st_size > max_bytes:
         raise FileTooLarge(
