@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.models import find_models
+from multiverse.registry.models import hidden_models as hidden_models
 from multiverse.registry.models import list_models as list_models
 from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
@@ -62,6 +63,8 @@ def build_images(
     else:
         names = [name for name in models if name != EVALUATOR]
         chosen = list(find_models(names, models_dirs).values())
+    for sentence in hidden_models(models_dirs, [model.name for model in chosen]):
+        tell(Noted(sentence))
     with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in models
     wanted = [variant(model, accelerator) for model in chosen]
     if with_evaluator:
@@ -103,6 +106,9 @@ def check(
     chosen = options or SuiteOptions()
     if image is not None:
         chosen = replace(chosen, build=False)
+    if model is not None:
+        for sentence in hidden_models(models_dirs, [target.name]):
+            tell(Noted(sentence))
     place = choose_engine("docker" if image is not None else named_engine(engine), tell)
     tell(Noted(f"checking {target.name} {target.version} on tiny and on hostile data"))
     return check_model(target, place, chosen, tell=tell, show=show)

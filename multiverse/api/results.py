@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiverse.events import Tell, silent
+from multiverse.events import Noted, Tell, silent
 from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.results import Results as Results
 from multiverse.runs.run import Run as Run
@@ -158,12 +158,14 @@ def clean(
     """
     from multiverse.cleanup.clean import CleanupRequest, find
     from multiverse.cleanup.clean import remove as remove_found
-    from multiverse.registry.models import list_models
+    from multiverse.registry.models import hidden_models, list_models
     from multiverse.specs.evaluator import EvaluatorSpec
 
     place = Path(folder)
     # The evaluator's image and environment are in use as those of models are.
     known = [*list_models(models_dirs), EvaluatorSpec.load()]
+    for sentence in hidden_models(models_dirs):
+        tell(Noted(sentence))
     plan = find(place, wanted or CleanupRequest(), known)
     found(plan)
     if not remove or not plan.items:
