@@ -18,6 +18,8 @@ TEXT_SHARE = 64
 #: Digits of a number; 64 bits have 20.
 MAX_DIGITS = 400
 _TOO_DEEP = f"values stand more than {MAX_DEPTH} deep in each other"
+#: In any base, with all that may stand between digits.
+_LIKE_A_NUMBER = re.compile(r"[-+.]?[0-9][-+0-9a-fA-FxXoO_.:]*")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -32,7 +34,7 @@ class YamlLimits:
 #: A file that describes a model.
 DESCRIPTION = YamlLimits(max_bytes=1024**2, max_values=20_000)
 #: A file that a user names himself, such as a benchmark.
-NAMED = YamlLimits(max_bytes=4 * 1024**2, max_values=200_000)
+NAMED = YamlLimits(max_bytes=4 * 1024**2, max_values=100_000)
 
 
 class UnreadableYaml(ValueError):
@@ -107,8 +109,8 @@ def _composer() -> Any:
             self._add(len(event.value) // TEXT_SHARE, event)
             if _NO_TEXT.search(event.value):
                 raise self._error("holds a character that is no text", event)
-            number = re.match(r"[-+]?\.?[0-9]", event.value)
-            if number and event.style is None and len(event.value) > MAX_DIGITS:
+            long = event.style is None and len(event.value) > MAX_DIGITS
+            if long and _LIKE_A_NUMBER.fullmatch(event.value):
                 raise self._error(f"has {len(event.value):,} digits", event)
 
         def _add(self, values: int, event: Any) -> None:
