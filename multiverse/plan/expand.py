@@ -62,6 +62,7 @@ def _checked(
 ) -> tuple[list[_Variant], list[Problem]]:
     expansion = _Expansion(source, models, known)
     variants = list(_variants(expansion))
+    _check_number(variants)
     _check_duplicates(expansion, variants)
     _check_images(expansion, variants)
     return variants, expansion.problems
@@ -81,7 +82,7 @@ def expand(
     if problems:
         raise source.error(problems)
     _check_distinct(datasets)
-    _check_number(datasets, variants)
+    _check_number(variants, len(datasets))
     jobs: list[PlannedJob] = []
     lacking: dict[tuple[str, str], NotPlanned] = {}
     for dataset in datasets:
@@ -98,9 +99,9 @@ def expand(
     return Plan(source.benchmark.name, tuple(jobs), tuple(lacking.values()))
 
 
-def _check_number(datasets: Sequence[DatasetRecord], variants: Sequence[_Variant]) -> None:
+def _check_number(variants: Sequence[_Variant], n_datasets: int = 1) -> None:
     """Check that a plan fits into memory: a few lines can ask for thousands of millions of jobs."""
-    count = len(datasets) * sum(len(variant.seeds) for variant in variants)
+    count = n_datasets * sum(len(variant.seeds) for variant in variants)
     if count > MAX_JOBS:
         raise UsageError(
             f"these are {count:,} jobs, and one plan has at most {MAX_JOBS:,}",

@@ -55,7 +55,7 @@ class SchemaProblem(ValueError):
         self.place = place
 
 
-def checked(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def checked(schema: Mapping[str, Any]) -> dict[str, JsonValue]:
     """Return a schema of settings that can be applied within bounds.
 
     Raises :class:`SchemaProblem` for one that can't, and for what is no schema of an object whose

@@ -13,9 +13,9 @@ import pytest
 from multiverse.errors import BuildError, MultiverseError, UsageError
 from multiverse.events import silent
 from multiverse.images import sources
-from multiverse.images.build import MODEL_LABEL, build_models
+from multiverse.images.build import build_models
 from multiverse.images.environment import prepare_environment
-from multiverse.images.sdk import sdk_files, sources_hash
+from multiverse.images.sdk import MODEL_LABEL, sdk_files, sources_hash
 from multiverse.images.sources import check_context, source_files
 from multiverse.specs.model import ModelSpec
 

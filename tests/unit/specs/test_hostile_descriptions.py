@@ -142,7 +142,7 @@ def shared(levels: int, form: str) -> dict[str, Any]:
     return {"$defs": {**names, f"d{levels}": {}}}
 
 
-REFERENCES = {
+REFERENCES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "http": ({"$ref": "http://127.0.0.1:9/x.json"}, {}, "nothing is fetched"),
     "file": ({"$ref": "file:///etc/passwd"}, {}, "nothing is fetched"),
     "relative": ({"$ref": "other.json"}, {}, "nothing is fetched"),
@@ -215,7 +215,8 @@ def test_patterns_take_linear_time(reader: DescriptionReader, name: str, key: st
     "pattern", ["(?=a)b", r"(a)\1", "[", "(a{1000}){1000}", "a" * 501, "(?P<a"]
 )
 def test_patterns_that_no_linear_engine_knows(reader: DescriptionReader, pattern: str) -> None:
-    for part in ({"pattern": pattern}, {"patternProperties": {pattern: {}}}):
+    parts: list[dict[str, Any]] = [{"pattern": pattern}, {"patternProperties": {pattern: {}}}]
+    for part in parts:
         (problem,) = refused(reader, with_setting({"default": "a", **part})).problems
         assert "pattern" in problem[2]
     refused(reader, with_setting({"default": "a", "format": "regex", "pattern": pattern}))

@@ -71,7 +71,10 @@ def test_nothing_is_fetched(key: str, place: str) -> None:
     """Whoever would be asked is there, and is not asked."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
-        part = {key: f"http://127.0.0.1:{server.getsockname()[1]}/x.json", "default": 1}
+        part: dict[str, Any] = {
+            key: f"http://127.0.0.1:{server.getsockname()[1]}/x.json",
+            "default": 1,
+        }
         setting = {"items": part, "default": [1]} if place == "items" else part
         schema: dict[str, Any] = {"type": "object", "properties": {"x": setting}}
         if place == "definition":
