@@ -1,26 +1,24 @@
 """JSON Schemas of a model's settings: somebody else's text, checked and applied within bounds.
 
-``jsonschema`` applies them. What it does without bounds is refused before, or done here instead:
+``jsonschema`` applies them. What it does without bounds is refused before, or done otherwise:
 
 - references lead to other parts of the same schema, and never in a circle; nothing is fetched;
 - what a schema says with all that it refers to is counted, and so is the work of applying it to
   values: parts × values, at most;
-- patterns are searched by the engine that pydantic brings (Rust's ``regex``), whose time is linear
-  in the text. It knows neither look-around nor back-references, which need more than that.
+- patterns and ``uniqueItems`` take linear time: :mod:`multiverse.specs.linear_keywords`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
 from pydantic import JsonValue
-from pydantic_core import SchemaError as PatternError
-from pydantic_core import SchemaValidator, core_schema
+
+from multiverse.specs.linear_keywords import PatternError, compiled, linear_validator, no_registry
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: Parts of a schema, each counted wherever it is referred to.
@@ -88,7 +86,7 @@ def findings(
     """
     if work(schema, values) > MAX_WORK:
         return [((), "are too many values, or too long ones, for what their schema says")]
-    errors = _validator()(schema, registry=_no_registry()).iter_errors(values)
+    errors = linear_validator()(schema, registry=no_registry()).iter_errors(values)
     return [
         (tuple(error.absolute_path), str(error.message)) for error in islice(errors, MAX_FINDINGS)
     ]
@@ -181,7 +179,7 @@ def _check_pattern(pattern: str, place: Place) -> None:
     if len(pattern) > MAX_PATTERN:
         raise SchemaProblem(f"is a pattern of more than {MAX_PATTERN} characters", place)
     try:
-        _compiled(pattern)
+        compiled(pattern)
     except PatternError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = lines[-1].removeprefix("SchemaError: ").removeprefix("error: ")
@@ -275,94 +273,3 @@ def _check_defaults(schema: Mapping[str, JsonValue]) -> None:
     defaults = {name: part["default"] for name, part in named.items() if isinstance(part, dict)}
     if work(schema, defaults) > MAX_WORK:
         raise SchemaProblem("has defaults that are too many, or too long, for what it says of them")
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> SchemaValidator:
-    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Return whether a pattern is found anywhere in a text, in time linear in its length."""
-    return _compiled(pattern).isinstance_python(text)
-
-
-@cache
-def _validator() -> Any:
-    """Return the class that applies a schema, with patterns and ``uniqueItems`` in linear time."""
-    from jsonschema import Draft202012Validator, validators
-
-    extend: Any = validators.extend
-    ours = {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
-        "uniqueItems": _unique_items,
-    }
-    return extend(Draft202012Validator, ours)
-
-
-@cache
-def _no_registry() -> Any:
-    """Return a registry that knows nothing and fetches nothing."""
-    from referencing import Registry
-
-    return Registry()
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:  # noqa: ARG001
-    from jsonschema.exceptions import ValidationError
-
-    if validator.is_type(instance, "string") and not matches(pattern, instance):
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-def _pattern_properties(
-    validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any  # noqa: ARG001
-) -> Iterator[Any]:  # fmt: skip
-    if not validator.is_type(instance, "object"):
-        return
-    for pattern, part in patterns.items():
-        for name, value in instance.items():
-            if matches(pattern, name):
-                yield from validator.descend(value, part, path=name, schema_path=pattern)
-
-
-def _additional_properties(
-    validator: Any, part: Any, instance: Any, schema: Mapping[str, Any]
-) -> Iterator[Any]:
-    from jsonschema.exceptions import ValidationError
-
-    if not validator.is_type(instance, "object"):
-        return
-    known: Mapping[str, Any] = schema.get("properties", {})
-    patterns: Sequence[str] = [*schema.get("patternProperties", {})]
-    extra = [
-        name
-        for name in instance
-        if name not in known and not any(matches(pattern, name) for pattern in patterns)
-    ]
-    if isinstance(part, dict):
-        for name in extra:
-            yield from validator.descend(instance[name], part, path=name)
-    elif part is False and extra:
-        names = ", ".join(map(repr, extra[:MAX_FINDINGS]))
-        yield ValidationError(f"Additional properties are not allowed ({names})")
-
-
-def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:  # noqa: ARG001
-    from jsonschema.exceptions import ValidationError
-
-    if not (wanted and validator.is_type(instance, "array")):
-        return
-    if len({_frozen(item) for item in instance}) < len(instance):
-        yield ValidationError(f"{instance!r} has non-unique elements")
-
-
-def _frozen(value: Any) -> Any:
-    """Return a value that equals another one if both are equal in JSON: 1 and 1.0, not True."""
-    if isinstance(value, dict):
-        return "object", frozenset((name, _frozen(item)) for name, item in value.items())
-    if isinstance(value, list):
-        return "array", tuple(map(_frozen, value))
-    return isinstance(value, bool), value
