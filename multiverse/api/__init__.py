@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from multiverse.api.datasets import demo_benchmark, list_datasets, make_demo, register
     from multiverse.api.finish import Conclusion, evaluate, evaluation_settings, score_results
     from multiverse.api.machine import doctor
-    from multiverse.api.models import build_images, check, find_model, list_models, new_model
+    from multiverse.api.models import (
+        build_images,
+        check,
+        find_model,
+        hidden_models,
+        list_models,
+        new_model,
+    )
     from multiverse.api.request import (
         Overrides,
         Request,
@@ -66,7 +73,7 @@ else:
         datasets="demo_benchmark list_datasets make_demo register",
         finish="Conclusion evaluate evaluation_settings score_results",
         machine="doctor",
-        models="build_images check find_model list_models new_model",
+        models="build_images check find_model hidden_models list_models new_model",
         request=(
             "Overrides Request Steps amount duration file_entry named_engine "
             "output_of read_benchmark room short_benchmark"
@@ -104,6 +111,7 @@ __all__ = [
     "file_entry",
     "find_model",
     "find_run",
+    "hidden_models",
     "list_datasets",
     "list_models",
     "make_demo",

@@ -16,6 +16,7 @@ from multiverse.api.settings import RunKeywords, request_of
 from multiverse.errors import Cancelled, JobsFailed, ResultsError
 from multiverse.events import Summarised, Tell, silent
 from multiverse.facts import RunState
+from multiverse.registry.models import hidden_models
 from multiverse.runner.execute import execute
 from multiverse.runner.preview import Preview
 from multiverse.runner.preview import preview as preview_plan
@@ -156,6 +157,7 @@ def run(
     (2872, 15)
     """
     request = request_of(models, dataset, output, settings, tell)
+    _warn_of_hidden_models(request)
     outcome = run_and_finish(request, tell=tell)
     for problem in outcome.conclusion.problems:
         warnings.warn(problem, RuntimeWarning, stacklevel=2)
@@ -177,7 +179,16 @@ def preview(
     A dataset that is no slug is registered, because only its content tells what is done. Takes
     and raises what :func:`run` does.
     """
-    return preview_benchmark(request_of(models, dataset, output, settings, tell), tell=tell)
+    request = request_of(models, dataset, output, settings, tell)
+    _warn_of_hidden_models(request)
+    return preview_benchmark(request, tell=tell)
+
+
+def _warn_of_hidden_models(request: Request) -> None:
+    """Warn of models that others of their name stand for: notes are heard by few in Python."""
+    named = {entry.model for entry in request.source.benchmark.models}
+    for sentence in hidden_models(request.models_dirs, named):
+        warnings.warn(sentence, RuntimeWarning, stacklevel=3)
 
 
 def raise_failures(results: Results) -> None:

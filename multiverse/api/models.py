@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from multiverse.api.request import Folders, folders, several
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.models import find_models
+from multiverse.registry.models import hidden_models as hidden_known_models
 from multiverse.registry.models import list_models as list_known_models
 from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
@@ -29,6 +30,11 @@ def find_model(name: str, models_dirs: Folders = ()) -> ModelSpec:
 def list_models(models_dirs: Folders = ()) -> list[ModelSpec]:
     """Return the built-in models, and those of other folders."""
     return list_known_models(folders(models_dirs))
+
+
+def hidden_models(models_dirs: Folders = (), names: Collection[str] | None = None) -> list[str]:
+    """Return a sentence for each model that stands for a built-in one of its name."""
+    return hidden_known_models(folders(models_dirs), names)
 
 
 def build_images(
@@ -70,6 +76,8 @@ def build_images(
         named = several(models)
         names = [name for name in named if name != EVALUATOR]
         chosen = list(find_models(names, known).values())
+    for sentence in hidden_known_models(known, [model.name for model in chosen]):
+        tell(Noted(sentence))
     with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in several(models)
     wanted = [variant(model, accelerator) for model in chosen]
     if with_evaluator:
@@ -113,6 +121,9 @@ def check(
     chosen = options or SuiteOptions()
     if image is not None:
         chosen = replace(chosen, build=False)
+    if model is not None:
+        for sentence in hidden_models(models_dirs, [target.name]):
+            tell(Noted(sentence))
     place = choose_engine("docker" if image is not None else named_engine(engine), tell)
     tell(Noted(f"checking {target.name} {target.version} on tiny and on hostile data"))
     return check_model(target, place, chosen, tell=tell, show=show)

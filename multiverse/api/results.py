@@ -14,7 +14,7 @@ from multiverse.api.folder_errors import check_name, folder_errors
 from multiverse.api.request import Folders, folders
 from multiverse.contract.folders import is_file, resolved
 from multiverse.errors import UsageError
-from multiverse.events import Tell, silent
+from multiverse.events import Noted, Tell, silent
 from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.results import Results as Results
 from multiverse.runs.run import Run as Run
@@ -198,12 +198,14 @@ def clean(
     """
     from multiverse.cleanup.clean import CleanupRequest, find
     from multiverse.cleanup.clean import remove as remove_found
-    from multiverse.registry.models import list_models
+    from multiverse.registry.models import hidden_models, list_models
     from multiverse.specs.evaluator import EvaluatorSpec
 
     place = ResultsFolder.at(folder).folder
     # The evaluator's image and environment are in use as those of models are.
     known = [*list_models(folders(models_dirs)), EvaluatorSpec.load()]
+    for sentence in hidden_models(folders(models_dirs)):
+        tell(Noted(sentence))
     with folder_errors(folder):
         plan = find(place, wanted or CleanupRequest(), known)
     found(plan)

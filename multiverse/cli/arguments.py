@@ -16,6 +16,7 @@ from multiverse.api import Overrides, Steps, amount, room
 from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 from multiverse.runner import Machine, RunOptions
+from multiverse.specs import read_value
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,9 @@ def pairs(items: Sequence[str], option: str) -> dict[str, str]:
 
 def yaml_value(text: str, option: str) -> Any:
     """Return a value as YAML reads it; :class:`UsageError` where it can't."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+        return read_value(text)
+    except ValueError as error:
         raise UsageError(f"{option}: {text!r} is not a value") from error
 
 

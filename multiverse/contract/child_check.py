@@ -223,7 +223,7 @@ def check_apart(
     seen. Raises OSError for what is no regular file of at most ``max_bytes``, :class:`Cancelled`
     once ``cancelled`` is set.
     """
-    with os.fdopen(open_regular(path, max_bytes=max_bytes, one_name=True), "rb") as stream:
+    with os.fdopen(open_regular(path, max_bytes=max_bytes, second_names="none"), "rb") as stream:
         bounds = CheckBounds.of(os.fstat(stream.fileno()).st_size, len(cells))
         request = json.dumps({"names": list(cells.names), **vars(bounds)}).encode()
         answer = EXAMINER.ask(stream.fileno(), request, bounds.seconds, cancelled)

@@ -274,6 +274,7 @@ class Attempts:
             n_obs=job.dataset.n_obs,
             model=job.model.name,
             model_version=job.model.version,
+            built_in=job.model.built_in,
             seed=job.seed,
             device=job.device,
             parameters=dict(job.parameters),

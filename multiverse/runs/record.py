@@ -51,6 +51,11 @@ class RunRecord(_Frozen):
     n_obs: Count
     model: str
     model_version: str
+    built_in: bool | None = Field(
+        default=None,
+        description="whether the model came with multiverse, whatever it is called; null where an "
+        "earlier version did not say",
+    )
     seed: Whole
     device: str
     parameters: dict[str, Any]
