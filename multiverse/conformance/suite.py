@@ -43,6 +43,7 @@ CHECKS = (
     Check("labels", sandbox_checks.labels, essential=True, always=True),
     Check("network", sandbox_checks.network, essential=True, always=True),
     Check("read-only root", sandbox_checks.read_only_root, essential=True, always=True),
+    Check("volumes", sandbox_checks.volumes),
     Check("files", output_checks.files, essential=True),
     Check("resources", output_checks.resources, essential=True),
     Check("determinism", output_checks.determinism, essential=True),

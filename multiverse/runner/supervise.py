@@ -19,8 +19,6 @@ POLL_SECONDS = 0.25
 GRACE_SECONDS = 10.0
 #: How often the output of a running job is measured.
 GUARD_SECONDS = 1.0
-#: Causes of jobs that were stopped here; the ``detail`` of such an ending says why.
-STOPPED = frozenset({Cause.CANCELLED, Cause.TIME_LIMIT, Cause.DISK_LIMIT})
 
 
 def supervise(
@@ -48,7 +46,8 @@ def supervise(
     Returns
     -------
     Ending
-        As the engine tells it; for a job that was stopped here, with a cause of :data:`STOPPED`.
+        As the engine tells it; for a job that was stopped here, with a cause of
+        :data:`~multiverse.facts.STOPPED`.
     """
     watch = _Watch(output, limits, cancelled, elapsed)
     stopped: tuple[Cause, str] | None = None
