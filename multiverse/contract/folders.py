@@ -215,6 +215,10 @@ def open_closed(name: str, parent: int) -> int:
 
 def _unlocked(name: str, parent: int) -> int:
     """Give the owner of a folder all rights on it, and open it."""
+    if not hasattr(os, "O_PATH"):  # not Linux, which may change modes without following links
+        with suppress(PermissionError):
+            os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+        return os.open(name, _FOLDER, dir_fd=parent)
     itself = os.open(name, _THROUGH, dir_fd=parent)
     try:
         with suppress(PermissionError):  # another owner's: what can't be done there is said later
