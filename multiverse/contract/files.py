@@ -25,6 +25,9 @@ BLOCK = 1024 * 1024
 #: What is read of a file at a time while somebody else writes it.
 READ_BYTES = 256 * 1024
 
+#: What is read of a file of text at a time: of most it is all.
+TEXT_BYTES = 64 * 1024
+
 #: Hexadecimal digits that make the name of a file written aside its own.
 ASIDE_DIGITS = 16
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -166,9 +169,9 @@ def open_regular(path: Path, *, max_bytes: int | None = None, one_name: bool = F
     of this user writes. Raises as :func:`check_regular`, and :class:`LinkOnTheWay`.
     """
     with opened_parent(path) as (parent, name):
-        owner = None if one_name else os.fstat(parent).st_uid
         # Looked at first: to open a device or a FIFO may already do something.
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        owner = None if one_name or found.st_nlink == 1 else os.fstat(parent).st_uid
         _judge(path, found, max_bytes, folder_owner=owner)
         descriptor = os.open(name, _READ, dir_fd=parent)
     try:
@@ -181,11 +184,16 @@ def open_regular(path: Path, *, max_bytes: int | None = None, one_name: bool = F
 
 def read_regular(path: Path, *, max_bytes: int) -> bytes:
     """Read the content of a regular file. Raises as :func:`open_regular`."""
-    with os.fdopen(open_regular(path, max_bytes=max_bytes), "rb") as stream:
-        content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
-    return content
+    descriptor = open_regular(path, max_bytes=max_bytes)
+    content = bytearray()
+    try:
+        while block := os.read(descriptor, TEXT_BYTES):
+            content += block
+            if len(content) > max_bytes:
+                raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
+    finally:
+        os.close(descriptor)
+    return bytes(content)
 
 
 def read_end(path: Path, max_bytes: int) -> bytes:

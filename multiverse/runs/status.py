@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from multiverse.contract.files import open_regular
-from multiverse.contract.folders import exists
+from multiverse.contract.folders import exists, kept_open
 from multiverse.errors import ResultsError
 from multiverse.facts import JobFacts, RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
@@ -89,7 +89,7 @@ class StatusReader:
     def look(self) -> FolderStatus:
         """Return the state of everything now; :class:`ResultsError` if there is no such folder."""
         self._results.check()
-        with without_collection():
+        with without_collection(), kept_open():
             return _Look(self._results, self._records).status()
 
 
