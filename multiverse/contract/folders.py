@@ -12,6 +12,7 @@ import itertools
 import os
 import secrets
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +41,11 @@ def resolved(path: Path) -> Path:
     if ".." not in path.parts and not any(os.path.islink(step) for step in steps):  # noqa: PTH114
         return path
     return Path(os.path.realpath(path))
+
+
+def temporary_root() -> Path:
+    """Return the folder of temporary files, without the links that a user may have on the way."""
+    return resolved(Path(tempfile.gettempdir()).absolute())
 
 
 @contextmanager

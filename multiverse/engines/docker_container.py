@@ -209,7 +209,7 @@ class DockerContainer:
             self._meter.end()
             detail = str(self._lost or error)
             return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), detail)
-        self._meter.end(_wall_seconds(state))
+        self._meter.end(_wall_seconds(state), whole=not self._adopted)
         usage = self._meter.usage()
         if self._adopted:  # its highest memory may have been before anybody here looked
             usage = usage.model_copy(update={"peak_memory_bytes": None})
