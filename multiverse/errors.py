@@ -14,6 +14,7 @@
     │   ├── ResultsLocked      5   another runner works on it
     │   ├── NoLocks            5   its file system has no locks
     │   └── DiskFull           5   no room left
+    ├── Unforeseen             5   what no code expected; its traceback is in a log
     ├── EvaluationFailed       1   the evaluator brought no scores of a dataset
     ├── JobsFailed             1   the command did its work, but not every job succeeded
     ├── Cancelled            130   Ctrl-C or SIGTERM
@@ -110,6 +111,12 @@ class NoLocks(ResultsError):
 
 class DiskFull(ResultsError):
     """The disk of the results folder has no room left."""
+
+
+class Unforeseen(MultiverseError):
+    """An error that no code expected, as a command tells of it; in Python it stays what it is."""
+
+    exit_code = 5
 
 
 class EvaluationFailed(MultiverseError):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
-from multiverse.facts import EpochFacts, JobFacts, Usage
+from multiverse.facts import Amount, Count, EpochFacts, JobFacts, Usage
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -40,7 +40,7 @@ class PlanFile(_File):
     ``process``: what tells it from another process of that number; empty by earlier versions.
     """
 
-    pid: int
+    pid: Count
     process: str = ""
     host: str
     started_at: str
@@ -52,8 +52,8 @@ class LiveFile(_File):
 
     started_at: str
     updated_at: str
-    cpus: float
-    memory: int
+    cpus: Amount
+    memory: Count
     gpu: str | None = None
     usage: Usage = Usage()
     epoch: EpochFacts | None = None

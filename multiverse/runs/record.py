@@ -13,7 +13,17 @@ from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.paths import NAMES
 from multiverse.errors import ResultsError
-from multiverse.facts import AttemptFacts, Cause, EngineFacts, GpuUsage, RunState, Usage
+from multiverse.facts import (
+    Amount,
+    AttemptFacts,
+    Cause,
+    Count,
+    EngineFacts,
+    GpuUsage,
+    RunState,
+    Usage,
+    Whole,
+)
 from multiverse.specs.names import job_name
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
@@ -27,7 +37,7 @@ class RunRecord(_Frozen):
     """Everything a stranger needs to repeat the run and to trust its files."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     state: RunState
     cause: Cause | None = None
     message: str = ""
@@ -35,13 +45,18 @@ class RunRecord(_Frozen):
     warnings: tuple[str, ...] = Field(
         default=(), description="what the model warns its user of, such as a collapsed fit"
     )
-    exit_code: int | None = None
+    exit_code: Whole | None = None
     dataset: str
     dataset_fingerprint: str
-    n_obs: int
+    n_obs: Count
     model: str
     model_version: str
-    seed: int
+    built_in: bool | None = Field(
+        default=None,
+        description="whether the model came with multiverse, whatever it is called; null where an "
+        "earlier version did not say",
+    )
+    seed: Whole
     device: str
     parameters: dict[str, Any]
     changed: dict[str, Any] = Field(
@@ -53,11 +68,11 @@ class RunRecord(_Frozen):
     image: ImageReference | None
     environment_lock: str | None
     engine: EngineFacts
-    limits: dict[str, float | int | None]
-    threads: int
+    limits: dict[str, Amount | None]
+    threads: Count
     usage: Usage = Usage()
     gpu: GpuUsage | None = Field(default=None, description="which GPU computed, if one did")
-    n_dims: int | None = None
+    n_dims: Count | None = None
     started_at: str
     finished_at: str = ""
     experiment: str = ""

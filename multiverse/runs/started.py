@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
+from multiverse.facts import Usage
 from multiverse.runs.clock import Moment
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
@@ -52,3 +53,13 @@ class Started(Beginning):
     data: Path
     job_spec: str
     gpu: str | None = None
+
+
+class Ended(Beginning):
+    """``ended.json``: how an attempt's process ended whose output has not been judged yet.
+
+    It is there when a command was stopped on request in between. The next one judges the output.
+    """
+
+    exit_code: int | None
+    usage: Usage
