@@ -39,12 +39,17 @@ class Clock:
     """The wall clock of every command that a bench starts."""
 
     def __init__(self, bench: Bench) -> None:
+        self._bench = bench
         self._file = bench.folder / "clock"
         shims = bench.folder / "shims"
         shims.mkdir()
         (shims / "sitecustomize.py").write_text(SHIM)
         self.jump(0)
         bench.environment.update(PYTHONPATH=str(shims), TEST_CLOCK=str(self._file))
+
+    def stop(self) -> None:
+        """Leave the commands to come the machine's own clock (pandas can't do with another)."""
+        self._bench.environment.clear()
 
     def jump(self, days: float) -> None:
         self._file.write_text(str(days * DAY))
@@ -87,12 +92,13 @@ def test_a_jump_in_the_middle_of_a_run(local_bench: Bench, days: int) -> None:
         assert run.attempt == 1
     jumped = [run for run in runs if (run.finished_at < run.started_at) == (days < 0)]
     assert jumped or days > 0
+    clock.stop()
     tell(bench, "report", bench.results)
     tell(bench, "runs", bench.results)
     tell(bench, "verify", bench.results)
     tell(bench, "show", runs[0].run_id, "--results", bench.results)
-    again = tell(bench, *bench.command("until_told", "good", more=("--dry-run",))[3:])
-    assert "Traceback" not in again
+    code, again = bench.run(bench.command("until_told", "good", more=("--time-limit", "1h")))
+    assert (code, "started" in again) == (0, False), again
 
 
 @pytest.mark.docker
@@ -126,7 +132,7 @@ def test_results_of_a_clock_that_was_set_back_are_read(local_bench: Bench) -> No
     clock.jump(400)
     code, said = bench.run(bench.command("good", "fail"))
     assert code == 1, said
-    clock.jump(0)
+    clock.stop()
     assert "failed" in tell_any(bench, "status", bench.results)
     tell(bench, "report", bench.results)
     code, said = bench.run(bench.command("good", "fail"))

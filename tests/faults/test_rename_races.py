@@ -17,7 +17,7 @@ import pytest
 from tests.faults.conftest import PATIENCE_SECONDS, Bench
 
 ADVERSARY = Path(__file__).with_name("adversary.py")
-SECRET = "the-secret-of-the-reader"
+CONTENT = "what the reader keeps for himself"
 ROUNDS = 2
 CODES = {0, 1, 4, 5}
 #: Opened, read, changed, made, moved or removed: all but a look at what a link leads to.
@@ -35,7 +35,7 @@ class Canary:
         names = ("run.json", "started.json", "container.log", "metrics.json", "report.html")
         for place in (folder, *[path for path in folder.rglob("*") if path.is_dir()]):
             for name in names:
-                (place / name).write_text(SECRET)
+                (place / name).write_text(CONTENT)
         self._before = self._listing()
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -125,78 +125,16 @@ def races(bench: Bench, canary: Canary, rounds: int) -> list[tuple[str, int, str
     return ended
 
 
-def check(self) -> None:
-    assert self.touched() == []
-    assert self._listing() == self._before
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Iterator[Canary]:
-    made = Canary(tmp_path / "canary")
-    yield made
-    os.close(made._descriptor)
-
-
-def test_the_canary_sings(canary: Canary) -> None:
-    """What it is for: it hears every kind of touch that a command could make."""
-    for touch in (
-        lambda: (canary.folder / "1" / "run.json").read_text(),
-        lambda: os.listdir(canary.folder / "1"),  # noqa: PTH208
-        lambda: (canary.folder / "new").mkdir(),
-        lambda: (canary.folder / "2" / "run.json").unlink(),
-    ):
-        assert canary.touched() == []
-        touch()
-        assert canary.touched()
-
-
-def work(bench: Bench, *arguments: object) -> tuple[str, int, str]:
-    command = [sys.executable, "-m", "multiverse", *map(str, arguments)]
-    code, said = bench.run(command)
-    return str(arguments[0]), code, said
-
-
-def races(bench: Bench, canary: Canary, seconds: float) -> list[tuple[str, int, str]]:
-    """Let commands work as long as somebody exchanges names; return how each ended."""
-    bench.results.mkdir(exist_ok=True)
-    arguments = [bench.results, canary.folder, seconds, os.getpid()]
-    command = [sys.executable, ADVERSARY, *map(str, arguments)]
-    adversary = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    ended = []
-    try:
-        number = 0
-        while adversary.poll() is None:
-            number += 1
-            behaviours = ("good", "fail", "extra")
-            more = ("--rerun", "-j", "2") if number % 2 else ("-j", "1")
-            runners = [bench.start(bench.command(*behaviours, more=more)) for _ in range(2)]
-            ended += [
-                work(bench, "runs", bench.results),
-                work(bench, "report", bench.results, "--figures"),
-                work(bench, "status", bench.results),
-                work(bench, "clean", bench.results, "--yes", "--attempts"),
-                work(bench, "verify", bench.results),
-            ]
-            for runner in runners:
-                said, _ = runner.communicate(timeout=PATIENCE_SECONDS)
-                ended.append(("run", runner.returncode, said))
-    finally:
-        adversary.kill()
-    assert adversary.stdout is not None
-    assert int(adversary.stdout.read()) > 100
-    return ended
-
-
 def check(bench: Bench, canary: Canary, ended: list[tuple[str, int, str]]) -> None:
     for name, code, said in ended:
         assert code in CODES, f"{name}: {code}: {said}"
         assert "Traceback" not in said, f"{name}: {said}"
-        assert SECRET not in said
+        assert CONTENT not in said
     canary.check()
-    secret = SECRET.encode()
+    content = CONTENT.encode()
     for path in bench.results.rglob("*"):
         if path.is_file() and not path.is_symlink():
-            assert secret not in path.read_bytes(), path
+            assert content not in path.read_bytes(), path
 
 
 def test_nothing_outside_is_touched(local_bench: Bench, canary: Canary) -> None:

@@ -93,9 +93,8 @@ def place(tmp_path: Path, _naughty_environment: None) -> Place:
     return made(tmp_path / "real", tmp_path / "real", ordinary=True)
 
 
-def test_everything_behind_links(
-    tmp_path: Path, _naughty_environment: None, ordinary: bool
-) -> None:
+@pytest.mark.usefixtures("_naughty_environment")
+def test_everything_behind_links(tmp_path: Path, ordinary: bool) -> None:
     shown = tmp_path / "shown"
     shown.mkdir()
     place = made(tmp_path / "real", shown, ordinary=ordinary)
@@ -126,9 +125,8 @@ def test_everything_behind_links(
     assert (place.real / "data" / "simulated.h5mu").is_file()
 
 
-def test_a_parent_that_may_only_be_passed_through(
-    tmp_path: Path, _naughty_environment: None
-) -> None:
+@pytest.mark.usefixtures("_naughty_environment")
+def test_a_parent_that_may_only_be_passed_through(tmp_path: Path) -> None:
     outer = tmp_path / "outer"
     place = made(outer / "real", outer / "real", ordinary=True)
     outer.chmod(0o111)
@@ -182,7 +180,7 @@ def test_a_backup_by_hard_links_is_read(place: Place, tmp_path: Path) -> None:
     run_id = place.fill()
     place.says("report", place.results)
     backup = tmp_path / "backup"
-    subprocess.run(["cp", "-al", place.results, backup], check=True)
+    subprocess.run(["/bin/cp", "-al", place.results, backup], check=True)
     assert (backup / "small" / "naughty" / run_id / "run.json").stat().st_nlink == 2
     for folder in (place.results, backup):
         assert run_id[:8] in place.says("runs", folder)
