@@ -14,10 +14,12 @@ from pathlib import Path
 
 from multiverse.contract.files import NotARegularFile, describe_kind
 from multiverse.contract.folders import LinkOnTheWay, opened_parent
-from multiverse.errors import Cancelled
+from multiverse.errors import Cancelled, NoLocks
 
 #: Between looks at whether another process has given a lock back.
 POLL_SECONDS = 0.05
+#: What the kernel answers where a file system has no locks, or its lock server is not there.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -49,9 +51,10 @@ def exclusive(
         Where another process has the lock all the time.
     Cancelled
         Where ``cancelled`` was set meanwhile.
+    NoLocks
+        Where the file system has none.
     OSError
-        Where the lock's file can't be made, is anything else than a file with one name, or lies
-        on a file system without locks.
+        Where the lock's file can't be made, or is anything else than a file with one name.
     """
     descriptor = open_lock(lock)
     try:
@@ -82,12 +85,23 @@ def open_lock(path: Path) -> int:
     raise NotARegularFile(errno.EEXIST, f"{kind}, not a lock's file", str(path))
 
 
-def try_lock(descriptor: int) -> bool:
-    """Take the lock of an opened file, unless another process or thread has it. Raises OSError."""
+def try_lock(descriptor: int, lock: Path) -> bool:
+    """Take the lock of an opened file, unless another process or thread has it.
+
+    Raises :class:`NoLocks`, OSError.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise NoLocks(
+            f"{lock} can't be locked: its file system has no locks ({error.strerror})",
+            remedy="Use a folder on another disk: results by --output, datasets by "
+            "MULTIVERSE_HOME, environments by MULTIVERSE_CACHE.",
+        ) from error
     return True
 
 
@@ -101,7 +115,7 @@ def _wait(
     stop = cancelled or threading.Event()
     end = None if seconds is None else time.monotonic() + seconds
     said = False
-    while not try_lock(descriptor):
+    while not try_lock(descriptor, lock):
         if end is not None and time.monotonic() >= end:
             raise TimeoutError(f"another process has kept {lock} all the time")
         if waiting is not None and not said:
