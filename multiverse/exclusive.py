@@ -1,20 +1,24 @@
-"""One process at a time: a lock's file that ends with the process that holds it.
-
-May import errors only.
-"""
+"""One process at a time: the kernel's lock on a file, which ends with the process that holds it."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from multiverse.contract.files import NotARegularFile, describe_kind
+from multiverse.contract.folders import opened_parent
 from multiverse.errors import Cancelled
 
 #: Between looks at whether another process has given a lock back.
 POLL_SECONDS = 0.05
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
@@ -46,21 +50,55 @@ def exclusive(
     Cancelled
         Where ``cancelled`` was set meanwhile.
     OSError
-        Where the lock's file can't be made.
+        Where the lock's file can't be made, is anything else than a file with one name, or lies
+        on a file system without locks.
     """
-    from filelock import FileLock, Timeout
+    descriptor = open_lock(lock)
+    try:
+        _wait(descriptor, lock, seconds, waiting, cancelled)
+        yield
+    finally:
+        os.close(descriptor)
 
-    held = FileLock(lock)
+
+def open_lock(path: Path) -> int:
+    """Return a descriptor of a lock's file, which is made if need be; no link is followed.
+
+    Raises :class:`NotARegularFile`, other OSErrors. Its content may be changed: the file has no
+    second name, under which it would be somebody else's.
+    """
+    with opened_parent(path) as (parent, name):
+        descriptor = os.open(name, _LOCK, 0o666, dir_fd=parent)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        return descriptor
+    os.close(descriptor)
+    kind = "a hard link" if stat.S_ISREG(found.st_mode) else describe_kind(found.st_mode)
+    raise NotARegularFile(errno.EEXIST, f"{kind}, not a lock's file", str(path))
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the lock of an opened file, unless another process or thread has it. Raises OSError."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(
+    descriptor: int,
+    lock: Path,
+    seconds: float | None,
+    waiting: Callable[[], object] | None,
+    cancelled: threading.Event | None,
+) -> None:
     stop = cancelled or threading.Event()
     end = None if seconds is None else time.monotonic() + seconds
     said = False
-    while True:
-        try:
-            held.acquire(timeout=0)
-            break
-        except Timeout as error:
-            if end is not None and time.monotonic() >= end:
-                raise TimeoutError(f"another process has kept {lock} all the time") from error
+    while not try_lock(descriptor):
+        if end is not None and time.monotonic() >= end:
+            raise TimeoutError(f"another process has kept {lock} all the time")
         if waiting is not None and not said:
             waiting()
         said = True
@@ -69,7 +107,3 @@ def exclusive(
                 "stopped on request, while another process was waited for",
                 remedy="Run the same command again.",
             )
-    try:
-        yield
-    finally:
-        held.release()

@@ -48,6 +48,14 @@ class Cause(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
+class EngineFacts(_Frozen):
+    """The engine that ran it, and its isolation of the model from the machine."""
+
+    name: str
+    version: str
+    isolation: str
+
+
 class Usage(_Frozen):
     """The resources that an attempt used, as the engine measured them.
 

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": set(),
     "events": {"facts"},
     "lazy": set(),
-    "exclusive": set(),
+    "exclusive": {"contract"},
     "contract": set(),
     "worker": {"contract"},
     "models": {"worker", "contract"},
@@ -222,7 +222,7 @@ from pathlib import Path
 
 from multiverse.engines.protocol import Capacity, Runtime
 from multiverse.errors import EngineError
-from multiverse.runs.record import EngineFacts
+from multiverse.facts import EngineFacts
 
 loaded = {}
 

@@ -44,7 +44,7 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
     ask the results. :class:`Cancelled` after an orderly stop.
     """
     work = make_plan(request, tell)
-    results = ResultsFolder(request.output)
+    results = ResultsFolder.at(request.output)
     outcome = execute(
         work.plan,
         {item.record.slug: item.data for item in work.datasets},
@@ -79,7 +79,8 @@ def preview_benchmark(request: Request, *, tell: Tell = silent) -> list[Preview]
     A dataset that is given as a file is registered, because only its content tells what is done.
     """
     work = make_plan(request, tell)
-    return preview_plan(work.plan, work.engine, ResultsFolder(request.output), work.options, tell)
+    results = ResultsFolder.at(request.output)
+    return preview_plan(work.plan, work.engine, results, work.options, tell)
 
 
 def run_and_finish(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.contract.folders import is_file, resolved
 from multiverse.events import Tell, silent
 from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.results import Results as Results
@@ -35,22 +36,22 @@ def find_run(text: str, folder: str | Path = "results") -> Run:
 
     Raises :class:`UsageError` where there is none, or several.
     """
-    record = RunFolder(Path(text)).record
-    return Run.read(record) if record.is_file() else Results.open(folder).with_id(text)
+    record = RunFolder(resolved(Path(text))).record
+    return Run.read(record) if is_file(record) else Results.open(folder).with_id(text)
 
 
 def status(folder: str | Path) -> FolderStatus:
     """Return how far the jobs of a results folder are; :class:`ResultsError` if it is none."""
     from multiverse.runs.status import StatusReader
 
-    return StatusReader(ResultsFolder(Path(folder))).look()
+    return StatusReader(ResultsFolder.at(folder)).look()
 
 
 def watch(folder: str | Path, seconds: float) -> Iterator[FolderStatus]:
     """Yield how far the jobs are, every so many seconds, until nothing runs any more."""
     from multiverse.runs.status import StatusReader
 
-    reader = StatusReader(ResultsFolder(Path(folder)))
+    reader = StatusReader(ResultsFolder.at(folder))
     while True:
         found = reader.look()
         yield found
@@ -91,7 +92,7 @@ def report(
     from multiverse.report.write import write_report
 
     results = Results.open(folder)
-    written = write_report(results, figures, output=output)
+    written = write_report(results, figures, output=output and resolved(output))
     return ReportOutcome(written, results.damaged)
 
 
@@ -109,7 +110,7 @@ def verify(folder: str | Path = "results", *, tell: Tell = silent) -> Verificati
     """
     from multiverse.verify.verify import verify_results
 
-    return verify_results(ResultsFolder(Path(folder)), tell)
+    return verify_results(ResultsFolder.at(folder), tell)
 
 
 def track(
@@ -161,7 +162,7 @@ def clean(
     from multiverse.registry.models import list_models
     from multiverse.specs.evaluator import EvaluatorSpec
 
-    place = Path(folder)
+    place = ResultsFolder.at(folder).folder
     # The evaluator's image and environment are in use as those of models are.
     known = [*list_models(models_dirs), EvaluatorSpec.load()]
     plan = find(place, wanted or CleanupRequest(), known)

@@ -15,6 +15,7 @@ from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, NotRem
 from multiverse.cleanup.stale_images import layer_bytes, stale_images
 from multiverse.cleanup.unused_datasets import unused_datasets
 from multiverse.cleanup.unused_environments import unused_environments
+from multiverse.contract.folders import is_file, is_folder
 from multiverse.errors import EngineError, MultiverseError, ResultsError, UsageError
 from multiverse.events import Noted, Tell
 from multiverse.registry.home import cache, home
@@ -92,7 +93,7 @@ def find(folder: Path, wanted: CleanupRequest, models: Sequence[ModelSpec]) -> C
     name no run, or several.
     """
     wanted.check()
-    results = ResultsFolder(folder)
+    results = ResultsFolder.at(folder)
     if wanted.sought & _OF_RESULTS:
         results.check()
     entries = list(_entries(results, wanted, models))
@@ -108,7 +109,7 @@ def _entries(
     runs = full_run_ids(results, wanted.runs)
     groups = wanted.sought
     seen = References.none()
-    if groups & {CleanupGroup.IMAGES, CleanupGroup.DATASETS} and results.folder.is_dir():
+    if groups & {CleanupGroup.IMAGES, CleanupGroup.DATASETS} and is_folder(results.folder):
         seen = references(results)
     if CleanupGroup.ATTEMPTS in groups:
         yield from KeptAttempts(results, runs, wanted.all_attempts).find()
@@ -148,7 +149,7 @@ def remove(folder: Path, found: CleanupPlan, tell: Tell) -> CleanupOutcome:
     if any(
         item.group in (CleanupGroup.ATTEMPTS, CleanupGroup.PUBLISHED) for item in outcome.removed
     ):
-        _rewrite_table(ResultsFolder(folder))
+        _rewrite_table(ResultsFolder.at(folder))
     return outcome
 
 
@@ -166,7 +167,7 @@ def _layers(items: Sequence[Item]) -> int | None:
 
 
 def _rewrite_table(results: ResultsFolder) -> None:
-    if results.runs_table.is_file():
+    if is_file(results.runs_table):
         with suppress(ResultsError), folder_lock(results):  # `verify` names a damaged record
             write_table(Results.open(results))
 

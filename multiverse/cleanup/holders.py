@@ -13,9 +13,9 @@ from multiverse.engines.docker import DockerEngine
 from multiverse.engines.local import LocalEngine
 from multiverse.errors import EngineError, ResultsError
 from multiverse.runner.prepared import owner_labels
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.folder import ResultsFolder, is_run_id
 from multiverse.runs.lock import RunLocks, folder_lock, is_locked
-from multiverse.runs.places import is_run_id, opened_folder
+from multiverse.runs.places import opened_folder
 
 _SUFFIX = ".lock"
 

@@ -18,10 +18,11 @@ from multiverse.cleanup.removable import (
     occupied,
     remove_folder,
 )
+from multiverse.contract.folders import exists
 from multiverse.errors import ResultsError
 from multiverse.facts import RunState
-from multiverse.runs.folder import AttemptFolder, ResultsFolder
-from multiverse.runs.places import attempt_folders, is_run_id, opened_folder, read_record
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, is_run_id
+from multiverse.runs.places import attempt_folders, opened_folder, read_record
 from multiverse.runs.record import RunRecord
 from multiverse.runs.started import Started
 
@@ -86,9 +87,9 @@ class KeptAttempts:
 
     def _judge_interrupted(self, run_id: str, number: str, jobs: LeftJobs) -> tuple[bool, str]:
         attempt = AttemptFolder(self.results.folder.joinpath(*self._names(run_id, number)))
-        if os.path.lexists(attempt.replaced):
+        if exists(attempt.replaced):
             return False, "it holds the run that it replaces; the next `multiverse run` settles it"
-        if not os.path.lexists(attempt.started):
+        if not exists(attempt.started):
             return True, "interrupted before anything was started"
         kept = jobs.reason_to_keep(run_id, number, _engine(attempt.started))
         return (True, "interrupted: its runner was killed") if kept is None else (False, kept)

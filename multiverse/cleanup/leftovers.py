@@ -21,11 +21,12 @@ from multiverse.cleanup.removable import (
     occupied,
     put_aside,
 )
+from multiverse.contract.files import is_aside
 from multiverse.engines.local import scratch_prefix
 from multiverse.runner.prepared import owner_labels
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.folder import ResultsFolder, is_run_id
 from multiverse.runs.lock import folder_lock
-from multiverse.runs.places import is_run_id, opened_folder
+from multiverse.runs.places import opened_folder
 
 _SCRATCH_RUN = re.compile(r"-([0-9a-f]{16})-[a-z0-9_]{8}$")
 
@@ -44,10 +45,7 @@ def _half_written(results: ResultsFolder) -> Iterator[Entry]:
     """Yield files written aside and not renamed; a living process holds the folder's lock."""
     for name in names_in(results.folder):
         path = results.folder / name
-        known = any(
-            re.fullmatch(rf"\.{re.escape(own.name)}\.[a-z0-9_]{{8}}({own.suffix})?", name)
-            for own in results.rewritten
-        )
+        known = any(is_aside(name, own.name) for own in results.rewritten)
         if known and stat.S_ISREG(path.lstat().st_mode):
             remove = partial(_unlink, results, name)
             why = "half-written by a process that was killed"

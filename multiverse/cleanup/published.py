@@ -9,8 +9,9 @@ from functools import partial
 
 from multiverse.cleanup.holders import held, run_locks
 from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, occupied, remove_folder
+from multiverse.contract.folders import folders_in
 from multiverse.errors import UsageError
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.folder import ResultsFolder, is_run_id
 from multiverse.runs.places import Place, find_runs, opened_folder
 
 _DIGITS = re.compile(r"[0-9a-f]{4,16}")
@@ -24,8 +25,7 @@ def full_run_ids(results: ResultsFolder, wanted: Sequence[str]) -> frozenset[str
     if not wanted:
         return frozenset()
     known = {place.names[-1] for place in find_runs(results).runs}
-    if results.attempts.is_dir() and not results.attempts.is_symlink():
-        known |= {entry.name for entry in os.scandir(results.attempts) if entry.is_dir()}
+    known |= set(filter(is_run_id, folders_in(results.attempts)))
     found: set[str] = set()
     for text in wanted:
         if _DIGITS.fullmatch(text) is None:

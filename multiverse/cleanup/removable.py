@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from multiverse.contract.files import remove_tree
+from multiverse.contract.folders import remove_tree
 from multiverse.runs.places import opened_folder
 
 #: Where things are put aside before they are removed. Two folders deep, so that nothing that

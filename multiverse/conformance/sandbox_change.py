@@ -23,7 +23,7 @@ from multiverse.engines.protocol import (
     Runtime,
 )
 from multiverse.events import Tell
-from multiverse.runs.record import EngineFacts
+from multiverse.facts import EngineFacts
 from multiverse.specs.model import ModelSpec
 
 #: A user id that no image and no machine knows.

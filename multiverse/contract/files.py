@@ -1,29 +1,34 @@
 """Files, on both sides of the boundary: written aside, hashed, and read without trust.
 
 What may be read while it is written is written aside and put in place by one rename. What somebody
-else wrote is trusted neither in its kind nor in its size.
+else wrote is trusted neither in its kind nor in its size, and reached without following a link.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import itertools
 import os
+import re
 import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
+
+from multiverse.contract.folders import open_closed, opened_parent
 
 #: Bytes that are read at a time; hashing releases Python's lock for blocks of this size.
 BLOCK = 1024 * 1024
 
 #: What is read of a file at a time while somebody else writes it.
 READ_BYTES = 256 * 1024
+
+#: Hexadecimal digits that make the name of a file written aside its own.
+ASIDE_DIGITS = 16
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NotARegularFile(OSError):
@@ -44,22 +49,40 @@ class Readable(Protocol):
 def written_aside(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a new file beside ``path``, with its suffix, that replaces it if the block succeeds.
 
-    A reader sees the old content or the new, never a part. The file is synced first, unless it
-    need not be ``durable``: then a power cut may leave an empty one. Raises OSError.
+    A reader sees the old content or the new, never a part. What stands there is replaced, a link
+    as well, and no link on the way is followed. The caller's umask is kept. The file is synced
+    first, unless it need not be ``durable``: then a power cut may leave an empty one. Raises
+    OSError.
     """
-    descriptor, name = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent
-    )
-    os.close(descriptor)
-    aside = Path(name)
-    try:
-        yield aside
-        if durable:
-            sync(aside)
-        aside.chmod(0o644)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with opened_parent(path) as (parent, name):
+        new = f".{name}.{secrets.token_hex(ASIDE_DIGITS // 2)}{path.suffix}"
+        try:
+            os.close(os.open(new, _NEW, 0o666, dir_fd=parent))
+        except OSError as error:  # of the file that was to be written, not of the one beside it
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
+        try:
+            # By its folder's descriptor: nobody can exchange the folder while it is written.
+            yield _by_descriptor(parent, path.parent) / new
+            if durable:
+                _sync_in(parent, new)
+            os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=parent)
+
+
+def is_aside(name: str, of: str) -> bool:
+    """Return True for the name of a file that was written aside to replace the file ``of``."""
+    # Eight letters and digits: by earlier versions, the suffix not always.
+    own = rf"[0-9a-f]{{{ASIDE_DIGITS}}}|[a-z0-9_]{{8}}"
+    pattern = rf"\.{re.escape(of)}\.({own})({re.escape(Path(of).suffix)})?"
+    return re.fullmatch(pattern, name) is not None
+
+
+def _by_descriptor(folder: int, path: Path) -> Path:
+    """Return a path to an opened folder which holds for this process."""
+    place = Path(f"/proc/self/fd/{folder}")
+    return place if place.exists() else path
 
 
 def write_aside(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -83,7 +106,12 @@ def sync(*paths: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with opened_parent(path) as (parent, name):
+        _sync_in(parent, name)
+
+
+def _sync_in(parent: int, name: str) -> None:
+    descriptor = os.open(name, _READ, dir_fd=parent)
     try:
         os.fsync(descriptor)
     finally:
@@ -125,22 +153,64 @@ def check_regular(path: Path, *, max_bytes: int) -> os.stat_result:
     Raises FileNotFoundError, :class:`NotARegularFile` or :class:`FileTooLarge`.
     A second hard link is refused: the other name may lie outside the folder.
     """
-    return _judge(path, path.lstat(), max_bytes)
+    with opened_parent(path) as (parent, name):
+        return _judge(path, os.stat(name, dir_fd=parent, follow_symlinks=False), max_bytes)
+
+
+def open_regular(path: Path, *, max_bytes: int | None = None, one_name: bool = False) -> int:
+    """Return a descriptor of a regular file, for reading.
+
+    No link is followed at any level of the path, no FIFO waited on, no device opened. A second
+    hard link, as backups make them, is allowed where file and folder have one owner: whoever
+    shares a folder must not put a reader's file into it. None is with ``one_name``, of what a model
+    of this user writes. Raises as :func:`check_regular`, and :class:`LinkOnTheWay`.
+    """
+    with opened_parent(path) as (parent, name):
+        owner = None if one_name else os.fstat(parent).st_uid
+        # Looked at first: to open a device or a FIFO may already do something.
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        _judge(path, found, max_bytes, folder_owner=owner)
+        descriptor = os.open(name, _READ, dir_fd=parent)
+    try:
+        _judge(path, os.fstat(descriptor), max_bytes, folder_owner=owner)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def read_regular(path: Path, *, max_bytes: int) -> bytes:
-    """Read the content of a regular file; never follow a link, never wait on a FIFO.
-
-    Raises as :func:`check_regular`.
-    """
-    _judge(path, path.lstat(), max_bytes)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        _judge(path, os.fstat(stream.fileno()), max_bytes)
+    """Read the content of a regular file. Raises as :func:`open_regular`."""
+    with os.fdopen(open_regular(path, max_bytes=max_bytes), "rb") as stream:
         content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
     return content
+
+
+def read_end(path: Path, max_bytes: int) -> bytes:
+    """Read the last ``max_bytes`` of a regular file, or all. Raises as :func:`open_regular`."""
+    with os.fdopen(open_regular(path), "rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - max_bytes))
+        return stream.read(max_bytes)
+
+
+def open_new(path: Path) -> int:
+    """Return a descriptor of a new file, for writing; what has its name goes. Raises OSError.
+
+    A link is removed and not followed; a folder is not removed.
+    """
+    with opened_parent(path) as (parent, name):
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=parent)
+        return os.open(name, _NEW, 0o666, dir_fd=parent)
+
+
+def regular_sha256(path: Path) -> str:
+    """Return the SHA-256 (hex) of a regular file. Raises as :func:`open_regular`."""
+    with os.fdopen(open_regular(path), "rb", buffering=0) as stream:
+        return stream_sha256(stream)
 
 
 class Tail:
@@ -165,15 +235,11 @@ class Tail:
         return lines
 
     def _new_bytes(self) -> bytes:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._path, flags)
+            descriptor = open_regular(self._path, one_name=True)
         except OSError:
             return b""
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-                return b""
             content = os.pread(descriptor, self._block, self._offset)
         finally:
             os.close(descriptor)
@@ -185,69 +251,28 @@ def make_accessible(folder: Path) -> None:
     """Give the owner back what a model may have taken away: modes of its folder and files.
 
     Only the folder itself and regular files with one name in it; nothing is followed. Whoever
-    wrote them must have ended.
+    wrote them must have ended. Raises OSError.
     """
-    folder.chmod(0o700)
-    for path in folder.iterdir():
-        status = path.lstat()
-        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-            path.chmod(0o600)
-
-
-def remove_tree(folder: Path | str, *, dir_fd: int | None = None) -> None:
-    """Remove a folder and all that a model has made in it, as far as its owner may.
-
-    Nothing is followed. Of any depth: folders within folders are first moved up to the top, so
-    that neither the length of a path, nor the stack, nor the open files bound it. Modes that a
-    model has taken away are given back. Whoever wrote it must have ended. A folder that is not
-    there is no error; what can't be removed raises OSError. With ``dir_fd`` the folder is one in
-    that opened folder.
-    """
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with opened_parent(folder) as (parent, name):
+        descriptor = open_closed(name, parent)
     try:
-        if not stat.S_ISDIR(os.lstat(folder, dir_fd=dir_fd).st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
-        os.chmod(folder, 0o700, dir_fd=dir_fd)
-        top = os.open(folder, flags, dir_fd=dir_fd)
-    except FileNotFoundError:
-        return
-    try:
-        moved = itertools.count()
-        waiting = _empty(top, top, moved)
-        while waiting:
-            name = waiting.pop()
-            os.chmod(name, 0o700, dir_fd=top)
-            descriptor = os.open(name, flags, dir_fd=top)
-            try:
-                waiting += _empty(descriptor, top, moved)
-            finally:
-                os.close(descriptor)
-            os.rmdir(name, dir_fd=top)
+        os.fchmod(descriptor, 0o700)
+        for name in os.listdir(descriptor):  # noqa: PTH208 - a descriptor is no path
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+                os.chmod(name, 0o600, dir_fd=descriptor)
     finally:
-        os.close(top)
-    os.rmdir(folder, dir_fd=dir_fd)
+        os.close(descriptor)
 
 
-def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:
-    """Remove the files of a folder, and move its folders up to the top; their new names."""
-    found = []
-    for name in os.listdir(folder):
-        if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-            os.unlink(name, dir_fd=folder)
-            continue
-        new = f".removed-{secrets.token_hex(8)}-{next(moved)}"  # no name that a model has taken
-        os.chmod(name, 0o700, dir_fd=folder)  # a folder that is moved is written to: its ".."
-        os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
-        found.append(new)
-    return found
-
-
-def _judge(path: Path, status: os.stat_result, max_bytes: int) -> os.stat_result:
+def _judge(
+    path: Path, status: os.stat_result, max_bytes: int | None, *, folder_owner: int | None = None
+) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise NotARegularFile(f"{path.name} is {describe_kind(status.st_mode)}, not a file")
-    if status.st_nlink > 1:
+    if status.st_nlink > 1 and status.st_uid != folder_owner:
         raise NotARegularFile(f"{path.name} is a hard link to another file")
-    if status.st_size > max_bytes:
+    if max_bytes is not None and status.st_size > max_bytes:
         raise FileTooLarge(
             f"{path.name} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed"
         )

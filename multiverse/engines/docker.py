@@ -17,9 +17,9 @@ from multiverse.engines.gpus import nvidia_gpus
 from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
 from multiverse.events import Noted, Tell
+from multiverse.facts import EngineFacts
 from multiverse.images.daemon import connect
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
-from multiverse.runs.record import EngineFacts
 from multiverse.specs.accelerator import accelerator_of
 from multiverse.specs.model import ModelSpec
 

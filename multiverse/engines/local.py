@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from multiverse.contract.files import remove_tree
+from multiverse.contract.folders import remove_tree
 from multiverse.contract.paths import DATA_FILE, INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.cgroup import own_memory_limit
 from multiverse.engines.gpus import nvidia_gpus
@@ -32,9 +32,9 @@ from multiverse.engines.local_process import (
 from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime
 from multiverse.errors import EngineError, ImageMissing
 from multiverse.events import Tell
+from multiverse.facts import EngineFacts
 from multiverse.images.environment import LockedEnvironment, is_prepared, prepare_environment
 from multiverse.registry.home import cache
-from multiverse.runs.record import EngineFacts
 from multiverse.specs.model import ModelSpec
 
 ISOLATION = "environment only: a locked environment and a process, no container"

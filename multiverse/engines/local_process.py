@@ -14,7 +14,7 @@ from typing import IO, Self
 
 import psutil
 
-from multiverse.contract.files import remove_tree
+from multiverse.contract.folders import remove_tree
 from multiverse.engines.cgroup import CgroupReading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from multiverse.contract.files import open_new, read_end
 
 #: A log may fill this much disk; what comes after is read, so that the job goes on, and dropped
 #: except for its end.
@@ -30,7 +33,7 @@ class LogSink:
 
     def copy(self, stream: Iterable[bytes]) -> None:
         """Copy until the stream ends."""
-        with self._path.open("wb", buffering=0) as file:
+        with os.fdopen(open_new(self._path), "wb", buffering=0) as file:
             for chunk in stream:
                 kept, rest = chunk[: self._room], chunk[self._room :]
                 file.write(kept)
@@ -60,10 +63,7 @@ class LogSink:
 def last_lines(path: Path, count: int = 5, max_bytes: int = 16 * 1024) -> list[str]:
     """Return the last non-empty lines of a log, safe to print (no control characters)."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - max_bytes))
-            text = stream.read(max_bytes).decode(errors="replace")
+        text = read_end(path, max_bytes).decode(errors="replace")
     except OSError:
         return []
     lines = [printable(line)[:400] for line in text.splitlines()]

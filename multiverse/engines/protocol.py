@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.events import Tell
-from multiverse.facts import Cause, Usage
-from multiverse.runs.record import EngineFacts
+from multiverse.facts import Cause, EngineFacts, Usage
 
 if TYPE_CHECKING:
     from multiverse.specs.model import ModelSpec

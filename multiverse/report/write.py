@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from multiverse.contract.folders import is_folder
 from multiverse.errors import MultiverseError
 from multiverse.events import Noted, Tell, silent
 from multiverse.runs.results import Results
@@ -64,7 +65,7 @@ def write_report(
 
 
 def _outputs(results: Results, figures: bool, output: Path | None, tell: Tell) -> Iterator[Output]:
-    figures = figures or results.paths.figures.is_dir()
+    figures = figures or is_folder(results.paths.figures)
     steps: dict[str, Write] = {
         "scores": partial(_scores, results),
         "page": partial(_page, results, output),

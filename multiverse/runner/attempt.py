@@ -13,6 +13,7 @@ from pathlib import Path
 from multiverse.contract.cells import CellNames
 from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.epochs import EpochFollower
+from multiverse.contract.folders import remove_file
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,
@@ -24,7 +25,7 @@ from multiverse.engines.protocol import (
 )
 from multiverse.errors import EngineError, EngineUnavailable
 from multiverse.events import AttemptStarted, Printed, Progressed, Tell
-from multiverse.facts import Cause, EpochFacts, RunState, Usage
+from multiverse.facts import Cause, EngineFacts, EpochFacts, RunState, Usage
 from multiverse.plan.job import Limits
 from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
@@ -32,7 +33,7 @@ from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.publish import publish, take_back
-from multiverse.runs.record import EngineFacts, RunRecord
+from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
 from multiverse.runs.writing import disk_errors, write_atomic
@@ -157,8 +158,8 @@ class Attempts:
     ) -> Run:
         record = self._record(attempt, started, verdict, ending)
         write_atomic(attempt.record, record.to_json())
-        for path in (attempt.started, attempt.live, *attempt.folder.glob(".*")):
-            path.unlink(missing_ok=True)
+        for path in (attempt.started, attempt.live):
+            remove_file(path)
         return Run(record, attempt.folder)
 
     def _execution(
@@ -168,7 +169,7 @@ class Attempts:
         return Execution(
             runtime=prepared.runtime,
             data=prepared.data,
-            output=attempt.output.folder.resolve(),
+            output=attempt.output.folder.absolute(),
             log=attempt.container_log,
             cpus=limits.cpus,
             memory=limits.memory,

@@ -7,13 +7,23 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from multiverse.contract.files import is_aside
+from multiverse.contract.folders import (
+    exists,
+    is_file,
+    is_folder,
+    make_folder,
+    move,
+    names_in,
+    remove_file,
+)
 from multiverse.engines.protocol import Engine, Orphan
 from multiverse.errors import DiskFull, MultiverseError, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.facts import RunState
 from multiverse.runner.attempt import Attempts
 from multiverse.runner.prepared import owner_labels
-from multiverse.runs.folder import AttemptFolder, ResultsFolder
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, is_run_id
 from multiverse.runs.lock import RunLocks, folder_lock
 from multiverse.runs.places import attempt_folders
 from multiverse.runs.publish import discard, remove_empty
@@ -81,25 +91,27 @@ class Recovery:
 
         Returns what still runs of it. Costs nothing for a run that nobody has begun.
         """
-        if all(attempt.record.is_file() for attempt in self._results.attempts_of(run_id)):
+        if all(is_file(attempt.record) for attempt in self._results.attempts_of(run_id)):
             return None
         found = self._orphans(owner_labels(self._results, run_id))
         return self._settle(run_id, found.get(run_id, {}), wanted=True)
 
     def _interrupted(self) -> set[str]:
         """Return runs with an attempt that began and did not end, or with a lock that was left."""
-        left = {path.stem for path in self._results.attempts.glob("*.lock")}
-        return left | {
+        names = names_in(self._results.attempts)
+        digits = {name.partition(".")[0] for name in names}
+        locks = {run_id for run_id in digits if self._results.run_lock(run_id).name in names}
+        return set(filter(is_run_id, locks)) | {
             attempt.folder.parent.name
             for attempt in attempt_folders(self._results)
-            if not attempt.record.exists()
+            if not exists(attempt.record)
         }
 
     def _orphans(self, labels: Mapping[str, str]) -> dict[str, dict[int, Orphan]]:
         """Return the engine's jobs with these labels: run id → number of the attempt → orphan."""
         found: dict[str, dict[int, Orphan]] = {}
         for orphan in self._engine.orphans(labels):
-            if orphan.attempt.isdigit() and orphan.run_id:
+            if orphan.attempt.isdigit() and is_run_id(orphan.run_id):
                 found.setdefault(orphan.run_id, {})[int(orphan.attempt)] = orphan
         return found
 
@@ -120,10 +132,10 @@ class Recovery:
     def _unended(self, run_id: str) -> Iterator[AttemptFolder]:
         for attempt in self._results.attempts_of(run_id):
             _remove_aside(attempt)
-            if attempt.record.is_file():
-                attempt.started.unlink(missing_ok=True)
-                attempt.live.unlink(missing_ok=True)
-            elif attempt.started.is_file():
+            if is_file(attempt.record):
+                remove_file(attempt.started)
+                remove_file(attempt.live)
+            elif is_file(attempt.started):
                 yield attempt
             else:  # killed before it had said what it would do
                 discard(attempt)
@@ -136,11 +148,12 @@ class Recovery:
             record = started.record
             _check_belongs(attempt, record)
             target = self._results.run(record.dataset, record.model, record.run_id)
-            if target.record.is_file() and _is_same(RunRecord.read(target.record), record):
+            if is_file(target.record) and _is_same(RunRecord.read(target.record), record):
                 discard(attempt)  # killed between publication and tidying up
                 return None
-            if not target.folder.exists() and (attempt.folder / "replaced").is_dir():
-                (attempt.folder / "replaced").rename(target.folder)
+            if not exists(target.folder) and is_folder(attempt.replaced):
+                make_folder(target.folder.parent)
+                move(attempt.replaced, target.folder)
             if orphan is not None and orphan.adoptable and started.data.is_file():
                 if orphan.running and wanted:
                     return Survivor(attempt, started, orphan)
@@ -189,18 +202,24 @@ def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
 
 def _remove_temporary(results: ResultsFolder) -> None:
     """Remove files that a killed process wrote aside; a living one holds the folder's lock."""
-    for written in results.rewritten:
-        for path in results.folder.glob(f".{written.name}.*"):
-            path.unlink(missing_ok=True)
+    mine = [written.name for written in results.rewritten]
+    for name in names_in(results.folder):
+        if any(is_aside(name, of) for of in mine):
+            with suppress(IsADirectoryError):
+                remove_file(results.folder / name)
 
 
 def _remove_aside(attempt: AttemptFolder) -> None:
     """Remove files of an attempt that its killed runner wrote aside; its run is ours now."""
-    spec = attempt.output.job_spec
-    found = [*attempt.folder.glob(".*.json*"), *spec.parent.glob(f".{spec.name}.*")]
-    for path in found:
+    mine = {
+        attempt.folder: (attempt.record, attempt.started, attempt.live),
+        attempt.output.folder: (attempt.output.job_spec,),
+    }
+    for folder, written in mine.items():
         with suppress(OSError):  # a model may name a folder like that, or lock its own away
-            path.unlink()
+            for name in names_in(folder):
+                if any(is_aside(name, path.name) for path in written):
+                    remove_file(folder / name)
 
 
 def _is_same(published: RunRecord, begun: RunRecord) -> bool:

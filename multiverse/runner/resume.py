@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from multiverse.contract.folders import is_file
 from multiverse.errors import ResultsError
 from multiverse.facts import RunState
 from multiverse.runner.prepared import PreparedJob
@@ -31,7 +32,7 @@ class Resume:
         """Return the run, if nothing has to be done: complete, or known to be not applicable."""
         job = prepared.job
         place = self._results.paths.run(job.dataset.slug, job.model.name, prepared.run_id)
-        if place.record.is_file():
+        if is_file(place.record):
             run = self._results.read(place.record)
             if is_intact(run):
                 return run

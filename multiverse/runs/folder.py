@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from multiverse.contract.folders import (
+    exists,
+    folders_in,
+    is_file,
+    is_folder,
+    make_folder,
+    names_in,
+    resolved,
+)
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError
 from multiverse.specs.names import is_slug
+
+_RUN_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def is_run_id(name: str) -> bool:
+    """Return whether a name has the form of a run's id: 16 hexadecimal digits."""
+    return _RUN_ID.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -76,9 +93,18 @@ class AttemptFolder:
 
 @dataclass(frozen=True)
 class ResultsFolder:
-    """``<output>/``: runs, attempts and what is derived from them."""
+    """``<output>/``: runs, attempts and what is derived from them.
+
+    Links are followed on the way to the folder, which a user names (:meth:`at`), and nowhere in
+    it, where others may write.
+    """
 
     folder: Path
+
+    @classmethod
+    def at(cls, folder: str | Path) -> ResultsFolder:
+        """Name the files of a folder as a user gives it; links on the way are followed now."""
+        return cls(resolved(Path(folder)))
 
     @property
     def benchmark(self) -> Path:
@@ -154,8 +180,8 @@ class ResultsFolder:
 
     def scored_datasets(self) -> list[str]:
         """Return the datasets that have scores, sorted."""
-        found = (path.parent.name for path in self.folder.glob(f"*/{self.scores('').name}"))
-        return sorted(name for name in found if is_slug(name) and name != self.attempts.name)
+        names = filter(is_slug, names_in(self.folder))
+        return [name for name in names if name != self.attempts.name and exists(self.scores(name))]
 
     def relative(self, path: Path) -> str:
         """Return a path inside the folder as others may write it: with slashes."""
@@ -171,7 +197,7 @@ class ResultsFolder:
 
     def check(self) -> None:
         """Raise :class:`ResultsError` where there is no such folder."""
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             raise ResultsError(
                 f"{self.folder} is not a results folder",
                 remedy="Name the folder given to `multiverse run --output`.",
@@ -187,32 +213,26 @@ class ResultsFolder:
     def runs_of(self, dataset: str, model: str) -> list[RunFolder]:
         """Return the published runs of one model on one dataset."""
         parent = self.folder / dataset / model
-        if not parent.is_dir():
-            return []
-        runs = [RunFolder(path) for path in sorted(parent.iterdir())]
-        return [run for run in runs if run.record.is_file()]
+        runs = [RunFolder(parent / name) for name in names_in(parent)]
+        return [run for run in runs if is_file(run.record)]
 
     def last_attempt(self, run_id: str) -> AttemptFolder | None:
         """Return the newest attempt of a run that left a record."""
-        attempts = [item for item in self.attempts_of(run_id) if item.record.is_file()]
+        attempts = [item for item in self.attempts_of(run_id) if is_file(item.record)]
         return attempts[-1] if attempts else None
 
     def attempts_of(self, run_id: str) -> list[AttemptFolder]:
-        """Return every attempt that left a folder, oldest first."""
+        """Return every attempt that left a folder, oldest first; a link is none."""
         parent = self.attempts / run_id
-        if not parent.is_dir():
-            return []
-        names = [entry.name for entry in parent.iterdir()]
-        numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit())
-        return [AttemptFolder(parent / str(number)) for number in numbers]
+        names = (name for name in folders_in(parent) if name.isascii() and name.isdigit())
+        return [AttemptFolder(parent / str(number)) for number in sorted(map(int, names))]
 
     def new_attempt(self, run_id: str) -> AttemptFolder:
         """Make a fresh attempt folder with an empty output folder, numbered after the last one."""
-        earlier = self.attempts_of(run_id)
-        number = earlier[-1].number + 1 if earlier else 1
+        names = (name for name in names_in(self.attempts / run_id) if name.isascii())
+        number = max((int(name) for name in names if name.isdigit()), default=0) + 1
         attempt = AttemptFolder(self.attempts / run_id / str(number))
-        attempt.folder.parent.mkdir(parents=True, exist_ok=True)
         # Closed: a model may leave programs that run with its user's rights, for all to start.
-        attempt.folder.mkdir(mode=0o700)
-        attempt.output.folder.mkdir()
+        make_folder(attempt.folder, 0o700, new=True)
+        make_folder(attempt.output.folder, new=True)
         return attempt

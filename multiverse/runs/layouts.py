@@ -16,6 +16,7 @@ import pandas as pd
 from anndata.io import read_elem
 from numpy.typing import NDArray
 
+from multiverse.contract.folders import exists, names_in
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import ResultsFolder
 
@@ -57,10 +58,14 @@ def find_layouts(
 ) -> tuple[Layouts | None, list[ResultsError]]:
     """Return the layouts of one fingerprint, if any, and the errors of files on the way."""
     newest = results.embeddings(dataset)
-    others = sorted(newest.parent.glob(f"{newest.stem}-*{newest.suffix}"))
+    others = [
+        newest.with_name(name)
+        for name in names_in(newest.parent)
+        if name.startswith(f"{newest.stem}-") and name.endswith(newest.suffix)
+    ]
     damaged: list[ResultsError] = []
     for path in (newest, *others):
-        if path.is_file():
+        if exists(path):
             try:
                 found = read_layouts(path)
             except ResultsError as error:

@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
 from multiverse.facts import EpochFacts, JobFacts, Usage
 
@@ -26,9 +27,7 @@ class _File(BaseModel):
     def read(cls, path: Path) -> Self:
         """Read a file; FileNotFoundError if it is absent, :class:`ResultsError` if damaged."""
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise ResultsError(f"{path} is too large to be read")
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_regular(path, max_bytes=MAX_BYTES))
         except FileNotFoundError:
             raise
         except (OSError, ValidationError) as error:

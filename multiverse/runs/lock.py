@@ -8,12 +8,15 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from multiverse.contract.files import NotARegularFile, read_regular
+from multiverse.contract.folders import LinkOnTheWay, make_folder, remove_file, status
 from multiverse.errors import ResultsError, ResultsLocked
-from multiverse.exclusive import exclusive
+from multiverse.exclusive import exclusive, open_lock, try_lock
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.writing import disk_errors
 
@@ -23,13 +26,14 @@ STEP_SECONDS = 60
 
 def prepare_folder(results: ResultsFolder) -> None:
     """Make the results folder if need be; :class:`ResultsError` if that can't be."""
-    if results.folder.exists() and not results.folder.is_dir():
+    found = status(results.folder)
+    if found is not None and not stat.S_ISDIR(found.st_mode):
         raise ResultsError(
             f"{results.folder} is a file, not a folder", remedy="Choose another --output."
         )
     try:
         with disk_errors(results.folder):
-            results.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(results.folder)
     except OSError as error:
         raise ResultsError(
             f"{results.folder} can't be made: {error.strerror}",
@@ -53,6 +57,12 @@ def folder_lock(results: ResultsFolder) -> Iterator[None]:
                 f"another process has kept {results.lock} for {STEP_SECONDS} seconds",
                 remedy="See which one: `fuser` or `lsof` on that file; on a network file system, "
                 "whether its locks work.",
+            ) from error
+        except OSError as error:
+            raise ResultsError(
+                f"{results.lock} can't be locked: {error.strerror}",
+                remedy="Remove it if it is anything else than an empty file. Where the file system "
+                "has no locks, choose an --output on another one.",
             ) from error
         yield
 
@@ -92,16 +102,21 @@ class RunLocks:
 
     def _open(self, run_id: str) -> int | None:
         path = self._results.run_lock(run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            make_folder(path.parent)
+            descriptor = open_lock(path)
+        except (NotARegularFile, LinkOnTheWay, NotADirectoryError, IsADirectoryError) as error:
+            raise ResultsError(
+                f"{error.filename or path} is not this folder's own: {error.strerror}",
+                remedy="Move it away, or choose another --output.",
+            ) from error
+        try:
+            if not try_lock(descriptor):
+                os.close(descriptor)
+                return None
             text = f"process {os.getpid()} on {platform.node()}\n".encode()
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, text, 0)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
         except BaseException:
             os.close(descriptor)
             raise
@@ -110,10 +125,10 @@ class RunLocks:
     def holder(self, run_id: str) -> str:
         """Return the holder of a run's lock, in words."""
         try:
-            with self._results.run_lock(run_id).open() as stream:
-                return stream.read(200).strip() or "another process"
+            held = read_regular(self._results.run_lock(run_id), max_bytes=1000)
         except OSError:
             return "another process"
+        return held.decode(errors="replace").strip()[:200] or "another process"
 
     def release(self, run_id: str) -> None:
         """Give a run back. Its lock's file goes: everybody opens it under the folder's lock."""
@@ -123,7 +138,7 @@ class RunLocks:
                 return
             try:
                 with folder_lock(self._results):
-                    self._results.run_lock(run_id).unlink(missing_ok=True)
+                    remove_file(self._results.run_lock(run_id))
             finally:
                 os.close(descriptor)
 

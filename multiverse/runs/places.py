@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from multiverse.contract import folders
 from multiverse.contract.files import NotARegularFile, describe_kind
+from multiverse.contract.folders import opened_parent
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
+from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder, is_run_id
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
 #: The name of a run's record.
 RECORD = RunFolder(Path()).record.name
 #: ``<dataset>/<model>/<run-id>``, and one more for a folder that was copied into another one.
 DEPTH, DEEPEST = 3, 4
-_RUN_ID = re.compile(r"[0-9a-f]{16}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -37,11 +37,6 @@ class Place:
 
     def below(self, name: str) -> Place:
         return Place((*self.names, name))
-
-
-def is_run_id(name: str) -> bool:
-    """Return whether a name has the form of a run's id: 16 hexadecimal digits."""
-    return _RUN_ID.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -62,27 +57,34 @@ def find_runs(results: ResultsFolder) -> FoundPlaces:
     links: list[Place] = []
     unreadable: list[Place] = []
 
-    def look(place: Place, folder: Path) -> None:
+    def look(place: Place, parent: int, name: str) -> None:
         try:
-            with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+            folder = os.open(name, _FOLDER, dir_fd=parent)
         except OSError:
             unreadable.append(place)
             return
-        for entry in found:
-            below = place.below(entry.name)
-            if entry.name.startswith(".") or below.names == (results.attempts.name,):
-                continue
-            if entry.is_symlink() and entry.is_dir():
-                links.append(below)
-            elif not entry.is_dir(follow_symlinks=False):
-                continue
-            elif is_run_id(entry.name) or os.path.lexists(Path(entry.path, RECORD)):
-                runs.append(below)
-            elif len(below.names) < DEEPEST:
-                look(below, Path(entry.path))
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+            for entry in found:
+                judge(place.below(entry.name), folder, entry)
+        finally:
+            os.close(folder)
 
-    look(Place(()), results.folder)
+    def judge(place: Place, parent: int, entry: os.DirEntry[str]) -> None:
+        if entry.name.startswith(".") or place.names == (results.attempts.name,):
+            return
+        if entry.is_symlink() and entry.is_dir():
+            links.append(place)
+        elif not entry.is_dir(follow_symlinks=False):
+            return
+        elif is_run_id(entry.name) or _has_record(parent, entry.name):
+            runs.append(place)
+        elif len(place.names) < DEEPEST:
+            look(place, parent, entry.name)
+
+    with opened_parent(results.folder) as (parent, name):
+        look(Place(()), parent, name)
     return FoundPlaces(tuple(runs), tuple(links), tuple(unreadable))
 
 
@@ -98,23 +100,25 @@ def published_runs(results: ResultsFolder) -> list[RunFolder]:
 
 def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
     """Find every attempt that left a folder, by run id and number. A link is not followed."""
-    for run_id in _folders(results.attempts):
-        numbers = filter(str.isascii, filter(str.isdigit, _folders(results.attempts / run_id)))
-        for number in sorted(map(int, numbers)):
-            yield AttemptFolder(results.attempts / run_id / str(number))
+    with suppress(OSError):  # what can't be looked into has none for us
+        for run_id in filter(is_run_id, folders.folders_in(results.attempts)):
+            with suppress(OSError):
+                yield from results.attempts_of(run_id)
 
 
-def _folders(parent: Path) -> list[str]:
-    """Return the sorted names of the folders in a folder; none where it can't be looked into."""
+def _has_record(parent: int, folder: str) -> bool:
+    """Return whether something is called a record in a folder; as good as absent if unreadable."""
     try:
-        with os.scandir(parent) as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if entry.name[0] != "." and entry.is_dir(follow_symlinks=False)
-            )
+        inner = os.open(folder, _FOLDER, dir_fd=parent)
     except OSError:
-        return []
+        return False
+    try:
+        os.stat(RECORD, dir_fd=inner, follow_symlinks=False)
+    except OSError:
+        return False
+    finally:
+        os.close(inner)
+    return True
 
 
 @contextmanager
@@ -124,18 +128,10 @@ def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> It
     With ``make``, folders that lack are made. Raises OSError for anything on the way that is not
     a folder, ValueError for a name that leads elsewhere.
     """
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in names:
-            check_name(name)
-            if make:
-                _make(name, descriptor)
-            inner = os.open(name, _FOLDER, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
+    for name in names:
+        check_name(name)
+    with folders.opened_folder(root.joinpath(*names), make=make) as descriptor:
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def check_name(name: str) -> None:
@@ -176,10 +172,3 @@ def read_record(folder: int) -> RunRecord:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise ResultsError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
-
-
-def _make(name: str, folder: int) -> None:
-    try:
-        os.mkdir(name, dir_fd=folder)
-    except FileExistsError:
-        return

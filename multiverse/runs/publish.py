@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from multiverse.contract.files import check_regular, remove_tree, sync
+from multiverse.contract.files import check_regular, sync, write_aside
+from multiverse.contract.folders import (
+    exists,
+    is_file,
+    make_folder,
+    move,
+    names_in,
+    opened_folder,
+    remove_empty_folder,
+    remove_tree,
+)
 from multiverse.contract.output import MAX_BYTES
 from multiverse.contract.paths import NAMES
 from multiverse.runs.folder import AttemptFolder, RunFolder
@@ -32,27 +42,33 @@ def publish(
     """
     staged = attempt.staged
     with disk_errors(attempt.folder):
-        shutil.rmtree(staged.folder, ignore_errors=True)
-        staged.folder.mkdir()
+        remove_tree(staged.folder)
+        make_folder(staged.folder, new=True)
         ignored = _take(attempt, staged)
-        staged.job_spec.write_text(job_spec, encoding="utf-8")  # nobody looks here yet
-        attempt.container_log.replace(staged.container_log)
+        write_aside(staged.job_spec, job_spec, durable=False)  # synced below, with the others
+        move(attempt.container_log, staged.container_log)
         final = record.model_copy(
             update={"checksums": checksums(staged.folder), "ignored_files": tuple(ignored)}
         )
         write_atomic(staged.record, final.to_json())
-        synced = (staged.record, staged.job_spec)  # as they were made
-        written = [path for path in staged.folder.iterdir() if path not in synced]
-        for path in staged.folder.iterdir():
-            path.chmod(0o444)
-        sync(*written, staged.folder)
-        target.folder.parent.mkdir(parents=True, exist_ok=True)
-        if target.folder.exists():  # damaged, or run again on request
-            target.folder.rename(attempt.replaced)
-        staged.folder.rename(target.folder)
+        _close(staged)
+        written = [name for name in names_in(staged.folder) if name != staged.record.name]
+        sync(*(staged.folder / name for name in written), staged.folder)
+        make_folder(target.folder.parent)
+        if exists(target.folder):  # damaged, or run again on request
+            move(target.folder, attempt.replaced)
+        move(staged.folder, target.folder)
         sync(target.folder.parent)
     discard(attempt)
     return final
+
+
+def _close(staged: RunFolder) -> None:
+    """Take away the right to write files; to read them it is as the caller's umask has it."""
+    with opened_folder(staged.folder) as folder:
+        mode = os.stat(staged.record.name, dir_fd=folder, follow_symlinks=False).st_mode & 0o444
+        for name in os.listdir(folder):  # noqa: PTH208 - a descriptor is no path
+            os.chmod(name, mode, dir_fd=folder)
 
 
 def take_back(attempt: AttemptFolder) -> None:
@@ -60,21 +76,21 @@ def take_back(attempt: AttemptFolder) -> None:
     staged = attempt.staged
     with disk_errors(attempt.folder):
         for name in PUBLISHED:
-            if (staged.folder / name).is_file() and not (attempt.output.folder / name).exists():
-                (staged.folder / name).replace(attempt.output.folder / name)
-        if staged.container_log.is_file() and not attempt.container_log.exists():
-            staged.container_log.replace(attempt.container_log)
-        shutil.rmtree(staged.folder, ignore_errors=True)
+            if is_file(staged.folder / name) and not exists(attempt.output.folder / name):
+                move(staged.folder / name, attempt.output.folder / name)
+        if is_file(staged.container_log) and not exists(attempt.container_log):
+            move(staged.container_log, attempt.container_log)
+        remove_tree(staged.folder)
 
 
 def _take(attempt: AttemptFolder, staged: RunFolder) -> list[str]:
     ignored = []
-    for path in sorted(attempt.output.folder.iterdir()):
-        if path.name in PUBLISHED:
-            check_regular(path, max_bytes=MAX_BYTES[path.name])
-            path.replace(staged.folder / path.name)
-        elif path.name != NAMES.job_spec.name:
-            ignored.append(_shown(path.name))
+    for name in names_in(attempt.output.folder):
+        if name in PUBLISHED:
+            check_regular(attempt.output.folder / name, max_bytes=MAX_BYTES[name])
+            move(attempt.output.folder / name, staged.folder / name)
+        elif name != NAMES.job_spec.name:
+            ignored.append(_shown(name))
     return ignored[:100]
 
 
@@ -87,7 +103,7 @@ def _shown(name: str) -> str:
 def checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file of a run but its record."""
     record = RunFolder(folder).record
-    return {path.name: checksum(path) for path in sorted(folder.iterdir()) if path != record}
+    return {name: checksum(folder / name) for name in names_in(folder) if name != record.name}
 
 
 def discard(attempt: AttemptFolder) -> None:
@@ -96,8 +112,7 @@ def discard(attempt: AttemptFolder) -> None:
     What a model has made in it may be of any depth and of any mode.
     """
     with suppress(OSError):
-        remove_tree(attempt.output.folder)
-    shutil.rmtree(attempt.folder, ignore_errors=True)
+        remove_tree(attempt.folder)
     remove_empty([attempt.folder.parent])  # not the one above: other attempts begin there
 
 
@@ -105,7 +120,7 @@ def remove_empty(folders: Iterable[Path]) -> None:
     """Remove those folders that hold nothing, in the order given."""
     for folder in folders:
         try:
-            folder.rmdir()
+            remove_empty_folder(folder)
         except OSError:
             return
 
@@ -115,4 +130,4 @@ def is_intact(run: Run) -> bool:
 
     Presence only; ``verify`` recomputes the checksums.
     """
-    return all((run.folder / name).is_file() for name in run.record.checksums)
+    return all(is_file(run.folder / name) for name in run.record.checksums)

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.paths import NAMES
 from multiverse.errors import ResultsError
-from multiverse.facts import AttemptFacts, Cause, GpuUsage, RunState, Usage
+from multiverse.facts import AttemptFacts, Cause, EngineFacts, GpuUsage, RunState, Usage
 from multiverse.specs.names import job_name
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
@@ -20,14 +21,6 @@ RECORD_MAX_BYTES = 16 * 1024 * 1024
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
-
-
-class EngineFacts(_Frozen):
-    """The engine that ran it, and its isolation of the model from the machine."""
-
-    name: str
-    version: str
-    isolation: str
 
 
 class RunRecord(_Frozen):
@@ -119,9 +112,8 @@ class RunRecord(_Frozen):
     def read(cls, path: Path) -> RunRecord:
         """Read ``run.json``; :class:`ResultsError` if it is damaged."""
         try:
-            if path.stat().st_size > RECORD_MAX_BYTES:
-                raise ResultsError(f"{path} is too large to be a run's record")
-            return cls.model_validate_json(path.read_bytes())
+            content = read_regular(path, max_bytes=RECORD_MAX_BYTES)
+            return cls.model_validate_json(content)
         except (OSError, ValidationError) as error:
             raise ResultsError(
                 f"{path} is not a run's record: {error}",

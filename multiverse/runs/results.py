@@ -67,7 +67,7 @@ class Results:
 
         What is damaged hides only itself.
         """
-        paths = folder if isinstance(folder, ResultsFolder) else ResultsFolder(Path(folder))
+        paths = folder if isinstance(folder, ResultsFolder) else ResultsFolder.at(folder)
         return cls(paths.folder, ()).refresh()
 
     def refresh(self) -> Results:

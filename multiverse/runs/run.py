@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from multiverse.contract.folders import status
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError, UsageError
 from multiverse.facts import RunState
@@ -97,8 +100,10 @@ class FileReader(Generic[Content]):
 
     def content(self, path: Path) -> Content | ResultsError:
         """Return what is in a file, or what is wrong with it. Raises OSError if there is none."""
-        facts = path.stat()
-        stamp = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        facts = status(path)
+        if facts is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        stamp = (facts.st_mtime_ns, facts.st_size, facts.st_ino, facts.st_ctime_ns)
         known = self._known.get(path)
         if known is None or known[0] != stamp:
             known = self._known[path] = (stamp, self._try(path))

@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import Field, FiniteFloat, ValidationError
 
+from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Frozen, Group, Interval, MetricFacts, Score
 from multiverse.errors import ResultsError
-from multiverse.facts import Usage
-from multiverse.runs.record import EngineFacts, RunRecord
+from multiverse.facts import EngineFacts, Usage
+from multiverse.runs.record import RunRecord
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
 
@@ -115,6 +116,11 @@ class EvaluationRecord(Frozen):
     versions: dict[str, str] = Field(default_factory=dict)
     message: str = Field(default="", description="what went wrong, if anything did")
 
+    @classmethod
+    def read(cls, path: Path) -> EvaluationRecord:
+        """Read the record that one start of the evaluator left. Raises OSError, ValueError."""
+        return cls.model_validate_json(read_regular(path, max_bytes=SCORES_MAX_BYTES))
+
 
 class Evaluation(Frozen):
     """The scores of one fingerprint of a dataset, with one set of labels and one evaluator."""
@@ -181,9 +187,7 @@ class ScoresFile(Frozen):
     def read(cls, path: Path) -> ScoresFile:
         """Read the file; :class:`ResultsError` if it is absent or damaged."""
         try:
-            if path.stat().st_size > SCORES_MAX_BYTES:
-                raise ResultsError(f"{path} is too large to be a file of scores")
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_regular(path, max_bytes=SCORES_MAX_BYTES))
         except (OSError, ValidationError) as error:
             raise ResultsError(
                 f"{path} can't be read as scores: {str(error).splitlines()[0]}",

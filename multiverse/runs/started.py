@@ -11,8 +11,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
-from multiverse.runs.record import RunRecord
+from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
+
+#: The record, the job and what an evaluation was asked for.
+STARTED_MAX_BYTES = 2 * RECORD_MAX_BYTES
 
 
 class Beginning(BaseModel):
@@ -27,7 +31,7 @@ class Beginning(BaseModel):
     def read(cls, path: Path) -> Self:
         """Read the file; :class:`ResultsError` if it is absent or damaged."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(read_regular(path, max_bytes=STARTED_MAX_BYTES))
         except (OSError, ValidationError) as error:
             raise ResultsError(f"{path} is not the beginning of an attempt: {error}") from error
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from multiverse.contract.files import open_regular
+from multiverse.contract.folders import exists
 from multiverse.errors import ResultsError
 from multiverse.facts import JobFacts, RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
@@ -129,7 +131,7 @@ class _Look:
     def _job(self, run_id: str, attempts: list[AttemptFolder]) -> JobStatus | None:
         """Return an unpublished run that has attempts, as its newest attempt tells it."""
         newest = attempts[-1]
-        if _exists(newest.started) and not _exists(newest.record):
+        if exists(newest.started) and not exists(newest.record):
             return self._in_flight(newest)
         run = self._last_record(attempts)
         if run is None:
@@ -140,7 +142,7 @@ class _Look:
         return self._ended(run, Standing(run.record.state.value))
 
     def _last_record(self, attempts: list[AttemptFolder]) -> Run | None:
-        records = [item.record for item in attempts if _exists(item.record)]
+        records = [item.record for item in attempts if exists(item.record)]
         found = [
             run for run in self._found(iter(records)) if run.record.state is not RunState.RUNNING
         ]
@@ -158,7 +160,7 @@ class _Look:
         try:
             record = Started.read(attempt.started).record
         except ResultsError as error:
-            if _exists(attempt.started):
+            if exists(attempt.started):
                 self._notes.append(first_line(error))
             return None
         held = is_held(self._results.run_lock(record.run_id))
@@ -216,13 +218,6 @@ def _runs_again(job: JobStatus | None, published: Run) -> bool:
     return job.record.started_at != published.record.started_at
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # not ours to look into
-        return False
-
-
 def _live(attempt: AttemptFolder) -> LiveFile | None:
     try:
         return LiveFile.read(attempt.live)
@@ -262,7 +257,7 @@ def _is_working(plan: PlanFile) -> bool | None:
 def is_held(lock: Path) -> bool:
     """Return whether a living process holds the lock of a run. The file is never made."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_regular(lock)
     except OSError:
         return False
     try:

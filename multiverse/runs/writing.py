@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from multiverse.contract.files import file_sha256, write_aside
+from multiverse.contract.files import regular_sha256, write_aside
 from multiverse.errors import DiskFull, ResultsError
 
 #: What a recorded checksum begins with.
@@ -24,8 +24,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def checksum(path: Path) -> str:
-    """Return the checksum of a file as records have it: ``sha256:<hex>``. Raises OSError."""
-    return SHA256 + file_sha256(path)
+    """Return the checksum of a regular file as records have it: ``sha256:<hex>``.
+
+    Raises OSError; no link is followed.
+    """
+    return SHA256 + regular_sha256(path)
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.contract.evaluation import (
@@ -16,6 +14,8 @@ from multiverse.contract.evaluation import (
     EvaluationRequest,
     ScoreLine,
 )
+from multiverse.contract.folders import make_folder
+from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Orphan
 from multiverse.errors import Cancelled, EvaluationFailed
 from multiverse.events import Noted
@@ -28,7 +28,12 @@ from multiverse.runs.scores import EvaluationRecord
 from multiverse.runs.writing import write_atomic
 from multiverse.scoring.collected import Accepts, Collected, LineFollower, any_line
 from multiverse.scoring.evaluator import CohortRequest, EvaluatorRun
-from multiverse.scoring.unfinished import StartedEvaluation, UnfinishedStart, remove_start
+from multiverse.scoring.unfinished import (
+    StartedEvaluation,
+    UnfinishedStart,
+    new_evaluation,
+    remove_start,
+)
 from multiverse.specs.quantity import format_bytes
 
 if TYPE_CHECKING:
@@ -77,9 +82,8 @@ class CohortScoring:
         """
         if not self._take_over():
             return self.done()
-        home = self._context.results.evaluations
-        home.mkdir(mode=0o700, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self._dataset}-", dir=home))
+        make_folder(self._context.results.evaluations, 0o700)
+        folder = new_evaluation(self._context.results, self._dataset)
         for number in range(MAX_STARTS):
             if not self._start(AttemptFolder(folder / str(number))):
                 break
@@ -306,11 +310,8 @@ class CohortScoring:
         return f"Its log: {self._log}"
 
     def _last_words(self) -> str:
-        try:
-            lines = self._log.read_text(errors="replace").splitlines()
-        except OSError:
-            return ""
-        return ": " + lines[-1][-300:] if lines else ""
+        lines = last_lines(self._log, 1)
+        return ": " + lines[0][-300:] if lines else ""
 
 
 def _how(ending: Ending, limits: Limits) -> str:

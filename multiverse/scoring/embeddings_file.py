@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.contract.files import written_aside
+from multiverse.contract.folders import is_file
 from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.embedding_keys import embedding_keys
@@ -28,7 +29,7 @@ def layouts_that_hold(path: Path, runs: Sequence[Run]) -> dict[str, Points]:
     """
     from multiverse.runs.layouts import read_layouts
 
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
         found = read_layouts(path)

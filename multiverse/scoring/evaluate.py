@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
+from multiverse.contract.folders import remove_empty_folder
 from multiverse.engines.protocol import Engine
 from multiverse.errors import Cancelled, EngineError, MultiverseError, ResultsError
 from multiverse.events import Noted, Tell, silent
@@ -64,7 +65,7 @@ def evaluate_results(
             unfinished.stop()
         unfinished.remove(options.datasets)
         with suppress(OSError):
-            paths.evaluations.rmdir()
+            remove_empty_folder(paths.evaluations)
         return outcomes
 
 

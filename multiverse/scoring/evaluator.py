@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multiverse.contract.evaluation import EvaluationFiles, EvaluationRequest, EvaluationSettings
+from multiverse.contract.folders import make_folder
 from multiverse.contract.paths import LABELS_FILE
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,
@@ -162,7 +163,7 @@ class CohortRequest:
     def inputs(self) -> Inputs:
         """Return the dataset, its held-out labels, and every embedding that is asked for."""
         more: dict[str, Path] = {
-            f"embeddings/{run.record.run_id}.h5": run.files.embeddings.resolve()
+            f"embeddings/{run.record.run_id}.h5": run.files.embeddings.absolute()
             for run in self._given()
         }
         if self.dataset.labels.is_file():
@@ -194,14 +195,14 @@ class EvaluatorRun:
         self, started: StartedEvaluation, inputs: Inputs, limits: Limits, follower: LineFollower
     ) -> Ending:
         """Start it and take in its lines until it ends, or is stopped."""
-        self._attempt.output.folder.mkdir(parents=True)
+        make_folder(self._attempt.output.folder, 0o700, new=True)
         write_atomic(self._attempt.started, started.to_json())
         write_atomic(self.files.request, started.request.model_dump_json())
         execution = Execution(
             runtime=self._context.runtime,
             data=inputs.data,
             more_inputs=inputs.more,
-            output=self._attempt.output.folder.resolve(),
+            output=self._attempt.output.folder.absolute(),
             log=self._log,
             cpus=limits.cpus,
             memory=limits.memory,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Collection, Mapping
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from multiverse.contract.evaluation import (
     ScoreLine,
     SheetLine,
 )
+from multiverse.contract.folders import exists, folders_in, remove_empty_folder, remove_tree
 from multiverse.contract.scores import Reason
 from multiverse.engines.protocol import Engine, Orphan
 from multiverse.errors import EngineError, ResultsError
@@ -24,6 +25,14 @@ from multiverse.runs.scores import EvaluationRecord, Evaluator
 from multiverse.runs.started import Beginning
 from multiverse.scoring.collected import AnyLine
 from multiverse.scoring.wanted import SEED_STABILITY, Wanted
+
+#: The folder of one evaluation: its dataset, and what makes it its own.
+_EVALUATION = re.compile(r"[a-z0-9_.-]{1,64}-[a-z0-9_]{8,16}")
+
+
+def new_evaluation(results: ResultsFolder, dataset: str) -> Path:
+    """Return a folder for one evaluation of a dataset, which is not made yet."""
+    return results.evaluations / f"{dataset}-{secrets.token_hex(8)}"
 
 
 class StartedEvaluation(Beginning):
@@ -134,7 +143,7 @@ class UnfinishedStart:
     def record(self) -> EvaluationRecord:
         """Its record; of one that was killed with its command, as it began."""
         with suppress(OSError, ValueError):
-            return EvaluationRecord.model_validate_json(self.attempt.record.read_bytes())
+            return EvaluationRecord.read(self.attempt.record)
         message = "it was killed together with its command"
         return self.started.record.model_copy(update={"message": message})
 
@@ -193,16 +202,16 @@ class Unfinished:
 
 def remove_start(attempt: AttemptFolder) -> None:
     """Remove what one start of the evaluator has left on disk."""
-    shutil.rmtree(attempt.folder, ignore_errors=True)
+    with suppress(OSError):
+        remove_tree(attempt.folder)
     with suppress(OSError):  # another start of the same evaluation is still there
-        attempt.folder.parent.rmdir()
+        remove_empty_folder(attempt.folder.parent)
 
 
 def _read(results: ResultsFolder) -> list[tuple[AttemptFolder, StartedEvaluation]]:
     """Return everything that has begun, oldest first; remove what can't be read."""
     found = []
-    for folder in (path for parent in _folders(results.evaluations) for path in _folders(parent)):
-        attempt = AttemptFolder(folder)
+    for attempt in _starts(results.evaluations):
         try:
             found.append((attempt, StartedEvaluation.read(attempt.started)))
         except ResultsError:
@@ -210,17 +219,17 @@ def _read(results: ResultsFolder) -> list[tuple[AttemptFolder, StartedEvaluation
     return sorted(found, key=lambda item: (item[1].record.started_at, item[0].folder.name))
 
 
-def _folders(parent: Path) -> list[Path]:
-    """Return the folders in a folder; no link is followed."""
-    if parent.is_symlink() or not parent.is_dir():
-        return []
-    return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False)]
+def _starts(evaluations: Path) -> Iterator[AttemptFolder]:
+    """Yield the folders of starts, by the form of their names; no link is followed."""
+    for name in filter(_EVALUATION.fullmatch, folders_in(evaluations)):
+        for number in filter(str.isdigit, folders_in(evaluations / name)):
+            yield AttemptFolder(evaluations / name / number)
 
 
 def _adoptable(attempt: AttemptFolder, orphans: Mapping[str, Orphan]) -> Orphan | None:
     """Return the container of a start without a record, if the engine can tell how it ends."""
     orphan = orphans.get(_name(attempt))
-    if orphan is None or not orphan.adoptable or attempt.record.exists():
+    if orphan is None or not orphan.adoptable or exists(attempt.record):
         return None
     return orphan
 

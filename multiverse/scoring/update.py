@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.contract.evaluation import EvaluationSettings
+from multiverse.contract.folders import exists, is_file
 from multiverse.errors import Cancelled, DiskFull, EngineError, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.registry.datasets import RegisteredDataset
@@ -46,7 +47,7 @@ class ScoresStore:
 
     def _read(self, tell: Tell) -> ScoresFile:
         """Return the scores that are there. Damaged ones are made anew, which is said."""
-        if not self._path.is_file():
+        if not exists(self._path):
             return ScoresFile(dataset=self._cohort.dataset)
         try:
             return ScoresFile.read(self._path)
@@ -172,7 +173,7 @@ class CohortUpdate:
 
     def _write_embeddings(self, done: CohortRun) -> None:
         target, asked = self._store.embeddings, self._wanted
-        if not self._whole or not (asked.layouts or asked.runs or not target.is_file()):
+        if not self._whole or not (asked.layouts or asked.runs or not is_file(target)):
             return
         layouts = {**self._laid, **done.layouts, **self._without_layout(done)}
         for run_id in write_embeddings(target, self._dataset, self._whole, layouts):
@@ -198,7 +199,7 @@ def damaged_runs(runs: Sequence[Run]) -> Mapping[str, str]:
 def _damage(run: Run) -> str:
     path = run.files.embeddings
     try:
-        if not path.is_file():
+        if not exists(path):
             return f"{path.name} is missing"
         if checksum(path) != run.record.embedding_checksum:
             return f"{path.name} is not the file that was published: its checksum differs"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.contract.files import read_regular
+from multiverse.contract.folders import exists
 from multiverse.contract.output import MIB
 from multiverse.runs.folder import AttemptFolder, RunFolder
 from multiverse.runs.run import Run
@@ -50,7 +50,7 @@ def artifacts_of(run: Run, embeddings_limit: int) -> list[Artifact]:
     if not run.complete:
         attempt, output = AttemptFolder(run.folder), run.files
         found = [attempt.record, output.log, attempt.container_log, output.metrics]
-        return [Artifact(path, FILE_LIMIT) for path in found if os.path.lexists(path)]
+        return [Artifact(path, FILE_LIMIT) for path in found if exists(path)]
     folder, checksums = RunFolder(run.folder), run.record.checksums
     return [
         Artifact(

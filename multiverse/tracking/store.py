@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -19,6 +18,7 @@ from mlflow.tracking import MlflowClient
 from requests import HTTPError, RequestException
 from sqlalchemy import create_engine, inspect
 
+from multiverse.contract.folders import remove_tree
 from multiverse.tracking.entry import FINGERPRINT, RUN_ID, STARTED_AT, Entry, MetricPoint
 from multiverse.tracking.quiet import environment
 from multiverse.tracking.uri import without_secrets
@@ -153,7 +153,8 @@ class Store:
         run_id = copy.info.run_id
         self._client.delete_run(run_id)
         if self._artifacts is not None and run_id.isalnum():
-            shutil.rmtree(self._artifacts / run_id, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(self._artifacts / run_id)
 
 
 def is_complete(copy: Copy) -> bool:

@@ -8,6 +8,7 @@ went (times, memory, host), which nothing can be compared with.
 from __future__ import annotations
 
 import csv
+import io
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from multiverse.contract.files import read_regular
 from multiverse.events import BytesVerified, Tell, silent
 from multiverse.facts import RunState
 from multiverse.runs.folder import ResultsFolder
@@ -117,15 +119,19 @@ def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
     return (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
 
 
+#: More than the table of any results folder has.
+TABLE_MAX_BYTES = 256 * 1024**2
+
+
 def _lost(results: ResultsFolder, places: Sequence[Place]) -> Iterator[RunDifference]:
     """Yield runs that the folder's own table lists as complete, and that are nowhere."""
     here = {place.names[-1] for place in places}
     try:
-        with results.runs_table.open(newline="", encoding="utf-8", errors="replace") as stream:
-            for row in csv.DictReader(stream):
-                if row.get("state") == RunState.COMPLETE and row.get("run_id") not in here:
-                    name = row.get("folder") or row.get("run_id") or "?"
-                    message = f"{results.runs_table.name} lists it, and it is nowhere"
-                    yield RunDifference(DifferenceKind.MISSING, name, message)
+        table = read_regular(results.runs_table, max_bytes=TABLE_MAX_BYTES).decode(errors="replace")
+        for row in csv.DictReader(io.StringIO(table, newline="")):
+            if row.get("state") == RunState.COMPLETE and row.get("run_id") not in here:
+                name = row.get("folder") or row.get("run_id") or "?"
+                message = f"{results.runs_table.name} lists it, and it is nowhere"
+                yield RunDifference(DifferenceKind.MISSING, name, message)
     except (OSError, csv.Error):  # the table is derived: without it nothing is known to lack
         return

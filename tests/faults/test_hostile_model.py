@@ -20,7 +20,7 @@ import pytest
 
 import multiverse
 from multiverse.api import Request, run_benchmark
-from multiverse.contract.files import remove_tree
+from multiverse.contract.folders import remove_tree
 from multiverse.engines.docker import DockerEngine, container_options
 from multiverse.engines.docker_container import DockerContainer
 from multiverse.engines.protocol import Execution

@@ -11,6 +11,7 @@ from rocrate.model.contextentity import ContextEntity  # type: ignore[import-unt
 from rocrate.model.file import File  # type: ignore[import-untyped]
 from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
 
+from multiverse.contract.folders import is_file, names_in, status
 from multiverse.contract.job_spec import ImageReference
 from multiverse.report.text.references import CitedModel, Reference, cited_models
 from multiverse.report.words import counted, plain
@@ -37,6 +38,12 @@ FORMATS = {
 }
 
 
+def _size(path: Path) -> int:
+    """Return the bytes of a file; 0 for one that has gone meanwhile."""
+    found = status(path)
+    return 0 if found is None else found.st_size
+
+
 class Entities:
     """Makes the entities of one crate. What was made before is given again."""
 
@@ -54,7 +61,7 @@ class Entities:
         kind = FORMATS.get(path.suffix)
         properties = {
             "name": plain(path.name),
-            "contentSize": str(path.stat().st_size),
+            "contentSize": str(_size(path)),
             "sha256": (known or checksum(path)).removeprefix(SHA256),
             **({"encodingFormat": kind} if kind else {}),
         }
@@ -64,15 +71,20 @@ class Entities:
         """Return the files of a published run; attempts are kept until they are cleaned away."""
         if not run.complete:
             return []
-        paths = sorted(path for path in run.folder.iterdir() if path.is_file())
+        paths = map(run.folder.joinpath, names_in(run.folder))
         sums = run.record.checksums
-        return [self.file(path, sums.get(path.name)) for path in paths if not path.is_symlink()]
+        return [self.file(path, sums.get(path.name)) for path in paths if is_file(path)]
 
     def evaluation_files(self, dataset: str) -> list[File]:
         results = self._results.paths
         scores = results.scores(dataset)
-        layouts = sorted(scores.parent.glob("embeddings*.h5ad"))
-        return [self.file(path) for path in (scores, *layouts) if path.is_file()]
+        first = results.embeddings(dataset)
+        layouts = [
+            scores.parent / name
+            for name in names_in(scores.parent)
+            if name.startswith(first.stem) and name.endswith(first.suffix)
+        ]
+        return [self.file(path) for path in (scores, *layouts) if is_file(path)]
 
     def dataset(self, name: str, fingerprint: str, cells: int) -> ContextEntity:
         """Return registered data: not in the folder; the fingerprint says which they are."""

@@ -17,6 +17,7 @@ from rocrate.model.contextentity import ContextEntity  # type: ignore[import-unt
 from rocrate.model.file import File  # type: ignore[import-untyped]
 from rocrate.rocrate import ROCrate  # type: ignore[import-untyped]
 
+from multiverse.contract.folders import is_file
 from multiverse.report.crate.entities import Entities
 from multiverse.report.figures.files import current_figures
 from multiverse.report.words import counted, listed, plain, settings
@@ -139,7 +140,7 @@ def _embeddings(entities: Entities, results: Results, record: EvaluationRecord) 
     for run in results.complete:
         if run.record.run_id in members:
             path = run.files.embeddings
-            if path.is_file():
+            if is_file(path):
                 yield entities.file(path, run.record.checksums.get(path.name))
 
 
@@ -153,5 +154,5 @@ def _other_files(results: ResultsFolder) -> Iterator[Path]:
     named = (results.benchmark, results.runs_table, results.scores_table, results.report)
     for path in (*named, *current_figures(results)):
         hidden = results.relative(path).rpartition("/")[2].startswith(".")
-        if path.is_file() and not path.is_symlink() and not hidden:
+        if is_file(path) and not hidden:
             yield path

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from multiverse.contract.folders import is_file, is_folder, names_in, remove_file, status
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.writing import disk_errors
 
@@ -23,20 +24,23 @@ def remove_others(folder: Path, written: Collection[Path]) -> None:
     """Remove the figures of earlier drawings: of datasets that have gone, of other scores."""
     kept = {path.name for path in written}
     with disk_errors(folder):
-        for path in list(folder.iterdir()):
-            if is_drawn(path) and path.name not in kept and not path.is_dir():
-                path.unlink(missing_ok=True)
+        for path in map(folder.joinpath, names_in(folder)):
+            if is_drawn(path) and path.name not in kept and not is_folder(path):
+                remove_file(path)
 
 
 def current_figures(results: ResultsFolder) -> list[Path]:
     """Return the figures that were not drawn before the newest scores were written."""
-    if not results.figures.is_dir():
-        return []
     scores = map(results.scores, results.scored_datasets())
-    times = [path.stat().st_mtime_ns for path in scores]
-    newest = max(times, default=0)
+    newest = max(map(_written_at, scores), default=0)
     return [
         path
-        for path in sorted(results.figures.iterdir())
-        if path.is_file() and (not is_drawn(path) or path.stat().st_mtime_ns >= newest)
+        for path in map(results.figures.joinpath, names_in(results.figures))
+        if is_file(path) and (not is_drawn(path) or _written_at(path) >= newest)
     ]
+
+
+def _written_at(path: Path) -> int:
+    """Return when a file was written, in nanoseconds; 0 for one that has gone meanwhile."""
+    found = status(path)
+    return 0 if found is None else found.st_mtime_ns

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from multiverse.contract.folders import make_folder
 from multiverse.errors import ResultsError
 from multiverse.report.figures.cost import cost_figure
 from multiverse.report.figures.curves import curves_figure
@@ -34,7 +35,7 @@ def write_figures(results: Results, folder: Path | None = None) -> list[Path]:
     """
     target = folder or results.paths.figures
     with disk_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
     written: list[Path] = []
     damaged: list[ResultsError] = []
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from multiverse.contract.curves import Curve, read_curves, read_model_metrics
-from multiverse.contract.files import check_regular
+from multiverse.contract.files import read_end
 from multiverse.report.words import plain
 from multiverse.runs.run import Run
 
@@ -41,12 +40,7 @@ def log_tail(run: Run) -> list[str]:
 def tail(path: Path) -> list[str]:
     """Return the last lines of a regular file; none if it is anything else."""
     try:
-        check_regular(path, max_bytes=MAX_LOG_BYTES)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags), "rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - TAIL_BYTES))
-            text = stream.read(TAIL_BYTES).decode(errors="replace")
+        text = read_end(path, TAIL_BYTES).decode(errors="replace")
     except OSError:
         return []
     lines = [_clean(line) for line in text.splitlines()]

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from multiverse.contract.job_spec import ImageReference
-from multiverse.facts import Cause, RunState
+from multiverse.facts import Cause, EngineFacts, RunState
 from multiverse.plan.job import Identity
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
 from multiverse.runs.publish import publish
-from multiverse.runs.record import EngineFacts, RunRecord
+from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results
 from multiverse.runs.started import Started
 from multiverse.runs.table import write_table

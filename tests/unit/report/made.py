@@ -14,10 +14,10 @@ from anndata import AnnData
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Group, Interval, MetricFacts, Reason, Score
-from multiverse.facts import Cause, RunState, Usage
+from multiverse.facts import Cause, EngineFacts, RunState, Usage
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.publish import publish
-from multiverse.runs.record import EngineFacts, RunRecord
+from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import (
     Aggregate,
     Evaluation,

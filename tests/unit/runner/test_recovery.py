@@ -56,9 +56,13 @@ class Left:
 def test_what_was_being_written_aside_goes(tmp_path: Path) -> None:
     left = Left.make(tmp_path)
     attempt = left.begin()
-    for name in (".run.json.x1y2", ".live.json", ".started.json.abc"):
+    for name in (
+        ".run.json.x1y2z3a4",
+        ".live.json.0123456789abcdef.json",
+        ".started.json.abcdefgh.json",
+    ):
         (attempt.folder / name).write_text("{")
-    (attempt.output.folder / ".job_spec.json.x1y2").write_text("{")
+    (attempt.output.folder / ".job_spec.json.x1y2z3a4").write_text("{")
     (attempt.output.folder / ".job_spec.json.folder").mkdir()
     (attempt.output.folder / ".mine").write_text("the model's own")
     left.recover()

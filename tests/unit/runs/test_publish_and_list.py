@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from multiverse.errors import ResultsError, UsageError
-from multiverse.facts import Cause, RunState, Usage
+from multiverse.facts import Cause, EngineFacts, RunState, Usage
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.publish import is_intact, publish
-from multiverse.runs.record import EngineFacts, RunRecord
+from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from multiverse.runs.table import write_table

@@ -15,13 +15,13 @@ from mudata import MuData
 from numpy.typing import NDArray
 
 from multiverse.demo.simulation import Simulation, simulate
-from multiverse.facts import RunState
+from multiverse.facts import EngineFacts, RunState
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.objects import register_object
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.publish import publish
-from multiverse.runs.record import EngineFacts, RunRecord
+from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 
 Points = NDArray[np.float32]

@@ -37,8 +37,7 @@ from multiverse.engines.protocol import (
     Runtime,
 )
 from multiverse.events import Tell
-from multiverse.facts import Cause, Usage
-from multiverse.runs.record import EngineFacts
+from multiverse.facts import Cause, EngineFacts, Usage
 from multiverse.specs.model import ModelSpec
 
 GIB = 1024**3

@@ -1,0 +1,267 @@
+"""Folders of others, reached by descriptor: listed, made, moved in and removed from.
+
+A path is walked name by name and no symbolic link on it is followed, at any level. Whoever takes
+a path from a user resolves it first (:func:`resolved`): a link that is met later was put there by
+somebody else.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: Opens a folder on the way to another one: the right to pass through it is enough.
+_THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: What does not lead anywhere: there is no such thing, or something else is in the way.
+NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
+
+class LinkOnTheWay(OSError):
+    """A symbolic link stands on the way to a file or folder of somebody else."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.ELOOP, "a symbolic link, which is not followed", str(path))
+
+
+def resolved(path: Path) -> Path:
+    """Return a user's path without links and without ``..``; as it is where it has none.
+
+    What does not exist yet is kept. Raises OSError for a circle of links.
+    """
+    steps = itertools.accumulate(path.parts, os.path.join)
+    if ".." not in path.parts and not any(os.path.islink(step) for step in steps):  # noqa: PTH114
+        return path
+    return Path(os.path.realpath(path))
+
+
+@contextmanager
+def opened_folder(path: Path, *, make: bool = False) -> Iterator[int]:
+    """Yield a descriptor of a folder; with ``make``, folders that lack are made.
+
+    Raises :class:`LinkOnTheWay`, NotADirectoryError, FileNotFoundError, other OSErrors.
+    """
+    with opened_parent(path, make=make) as (parent, name):
+        if make:
+            _make(name, parent)
+        descriptor = _enter(parent, name, path, _FOLDER)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def opened_parent(path: Path, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield a descriptor of the folder that a path lies in, and its last name there.
+
+    Good for opening, making, moving and removing by name, not for listing. Raises as
+    :func:`opened_folder`.
+    """
+    root, names = path.anchor or ".", path.parts[1 if path.anchor else 0 :]
+    descriptor = os.open(root, _THROUGH)
+    try:
+        for position, name in enumerate(names[:-1]):
+            if make:
+                _make(name, descriptor)
+            so_far = Path(root, *names[: position + 1])
+            inner = _enter(descriptor, name, so_far, _THROUGH)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor, names[-1] if names else "."
+    finally:
+        os.close(descriptor)
+
+
+def status(path: Path) -> os.stat_result | None:
+    """Return the status of what a path leads to, which is not followed; None if there is nothing.
+
+    Raises :class:`LinkOnTheWay` for a link before the last name, OSError.
+    """
+    try:
+        with opened_parent(path) as (parent, name):
+            return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except NOT_THERE:
+        return None
+
+
+def exists(path: Path) -> bool:
+    """Return True if anything stands there, if only a link. What can't be looked at does not."""
+    with suppress(OSError):
+        return status(path) is not None
+    return False
+
+
+def is_file(path: Path) -> bool:
+    """Return True for a regular file that is reached without a link."""
+    with suppress(OSError):
+        found = status(path)
+        return found is not None and stat.S_ISREG(found.st_mode)
+    return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return True for a folder that is reached without a link."""
+    with suppress(OSError):
+        found = status(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+    return False
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the sorted names in a folder; none where there is no folder. Raises OSError."""
+    try:
+        with opened_folder(path) as folder:
+            return sorted(os.listdir(folder))  # noqa: PTH208 - a descriptor is no path
+    except NOT_THERE:
+        return []
+
+
+def folders_in(path: Path) -> list[str]:
+    """Return the sorted names of the folders in a folder; a link is none. Raises OSError."""
+    try:
+        with opened_folder(path) as folder, os.scandir(folder) as entries:
+            return sorted(item.name for item in entries if item.is_dir(follow_symlinks=False))
+    except NOT_THERE:
+        return []
+
+
+def make_folder(path: Path, mode: int = 0o777, *, new: bool = False) -> None:
+    """Make a folder, and those above it; one that is there is no error unless it must be ``new``.
+
+    Raises FileExistsError, :class:`LinkOnTheWay`, other OSErrors.
+    """
+    with opened_parent(path, make=True) as (parent, name):
+        if new:
+            os.mkdir(name, mode, dir_fd=parent)
+            return
+        _make(name, parent, mode)
+        os.close(_enter(parent, name, path, _THROUGH))
+
+
+def move(path: Path, target: Path) -> None:
+    """Give a file or folder another place on the same disk, in one step.
+
+    A file there is replaced, so is an empty folder by a folder; nothing is followed. Raises
+    OSError.
+    """
+    with opened_parent(path) as (parent, name), opened_parent(target) as (other, new):
+        os.rename(name, new, src_dir_fd=parent, dst_dir_fd=other)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, or a link but not what it leads to; none is no error. Raises OSError."""
+    with suppress(FileNotFoundError), opened_parent(path) as (parent, name):
+        os.unlink(name, dir_fd=parent)
+
+
+def remove_empty_folder(path: Path) -> None:
+    """Remove a folder that holds nothing. Raises OSError."""
+    with opened_parent(path) as (parent, name):
+        os.rmdir(name, dir_fd=parent)
+
+
+def remove_tree(folder: Path | str, *, dir_fd: int | None = None) -> None:
+    """Remove a folder and all that a model has made in it, as far as its owner may.
+
+    Nothing is followed. Of any depth: folders within folders are first moved up to the top, so
+    that neither the length of a path, nor the stack, nor the open files bound it. Modes that a
+    model has taken away are given back. Whoever wrote it must have ended. A folder that is not
+    there is no error; what can't be removed raises OSError. With ``dir_fd`` the folder is one in
+    that opened folder.
+    """
+    if dir_fd is None:
+        with suppress(FileNotFoundError), opened_parent(Path(folder)) as (parent, name):
+            remove_tree(name, dir_fd=parent)
+        return
+    name = str(folder)
+    try:
+        top = _reopen(name, dir_fd)
+    except FileNotFoundError:
+        return
+    try:
+        moved = itertools.count()
+        waiting = _empty(top, top, moved)
+        while waiting:
+            inner = waiting.pop()
+            descriptor = _reopen(inner, top)
+            try:
+                waiting += _empty(descriptor, top, moved)
+            finally:
+                os.close(descriptor)
+            os.rmdir(inner, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=dir_fd)
+
+
+def open_closed(name: str, parent: int) -> int:
+    """Open a folder for reading, also one that its owner has closed to everybody.
+
+    Through a descriptor of the folder itself, because a link may stand under its name by then.
+    Raises OSError.
+    """
+    try:
+        return os.open(name, _FOLDER, dir_fd=parent)
+    except PermissionError:
+        _unlock(name, parent)
+        return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _unlock(name: str, parent: int) -> None:
+    """Give the owner of a folder all rights on it; nothing is followed."""
+    itself = os.open(name, _THROUGH, dir_fd=parent)
+    try:
+        os.chmod(f"/dev/fd/{itself}", 0o700)  # noqa: PTH101 - of a descriptor
+    finally:
+        os.close(itself)
+
+
+def _reopen(name: str, parent: int) -> int:
+    """Open a folder from which things will be removed."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+    with suppress(PermissionError):  # another owner's: what can't be removed is said below
+        _unlock(name, parent)
+    return os.open(name, _FOLDER, dir_fd=parent)
+
+
+def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:
+    """Remove the files of a folder, and move its folders up to the top; their new names."""
+    found = []
+    for name in os.listdir(folder):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=folder)
+            continue
+        new = f".removed-{secrets.token_hex(8)}-{next(moved)}"  # no name that a model has taken
+        with suppress(PermissionError):
+            _unlock(name, folder)  # a folder that is moved is written to: its ".."
+        os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
+        found.append(new)
+    return found
+
+
+def _enter(parent: int, name: str, path: Path, flags: int) -> int:
+    """Open a folder in an opened one; say so where its name is that of a link."""
+    if name == "..":
+        raise ValueError(f"{str(path)!r:.200} leads upwards")
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except (NotADirectoryError, OSError) as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        with suppress(FileNotFoundError):
+            if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+                raise LinkOnTheWay(path) from error
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
+
+
+def _make(name: str, parent: int, mode: int = 0o777) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
