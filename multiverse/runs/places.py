@@ -15,8 +15,14 @@ from multiverse.contract import folders
 from multiverse.contract.files import NotARegularFile, describe_kind
 from multiverse.contract.folders import opened_parent
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder, is_run_id
-from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
+from multiverse.runs.folder import (
+    AttemptFolder,
+    ResultsFolder,
+    RunFolder,
+    check_name,
+    is_run_id,
+)
+from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord, invalid
 
 #: The name of a run's record.
 RECORD = RunFolder(Path()).record.name
@@ -134,12 +140,6 @@ def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> It
         yield descriptor
 
 
-def check_name(name: str) -> None:
-    """Raise ValueError unless it is the name of one thing in one folder."""
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise ValueError(f"{name!r:.60} is not the name of a file")
-
-
 def open_file(folder: int, name: str) -> int:
     """Return a descriptor of a regular file in an opened folder.
 
@@ -169,6 +169,4 @@ def read_record(folder: int) -> RunRecord:
     except OSError as error:
         raise ResultsError(error.strerror or str(error)) from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ResultsError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
+        raise ResultsError(invalid(error)) from error

@@ -158,7 +158,7 @@ class _Look:
 
     def _in_flight(self, attempt: AttemptFolder) -> JobStatus | None:
         try:
-            record = Started.read(attempt.started).record
+            record = Started.of(attempt).record
         except ResultsError as error:
             if exists(attempt.started):
                 self._notes.append(first_line(error))

@@ -13,7 +13,8 @@ from multiverse.contract.files import NotARegularFile, stream_sha256
 from multiverse.errors import ResultsError
 from multiverse.facts import RunState
 from multiverse.plan.job import Identity
-from multiverse.runs.places import RECORD, Place, check_name, open_file, read_record
+from multiverse.runs.folder import check_name
+from multiverse.runs.places import RECORD, Place, open_file, read_record
 from multiverse.runs.record import RunRecord
 from multiverse.runs.writing import SHA256
 

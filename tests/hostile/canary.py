@@ -48,7 +48,9 @@ class Canary:
         """Return what has been done to it since, in words; empty if nothing."""
         found = self._events()
         now = self._state()
-        changed = {name for name in {*self._before, *now} if self._before.get(name) != now.get(name)}
+        changed = {
+            name for name in {*self._before, *now} if self._before.get(name) != now.get(name)
+        }
         found |= {f"{name}: not as before" for name in changed}
         self._before = now
         self._events()

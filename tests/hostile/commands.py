@@ -70,7 +70,9 @@ READING = (
     Command("status", lambda _, folder: ("status", folder), _usual(1)),
     Command("show", _show, _usual(2)),
     Command("verify", lambda _, folder: ("verify", folder), _usual(1)),
-    Command("compare", lambda honest, folder: ("compare", honest.results.folder, folder), _usual(1)),
+    Command(
+        "compare", lambda honest, folder: ("compare", honest.results.folder, folder), _usual(1)
+    ),
     Command("api", lambda _, folder: ("api", folder), _usual()),
     Command("show a folder", _show_folder, _usual(2)),
     Command("status --json", lambda _, folder: ("status", folder, "--json"), _usual(1)),

@@ -67,7 +67,9 @@ class Forked:
             text=True,
         )
 
-    def run(self, *arguments: object, folder: Path, bare: bool = False, **environment: str) -> Ended:
+    def run(
+        self, *arguments: object, folder: Path, bare: bool = False, **environment: str
+    ) -> Ended:
         """Run one command in ``folder``."""
         request = Request([str(item) for item in arguments], str(folder), environment, bare)
         assert self._process.stdin is not None
@@ -135,7 +137,7 @@ def _be(request: Request, out: str, err: str) -> None:
         sys.stderr.flush()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:  # noqa: BLE001 - as the interpreter would
+    except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
     finally:

@@ -8,7 +8,6 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.engines.protocol import Execution
 from multiverse.facts import EpochFacts
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.live import LiveFile

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.runs.folder import AttemptFolder, ResultsFolder
+from multiverse.runs.folder import AttemptFolder
 from tests.hostile.honest import DATASET, Honest
 
 
@@ -39,8 +39,6 @@ def _begun(name: str, *, is_folder: bool = False) -> Part:
 def _evaluation(honest: Honest) -> AttemptFolder:
     """The start of the evaluator whose command was killed."""
     return AttemptFolder(next(honest.results.evaluations.glob("*/*")))
-
-
 
 
 PARTS = (
