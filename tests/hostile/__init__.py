@@ -1,1 +1,1 @@
-"""Hostile folders: every command on every file of a results folder, with a stranger's thing in it."""
+"""Hostile folders: every command on every file of a results folder, whatever stands there."""

@@ -64,11 +64,11 @@ class Canary:
 
         Not the time of the last change of the inode: removing a second hard link sets it.
         """
-        found = {}
+        found: dict[str, tuple[int, ...]] = {}
         pending = [self.folder]
         while pending:
             folder = pending.pop()
-            for path in (Path(folder, name) for name in os.listdir(folder)):
+            for path in list(folder.iterdir()):
                 status = path.lstat()
                 found[str(path.relative_to(self.folder))] = (
                     status.st_ino,
@@ -82,7 +82,7 @@ class Canary:
         return found
 
     def _events(self) -> set[str]:
-        found = set()
+        found: set[str] = set()
         while True:
             try:
                 content = os.read(self._descriptor, 2**20)

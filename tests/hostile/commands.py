@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.hostile.honest import ALONE, DIES, Honest
+from tests.hostile.engine import DIES
+from tests.hostile.honest import ALONE, Honest
 
 Arguments = Callable[[Honest, Path], Sequence[object]]
 

@@ -68,7 +68,7 @@ class Forked:
         )
 
     def run(
-        self, *arguments: object, folder: Path, bare: bool = False, **environment: str
+        self, *arguments: object, folder: Path, bare: bool, environment: Mapping[str, str]
     ) -> Ended:
         """Run one command in ``folder``."""
         request = Request([str(item) for item in arguments], str(folder), environment, bare)
@@ -101,7 +101,8 @@ def serve(out: str, err: str) -> None:
         child = os.fork()
         if child == 0:
             _be(request, out, err)
-        print(json.dumps(_wait(child)), flush=True)
+        sys.stdout.write(json.dumps(_wait(child)) + "\n")
+        sys.stdout.flush()
 
 
 def _import_everything() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +53,12 @@ class Honest:
         """Where commands are run: they leave nothing there."""
         return self.root / "work"
 
-    def command(self, *arguments: object, bare: bool = False, **environment: str) -> Ended:
-        return self.forked.run(*arguments, folder=self.work, bare=bare, **environment)
+    def command(
+        self, *arguments: object, bare: bool = False, environment: Mapping[str, str] | None = None
+    ) -> Ended:
+        return self.forked.run(
+            *arguments, folder=self.work, bare=bare, environment=environment or {}
+        )
 
     def published(self) -> list[Run]:
         return [Run.read(run.record) for run in published_runs(self.results)]
@@ -104,7 +109,7 @@ def make(honest: Honest) -> None:
         (root / f"{name}.json").write_text(json.dumps(content))
     run = ("run", "--output", results, "--no-build", *ALONE)
     one = ("--models", "pca", "--dataset", DATASET, "--seeds")
-    for expected, command, variables in (
+    steps: tuple[tuple[int, tuple[object, ...], dict[str, str]], ...] = (
         (0, ("run", honest.whole, *run[1:]), {}),
         (1, (*run, *one, FAILS), {}),
         (0, ("evaluate", results, "--no-report"), {}),
@@ -112,8 +117,9 @@ def make(honest: Honest) -> None:
         (0, ("track", results), {}),
         (-signal.SIGKILL, ("evaluate", results, "--again", "--no-report"), {DIE: "evaluate"}),
         (-signal.SIGKILL, ("run", honest.benchmark, *run[1:], "--jobs", 1), {DIE: "run"}),
-    ):
-        done = honest.command(*command, **variables)
+    )
+    for expected, command, variables in steps:
+        done = honest.command(*command, environment=variables)
         assert done.code == expected, f"{command}: {done.code}\n{done.said}"
     begun = honest.begun()
     live = LiveFile(

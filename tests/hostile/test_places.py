@@ -41,7 +41,7 @@ def cases() -> Iterator[Case]:
             if not fits or (kind.privileged and os.geteuid() != 0):
                 continue
             place = row + column
-            commands = (READING[place % len(READING)],)
+            commands: tuple[Command, ...] = (READING[place % len(READING)],)
             if place % 2:
                 # Half of them those that need the part most, half of them the others in turn.
                 usual = CHANGING[(place // 4) % len(CHANGING)]
