@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from multiverse.contract.files import NotARegularFile, describe_kind
-from multiverse.contract.folders import opened_parent
+from multiverse.contract.folders import LinkOnTheWay, opened_parent
 from multiverse.errors import Cancelled
 
 #: Between looks at whether another process has given a lock back.
@@ -64,11 +64,16 @@ def exclusive(
 def open_lock(path: Path) -> int:
     """Return a descriptor of a lock's file, which is made if need be; no link is followed.
 
-    Raises :class:`NotARegularFile`, other OSErrors. Its content may be changed: the file has no
-    second name, under which it would be somebody else's.
+    Raises :class:`NotARegularFile`, :class:`LinkOnTheWay`, other OSErrors. Its content may be
+    changed: the file has no second name, under which it would be somebody else's.
     """
     with opened_parent(path) as (parent, name):
-        descriptor = os.open(name, _LOCK, 0o666, dir_fd=parent)
+        try:
+            descriptor = os.open(name, _LOCK, 0o666, dir_fd=parent)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise LinkOnTheWay(path) from error
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
         return descriptor

@@ -352,3 +352,55 @@ def test_names_of_files_stand_in_the_modules_that_name_files() -> None:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 last = node.value.rpartition("/")[2]
                 assert last not in names, f"{place}:{node.lineno} names {last} itself"
+
+
+#: Rooms that read and write in results folders, which others may share.
+SHARED_FOLDERS = ("runs", "runner", "scoring", "report", "tracking", "verify", "compare", "cleanup")
+#: Methods of a path that follow links on the way, and `os`'s that go by path.
+BY_PATH = frozenset(
+    {"open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "rename", "mkdir",
+     "rmdir", "chmod", "exists", "is_file", "is_dir", "iterdir", "glob", "rglob", "touch",
+     "symlink_to", "hardlink_to", "lstat", "stat", "scandir", "listdir", "rmtree"}
+)  # fmt: skip
+#: The calls among them that reach no results folder, or go by a descriptor.
+NOT_BY_PATH = {
+    "cleanup/leftovers.py": {"root.glob", "path.lstat"},  # the scratch folders of the machine
+    "cleanup/removable.py": {"os.rename"},
+    "cleanup/unused_datasets.py": {"folder.current.exists"},  # of this user's home
+    "cleanup/unused_environments.py": {"model.requirements.is_file", "(folder / MARKER).read_text"},
+    "report/page/document.py": {"(files(ASSETS) / 'assets' / name).read_text"},
+    "runner/guard.py": {
+        "os.open",
+        "os.scandir",
+        "entry.stat",
+        "Path(f'/proc/self/fd/{itself}').chmod",
+    },
+    "runner/host.py": {"Path('/proc/cpuinfo').read_text"},
+    "runner/recovery.py": {"started.data.is_file"},  # a registered dataset
+    "runs/places.py": {"os.scandir", "entry.is_dir"},
+    "runs/publish.py": {"os.listdir"},
+    "scoring/answers.py": {"dataset.labels.is_file"},
+    "scoring/embeddings_file.py": {"dataset.labels.is_file"},
+    "scoring/evaluator.py": {"self.dataset.labels.is_file"},
+    "tracking/files.py": {"(folder / artifact.path.name).write_bytes"},  # private copies
+    "tracking/sync.py": {"files.mkdir"},
+    "verify/comparison.py": {"os.listdir"},
+    "verify/verify.py": {"os.scandir", "entry.stat"},
+}
+
+
+@pytest.mark.parametrize("room", SHARED_FOLDERS)
+def test_results_folders_are_reached_through_one_door(room: str) -> None:
+    """By ``contract.folders`` and ``contract.files``, which follow no link at any level."""
+    strangers = []
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            call = ast.unparse(node.func)
+            by_descriptor = any("dir_fd" in str(word.arg) for word in node.keywords)
+            known = {"Results.open", *NOT_BY_PATH.get(name, set())}
+            if node.func.attr in BY_PATH and not by_descriptor and call not in known:
+                strangers.append(f"{name}:{node.lineno}: {call}")
+    assert not strangers

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from multiverse.cleanup.removable import NotRemoved
+from multiverse.contract.files import open_regular
+from multiverse.contract.folders import names_in
 from multiverse.engines.docker import DockerEngine
 from multiverse.engines.local import LocalEngine
 from multiverse.errors import EngineError, ResultsError
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder, is_run_id
 from multiverse.runs.lock import RunLocks, folder_lock, is_locked
-from multiverse.runs.places import opened_folder
 
 _SUFFIX = ".lock"
 
@@ -27,7 +28,7 @@ def run_locks(results: ResultsFolder) -> dict[str, str | None]:
     that can't be had (a folder of somebody else), every lock counts as held.
     """
     try:
-        names = [entry.name for entry in os.scandir(results.attempts)]
+        names = names_in(results.attempts)
     except OSError:
         return {}
     found = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
@@ -43,9 +44,7 @@ def run_locks(results: ResultsFolder) -> dict[str, str | None]:
 
 def _holder(results: ResultsFolder, run_id: str) -> str | None:
     try:
-        with opened_folder(results.folder, [results.attempts.name]) as folder:
-            path, flags = f"{run_id}{_SUFFIX}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            descriptor = os.open(path, flags | os.O_CLOEXEC, dir_fd=folder)
+        descriptor = open_regular(results.run_lock(run_id))
     except OSError:
         return None
     try:

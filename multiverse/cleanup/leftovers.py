@@ -22,6 +22,7 @@ from multiverse.cleanup.removable import (
     put_aside,
 )
 from multiverse.contract.files import is_aside
+from multiverse.contract.folders import is_file, is_folder
 from multiverse.engines.local import scratch_prefix
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder, is_run_id
@@ -46,7 +47,7 @@ def _half_written(results: ResultsFolder) -> Iterator[Entry]:
     for name in names_in(results.folder):
         path = results.folder / name
         known = any(is_aside(name, own.name) for own in results.rewritten)
-        if known and stat.S_ISREG(path.lstat().st_mode):
+        if known and is_file(path):
             remove = partial(_unlink, results, name)
             why = "half-written by a process that was killed"
             yield Item(CleanupGroup.LEFTOVERS, name, why, occupied(path), remove)
@@ -74,7 +75,7 @@ def _locks(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[
 def _empty_folders(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[Entry]:
     for run_id in filter(is_run_id, names_in(results.folder, results.attempts.name)):
         path = results.attempts / run_id
-        empty = stat.S_ISDIR(path.lstat().st_mode) and not names_in(path)
+        empty = is_folder(path) and not names_in(path)
         if empty and locks.get(run_id) is None:
             name = f"{results.attempts.name}/{run_id}"
             remove = partial(_remove_empty, results, run_id)

@@ -11,7 +11,8 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from multiverse.contract.folders import remove_tree
+from multiverse.contract import folders
+from multiverse.contract.folders import remove_tree, status
 from multiverse.runs.places import opened_folder
 
 #: Where things are put aside before they are removed. Two folders deep, so that nothing that
@@ -72,17 +73,19 @@ def occupied(path: Path) -> int:
     while waiting:
         current = waiting.pop()
         try:
-            status = current.lstat()
-            if stat.S_ISDIR(status.st_mode):
-                total += status.st_blocks * 512
-                waiting += current.iterdir()
+            found = status(current)
+            if found is None:
                 continue
-        except OSError:  # gone meanwhile, or not ours to read
+            if stat.S_ISDIR(found.st_mode):
+                total += found.st_blocks * 512
+                waiting += map(current.joinpath, folders.names_in(current))
+                continue
+        except OSError:  # not ours to read
             continue
-        identity = (status.st_dev, status.st_ino)
+        identity = (found.st_dev, found.st_ino)
         seen[identity] = seen.get(identity, 0) + 1
-        if seen[identity] == status.st_nlink:
-            total += status.st_blocks * 512
+        if seen[identity] == found.st_nlink:
+            total += found.st_blocks * 512
     return total
 
 
@@ -120,8 +123,7 @@ def delete_folder(root: Path, name: str) -> None:
 def names_in(root: Path, *names: str) -> list[str]:
     """Return the names in a folder; none if it is absent or a link."""
     try:
-        with opened_folder(root, names) as folder:
-            return sorted(os.listdir(folder))  # noqa: PTH208 - a descriptor is no path
+        return folders.names_in(root.joinpath(*names))
     except OSError:
         return []
 

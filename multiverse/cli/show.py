@@ -106,7 +106,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("started", f"{record.started_at}, ended {record.finished_at}"),
         ("host", f"{record.host.get('platform')}, {record.host.get('processor')}"),
         ("folder", str(run.folder)),
-        ("files", ", ".join(sorted(path.name for path in run.folder.iterdir()))),
+        ("files", ", ".join(run.names)),
     ]
     if record.ignored_files:
         facts.append(("not kept", ", ".join(record.ignored_files)))

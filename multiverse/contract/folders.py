@@ -210,15 +210,16 @@ def open_closed(name: str, parent: int) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=parent)
     except PermissionError:
-        _unlock(name, parent)
-        return os.open(name, _FOLDER, dir_fd=parent)
+        return _unlocked(name, parent)
 
 
-def _unlock(name: str, parent: int) -> None:
-    """Give the owner of a folder all rights on it; nothing is followed."""
+def _unlocked(name: str, parent: int) -> int:
+    """Give the owner of a folder all rights on it, and open it."""
     itself = os.open(name, _THROUGH, dir_fd=parent)
     try:
-        os.chmod(f"/dev/fd/{itself}", 0o700)  # noqa: PTH101 - of a descriptor
+        with suppress(PermissionError):  # another owner's: what can't be done there is said later
+            os.chmod(f"/dev/fd/{itself}", 0o700)  # noqa: PTH101 - of a descriptor
+        return os.open(".", _FOLDER, dir_fd=itself)
     finally:
         os.close(itself)
 
@@ -227,9 +228,7 @@ def _reopen(name: str, parent: int) -> int:
     """Open a folder from which things will be removed."""
     if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
-    with suppress(PermissionError):  # another owner's: what can't be removed is said below
-        _unlock(name, parent)
-    return os.open(name, _FOLDER, dir_fd=parent)
+    return _unlocked(name, parent)
 
 
 def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:
@@ -240,8 +239,8 @@ def _empty(folder: int, top: int, moved: Iterator[int]) -> list[str]:
             os.unlink(name, dir_fd=folder)
             continue
         new = f".removed-{secrets.token_hex(8)}-{next(moved)}"  # no name that a model has taken
-        with suppress(PermissionError):
-            _unlock(name, folder)  # a folder that is moved is written to: its ".."
+        with suppress(PermissionError):  # one that is moved is written to: its ".."
+            os.close(_unlocked(name, folder))
         os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
         found.append(new)
     return found

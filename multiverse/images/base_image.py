@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import platformdirs
 
+from multiverse.contract.folders import resolved
 from multiverse.errors import BuildError, UsageError
 from multiverse.events import Noted, Tell
 from multiverse.exclusive import exclusive
@@ -80,7 +81,7 @@ def _auto(docker: DockerCli, tell: Tell) -> BaseImage:
 
 
 def _debian(docker: DockerCli, tell: Tell, reason: str) -> BaseImage:
-    place = platformdirs.user_cache_path("multiverse", ensure_exists=True)
+    place = resolved(platformdirs.user_cache_path("multiverse", ensure_exists=True))
     # Two builds at once must not make two: every image on top would be made anew for the second.
     words = "another process makes the Debian base: waiting for it"
     with exclusive(place / "debian.lock", waiting=lambda: tell(Noted(words))):

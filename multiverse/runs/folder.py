@@ -170,6 +170,12 @@ class ResultsFolder:
         return self.folder / "mlflow.db"
 
     @property
+    def tracking_files(self) -> tuple[Path, ...]:
+        """The local MLflow store with what SQLite keeps beside it while it works."""
+        beside = ("-journal", "-wal", "-shm")
+        return (self.tracking, *(Path(f"{self.tracking}{suffix}") for suffix in beside))
+
+    @property
     def tracked_files(self) -> Path:
         """The files of the local MLflow store; hidden, for a visible folder would be a dataset."""
         return self.folder / ".mlflow-artifacts"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from multiverse.contract.folders import status
+from multiverse.contract.folders import names_in, status
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError, UsageError
 from multiverse.facts import RunState
@@ -47,6 +47,11 @@ class Run:
     def container_log(self) -> Path:
         """The output of its container, as the engine received it."""
         return RunFolder(self.folder).container_log
+
+    @property
+    def names(self) -> list[str]:
+        """The names of what is in its folder, sorted. Raises OSError."""
+        return names_in(self.folder)
 
     def embedding(self) -> NDArray[float32]:
         """Return the latent space, float32 of shape (n_cells, n_dims), in the order of your cells.

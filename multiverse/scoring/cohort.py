@@ -14,7 +14,7 @@ from multiverse.contract.evaluation import (
     EvaluationRequest,
     ScoreLine,
 )
-from multiverse.contract.folders import make_folder
+from multiverse.contract.folders import is_file, make_folder
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Orphan
 from multiverse.errors import Cancelled, EvaluationFailed
@@ -272,7 +272,7 @@ class CohortScoring:
         """Read the layouts; after a ``whole`` evaluation those that are not there don't exist."""
         import h5py
 
-        if files.umaps.is_file() and not files.umaps.is_symlink():
+        if is_file(files.umaps):
             try:
                 with h5py.File(files.umaps, "r") as file:
                     for run_id in self._collected.laid & set(file):

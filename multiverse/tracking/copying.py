@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from multiverse.contract.folders import exists, is_file, is_folder
 from multiverse.contract.output import MIB
-from multiverse.errors import UsageError
+from multiverse.errors import ResultsError, UsageError
 from multiverse.events import Noted, Tell, silent
 from multiverse.exclusive import exclusive
 from multiverse.facts import RunState
@@ -66,6 +67,8 @@ def track(
     try:
         wait = WAIT_SECONDS if seconds is None else seconds
         with _alone(results.paths, wait, tell), quiet() as upload:
+            if local is not None:
+                _check_own(results.paths)
             from multiverse.tracking.store import Failure, Store, told
             from multiverse.tracking.sync import Sync
 
@@ -79,6 +82,21 @@ def track(
     except TimeoutError:
         tally.lost(runs, "another command was copying these runs all the time")
     return tally.outcome(shown(target), _command(results.paths, uri))
+
+
+def _check_own(results: ResultsFolder) -> None:
+    """Raise :class:`ResultsError` where the local store's libraries would follow a link.
+
+    SQLite and MLflow go by path: they would write to what a link in a shared folder leads to.
+    """
+    wrong = [path for path in results.tracking_files if exists(path) and not is_file(path)]
+    if exists(results.tracked_files) and not is_folder(results.tracked_files):
+        wrong.append(results.tracked_files)
+    if wrong:
+        raise ResultsError(
+            f"{wrong[0]} is not a file or folder of this results folder itself",
+            remedy="Move it away, or name another store: multiverse track RESULTS --uri URI.",
+        )
 
 
 def _command(results: ResultsFolder, uri: str | None) -> str:

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from multiverse.contract.files import read_regular
+from multiverse.contract.folders import status
 from multiverse.events import BytesVerified, Tell, silent
 from multiverse.facts import RunState
 from multiverse.runs.folder import ResultsFolder
@@ -115,8 +116,8 @@ def _verify(results: ResultsFolder, place: Place, count: _Count) -> list[RunDiff
 
 
 def _is_there(results: ResultsFolder, place: Place, folder: int) -> bool:
-    seen, now = os.fstat(folder), results.folder.joinpath(*place.names).lstat()
-    return (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
+    seen, now = os.fstat(folder), status(results.folder.joinpath(*place.names))
+    return now is not None and (seen.st_dev, seen.st_ino) == (now.st_dev, now.st_ino)
 
 
 #: More than the table of any results folder has.

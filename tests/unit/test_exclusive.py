@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -52,3 +53,26 @@ def test_waiting_ends_on_request(tmp_path: Path) -> None:
         exclusive(tmp_path / "lock", waiting=cancelled.set, cancelled=cancelled),
     ):
         pass
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder", "second name"])
+def test_a_lock_that_is_not_ours_is_neither_waited_for_nor_changed(
+    tmp_path: Path, kind: str
+) -> None:
+    precious, lock = tmp_path / "precious", tmp_path / "lock"
+    precious.write_text("mine")
+    match kind:
+        case "link":
+            lock.symlink_to(precious)
+        case "dangling":
+            lock.symlink_to(tmp_path / "nothing")
+        case "fifo":
+            os.mkfifo(lock)
+        case "folder":
+            lock.mkdir()
+        case _:
+            lock.hardlink_to(precious)
+    with pytest.raises(OSError, match="lock"), exclusive(lock, seconds=0):
+        pass
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "nothing").exists()
