@@ -153,8 +153,8 @@ def test_layouts_of_another_dataset(
         file["uns/multiverse/dataset"] = dataset
         file["uns/multiverse/dataset"].attrs.update(kinds)
     ended = honest.command("report", copy)
-    assert ended.code == 5, ended.said
-    assert "embeddings.h5ad" in ended.said
+    assert ended.code in (0, 5), ended.said
+    assert "it is of another dataset" in (copy / "report.html").read_text()
     assert not canary.touched()
 
 
