@@ -13,6 +13,7 @@
     ├── ResultsError           5   the results folder: not writable, damaged
     │   ├── ResultsLocked      5   another runner works on it
     │   └── DiskFull           5   no room left
+    ├── Unforeseen             5   what no code expected; its traceback is in a log
     ├── EvaluationFailed       1   the evaluator brought no scores of a dataset
     ├── JobsFailed             1   the command did its work, but not every job succeeded
     ├── Cancelled            130   Ctrl-C or SIGTERM
@@ -105,6 +106,12 @@ class ResultsLocked(ResultsError):
 
 class DiskFull(ResultsError):
     """The disk of the results folder has no room left."""
+
+
+class Unforeseen(MultiverseError):
+    """An error that no code expected, as a command tells of it; in Python it stays what it is."""
+
+    exit_code = 5
 
 
 class EvaluationFailed(MultiverseError):

@@ -12,6 +12,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+#: More than any amount is, and little enough to calculate with: what a file says beyond is wrong.
+_MOST = 2**63 - 1
+_MOST_SECONDS = 1e11
+#: A number of a file that somebody else may have written: of things or bytes, or of seconds.
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+Whole = Annotated[int, Field(ge=-_MOST, le=_MOST)]
+Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+Amount = Count | Annotated[float, Field(ge=0, le=_MOST, allow_inf_nan=False)]
+
 #: A path that is text in JSON.
 PlainPath = Annotated[Path, WithJsonSchema({"type": "string"})]
 
@@ -65,17 +74,17 @@ class Usage(_Frozen):
     None where the engine can't tell.
     """
 
-    wall_seconds: float = 0.0
-    cpu_seconds: float | None = None
-    peak_memory_bytes: int | None = None
-    high_water_bytes: int | None = None
+    wall_seconds: Seconds = 0.0
+    cpu_seconds: Seconds | None = None
+    peak_memory_bytes: Count | None = None
+    high_water_bytes: Count | None = None
 
 
 class GpuUsage(_Frozen):
     """The GPU that a model computed on: as the model's own library names and measures it."""
 
     name: str
-    peak_memory_bytes: int
+    peak_memory_bytes: Count
 
 
 #: Dataclasses, since telling an event must never fail; pydantic reads them in files and derives
@@ -98,9 +107,9 @@ class JobFacts:
     name: str
     dataset: str
     model: str
-    seed: int
+    seed: Whole
     expected_seconds: Annotated[
-        float | None, Field(description="from past runs; null where there are none")
+        Seconds | None, Field(description="from past runs; null where there are none")
     ] = None
 
 
@@ -110,8 +119,8 @@ class EpochFacts:
 
     __pydantic_config__ = _PLAIN
 
-    number: int
-    total: int | None
+    number: Whole
+    total: Count | None
     values: dict[str, float]
 
 
@@ -121,17 +130,17 @@ class AttemptFacts:
 
     __pydantic_config__ = _PLAIN
 
-    attempt: int
+    attempt: Count
     state: RunState
     cause: Cause | None
     message: str
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
-    exit_code: int | None
+    exit_code: Whole | None
     usage: Usage
     gpu: GpuUsage | None
-    n_obs: int
-    n_dims: int | None
+    n_obs: Count
+    n_dims: Count | None
     started_at: str
     finished_at: str
     folder: PlainPath

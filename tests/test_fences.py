@@ -322,6 +322,28 @@ def test_what_is_exported_exists_and_is_sorted(module: str) -> None:
     )
 
 
+#: The modules that open HDF5 files themselves: the door; writers; readers of what we wrote, in
+#: the home of datasets and in a container's ``/input``.
+OPENS_HDF5 = {
+    "contract/hdf5.py", "contract/hdf5_text.py", "contract/cells.py", "worker/outputs.py",
+    "worker/data.py", "registry/guarded.py", "scoring/embeddings_file.py",
+    "conformance/tiny_data.py", "evaluation/modalities.py", "evaluation/sheet.py",
+    "evaluation/run.py", "demo/real_rna.py",
+}  # fmt: skip
+OPENERS = {"h5py.File", "h5f.open", "h5py.h5f.open", "read_h5ad", "read_h5mu", "read_hdf"}
+
+
+def test_hdf5_of_others_is_opened_by_the_door_alone() -> None:
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                if {called, called.rpartition(".")[2]} & OPENERS:
+                    found.add(path.relative_to(PACKAGE).as_posix())
+    assert found == OPENS_HDF5
+
+
 #: The modules that name files; elsewhere a name comes from them.
 NAMING = {"runs/folder.py", "contract/paths.py", "contract/evaluation.py", "registry/datasets.py"}
 

@@ -2,6 +2,10 @@
 
 Each command of the CLI calls one function of this package. Importing it loads nothing; a name
 loads what it needs when it is first used. May import every room but ``cli``.
+
+Every function raises :class:`~multiverse.errors.MultiverseError` for what a request, a file, an
+engine or a disk can do wrong, the exception of Python (OSError, MemoryError, …) for what nobody
+foresaw, and KeyboardInterrupt.
 """
 
 from typing import TYPE_CHECKING
@@ -21,7 +25,14 @@ if TYPE_CHECKING:
     from multiverse.api.datasets import demo_benchmark, list_datasets, make_demo, register
     from multiverse.api.finish import Conclusion, evaluate, evaluation_settings, score_results
     from multiverse.api.machine import doctor
-    from multiverse.api.models import build_images, check, find_model, list_models, new_model
+    from multiverse.api.models import (
+        build_images,
+        check,
+        find_model,
+        hidden_models,
+        list_models,
+        new_model,
+    )
     from multiverse.api.request import (
         Overrides,
         Request,
@@ -32,6 +43,7 @@ if TYPE_CHECKING:
         named_engine,
         output_of,
         read_benchmark,
+        room,
         short_benchmark,
     )
     from multiverse.api.results import (
@@ -61,10 +73,10 @@ else:
         datasets="demo_benchmark list_datasets make_demo register",
         finish="Conclusion evaluate evaluation_settings score_results",
         machine="doctor",
-        models="build_images check find_model list_models new_model",
+        models="build_images check find_model hidden_models list_models new_model",
         request=(
             "Overrides Request Steps amount duration file_entry named_engine "
-            "output_of read_benchmark short_benchmark"
+            "output_of read_benchmark room short_benchmark"
         ),
         results=(
             "CleanupResult ReportOutcome Results Run clean compare comparisons "
@@ -99,6 +111,7 @@ __all__ = [
     "file_entry",
     "find_model",
     "find_run",
+    "hidden_models",
     "list_datasets",
     "list_models",
     "make_demo",
@@ -112,6 +125,7 @@ __all__ = [
     "read_benchmark",
     "register",
     "report",
+    "room",
     "run",
     "run_and_finish",
     "run_benchmark",

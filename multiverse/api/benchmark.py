@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from multiverse.api.folder_errors import check_name, folder_errors
 from multiverse.api.plan import make_plan, resolved_yaml
 from multiverse.api.request import Request
 from multiverse.api.settings import RunKeywords, request_of
 from multiverse.errors import Cancelled, JobsFailed, ResultsError
 from multiverse.events import Summarised, Tell, silent
 from multiverse.facts import RunState
+from multiverse.registry.models import hidden_models
 from multiverse.runner.execute import execute
 from multiverse.runner.preview import Preview
 from multiverse.runner.preview import preview as preview_plan
@@ -43,19 +45,21 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
     :class:`ResultsError` before anything is started; :class:`JobsFailed` is *not* raised here:
     ask the results. :class:`Cancelled` after an orderly stop.
     """
+    check_name(request.output)
     work = make_plan(request, tell)
     results = ResultsFolder.at(request.output)
-    outcome = execute(
-        work.plan,
-        {item.record.slug: item.data for item in work.datasets},
-        work.engine,
-        results,
-        resolved=resolved_yaml(request.source.benchmark, work.datasets),
-        options=work.options,
-        tell=tell,
-    )
-    if outcome.error is not None:
-        raise outcome.error
+    with folder_errors(request.output):
+        outcome = execute(
+            work.plan,
+            {item.record.slug: item.data for item in work.datasets},
+            work.engine,
+            results,
+            resolved=resolved_yaml(request.source.benchmark, work.datasets),
+            options=work.options,
+            tell=tell,
+        )
+        if outcome.error is not None:
+            raise outcome.error
     if outcome.cancelled:
         raise Cancelled(
             f"stopped on request: {outcome.count(RunState.COMPLETE)} of {len(work.plan.jobs)} jobs "
@@ -80,7 +84,8 @@ def preview_benchmark(request: Request, *, tell: Tell = silent) -> list[Preview]
     """
     work = make_plan(request, tell)
     results = ResultsFolder.at(request.output)
-    return preview_plan(work.plan, work.engine, results, work.options, tell)
+    with folder_errors(request.output):
+        return preview_plan(work.plan, work.engine, results, work.options, tell)
 
 
 def run_and_finish(
@@ -98,7 +103,8 @@ def run_and_finish(
     ran(results)
     from multiverse.api.finish import conclude  # no job waits for its imports
 
-    conclusion = conclude(results.refresh(), request, tell=tell)
+    with folder_errors(request.output):
+        conclusion = conclude(results.refresh(), request, tell=tell)
     scored = conclusion.results.only(results.runs, results.not_applicable)
     return BenchmarkOutcome(scored, conclusion)
 
@@ -151,6 +157,7 @@ def run(
     (2872, 15)
     """
     request = request_of(models, dataset, output, settings, tell)
+    _warn_of_hidden_models(request)
     outcome = run_and_finish(request, tell=tell)
     for problem in outcome.conclusion.problems:
         warnings.warn(problem, RuntimeWarning, stacklevel=2)
@@ -172,7 +179,16 @@ def preview(
     A dataset that is no slug is registered, because only its content tells what is done. Takes
     and raises what :func:`run` does.
     """
-    return preview_benchmark(request_of(models, dataset, output, settings, tell), tell=tell)
+    request = request_of(models, dataset, output, settings, tell)
+    _warn_of_hidden_models(request)
+    return preview_benchmark(request, tell=tell)
+
+
+def _warn_of_hidden_models(request: Request) -> None:
+    """Warn of models that others of their name stand for: notes are heard by few in Python."""
+    named = {entry.model for entry in request.source.benchmark.models}
+    for sentence in hidden_models(request.models_dirs, named):
+        warnings.warn(sentence, RuntimeWarning, stacklevel=3)
 
 
 def raise_failures(results: Results) -> None:

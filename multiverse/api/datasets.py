@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.api.request import Overrides, several
+from multiverse.api.request import Folders, Overrides, folders, several
 from multiverse.demo import make_demo as make_demo
-from multiverse.errors import UsageError
+from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Tell, silent
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.datasets import list_datasets as list_datasets
@@ -57,7 +57,10 @@ def register(
     if isinstance(data, str | Path):
         from multiverse.registry.registration import register as register_file
 
-        return register_file(Path(data), slug=slug, options=chosen, tell=tell)
+        try:
+            return register_file(Path(data), slug=slug, options=chosen, tell=tell)
+        except OSError as error:
+            raise DatasetError(f"{error.filename or data}: {error.strerror or error}") from error
     from multiverse.registry.objects import register_object
 
     return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
@@ -74,13 +77,15 @@ SHORT: dict[str, dict[str, Any]] = {
 
 
 def demo_benchmark(
-    datasets: Sequence[DemoDataset], overrides: Overrides, models_dirs: Sequence[Path] = ()
+    datasets: Sequence[DemoDataset], overrides: Overrides, models_dirs: Folders = ()
 ) -> BenchmarkSource:
     """Return the benchmark of every model on the datasets of :func:`make_demo`, light ones first.
 
     Trainings are cut short (:data:`SHORT`).
     """
-    light_first = sorted(list_models(models_dirs), key=lambda model: model.yaml.resources.memory)
+    light_first = sorted(
+        list_models(folders(models_dirs)), key=lambda model: model.yaml.resources.memory
+    )
     models = [
         {"model": model.name, "parameters": SHORT.get(model.name, {})} for model in light_first
     ]

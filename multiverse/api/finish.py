@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from multiverse.api.request import Request, Steps, amount, duration, several
+from multiverse.api.folder_errors import check_name, folder_errors
+from multiverse.api.request import Request, Steps, duration, room, several
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.engines.choice import choose_engine, named_engine
 from multiverse.errors import Cancelled, MultiverseError, UsageError
@@ -102,12 +103,14 @@ def score_results(
     the conclusion.
     """
     options.machine.check()
-    results = Results.open(folder)
-    outcomes = _score(results, named_engine(engine), options, tell)
-    problems = [problem for outcome in outcomes for problem in outcome.problems]
-    results = results.refresh()
-    wanted = Steps(report=report).allowed().report
-    written = _report(results, problems) if wanted else None
+    check_name(Path(folder))
+    with folder_errors(folder):
+        results = Results.open(folder)
+        outcomes = _score(results, named_engine(engine), options, tell)
+        problems = [problem for outcome in outcomes for problem in outcome.problems]
+        results = results.refresh()
+        wanted = Steps(report=report).allowed().report
+        written = _report(results, problems) if wanted else None
     conclusion = Conclusion(results, tuple(outcomes), written, None, tuple(problems))
     tell(conclusion.event())
     return conclusion
@@ -167,7 +170,7 @@ def evaluate(
     """
     options = ScoringOptions(
         settings=None if settings is None else evaluation_settings(settings),
-        machine=Machine(cpus=cpus, memory=amount(memory, "memory")),
+        machine=Machine(cpus=cpus, memory=room(memory, "memory")),
         build=build,
         again=again,
         datasets=several(datasets),
@@ -200,13 +203,19 @@ def _score(
     """Score on an engine by its name; Ctrl-C and SIGTERM end it in order."""
     cancelled = threading.Event()
     with cancellation(cancelled):
-        return evaluate_results(
+        outcomes = evaluate_results(
             results,
             choose_engine(engine, tell),
             options,
             tell=tell,
             cancelled=cancelled,
         )
+    if cancelled.is_set():  # when all was scored: what follows is not wanted either
+        raise Cancelled(
+            "stopped on request, after the evaluation",
+            remedy="Write the report of what there is: multiverse report.",
+        )
+    return outcomes
 
 
 def _report(results: Results, problems: list[str]) -> WrittenReport:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.api.request import Folders, folders, several
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.models import find_models
-from multiverse.registry.models import list_models as list_models
+from multiverse.registry.models import hidden_models as hidden_known_models
+from multiverse.registry.models import list_models as list_known_models
 from multiverse.specs.evaluator import EvaluatorSpec
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import EVALUATOR
@@ -20,9 +22,19 @@ if TYPE_CHECKING:
     from multiverse.specs import Accelerator
 
 
-def find_model(name: str, models_dirs: Sequence[Path] = ()) -> ModelSpec:
+def find_model(name: str, models_dirs: Folders = ()) -> ModelSpec:
     """Return a model by its name; :class:`UsageError` if there is none."""
-    return find_models([name], models_dirs)[name]
+    return find_models([name], folders(models_dirs))[name]
+
+
+def list_models(models_dirs: Folders = ()) -> list[ModelSpec]:
+    """Return the built-in models, and those of other folders."""
+    return list_known_models(folders(models_dirs))
+
+
+def hidden_models(models_dirs: Folders = (), names: Collection[str] | None = None) -> list[str]:
+    """Return a sentence for each model that stands for a built-in one of its name."""
+    return hidden_known_models(folders(models_dirs), names)
 
 
 def build_images(
@@ -32,7 +44,7 @@ def build_images(
     accelerator: Accelerator = "cpu",
     no_cache: bool = False,
     verbose: bool = False,
-    models_dirs: Sequence[Path] = (),
+    models_dirs: Folders = (),
     tell: Tell = silent,
 ) -> list[BuiltImage]:
     """Build the images of models, in order.
@@ -55,14 +67,18 @@ def build_images(
     from multiverse.images.build import build_models
     from multiverse.specs.accelerator import has_cuda_variant, variant
 
+    known = folders(models_dirs)
     if models is None:
-        chosen = list_models(models_dirs)
+        chosen = list_known_models(known)
         if accelerator == "cuda":
             chosen = [model for model in chosen if has_cuda_variant(model)]
     else:
-        names = [name for name in models if name != EVALUATOR]
-        chosen = list(find_models(names, models_dirs).values())
-    with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in models
+        named = several(models)
+        names = [name for name in named if name != EVALUATOR]
+        chosen = list(find_models(names, known).values())
+    for sentence in hidden_known_models(known, [model.name for model in chosen]):
+        tell(Noted(sentence))
+    with_evaluator = accelerator == "cpu" if models is None else EVALUATOR in several(models)
     wanted = [variant(model, accelerator) for model in chosen]
     if with_evaluator:
         wanted.append(EvaluatorSpec.load())
@@ -75,7 +91,7 @@ def check(
     *,
     image: str | None = None,
     model_yaml: Path | None = None,
-    models_dirs: Sequence[Path] = (),
+    models_dirs: Folders = (),
     engine: str | None = None,
     tell: Tell = silent,
     show: Callable[[CheckResult], None] = silent,
@@ -99,10 +115,15 @@ def check(
     from multiverse.conformance import SuiteOptions, check_model, find_target
     from multiverse.engines.choice import choose_engine, named_engine
 
-    target = find_target(model, image=image, model_yaml=model_yaml, models_dirs=models_dirs)
+    target = find_target(
+        model, image=image, model_yaml=model_yaml, models_dirs=folders(models_dirs)
+    )
     chosen = options or SuiteOptions()
     if image is not None:
         chosen = replace(chosen, build=False)
+    if model is not None:
+        for sentence in hidden_models(models_dirs, [target.name]):
+            tell(Noted(sentence))
     place = choose_engine("docker" if image is not None else named_engine(engine), tell)
     tell(Noted(f"checking {target.name} {target.version} on tiny and on hostile data"))
     return check_model(target, place, chosen, tell=tell, show=show)

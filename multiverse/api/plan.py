@@ -17,7 +17,7 @@ from multiverse.events import Noted, Tell
 from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
-from multiverse.registry.models import find_models, model_folders
+from multiverse.registry.models import find_models, hidden_models, model_folders
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
@@ -52,6 +52,8 @@ def make_plan(request: Request, tell: Tell) -> Work:
     """
     request.options.check()
     models = _models(request)
+    for sentence in hidden_models(request.models_dirs, models):
+        tell(Noted(sentence))
     engine = choose_engine(request.engine, tell)
     datasets = list(request.registered) or _datasets(request.source.benchmark, tell)
     plan = expand(request.source, [item.record for item in datasets], models)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import BenchmarkSource
-from multiverse.specs.quantity import parse_bytes, parse_seconds
+from multiverse.specs.quantity import parse_bytes, parse_room, parse_seconds
 
+#: One folder, or several.
+Folders = str | Path | Sequence[str | Path]
 DEFAULT_OUTPUT = Path("results")
 #: Each switches one of the steps off, for all commands and for Python.
 NO_EVALUATE, NO_REPORT, NO_MLFLOW = (
@@ -129,15 +131,29 @@ def several(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def folders(given: Folders) -> tuple[Path, ...]:
+    """Return one folder, or several, as a tuple of paths."""
+    return (Path(given),) if isinstance(given, str | Path) else tuple(map(Path, given))
+
+
 def amount(given: str | int | None, name: str) -> int | None:
     """Return the bytes of an amount such as ``64GiB``; None for nothing and for 0.
 
     Raises :class:`UsageError` that names it by ``name``.
     """
+    return _amount(parse_bytes, given, name)
+
+
+def room(given: str | int | None, name: str) -> int | None:
+    """Return the bytes of memory as :func:`amount`, but not fewer than a job can use."""
+    return _amount(parse_room, given, name)
+
+
+def _amount(parse: Callable[[Any], int], given: str | int | None, name: str) -> int | None:
     if given in (None, 0, "0"):
         return None
     try:
-        return parse_bytes(given)
+        return parse(given)
     except ValueError as error:
         raise UsageError(f"{name} {error}") from error
 

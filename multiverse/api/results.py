@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from multiverse.api.folder_errors import check_name, folder_errors
+from multiverse.api.request import Folders, folders
 from multiverse.contract.folders import is_file, resolved
-from multiverse.events import Tell, silent
+from multiverse.errors import UsageError
+from multiverse.events import Noted, Tell, silent
 from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.results import Results as Results
 from multiverse.runs.run import Run as Run
@@ -28,7 +33,8 @@ def open_results(folder: str | Path) -> Results:
 
     Raises :class:`ResultsError` if there is none.
     """
-    return Results.open(folder)
+    with folder_errors(folder):
+        return Results.open(folder)
 
 
 def find_run(text: str, folder: str | Path = "results") -> Run:
@@ -36,15 +42,17 @@ def find_run(text: str, folder: str | Path = "results") -> Run:
 
     Raises :class:`UsageError` where there is none, or several.
     """
-    record = RunFolder(resolved(Path(text))).record
-    return Run.read(record) if is_file(record) else Results.open(folder).with_id(text)
+    with folder_errors(folder):
+        record = RunFolder(resolved(Path(text))).record
+        return Run.read(record) if is_file(record) else Results.open(folder).with_id(text)
 
 
 def status(folder: str | Path) -> FolderStatus:
     """Return how far the jobs of a results folder are; :class:`ResultsError` if it is none."""
     from multiverse.runs.status import StatusReader
 
-    return StatusReader(ResultsFolder.at(folder)).look()
+    with folder_errors(folder):
+        return StatusReader(ResultsFolder.at(folder)).look()
 
 
 def watch(folder: str | Path, seconds: float) -> Iterator[FolderStatus]:
@@ -53,7 +61,8 @@ def watch(folder: str | Path, seconds: float) -> Iterator[FolderStatus]:
 
     reader = StatusReader(ResultsFolder.at(folder))
     while True:
-        found = reader.look()
+        with folder_errors(folder):
+            found = reader.look()
         yield found
         if found.over:
             return
@@ -91,16 +100,44 @@ def report(
     """
     from multiverse.report.write import write_report
 
-    results = Results.open(folder)
-    written = write_report(results, figures, output=output and resolved(output))
-    return ReportOutcome(written, results.damaged)
+    check_name(Path(folder))
+    if output is not None:
+        _check_page(output)
+    with folder_errors(folder):
+        results = Results.open(folder)
+        written = write_report(results, figures, output=output and resolved(output))
+        return ReportOutcome(written, results.damaged)
+
+
+def _check_page(page: Path) -> None:
+    """Raise :class:`UsageError` unless a page can be written there."""
+    check_name(page)
+    if not os.path.isdir(page.parent):  # noqa: PTH112 - of a name that is too long it says no
+        raise UsageError(
+            f"the page can't be written to {page}: there is no folder {page.parent}",
+            remedy=f"Make it first: mkdir -p {shlex.quote(str(page.parent))}",
+        )
+    try:
+        page.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"the page can't be written to {page}: {error.strerror}") from error
+    if page.is_dir():
+        raise UsageError(
+            f"the page can't be written to {page}: that is a folder",
+            remedy="Name a file in it.",
+        )
 
 
 def compare(before: str | Path, after: str | Path) -> Difference:
     """Return what changed between two results folders, and whether it matters."""
     from multiverse.compare.difference import compare_results
 
-    return compare_results(Results.open(before), Results.open(after))
+    with folder_errors(before):
+        first = Results.open(before)
+    with folder_errors(after):
+        return compare_results(first, Results.open(after))
 
 
 def verify(folder: str | Path = "results", *, tell: Tell = silent) -> Verification:
@@ -110,7 +147,8 @@ def verify(folder: str | Path = "results", *, tell: Tell = silent) -> Verificati
     """
     from multiverse.verify.verify import verify_results
 
-    return verify_results(ResultsFolder.at(folder), tell)
+    with folder_errors(folder):
+        return verify_results(ResultsFolder.at(folder), tell)
 
 
 def track(
@@ -130,8 +168,9 @@ def track(
     from multiverse.tracking import track as track_results
 
     limit = EMBEDDINGS_LIMIT if embeddings_limit is None else embeddings_limit
-    results = Results.open(folder)
-    return track_results(results, uri, experiment=experiment, embeddings_limit=limit, tell=tell)
+    with folder_errors(folder):
+        results = Results.open(folder)
+        return track_results(results, uri, experiment=experiment, embeddings_limit=limit, tell=tell)
 
 
 @dataclass(frozen=True)
@@ -147,7 +186,7 @@ def clean(
     wanted: CleanupRequest | None = None,
     *,
     remove: bool = False,
-    models_dirs: Sequence[Path] = (),
+    models_dirs: Folders = (),
     found: Callable[[CleanupPlan], None] = silent,
     tell: Tell = silent,
 ) -> CleanupResult:
@@ -159,14 +198,18 @@ def clean(
     """
     from multiverse.cleanup.clean import CleanupRequest, find
     from multiverse.cleanup.clean import remove as remove_found
-    from multiverse.registry.models import list_models
+    from multiverse.registry.models import hidden_models, list_models
     from multiverse.specs.evaluator import EvaluatorSpec
 
     place = ResultsFolder.at(folder).folder
     # The evaluator's image and environment are in use as those of models are.
-    known = [*list_models(models_dirs), EvaluatorSpec.load()]
-    plan = find(place, wanted or CleanupRequest(), known)
+    known = [*list_models(folders(models_dirs)), EvaluatorSpec.load()]
+    for sentence in hidden_models(folders(models_dirs)):
+        tell(Noted(sentence))
+    with folder_errors(folder):
+        plan = find(place, wanted or CleanupRequest(), known)
     found(plan)
     if not remove or not plan.items:
         return CleanupResult(plan, None)
-    return CleanupResult(plan, remove_found(place, plan, tell))
+    with folder_errors(folder):
+        return CleanupResult(plan, remove_found(place, plan, tell))

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from multiverse.api.datasets import register
 from multiverse.api.request import (
+    Folders,
     Overrides,
     Request,
     Steps,
     amount,
     file_entry,
+    folders,
+    room,
     several,
     short_benchmark,
 )
@@ -92,7 +95,7 @@ class RunKeywords(TypedDict, total=False):
     only_failed: bool
     verbose: bool
     tags: Mapping[str, str] | None
-    models_dirs: Sequence[str | Path]
+    models_dirs: Folders
     evaluate: bool
     report: bool
     mlflow: str | bool | None
@@ -132,7 +135,7 @@ def request_of(
         engine=named_engine(settings.get("engine")),
         options=options,
         steps=_steps(settings),
-        models_dirs=[Path(folder) for folder in settings.get("models_dirs", ())],
+        models_dirs=folders(settings.get("models_dirs", ())),
         registered=registered,
     )
 
@@ -143,7 +146,7 @@ def _options(settings: RunKeywords) -> RunOptions:
         parallel=settings.get("jobs"),
         machine=Machine(
             cpus=settings.get("cpus"),
-            memory=amount(settings.get("memory"), "memory"),
+            memory=room(settings.get("memory"), "memory"),
             gpus=None if gpus is None else several(gpus),
             jobs_per_gpu=settings.get("jobs_per_gpu", 1),
         ),

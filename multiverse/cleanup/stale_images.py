@@ -11,11 +11,10 @@ from multiverse.cleanup.removable import CleanupGroup, Entry, Item, Kept, NotRem
 from multiverse.engines.docker import daemon_errors
 from multiverse.errors import EngineError
 from multiverse.images.daemon import connect
-from multiverse.images.sdk import SOURCES_LABEL
+from multiverse.images.sdk import MODEL_LABEL, SOURCES_LABEL
 from multiverse.specs.accelerator import has_cuda_variant, variant
 from multiverse.specs.model import ModelSpec
 
-MODEL_LABEL = "multiverse.model"
 #: Seconds for one answer: adding up the layers of many images takes a daemon a while.
 DAEMON_TIMEOUT = 120
 

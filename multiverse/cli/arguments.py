@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiverse.api import Overrides, Steps, amount
+from multiverse.api import Overrides, Steps, amount, room
 from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 from multiverse.runner import Machine, RunOptions
+from multiverse.specs import read_value
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def read_how(given: Namespace) -> HowToRun:
             parallel=given.jobs,
             machine=Machine(
                 cpus=given.cpus,
-                memory=amount(given.memory, "--memory"),
+                memory=room(given.memory, "--memory"),
                 gpus=_gpus(given.gpus),
                 jobs_per_gpu=given.jobs_per_gpu,
             ),
@@ -101,12 +102,9 @@ def pairs(items: Sequence[str], option: str) -> dict[str, str]:
 
 def yaml_value(text: str, option: str) -> Any:
     """Return a value as YAML reads it; :class:`UsageError` where it can't."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+        return read_value(text)
+    except ValueError as error:
         raise UsageError(f"{option}: {text!r} is not a value") from error
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from multiverse.api import check, duration
 from multiverse.cli.arguments import pairs, yaml_value
-from multiverse.cli.terminal import console, print_json, safe, show_notes
+from multiverse.cli.terminal import console, notes, print_json, safe
 from multiverse.conformance import CheckReport, CheckResult, CheckStatus, SuiteOptions
-from multiverse.events import silent
 from multiverse.specs import format_seconds
 
 STYLES = {
@@ -75,7 +74,7 @@ def main(arguments: CheckArguments) -> int:
         model_yaml=arguments.model_yaml,
         models_dirs=arguments.models_dirs,
         engine=arguments.engine,
-        tell=silent if arguments.json else show_notes,
+        tell=notes(json=arguments.json),
         show=_hidden if arguments.json else _show,
     )
     if arguments.json:

@@ -17,9 +17,8 @@ from multiverse.cleanup import (
     CleanupRequest,
     Kept,
 )
-from multiverse.cli.terminal import console, print_json, safe, say, show_notes
+from multiverse.cli.terminal import console, notes, print_json, safe, say
 from multiverse.errors import ResultsError
-from multiverse.events import silent
 from multiverse.specs import format_bytes
 
 #: What each option of the command line chooses.
@@ -64,7 +63,7 @@ def main(arguments: CleanArguments) -> int:
         remove=arguments.yes,
         models_dirs=arguments.models_dirs,
         found=_hidden if arguments.json else _print,
-        tell=silent if arguments.json else show_notes,
+        tell=notes(json=arguments.json),
     )
     if arguments.json:
         print_json(_plain(done))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from multiverse.api import (
     Conclusion,
-    amount,
     duration,
     evaluation_settings,
+    room,
     score_results,
 )
 from multiverse.cli.conclusion import print_conclusion
@@ -39,7 +39,7 @@ def read(given: Namespace) -> EvaluateArguments:
     said = {name: value for name, value in named.items() if value is not None}
     options = ScoringOptions(
         settings=evaluation_settings(said, _option) if said else None,
-        machine=Machine(cpus=given.cpus, memory=amount(given.memory, "--memory")),
+        machine=Machine(cpus=given.cpus, memory=room(given.memory, "--memory")),
         build=not given.no_build,
         again=given.again,
         datasets=tuple(given.datasets),

@@ -7,8 +7,9 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.api import find_model, list_models
-from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
+from multiverse.api import find_model, hidden_models, list_models
+from multiverse.cli.terminal import console, notes, plain_table, print_json, print_table, safe
+from multiverse.events import Noted
 from multiverse.specs import ModelSpec, format_bytes
 
 
@@ -28,6 +29,9 @@ def read(given: Namespace) -> ModelsArguments:
 
 def main(arguments: ModelsArguments) -> int:
     """List the models, or explain one."""
+    tell = notes(json=arguments.json)
+    for sentence in hidden_models(arguments.models_dirs, _only(arguments.model)):
+        tell(Noted(sentence))
     if arguments.model is not None:
         model = find_model(arguments.model, arguments.models_dirs)
         if arguments.json:
@@ -51,6 +55,10 @@ def main(arguments: ModelsArguments) -> int:
         )
     print_table(table)
     return 0
+
+
+def _only(name: str | None) -> list[str] | None:
+    return None if name is None else [name]
 
 
 def _modalities(model: ModelSpec) -> str:

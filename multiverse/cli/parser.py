@@ -15,7 +15,7 @@ Your own data:        multiverse run --models pca mofa --input data.h5mu --outpu
 A whole benchmark:    multiverse run benchmark.yaml
 
 exit codes: 0 all well · 1 a job failed · 2 wrong request · 3 dataset · 4 engine · 5 results folder
-            130 stopped on request
+            5 as well: what nobody foresaw (a log is named) · 130 stopped on request
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multiverse.api import Results, open_results
 from multiverse.cli.summary import print_notes, print_runs
-from multiverse.cli.terminal import console, safe, say
+from multiverse.cli.terminal import ascii_json, console, safe, say
 from multiverse.runs import without_collection
 
 
@@ -49,7 +49,8 @@ def _print_json(results: Results) -> None:
     """Print one array. Written run by run: the whole of it, made at once, is slow and large."""
     separator = "["
     for run in results.runs:
-        sys.stdout.write(f"{separator}\n{run.record.model_dump_json(indent=2)}")
+        record = ascii_json(run.record.model_dump_json(indent=2))
+        sys.stdout.write(f"{separator}\n{record}")
         separator = ","
     sys.stdout.write("\n]\n" if results.runs else "[]\n")
     for line in results.damaged_records:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from collections import Counter
@@ -18,6 +17,7 @@ from rich.text import Text
 from multiverse.api import status, watch
 from multiverse.cli.progress import reason
 from multiverse.cli.running import RunningRow, counts_line, running_table
+from multiverse.cli.terminal import as_json as plain_json
 from multiverse.cli.terminal import console, print_json, safe
 from multiverse.facts import RunState
 from multiverse.runs import FolderStatus, JobStatus, Remaining, Standing, total_remaining
@@ -76,7 +76,7 @@ def _watch(states: Iterator[FolderStatus], *, as_json: bool) -> FolderStatus:
 def _watch_lines(states: Iterator[FolderStatus], *, as_json: bool) -> FolderStatus:
     said = ""
     for last in states:
-        line = json.dumps(as_plain(last)) if as_json else _counts(last)
+        line = plain_json(as_plain(last)) if as_json else safe(_counts(last)).plain
         if line != said:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
+import warnings
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +18,7 @@ from multiverse.events import Event, Noted, Tell
 
 #: Width where nobody looks (a pipe or a file): wide enough that no cell is folded.
 PIPE_WIDTH = 200
+_NOT_PLAIN = re.compile("[^\x00-\x7e]+")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -64,12 +68,59 @@ def print_error(message: str, remedy: str | None) -> None:
 
 def print_json(content: Any) -> None:
     """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    sys.stdout.write(f"{as_json(content, indent=2)}\n")
+
+
+def as_json(content: Any, *, indent: int | None = None) -> str:
+    """Return JSON in ASCII, which no terminal obeys; what JSON has no number for is null."""
+    try:
+        text = json.dumps(content, indent=indent, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(content), indent=indent)
+    return ascii_json(text)
+
+
+def ascii_json(text: str) -> str:
+    """Return a JSON document with escapes for what is not ASCII, and for DEL."""
+    return _NOT_PLAIN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")
+
+
+def show_warnings() -> None:
+    """Have warnings of Python and of libraries printed as what they are: text of others."""
+    formatted = warnings.formatwarning
+
+    def harmless(*given: Any, **more: Any) -> str:
+        lines = formatted(*given, **more).splitlines()
+        return "".join(f"{printable(line)}\n" for line in lines)
+
+    warnings.formatwarning = harmless
+
+
+def _finite(content: Any) -> Any:
+    match content:
+        case float():
+            return content if math.isfinite(content) else None
+        case dict():
+            return {name: _finite(value) for name, value in content.items()}
+        case list() | tuple():
+            return [_finite(value) for value in content]
+    return content
+
+
+class _PlainTable(Table):
+    """A table whose cells are text: of a string, no markup and no control character counts."""
+
+    def add_row(self, *cells: RenderableType | None, **how: Any) -> None:
+        super().add_row(*(safe(cell) if isinstance(cell, str) else cell for cell in cells), **how)
 
 
 def plain_table(*columns: str, right: tuple[str, ...] = (), folded: tuple[str, ...] = ()) -> Table:
     """Return a table in the house's look; only ``folded`` columns are broken over lines."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _PlainTable(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
             column,

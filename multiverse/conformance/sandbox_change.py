@@ -6,6 +6,7 @@ Only what a check needs beyond the runner's own sandbox; everything else is the 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from multiverse.engines.protocol import (
     Orphan,
     Running,
     Runtime,
+    heed,
 )
 from multiverse.events import Tell
 from multiverse.facts import EngineFacts
@@ -117,6 +119,9 @@ class ChangedEngine:
 
     def sweep(self, labels: Mapping[str, str]) -> int:
         return self._engine.sweep(labels)
+
+    def heed(self, cancelled: threading.Event) -> None:
+        heed(self._engine, cancelled)
 
 
 def _client() -> Any:

@@ -31,8 +31,7 @@ def declared(model: ModelSpec) -> list[tuple[str, partial[Answer]]]:
 def setting(context: CheckContext, *, part: Part, name: str) -> Answer:
     """Check that another value is accepted and recorded; say whether the embedding changes."""
     current = getattr(context, part)[name]
-    schema = getattr(context.model.yaml, part)["properties"][name]
-    values = other_values(schema, current)
+    values = other_values(getattr(context.model.yaml, part), name, current)
     if not values:
         reason = "no other value can be made from its schema: give it an enum, or bounds"
         return skipped("another value is honoured", reason)

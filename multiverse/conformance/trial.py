@@ -203,10 +203,7 @@ def _outcome(found: Run, ended_within: float | None) -> TrialOutcome:
         return TrialOutcome(
             found.record, found.folder, _log(found), None, ended_within=ended_within
         )
-    import h5py
-
-    with h5py.File(found.files.embeddings, "r") as file:
-        latent = file["latent"][...]
+    latent = found.embedding()
     metrics = json.loads(read_regular(found.files.metrics, max_bytes=64 * 1024**2))
     return TrialOutcome(found.record, found.folder, _log(found), latent, metrics, ended_within)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from multiverse.plan.settings import Part
 from multiverse.specs.model import ModelSpec
+from multiverse.specs.settings_schema import allows
 
 #: A key of a setting's schema: its value in trials, such as fewer epochs than a result needs.
 TRIAL = "x-trial"
@@ -21,17 +22,15 @@ def trial_settings(model: ModelSpec, part: Part) -> dict[str, Any]:
     return {name: schema.get(TRIAL, schema["default"]) for name, schema in properties.items()}
 
 
-def other_values(schema: Mapping[str, Any], current: Any) -> list[Any]:
-    """Return at most two values that one setting's schema allows and that are not ``current``.
+def other_values(whole: Mapping[str, Any], name: str, current: Any) -> list[Any]:
+    """Return at most two values that one setting may have and that are not ``current``.
 
-    Empty where none can be guessed: free text without ``enum``, or only one value is allowed.
+    ``whole``: the schema of all settings. Empty where none can be guessed: free text without
+    ``enum``, or only one value is allowed.
     """
-    from jsonschema import Draft202012Validator
-
-    validator = Draft202012Validator(dict(schema))
     found: list[Any] = []
-    for value in _candidates(schema, current):
-        if not _same(value, current) and value not in found and validator.is_valid(value):
+    for value in _candidates(whole["properties"][name], current):
+        if not _same(value, current) and value not in found and allows(whole, name, value):
             found.append(value)
     return found[:2]
 

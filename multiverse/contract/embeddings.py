@@ -1,31 +1,30 @@
 """``embeddings.h5``: the latent space and the names of its cells, read without trust.
 
-Run as a module it is the process that looks at files, each in a child of its own, see
-:mod:`multiverse.contract.child_check`: a broken file can crash the HDF5 library, or make it ask
-for more memory than there is.
+Only in a process made for it, see :mod:`multiverse.contract.examiner`: a broken file can crash the
+HDF5 library, make it ask for more memory than there is, or keep it busy.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import resource
-import signal
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from multiverse.contract.finding import FindingKind
+from multiverse.contract.hdf5 import opened, opened_descriptor
 
 if TYPE_CHECKING:
     import h5py
 
 MIB = 1024**2
 MAX_DIMENSIONS = 10_000
+#: Half, single and double precision, in either byte order: others' readers know no more.
+FLOAT_BYTES = (2, 4, 8)
 #: Values are read in blocks of about this many bytes, however many are declared.
 BLOCK_BYTES = 32 * MIB
+#: Chunks beside each other are read together as far as they take no more than this.
+BAND_BYTES = 256 * MIB
 #: One chunk is unpacked as a whole, however little of it is asked for.
 MAX_CHUNK_BYTES = 1024 * MIB
 #: Bytes of one fixed-length cell name.
@@ -34,15 +33,15 @@ MAX_NAME_BYTES = 4096
 Found = list[tuple[FindingKind, str]]
 
 
-def check_embeddings(path: Path, names: Sequence[str]) -> Found:
+def check_embeddings(source: Path | int, names: Sequence[str]) -> Found:
     """Return everything wrong with the file, for the cells of these names; empty means nothing.
+
+    ``source``: its path, or a descriptor of it.
 
     No link inside the file is followed. Raises MemoryError where it asks for too much.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with opened_descriptor(source) if isinstance(source, int) else opened(source) as file:
             return [*_judge_latent(file, len(names)), *_judge_names(file, names)]
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         return [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}")]
@@ -81,8 +80,9 @@ def _judge_latent(file: h5py.File, n_cells: int) -> Found:
     if dataset.ndim != 2:
         return [(FindingKind.WRONG_SHAPE, f"'latent' has {dataset.ndim} dimensions, not 2")]
     found: Found = []
-    if dataset.dtype.kind != "f":
-        found.append((FindingKind.WRONG_TYPE, f"'latent' is {dataset.dtype}, not a float type"))
+    if dataset.dtype.kind != "f" or dataset.dtype.itemsize not in FLOAT_BYTES:
+        message = f"'latent' is {dataset.dtype}, not a float of 16, 32 or 64 bits"
+        found.append((FindingKind.WRONG_TYPE, message))
     rows, columns = dataset.shape
     if rows != n_cells:
         found.append((FindingKind.WRONG_SHAPE, f"'latent' has {rows:,} rows for {n_cells:,} cells"))
@@ -94,26 +94,39 @@ def _judge_latent(file: h5py.File, n_cells: int) -> Found:
 
 
 def _judge_values(dataset: h5py.Dataset) -> Found:
-    """Check that values are finite, and not the same everywhere; in blocks of rows."""
+    """Check that values are finite, and not the same everywhere; a block at a time."""
     import numpy as np
 
-    rows, columns = dataset.shape
-    step = max(1, BLOCK_BYTES // (columns * dataset.dtype.itemsize))
-    bad, first_bad, constant = 0, 0, True
+    bad = np.zeros(len(dataset), dtype=bool)
     first = dataset[0]
-    for start in range(0, rows, step):
-        block = dataset[start : start + step]
-        bad_rows = np.flatnonzero(~np.isfinite(block).all(axis=1))
-        if len(bad_rows) and not bad:
-            first_bad = start + int(bad_rows[0])
-        bad += len(bad_rows)
-        constant = constant and bool(np.all(block == first))
-    if bad:
-        message = f"'latent' has NaN or infinite values in {bad:,} of {rows:,} cells"
-        return [(FindingKind.NOT_FINITE, f"{message}, first in row {first_bad}")]
-    if rows > 1 and constant:
+    constant = True
+    for rows, columns in _blocks(dataset):
+        block = dataset[rows, columns]
+        bad[rows] |= ~np.isfinite(block).all(axis=1)
+        constant = constant and bool(np.all(block == first[columns]))
+    if bad.any():
+        message = f"'latent' has NaN or infinite values in {bad.sum():,} of {len(bad):,} cells"
+        return [(FindingKind.NOT_FINITE, f"{message}, first in row {bad.argmax()}")]
+    if len(bad) > 1 and constant:
         return [(FindingKind.CONSTANT, "'latent' is the same for every cell")]
     return []
+
+
+def _blocks(dataset: h5py.Dataset) -> Iterator[tuple[slice, slice]]:
+    """Yield rows and columns of blocks that together are the whole; no chunk is in two of them.
+
+    A chunk is unpacked as a whole each time that a part of it is read.
+    """
+    n_rows, n_columns = dataset.shape
+    high, wide = dataset.chunks or (1, 1)
+    high, wide = min(high, n_rows), min(wide, n_columns)
+    size = dataset.dtype.itemsize
+    if high * n_columns * size <= BAND_BYTES:
+        wide = n_columns
+    step = high * max(1, BLOCK_BYTES // (high * wide * size))
+    for row in range(0, n_rows, step):
+        for column in range(0, n_columns, wide):
+            yield slice(row, min(row + step, n_rows)), slice(column, min(column + wide, n_columns))
 
 
 def _judge_names(file: h5py.File, expected: Sequence[str]) -> Found:
@@ -137,7 +150,8 @@ def _judge_names(file: h5py.File, expected: Sequence[str]) -> Found:
 
 def _names(dataset: h5py.Dataset) -> list[str]:
     """Return the names that were written, each cut to a length that no honest name has."""
-    step = max(1, BLOCK_BYTES // MAX_NAME_BYTES)
+    (high,) = dataset.chunks or (1,)
+    step = high * max(1, BLOCK_BYTES // MAX_NAME_BYTES // high)  # no chunk is unpacked twice
     return [
         (name.decode(errors="replace") if isinstance(name, bytes) else str(name))[:MAX_NAME_BYTES]
         for start in range(0, len(dataset), step)
@@ -166,51 +180,3 @@ def _compare_names(written: Sequence[str], expected: Sequence[str]) -> Found:
             f"'obs_names' has the right cells in another order than the input, from row {row} on",
         )
     ]
-
-
-def main() -> None:
-    """Answer one request a line on standard input, until there are no more.
-
-    A request is ``{"path", "names", "memory", "seconds"}``; its answer ``{"code", "answer"}`` is
-    the exit status of the child that looked at the file (negative: the signal that ended it) and
-    what it had to say. The libraries are loaded once: a child is a copy of this process.
-    """
-    import h5py  # noqa: F401 - for the children
-    import numpy  # noqa: F401 - for the children
-
-    for line in sys.stdin.buffer:
-        code, answer = _in_a_child(json.loads(line))
-        print(json.dumps({"code": code, "answer": answer}), flush=True)  # noqa: T201 - the answer
-
-
-def _in_a_child(request: dict[str, Any]) -> tuple[int, str]:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _look(request, writer)
-    os.close(writer)
-    with open(reader, "rb") as stream:  # noqa: PTH123 - a descriptor
-        answer = stream.read().decode(errors="replace")
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), answer
-
-
-def _look(request: dict[str, Any], writer: int) -> NoReturn:
-    """Check one file within bounds of memory and time, say what was found, and end."""
-    code = 1
-    try:
-        resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
-        found = check_embeddings(Path(request["path"]), request["names"])
-        answer, code = json.dumps(found), 0
-    except BaseException as error:
-        answer = f"{type(error).__name__}: {error}"
-    with open(writer, "wb") as stream:
-        stream.write(answer.encode(errors="replace"))
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 
 from multiverse.contract.paths import DATA_FILE, LABELS_FILE, OutputFiles
 from multiverse.contract.scores import Frozen, MetricFacts, Reason
@@ -48,7 +48,8 @@ class EvaluationRequest(_Strict):
     there are: None). ``seeds``: run id → the runs that differ from it in their seed only, whose
     embeddings are there as well. ``umaps``: run ids to be laid out. ``only``: member → the metrics
     that it still lacks; all, where it is not named. ``skip``: pairs of member and metric that ended
-    an earlier attempt, with what happened.
+    an earlier attempt, with what happened. ``step_seconds``: the longest that one step of a member
+    may take (its neighbours, each of its metrics, its layout); without a limit: None.
     """
 
     dataset: str
@@ -64,6 +65,7 @@ class EvaluationRequest(_Strict):
     only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     skip: tuple[tuple[str, str, str], ...] = ()
     settings: EvaluationSettings = EvaluationSettings()
+    step_seconds: float | None = Field(default=None, gt=0)
 
     @classmethod
     def read(cls, path: Path) -> EvaluationRequest:
@@ -110,6 +112,12 @@ class ScoreLine(Frozen):
     n_cells: int | None = None
     approximate: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> ScoreLine:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError("a score has either a value or a reason")
+        return self
 
 
 class MemberLine(Frozen):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from multiverse.contract.folders import open_closed, opened_parent
 
@@ -29,6 +29,12 @@ READ_BYTES = 256 * 1024
 ASIDE_DIGITS = 16
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+#: Whether a file may have a second hard link. ``own``, where file and folder have one owner, as
+#: backups make them: whoever shares a folder must not put a reader's file into it. ``none`` of what
+#: a model of this user writes; ``any`` of sources, which package managers link to their caches.
+SecondNames = Literal["none", "own", "any"]
 
 
 class NotARegularFile(OSError):
@@ -157,31 +163,32 @@ def check_regular(path: Path, *, max_bytes: int) -> os.stat_result:
         return _judge(path, os.stat(name, dir_fd=parent, follow_symlinks=False), max_bytes)
 
 
-def open_regular(path: Path, *, max_bytes: int | None = None, one_name: bool = False) -> int:
+def open_regular(
+    path: Path, *, max_bytes: int | None = None, second_names: SecondNames = "own"
+) -> int:
     """Return a descriptor of a regular file, for reading.
 
-    No link is followed at any level of the path, no FIFO waited on, no device opened. A second
-    hard link, as backups make them, is allowed where file and folder have one owner: whoever
-    shares a folder must not put a reader's file into it. None is with ``one_name``, of what a model
-    of this user writes. Raises as :func:`check_regular`, and :class:`LinkOnTheWay`.
+    No link is followed at any level of the path, no FIFO waited on, no device opened. Raises as
+    :func:`check_regular`, and :class:`LinkOnTheWay`. See :data:`SecondNames`.
     """
     with opened_parent(path) as (parent, name):
-        owner = None if one_name else os.fstat(parent).st_uid
+        owner = os.fstat(parent).st_uid if second_names == "own" else None
         # Looked at first: to open a device or a FIFO may already do something.
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        _judge(path, found, max_bytes, folder_owner=owner)
+        _judge(path, found, max_bytes, owner, second_names)
         descriptor = os.open(name, _READ, dir_fd=parent)
     try:
-        _judge(path, os.fstat(descriptor), max_bytes, folder_owner=owner)
+        _judge(path, os.fstat(descriptor), max_bytes, owner, second_names)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def read_regular(path: Path, *, max_bytes: int) -> bytes:
+def read_regular(path: Path, *, max_bytes: int, second_names: SecondNames = "own") -> bytes:
     """Read the content of a regular file. Raises as :func:`open_regular`."""
-    with os.fdopen(open_regular(path, max_bytes=max_bytes), "rb") as stream:
+    descriptor = open_regular(path, max_bytes=max_bytes, second_names=second_names)
+    with os.fdopen(descriptor, "rb") as stream:
         content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
@@ -236,7 +243,7 @@ class Tail:
 
     def _new_bytes(self) -> bytes:
         try:
-            descriptor = open_regular(self._path, one_name=True)
+            descriptor = open_regular(self._path, second_names="none")
         except OSError:
             return b""
         try:
@@ -266,11 +273,16 @@ def make_accessible(folder: Path) -> None:
 
 
 def _judge(
-    path: Path, status: os.stat_result, max_bytes: int | None, *, folder_owner: int | None = None
+    path: Path,
+    status: os.stat_result,
+    max_bytes: int | None,
+    folder_owner: int | None = None,
+    second_names: SecondNames = "none",
 ) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise NotARegularFile(f"{path.name} is {describe_kind(status.st_mode)}, not a file")
-    if status.st_nlink > 1 and status.st_uid != folder_owner:
+    owned = status.st_uid == folder_owner
+    if status.st_nlink > 1 and second_names != "any" and not owned:
         raise NotARegularFile(f"{path.name} is a hard link to another file")
     if max_bytes is not None and status.st_size > max_bytes:
         raise FileTooLarge(

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -14,6 +15,7 @@ from multiverse.contract.child_check import check_apart
 from multiverse.contract.files import check_regular, read_regular
 from multiverse.contract.finding import MAX_MESSAGE, Finding, FindingKind
 from multiverse.contract.paths import NAMES, OutputFiles
+from multiverse.errors import Cancelled
 
 if TYPE_CHECKING:
     from multiverse.contract.cells import CellNames
@@ -46,7 +48,9 @@ MAX_FINDINGS = 10
 MAX_WARNINGS = 20
 
 
-def check_output(folder: Path, cells: CellNames) -> list[Finding]:
+def check_output(
+    folder: Path, cells: CellNames, cancelled: threading.Event | None = None
+) -> list[Finding]:
     """Return everything that keeps an output folder from being complete; empty means complete.
 
     Parameters
@@ -56,10 +60,12 @@ def check_output(folder: Path, cells: CellNames) -> list[Finding]:
         count, sizes are bounded, and no link inside the HDF5 file is followed.
     cells
         The names of the input's cells, in order.
+    cancelled
+        Once it is set, :class:`Cancelled` is raised: nothing is known of the output then.
     """
     files = OutputFiles(folder)
     findings = [
-        *_guarded(files.embeddings, lambda path: _check_embeddings(path, cells)),
+        *_guarded(files.embeddings, lambda path: _check_embeddings(path, cells, cancelled)),
         *_guarded(files.metrics, _check_metrics),
         *_guarded(files.umap, _check_picture),
         *_guarded(files.log, _check_present),
@@ -73,6 +79,8 @@ def _guarded(path: Path, check: Callable[[Path], list[Finding]]) -> list[Finding
     """Return the findings of one file. A file that breaks its check is a finding, not a crash."""
     try:
         return check(path)
+    except Cancelled:
+        raise
     except Exception as error:
         message = f"can't be read: {type(error).__name__}: {error}"
         return [Finding(FindingKind.UNREADABLE, path.name, message[:MAX_MESSAGE])]
@@ -240,6 +248,8 @@ def is_finite(value: Any) -> bool:
         return False
 
 
-def _check_embeddings(path: Path, cells: CellNames) -> list[Finding]:
+def _check_embeddings(
+    path: Path, cells: CellNames, cancelled: threading.Event | None
+) -> list[Finding]:
     findings = _check_present(path)
-    return findings or check_apart(path, cells)
+    return findings or check_apart(path, cells, max_bytes=MAX_BYTES[path.name], cancelled=cancelled)

@@ -7,8 +7,14 @@ every line that the evaluator writes.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+#: A number to calculate with: neither infinite, nor so large that sums and squares of it are.
+Finite = Annotated[float, Field(ge=-1e100, le=1e100, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Frozen(BaseModel):
@@ -47,9 +53,9 @@ class Reason(StrEnum):
 class Interval(Frozen):
     """A 95 % interval. ``sd``: the standard deviation behind it."""
 
-    low: FiniteFloat
-    high: FiniteFloat
-    sd: FiniteFloat = Field(ge=0)
+    low: Finite
+    high: Finite
+    sd: Finite = Field(ge=0)
 
     def overlaps(self, other: Interval) -> bool:
         return self.low <= other.high and other.low <= self.high
@@ -65,16 +71,16 @@ class Score(Frozen):
     anything does.
     """
 
-    value: FiniteFloat | None
+    value: Finite | None
     reason: Reason | None = None
     detail: str = ""
-    parts: dict[str, FiniteFloat] = Field(default_factory=dict)
+    parts: dict[str, Finite] = Field(default_factory=dict)
     interval: Interval | None = None
-    scaled: FiniteFloat | None = None
+    scaled: Finite | None = None
     clipped: bool = False
-    n_cells: int | None = None
+    n_cells: Count | None = None
     approximate: tuple[str, ...] = ()
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Score:
@@ -93,4 +99,4 @@ class MetricFacts(Frozen):
     source: str = Field(default="", description="paper or package that defines it")
     needs: tuple[str, ...] = Field(default=(), description="what the data must have")
     higher_is_better: bool = True
-    bounds: tuple[float, float] = (0.0, 1.0)
+    bounds: tuple[Finite, Finite] = (0.0, 1.0)

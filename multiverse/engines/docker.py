@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.paths import DATA_FILE
 from multiverse.engines.docker_container import DockerContainer
+from multiverse.engines.docker_volumes import check_folders, memory_folders
 from multiverse.engines.gpus import nvidia_gpus
+from multiverse.engines.patience import Answer, Patience
 from multiverse.engines.protocol import Capacity, Echo, Execution, Orphan, Running, Runtime
 from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
 from multiverse.events import Noted, Tell
@@ -30,11 +33,7 @@ ISOLATION = (
 #: Seconds to wait for one answer of the daemon (starting a container on a loaded machine is slow).
 DAEMON_TIMEOUT = 120
 LABEL = "multiverse"
-TMPFS_SIZE = "1g"
-TMPFS_FILES = 100_000
 SHM_BYTES = 1024**3
-#: Where an image's volume is ignored: something else is mounted there.
-NO_VOLUMES = {"/", "/tmp", "/input", f"/input/{DATA_FILE}", "/output", "/proc", "/sys", "/dev"}  # noqa: S108
 PIDS_LIMIT = 512
 #: Files that one process may have open: four times what a shell gives. Some daemons give a
 #: thousand million, and a program that closes them all one by one then hangs. Not more, because a
@@ -51,6 +50,17 @@ class DockerImage:
     id: str
     volumes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, inspected: Mapping[str, Any], name: str) -> DockerImage:
+        """Return an image as the daemon describes it.
+
+        Raises :class:`EngineError` for one that asks for what no job is given.
+        """
+        settings = inspected["Config"]
+        volumes = tuple(settings.get("Volumes") or ())
+        check_folders(name, volumes, settings.get("WorkingDir") or "/")
+        return cls(inspected["Id"], volumes)
+
 
 class DockerEngine:
     """The engine ``docker``."""
@@ -60,13 +70,17 @@ class DockerEngine:
     def __init__(self) -> None:
         #: Clients that nobody uses at the moment, with the connections they keep.
         self._idle: deque[Any] = deque()
+        self._patience = Patience()
         self._facts: EngineFacts | None = None
         self._api_version = "auto"
 
+    def heed(self, cancelled: threading.Event) -> None:
+        """Be short with the daemon once this event is set."""
+        self._patience.heed(cancelled)
+
     def facts(self) -> EngineFacts:
         if self._facts is None:
-            with self._lent() as client:
-                version = client.version()
+            version = self._ask(lambda client: client.version())
             self._facts = EngineFacts(
                 name=self.name, version=str(version.get("Version", "")), isolation=ISOLATION
             )
@@ -94,14 +108,13 @@ class DockerEngine:
         if image is None:
             raise ImageMissing(f"the image {model.image_tag} was built, but can't be found")
         reference = ImageReference(tag=model.image_tag, digest=_digest(image))
-        handle = DockerImage(image["Id"], tuple(image["Config"].get("Volumes") or ()))
+        handle = DockerImage.of(image, model.image_tag)
         return Runtime(model=model, image=reference, handle=handle, outdated=outdated)
 
     def check_device(self, device: str) -> None:
         if device == "cpu":
             return
-        with self._lent() as client:
-            info = client.info()
+        info = self._ask(lambda client: client.info())
         if "nvidia" not in info.get("Runtimes", {}) and not info.get("DiscoveredDevices"):
             raise EngineError(
                 f"device {device} was asked for, but this Docker daemon offers no GPU",
@@ -114,21 +127,24 @@ class DockerEngine:
 
     def capacity(self) -> Capacity:
         """Return what the daemon's machine has; its GPUs are known if it is this one."""
-        with self._lent() as client:
-            info = client.info()
+        info = self._ask(lambda client: client.info())
         here = os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
         gpus = nvidia_gpus() if here else ()
         return Capacity(float(info["NCPU"]), int(info["MemTotal"]), gpus)
 
     def start(self, execution: Execution) -> Running:
+        options = container_options(execution)
         with daemon_errors():
             return DockerContainer.start(
-                self._client(), container_options(execution), execution, self._idle.append
+                self._patience.ask(self._client),
+                options,
+                execution,
+                self._idle.append,
+                patience=self._patience,
             )
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
-        with self._lent() as client:
-            found = _labelled(client, labels)
+        found = self._ask(lambda client: _labelled(client, labels))
         return [
             Orphan(
                 labels=container.get("Labels") or {},
@@ -142,15 +158,16 @@ class DockerEngine:
     def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
         with daemon_errors():
             return DockerContainer.adopt(
-                self._client(), orphan.handle, log, echo, self._idle.append
+                self._patience.ask(self._client),
+                orphan.handle,
+                log,
+                echo,
+                self._idle.append,
+                patience=self._patience,
             )
 
     def sweep(self, labels: Mapping[str, str]) -> int:
-        with self._lent() as client:
-            found = _labelled(client, labels)
-            for container in found:
-                _remove(client, container["Id"])
-        return len(found)
+        return self._ask(lambda client: _remove_all(client, labels))
 
     def _build(self, model: ModelSpec, tell: Tell) -> dict[str, Any] | None:
         from multiverse.images.build import build_model
@@ -163,22 +180,30 @@ class DockerEngine:
     def _find(self, model: ModelSpec) -> dict[str, Any] | None:
         from docker.errors import ImageNotFound
 
-        with self._lent() as client:
+        def inspect(client: Any) -> dict[str, Any] | None:
             try:
                 image: dict[str, Any] = client.inspect_image(model.image_tag)
             except ImageNotFound:
                 return None
-        return image
+            return image
 
-    @contextmanager
-    def _lent(self) -> Iterator[Any]:
-        """Lend a client for some questions, with :func:`daemon_errors` around them."""
-        with daemon_errors():
+        return self._ask(inspect)
+
+    def _ask(self, question: Callable[[Any], Answer]) -> Answer:
+        """Return the daemon's answer to a question that is put through a client of its own.
+
+        What goes wrong is raised as :func:`daemon_errors` says it.
+        """
+
+        def asked() -> Answer:
             client = self._client()
             try:
-                yield client
+                return question(client)
             finally:
                 self._idle.append(client)
+
+        with daemon_errors():
+            return self._patience.ask(asked)
 
     def _client(self) -> Any:
         """Take a client that is idle, or make one; a job has it until its container is gone.
@@ -210,7 +235,11 @@ def container_options(execution: Execution) -> dict[str, Any]:
         _, _, number = execution.device.partition(":")
         ids = {"device_ids": [number]} if number else {"count": 1}
         devices = [DeviceRequest(capabilities=[["gpu"]], **ids)]
-    mounts = [Mount("/output", str(execution.output), type="bind", read_only=False)]
+    mounts = [
+        Mount("/output", str(execution.output), type="bind", read_only=False),
+        # Otherwise the host's own, with its name servers and search domains.
+        Mount("/etc/resolv.conf", "/dev/null", type="bind", read_only=True),
+    ]
     if execution.data.is_file():
         mounts.append(
             Mount(f"/input/{DATA_FILE}", str(execution.data), type="bind", read_only=True)
@@ -231,6 +260,7 @@ def container_options(execution: Execution) -> dict[str, Any]:
         "hostname": "multiverse",
         "labels": {LABEL: "job", **execution.labels},
         "environment": {"HOME": "/tmp", "TMPDIR": "/tmp", **execution.environment},  # noqa: S108
+        "healthcheck": {"test": ["NONE"]},  # an image may ask for a thousand a second
         # The client's settings may hold a proxy with a password; without a network it is no use.
         "use_config_proxy": False,
         "host_config": {
@@ -238,7 +268,7 @@ def container_options(execution: Execution) -> dict[str, Any]:
             "ipc_mode": "private",  # a daemon's default may be to share /dev/shm and semaphores
             "read_only": True,
             "init": True,  # passes TERM on: a first process without a handler never sees it
-            "tmpfs": _memory_folders(image.volumes),
+            "tmpfs": memory_folders(image.volumes),
             "shm_size": SHM_BYTES,  # data loaders of PyTorch need more than the 64 MiB of default
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],  # setuid programs of the image are no use
@@ -257,18 +287,6 @@ def container_options(execution: Execution) -> dict[str, Any]:
             "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"}),
         },
     }
-
-
-def _memory_folders(volumes: Iterable[str]) -> dict[str, str]:
-    """Return the writable folders besides /output: /tmp and the image's volumes, all in memory.
-
-    A volume would otherwise be a folder on the host's disk that no limit knows of; what the image
-    keeps in it is hidden. Inodes are bounded too: not every kernel charges its memory for them
-    to the container.
-    """
-    options = f"rw,nosuid,nodev,mode=1777,size={TMPFS_SIZE},nr_inodes={TMPFS_FILES}"
-    folders = {os.path.normpath(f"/{volume.lstrip('/')}") for volume in volumes}
-    return dict.fromkeys(["/tmp", *sorted(folders - NO_VOLUMES)], options)  # noqa: S108
 
 
 def _build_command(model: ModelSpec) -> str:
@@ -295,6 +313,13 @@ def _labelled(client: Any, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     wanted = [LABEL, *(f"{key}={value}" for key, value in labels.items())]
     found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
     return found
+
+
+def _remove_all(client: Any, labels: Mapping[str, str]) -> int:
+    found = _labelled(client, labels)
+    for container in found:
+        _remove(client, container["Id"])
+    return len(found)
 
 
 def _remove(client: Any, container_id: str) -> None:

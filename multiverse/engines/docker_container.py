@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from multiverse.engines.cgroup import CgroupReading, ControlGroup
+from multiverse.engines.docker_volumes import check_mounts
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
+from multiverse.engines.patience import Patience
 from multiverse.engines.protocol import Echo, Ending, Execution
-from multiverse.errors import DiskFull
+from multiverse.errors import DiskFull, EngineUnavailable
 from multiverse.facts import Cause
 
 SAMPLE_SECONDS = 0.1
@@ -24,6 +26,8 @@ WAIT_SECONDS = 30
 #: A daemon that is being restarted or upgraded is waited for this long.
 DAEMON_PATIENCE = 120.0
 DAEMON_PAUSE = 0.5
+#: How long the end of a container's log is waited for when it has ended.
+JOIN_SECONDS = 10.0
 #: What a container ends with that was ended from outside: by KILL, by TERM, or by a daemon that
 #: found it dead when it was started (after a reboot).
 ENDED_FROM_OUTSIDE = (137, 143, 255)
@@ -45,8 +49,10 @@ class DockerContainer:
         log: Path,
         echo: Echo | None,
         give_back: Callable[[Any], None] | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._client = client
+        self._patience = patience or Patience()
         self._give_back = give_back
         self._id = container_id
         self._log = log
@@ -66,13 +72,25 @@ class DockerContainer:
         options: dict[str, Any],
         execution: Execution,
         give_back: Callable[[Any], None] | None = None,
+        patience: Patience | None = None,
     ) -> DockerContainer:
         """Create and start; what was created is removed again if it can't be started."""
+        patience = patience or Patience()
         host = client.create_host_config(**options.pop("host_config"))
-        created = client.create_container(**options, host_config=host)
-        container = cls(client, created["Id"], execution.log, execution.echo, give_back)
         try:
+            created = patience.ask(lambda: client.create_container(**options, host_config=host))
+        except EngineUnavailable as error:
+            wanted = f"label=multiverse.run={execution.labels.get('multiverse.run', '')}"
+            raise EngineUnavailable(
+                f"{error}: `docker ps --all --filter {wanted}` shows whether it made a container"
+            ) from error
+        container = cls(client, created["Id"], execution.log, execution.echo, give_back, patience)
+        try:
+            check_mounts(container._inspect())
             container._run()
+        except EngineUnavailable as error:
+            container._remove()
+            raise EngineUnavailable(container._left()) from error
         except BaseException:
             container._remove()
             raise
@@ -86,21 +104,35 @@ class DockerContainer:
         log: Path,
         echo: Echo | None,
         give_back: Callable[[Any], None] | None = None,
+        patience: Patience | None = None,
     ) -> DockerContainer:
         """Follow a container that another process started; it may have ended since."""
-        container = cls(client, container_id, log, echo, give_back)
+        container = cls(client, container_id, log, echo, give_back, patience)
         container._unwatched = container._adopted = True
-        container._follow()
+        container._patience.ask(container._follow)
         container._spawn(container._await_end)
         return container
 
     def _run(self) -> None:
-        output = self._client.attach(self._id, stdout=True, stderr=True, stream=True, logs=True)
+        ask, client = self._patience.ask, self._client
+        output = ask(
+            lambda: client.attach(self._id, stdout=True, stderr=True, stream=True, logs=True)
+        )
         self._meter = Meter()
-        self._client.start(self._id)
+        ask(lambda: client.start(self._id))
         self._spawn(self._copy_log, output)
         self._spawn(self._await_end)
         self._spawn(self._sample)
+
+    def _inspect(self) -> dict[str, Any]:
+        return self._patience.ask(lambda: dict(self._client.inspect_container(self._id)))
+
+    def _left(self) -> str:
+        """Return in words that a daemon that hangs may have left the container running."""
+        return (
+            "the Docker daemon does not answer, and the container may still run: "
+            f"`docker rm --force {self._id[:12]}` removes it, or the next run into the same folder"
+        )
 
     def _follow(self) -> None:
         """Follow the whole log from its beginning and what comes, and the figures from now on."""
@@ -140,11 +172,25 @@ class DockerContainer:
             result = self._client.wait(self._id, timeout=WAIT_SECONDS)
         except Exception as error:
             if _is_timeout(error):
-                return False
+                return self._ended_unsaid(error)
             if not _is_broken(error):
                 raise
             return self._reconnect(error)
         return "StatusCode" in result
+
+    def _ended_unsaid(self, reason: Exception) -> bool:
+        """Ask a daemon that has been quiet: has the container ended? Raises if it hangs."""
+        deadline = time.monotonic() + DAEMON_PATIENCE
+        while not self._ended.is_set():
+            try:
+                return not self._client.inspect_container(self._id)["State"]["Running"]
+            except Exception as error:
+                if _is_timeout(error) and time.monotonic() < deadline:
+                    continue
+                if _is_timeout(error) or not _is_broken(error):
+                    raise
+                return self._reconnect(reason)
+        return True
 
     def _reconnect(self, reason: Exception) -> bool:
         """Wait for a daemon that went away; True if the container has ended meanwhile."""
@@ -193,22 +239,31 @@ class DockerContainer:
 
     def stop(self, grace: float) -> None:
         """Send TERM, then KILL after ``grace`` seconds."""
-        with suppress(Exception):
-            self._client.kill(self._id, signal="SIGTERM")
-        if not self._ended.wait(grace):
-            with suppress(Exception):
-                self._client.kill(self._id, signal="SIGKILL")
+        if self._signal("SIGTERM") and self._ended.wait(grace):
+            return
+        if self._signal("SIGKILL"):
             self._ended.wait(10)
 
-    def ending(self) -> Ending:
-        for thread in self._threads:
-            thread.join(10)
+    def _signal(self, name: str) -> bool:
+        """Send a signal; False if the daemon does not even answer."""
         try:
-            state = self._client.inspect_container(self._id)["State"]
+            self._patience.ask(lambda: self._client.kill(self._id, signal=name))
+        except EngineUnavailable:
+            return False
+        except Exception:  # it has ended, or is gone: the ending says what became of it
+            return True
+        return True
+
+    def ending(self) -> Ending:
+        self._join()
+        try:
+            state = self._inspect()["State"]
         except Exception as error:
             self._meter.end()
-            detail = str(self._lost or error)
-            return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), detail)
+            detail, left = str(self._lost or error), ""
+            if isinstance(error, EngineUnavailable) or _is_timeout(error) or _is_broken(error):
+                detail = left = self._left()
+            return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), detail, left)
         self._meter.end(_wall_seconds(state))
         usage = self._meter.usage()
         if self._adopted:  # its highest memory may have been before anybody here looked
@@ -219,6 +274,13 @@ class DockerContainer:
             usage=usage,
             detail=state.get("Error", ""),
         )
+
+    def _join(self) -> None:
+        """Wait for what is still to be read, shortly: of a daemon that hangs nothing comes."""
+        deadline = time.monotonic() + JOIN_SECONDS
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < deadline and not self._patience.is_over:
+                thread.join(0.1)
 
     def _cause(self, state: dict[str, Any]) -> Cause | None:
         if state.get("Running"):
@@ -250,20 +312,21 @@ class DockerContainer:
         if not (kind is not None and issubclass(kind, DiskFull) and self._ended.is_set()):
             self._remove()  # otherwise the next command publishes it, when there is room
         self._ended.set()
-        for thread in self._threads:
-            thread.join(10)
-        if self._give_back is not None and not any(map(threading.Thread.is_alive, self._threads)):
+        self._join()
+        busy = self._patience.is_over or any(thread.is_alive() for thread in self._threads)
+        if self._give_back is not None and not busy:
             self._give_back(self._client)
 
     def _remove(self) -> None:
         from docker.errors import APIError, NotFound
         from requests.exceptions import RequestException
 
+        remove = partial(self._client.remove_container, self._id, force=True, v=True)
         for pause in (0.0, 0.5, 2.0):
             time.sleep(pause)
             try:
-                self._client.remove_container(self._id, force=True, v=True)
-            except NotFound:
+                self._patience.ask(remove)
+            except (NotFound, EngineUnavailable):
                 return
             except (APIError, RequestException):
                 continue  # the next sweep of this results folder finds it by its labels

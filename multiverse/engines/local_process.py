@@ -24,6 +24,8 @@ from multiverse.facts import Cause, Usage
 SAMPLE_SECONDS = 0.2
 #: Whatever a job starts inherits it, and is found by it even if it leaves the session.
 LABELS_VARIABLE = "MULTIVERSE_LABELS"
+#: What a person or the system ends a process with; others (SEGV, ABRT, …) are its own fault.
+KILLING = (signal.SIGKILL, signal.SIGTERM)
 
 
 class LocalProcess:
@@ -120,12 +122,15 @@ class LocalProcess:
     def ending(self) -> Ending:
         for thread in self._threads:
             thread.join(10)
-        code = self._exit_code
-        if code is not None and code < 0 and self._cause is None:
-            name = signal.Signals(-code).name
-            return Ending(128 - code, Cause.KILLED, self._meter.usage(), f"ended by {name}")
-        status = code if code is None or code >= 0 else 128 - code
-        return Ending(status, self._cause, self._meter.usage(), self._detail)
+        if not self._ended.is_set():
+            left = f"its processes do not end, even when killed: `kill -KILL -{self._process.pid}`"
+            return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), left, left)
+        code, cause = self._exit_code, self._cause
+        if code is not None and code < 0:
+            if cause is None and -code in KILLING:
+                cause = Cause.KILLED
+            code = 128 - code
+        return Ending(code, cause, self._meter.usage(), self._detail)
 
     def __enter__(self) -> Self:
         return self

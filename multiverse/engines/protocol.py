@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.events import Tell
@@ -112,13 +113,15 @@ class Ending:
     """The end of a job, as far as the engine knows it.
 
     ``cause`` is None when the process ended by itself; what its exit code means is the
-    contract's matter, not the engine's.
+    contract's matter, not the engine's. ``left`` says in words what may still run, and how it is
+    removed, where the engine could not see to it.
     """
 
     exit_code: int | None
     cause: Cause | None
     usage: Usage
     detail: str = ""
+    left: str = ""
 
 
 class Running(Protocol):
@@ -148,6 +151,24 @@ class Running(Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Heeding(Protocol):
+    """An engine that can be told what says that everything is to end.
+
+    Optional: one whose answers never take long has no use for it.
+    """
+
+    def heed(self, cancelled: threading.Event) -> None:
+        """Wait for no answer for longer than some seconds once this event is set."""
+        ...
+
+
+def heed(engine: Engine, cancelled: threading.Event) -> None:
+    """Tell an engine what says that everything is to end, if it can be told."""
+    if isinstance(engine, Heeding):
+        engine.heed(cancelled)
 
 
 class Engine(Protocol):

@@ -6,12 +6,14 @@ not be copied any more.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from multiverse.contract.parent import end_with
 from multiverse.errors import MultiverseError
 
 Result = TypeVar("Result")
@@ -21,7 +23,7 @@ def computed_apart(function: Callable[[], Result]) -> Result:
     """Return what the function returns; raise :class:`MultiverseError` with its message."""
     context = get_context("fork")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(there, function))
+    process = context.Process(target=_answer, args=(there, function, os.getpid()))
     process.start()
     there.close()
     try:
@@ -39,7 +41,8 @@ def computed_apart(function: Callable[[], Result]) -> Result:
     return found
 
 
-def _answer(pipe: Connection, function: Callable[[], object]) -> None:
+def _answer(pipe: Connection, function: Callable[[], object], parent: int) -> None:
+    end_with(parent)
     try:
         pipe.send((function(), ""))
     except MultiverseError as error:

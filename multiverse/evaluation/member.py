@@ -36,7 +36,10 @@ MAX_DETAIL = 500
 
 @dataclass(frozen=True)
 class MemberContext:
-    """The data that all members share. ``scratch``: a folder for what several need."""
+    """The data that all members share. ``scratch``: a folder for what several need.
+
+    ``memory``: bytes that there are for all of it, 0 where nobody knows.
+    """
 
     files: EvaluationFiles
     sheet: AnswerSheet
@@ -44,13 +47,15 @@ class MemberContext:
     settings: EvaluationSettings
     seeds: dict[str, tuple[str, ...]]
     scratch: Path
+    memory: int = 0
 
     def points(self, member: str) -> Matrix:
         """Return the embedding of a run, or of a control."""
         made = controls(self.sheet, self.modalities, self.settings.seed)
         if member in made:
             return made[member]
-        return of_ordinary_size(read_embedding(self.files.embeddings(member), self.sheet))
+        path = self.files.embeddings(member)
+        return of_ordinary_size(read_embedding(path, self.sheet, self.memory))
 
     def structure_neighbours(self, run_id: str) -> NDArray[np.int64]:
         """Return the nearest other cells in a run's embedding, (n_cells, k), and keep them."""
@@ -80,17 +85,8 @@ def score_member(
             _ = case.whole.neighbours
         seconds = time.monotonic() - began
     except Exception as error:
-        reason = _readable(error)
-        yield from (
-            ScoreLine(
-                member=member,
-                metric=metric.name,
-                value=None,
-                reason=Reason.METRIC_FAILED,
-                detail=reason,
-            )
-            for metric in metrics
-        )
+        for metric in metrics:
+            yield _failed(partial(ScoreLine, member=member, metric=metric.name), error)
         yield MemberLine(member=member, neighbours_seconds=0.0)
         return
     for metric in metrics:
@@ -120,7 +116,7 @@ def _score(bench: MemberContext, case: Case, metric: Metric) -> ScoreLine:
             return line(value=None, reason=lacking.reason, detail=lacking.detail)
         estimate = metric.compute(case)
     except Exception as error:
-        return _failed(line, _readable(error), began)
+        return _failed(line, error, began)
     if not np.isfinite(estimate.value):
         return _failed(line, f"the result is {estimate.value}", began)
     seconds = time.monotonic() - began
@@ -138,12 +134,17 @@ def _score(bench: MemberContext, case: Case, metric: Metric) -> ScoreLine:
     )
 
 
-def _failed(line: Callable[..., ScoreLine], detail: str, began: float) -> ScoreLine:
+def _failed(
+    line: Callable[..., ScoreLine], why: Exception | str, began: float | None = None
+) -> ScoreLine:
+    """Return the line of a metric that failed; without memory it is tried again with more."""
+    detail = why if isinstance(why, str) else _readable(why)
+    short = isinstance(why, MemoryError)
     return line(
         value=None,
-        reason=Reason.METRIC_FAILED,
-        detail=detail,
-        seconds=time.monotonic() - began,
+        reason=Reason.EVALUATOR_FAILED if short else Reason.METRIC_FAILED,
+        detail=f"memory ran out: {detail}"[:MAX_DETAIL] if short else detail,
+        seconds=0.0 if began is None else time.monotonic() - began,
     )
 
 

@@ -73,6 +73,12 @@ def _judge_space(space: Space, words: str) -> Unmet | None:
             Reason.CONSTANT_EMBEDDING,
             f"the embedding is the same for all {space.n_cells:,} {words}",
         )
+    if space.is_lost_in_rounding:
+        return Unmet(
+            Reason.CONSTANT_EMBEDDING,
+            f"how the {space.n_cells:,} {words} differ is less than a millionth of the "
+            "embedding's largest value, and lost in rounding",
+        )
     return None
 
 

@@ -16,8 +16,10 @@ Matrix = NDArray[np.float32]
 Wide = NDArray[np.float64]
 #: More candidates than wanted, so that the last place is decided by true distances too.
 MARGIN = 5
-#: Cells whose neighbours are compared at a time.
+#: Cells whose neighbours are compared at a time, and bytes that their differences may take: fewer
+#: cells at a time where there are many dimensions.
 BLOCK = 512
+BLOCK_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,9 @@ def _by_true_distance(
     indices = np.empty((len(points), k), dtype=np.int64)
     squares = np.empty((len(points), k))
     doubtful = []
-    for first in range(0, len(points), BLOCK):
-        rows = slice(first, first + BLOCK)
+    step = _at_a_time(candidates.shape[1] * points.shape[1], BLOCK)
+    for first in range(0, len(points), step):
+        rows = slice(first, first + step)
         block = np.sort(candidates[rows], axis=1)
         squared = _squared(points[block] - points[rows, None, :])
         order = np.argsort(squared, axis=1, kind="stable")
@@ -117,6 +120,11 @@ def _by_true_distance(
     if candidates.shape[1] < len(points) - 1:
         _look_at_all(points, np.flatnonzero(np.concatenate(doubtful)), indices, squares)
     return indices, np.sqrt(squares)
+
+
+def _at_a_time(values: int, most: int) -> int:
+    """Return how many at a time, each of so many ``values`` in double precision."""
+    return max(1, min(most, BLOCK_BYTES // (8 * max(1, values))))
 
 
 def _squared(apart: Wide) -> Wide:
@@ -144,12 +152,22 @@ def _look_at_all(
     k = indices.shape[1]
     places, members = np.unique(points[rows], axis=0, return_inverse=True)
     for number, place in enumerate(places):
-        squared = _squared((points - place)[None])[0]
+        squared = _squared_from(points, place)
         near = np.flatnonzero(squared <= np.partition(squared, k)[k])
         near = near[np.argsort(squared[near], kind="stable")]
         for row in rows[members.ravel() == number]:
             own = near[near != row][:k]
             indices[row], squares[row] = own, squared[own]
+
+
+def _squared_from(points: Wide, place: Wide) -> Wide:
+    """Return squared distances (n,) of points (n, n_dims) from a place (n_dims,)."""
+    step = _at_a_time(points.shape[1], len(points))
+    blocks = [
+        _squared((points[first : first + step] - place)[None])[0]
+        for first in range(0, len(points), step)
+    ]
+    return np.concatenate(blocks)
 
 
 def _approximate(points: Matrix, k: int, seed: int) -> Neighbours:

@@ -1,7 +1,8 @@
 """Members scored in processes of their own, as many as there are cores.
 
 A process that is killed (the system ends the largest one when memory is short) loses one metric of
-one member: that is recorded, and a new process goes on with the rest.
+one member: that is recorded, and a new process goes on with the rest. So does one that takes too
+long; what is left of its member comes last then, so that others don't wait for it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
@@ -21,8 +23,11 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from multiverse.contract.evaluation import BeginLine, MemberLine, ScoreLine
+from multiverse.contract.parent import end_with
 from multiverse.contract.scores import Reason
 
+#: The shortest time that is waited for a step to end.
+TICK_SECONDS = 0.05
 #: Processes are copies of one that has loaded the libraries and computed nothing yet.
 _FORK = get_context("fork")
 
@@ -55,16 +60,24 @@ class _Lane:
     process: ForkProcess
     pipe: Connection
     task: MetricTask | None = None
+    #: The metric that it computes, and whether it has come to any of this task.
     begun: str | None = None
+    has_begun: bool = False
+    #: When it last said something, or was told what to do; by :func:`time.monotonic`.
+    since: float = 0.0
+    too_long: bool = False
 
 
 class Pool:
-    """At most ``size`` processes that do tasks."""
+    """At most ``size`` processes that do tasks, each step of them within so many ``seconds``."""
 
-    def __init__(self, size: int, work: Work, log: logging.Logger) -> None:
+    def __init__(
+        self, size: int, work: Work, log: logging.Logger, seconds: float = float("inf")
+    ) -> None:
         self._size = max(1, size)
         self._work = work
         self._log = log
+        self._seconds = seconds
         self._lanes: list[_Lane] = []
 
     def run(self, tasks: Sequence[MetricTask]) -> Generator[Emitted, None, None]:
@@ -74,9 +87,10 @@ class Pool:
             while waiting or self._busy():
                 self._hand_out(waiting)
                 pipes = [lane.pipe for lane in self._busy()]
-                for pipe in wait(pipes):
+                for pipe in wait(pipes, self._patience()):
                     lane = next(lane for lane in self._lanes if lane.pipe is pipe)
                     yield from self._receive(lane, waiting)
+                self._end_what_takes_too_long()
         finally:
             for lane in self._lanes:
                 lane.process.kill()
@@ -88,12 +102,28 @@ class Pool:
     def _hand_out(self, waiting: deque[MetricTask]) -> None:
         while waiting and len(self._busy()) < self._size:
             lane = next((lane for lane in self._lanes if lane.task is None), None) or self._new()
-            lane.task, lane.begun = waiting.popleft(), None
+            lane.task, lane.begun, lane.has_begun = waiting.popleft(), None, False
+            lane.since = time.monotonic()
             lane.pipe.send(lane.task)
+
+    def _patience(self) -> float | None:
+        """Return the seconds until the next step takes too long; None: none ever does."""
+        if self._seconds == float("inf"):
+            return None
+        first = min(lane.since for lane in self._busy())
+        return max(TICK_SECONDS, first + self._seconds - time.monotonic())
+
+    def _end_what_takes_too_long(self) -> None:
+        for lane in self._busy():
+            if time.monotonic() - lane.since > self._seconds and not lane.pipe.poll():
+                lane.too_long = True
+                lane.process.kill()  # its pipe is closed then, and it is lost
 
     def _new(self) -> _Lane:
         here, there = _FORK.Pipe()
-        process = _FORK.Process(target=_serve, args=(there, here, self._work, self._size))
+        process = _FORK.Process(
+            target=_serve, args=(there, here, self._work, self._size, os.getpid())
+        )
         process.start()
         there.close()
         lane = _Lane(process, here)
@@ -112,8 +142,9 @@ class Pool:
         if message is None:
             lane.task = None
             return
+        lane.since = time.monotonic()
         if isinstance(message, BeginLine):
-            lane.begun = message.metric
+            lane.begun, lane.has_begun = message.metric, True
         elif isinstance(message, ScoreLine):
             rest = tuple(name for name in task.metrics if name != message.metric)
             lane.task, lane.begun = replace(task, metrics=rest), None
@@ -122,26 +153,44 @@ class Pool:
     def _lost(self, lane: _Lane, task: MetricTask, waiting: deque[MetricTask]) -> Iterator[Emitted]:
         lane.process.join()
         self._lanes.remove(lane)
-        why = _why(lane.process.exitcode)
-        self._log.error("%s, %s: the process %s", task.member, lane.begun or "neighbours", why)
-        # Before its first metric it was the neighbours, which every metric would need again.
-        lost = (lane.begun,) if lane.begun else task.metrics
+        why = self._why(lane)
+        step = lane.begun or ("neighbours" if task.metrics else "layout")
+        self._log.error("%s, %s: the process %s", task.member, step, why)
+        lost = _lost_metrics(lane, task)
         for name in lost:
             yield ScoreLine(
                 member=task.member,
                 metric=name,
                 value=None,
-                reason=Reason.EVALUATOR_FAILED,
+                reason=Reason.METRIC_FAILED if lane.too_long else Reason.EVALUATOR_FAILED,
                 detail=f"the process that computed it {why}",
             )
         rest = tuple(name for name in task.metrics if name not in lost)
-        if rest:
+        if rest and lane.too_long:
+            waiting.append(replace(task, metrics=rest))
+        elif rest:
             waiting.appendleft(replace(task, metrics=rest))
         elif task.metrics:
             yield MemberLine(member=task.member, neighbours_seconds=0.0)
 
+    def _why(self, lane: _Lane) -> str:
+        if lane.too_long:
+            return (
+                f"was ended after {self._seconds:,.6g} s, the longest that one step may take "
+                "(evaluate --again with a longer --time-limit allows more)"
+            )
+        return _how_it_ended(lane.process.exitcode)
 
-def _why(code: int | None) -> str:
+
+def _lost_metrics(lane: _Lane, task: MetricTask) -> tuple[str, ...]:
+    """Return the metrics that are lost with a process."""
+    if lane.begun is not None:
+        return (lane.begun,)
+    # Before its first metric it was the neighbours, which every metric would need again.
+    return () if lane.has_begun else task.metrics
+
+
+def _how_it_ended(code: int | None) -> str:
     if code == -signal.SIGKILL:
         return "was killed, probably because memory ran out"
     if code is not None and code < 0:
@@ -149,8 +198,9 @@ def _why(code: int | None) -> str:
     return f"ended with exit code {code}"
 
 
-def _serve(pipe: Connection, parents: Connection, work: Work, n_lanes: int) -> None:
+def _serve(pipe: Connection, parents: Connection, work: Work, n_lanes: int, parent: int) -> None:
     """Do tasks as they come, and send what they yield; None ends each, and the process."""
+    end_with(parent)
     parents.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -29,6 +29,7 @@ from multiverse.contract.paths import MEMORY_VARIABLE, ContainerPaths
 from multiverse.contract.scores import Reason
 from multiverse.errors import MultiverseError
 from multiverse.evaluation.controls import controls
+from multiverse.evaluation.embeddings import n_dimensions
 from multiverse.evaluation.forked import computed_apart
 from multiverse.evaluation.member import MemberContext, score_member
 from multiverse.evaluation.metric import Metric
@@ -85,9 +86,15 @@ class _Evaluation:
         # Everything that computes is done in other processes: this one stays fit to be copied.
         sheet, modalities = computed_apart(self._prepare)
         bench = MemberContext(
-            self._files, sheet, modalities, request.settings, request.seeds, self._scratch
+            self._files,
+            sheet,
+            modalities,
+            request.settings,
+            request.seeds,
+            self._scratch,
+            _memory(),
         )
-        members = [*self._controls(bench), *request.runs]
+        members = [*self._controls(bench), *computed_apart(self._narrow_first)]
         tasks = [task for task in map(self._task, members) if task.metrics]
         tasks += [MetricTask(member, ()) for member in request.umaps if sheet.n_cells >= MIN_CELLS]
         with self._files.scores.open("w", encoding="utf-8") as stream:
@@ -110,6 +117,14 @@ class _Evaluation:
             files.data, request.modalities, request.batch_key, request.settings, self._log
         )
         return sheet, modalities
+
+    def _narrow_first(self) -> list[str]:
+        """Return the runs that are asked for, those of few dimensions first: the others take long.
+
+        Equals in the order of the request.
+        """
+        runs = self._request.runs
+        return sorted(runs, key=lambda run: n_dimensions(self._files.embeddings(run)))
 
     def _controls(self, bench: MemberContext) -> list[str]:
         there = list(controls(bench.sheet, bench.modalities, bench.settings.seed))
@@ -148,7 +163,9 @@ class _Evaluation:
         )
 
     def _score(self, bench: MemberContext, tasks: list[MetricTask], stream: IO[str]) -> None:
-        pool = Pool(_lanes(len(tasks), bench.sheet.n_cells), _Work(bench, self._metrics), self._log)
+        lanes = _lanes(len(tasks), bench.sheet.n_cells)
+        seconds = self._request.step_seconds or float("inf")
+        pool = Pool(lanes, _Work(bench, self._metrics), self._log, seconds)
         with contextlib.closing(pool.run(tasks)) as messages:
             for message in messages:
                 if isinstance(message, Laid):
@@ -197,9 +214,14 @@ class _Work:
 def _lanes(n_tasks: int, n_cells: int) -> int:
     """Return how many processes to use: one a core, as far as the memory goes."""
     cores = int(os.environ.get("OMP_NUM_THREADS", "1"))
-    memory = int(os.environ.get(MEMORY_VARIABLE, "0"))
+    memory = _memory()
     room = memory // (PROCESS_BYTES + n_cells * CELL_BYTES) if memory else cores
     return max(1, min(cores, room, n_tasks))
+
+
+def _memory() -> int:
+    """Return the bytes of memory that there are for the evaluation, 0 where nobody says."""
+    return int(os.environ.get(MEMORY_VARIABLE, "0"))
 
 
 def _notes(bench: MemberContext, request: EvaluationRequest) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from multiverse.evaluation.sheet import CellColumn
 #: Of scib-metrics: ten resolutions up to 2, the best by NMI with the labels, seed 42.
 RESOLUTIONS = tuple(2 * step / 10 for step in range(1, 11))
 LEIDEN_SEED = 42
+#: A few times the distance of two numbers in single precision.
+LOST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ class Space:
     def is_constant(self) -> bool:
         """Return True if every cell lies at the same point."""
         return self.n_cells < 2 or bool((self.points == self.points[0]).all())
+
+    @cached_property
+    def is_lost_in_rounding(self) -> bool:
+        """Return True if no axis varies by more than :data:`LOST` of the largest value.
+
+        Squares and products in single precision then say nothing of how the cells differ.
+        """
+        largest = float(np.abs(self.points).max(initial=0))
+        return float(self.points.std(axis=0, dtype=np.float64).max(initial=0)) < LOST * largest
 
     @cached_property
     def neighbours(self) -> Neighbours:

@@ -19,12 +19,14 @@ from multiverse.errors import BuildError, UsageError
 from multiverse.events import Noted, Tell
 from multiverse.images.base_image import BaseImage, choose_base
 from multiverse.images.context import BuildContext, staged, staged_sdk, staged_stack
-from multiverse.images.docker_cli import DockerCli, find_docker
+from multiverse.images.docker_cli import DockerCli, ImageInfo, find_docker
 from multiverse.images.offline.pip_settings import PipSettings
 from multiverse.images.offline.wheelhouse import served, without_local
-from multiverse.images.sdk import SOURCES_LABEL, sources_hash
+from multiverse.images.sdk import MODEL_LABEL, SOURCES_LABEL, sources_hash
+from multiverse.images.sources import check_context, read_text, source_files
 from multiverse.images.stacks import Stack, stack_for
 from multiverse.specs.accelerator import accelerator_of
+from multiverse.specs.image_names import full_name
 from multiverse.specs.model import ModelSpec
 
 SDK_TAG = f"multiverse-sdk:{multiverse.__version__}"
@@ -71,8 +73,9 @@ def build_models(
     lines, :class:`EngineUnavailable` without a daemon, :class:`UsageError` for a base that won't
     do.
     """
+    check_distinct(models)
     for model in models:
-        if not model.dockerfile.is_file():
+        if not os.path.lexists(model.dockerfile):
             raise BuildError(
                 f"the model {model.name} has no Dockerfile in {model.folder}",
                 remedy="add one; multiverse/models/pca/Dockerfile is an example",
@@ -83,6 +86,9 @@ def build_models(
                 remedy="add one; multiverse/models/mofa/Dockerfile is an example",
             )
         _check_base(model, base)
+        if not model.built_in:
+            check_context(model.folder)
+            source_files(model.folder)
     with _Builder.opened(no_cache=no_cache, tell=tell, verbose=verbose) as builder:
         if any(_has_argument(model, "BASE_IMAGE") for model in models):
             builder.prepare_base(base)
@@ -146,6 +152,7 @@ class _Builder:
         if self._sdk is not None:
             offered["SDK_IMAGE"] = self._sdk
         arguments = {name: text for name, text in offered.items() if _has_argument(model, name)}
+        _check_owner(model, self._docker.image(model.image_tag))
         with staged(model) as context:
             options = _options(context, arguments, labels(model))
             return self._build(model.image_tag, options)
@@ -203,7 +210,33 @@ def labels(model: ModelSpec) -> dict[str, str]:
         "source": project_source(),
     }
     names = {f"org.opencontainers.image.{name}": text for name, text in described.items() if text}
-    return {**names, "multiverse.model": model.name, SOURCES_LABEL: sources_hash(model)}
+    return {**names, MODEL_LABEL: model.name, SOURCES_LABEL: sources_hash(model)}
+
+
+def check_distinct(models: Sequence[ModelSpec]) -> None:
+    """Raise :class:`UsageError` where two models have the same image: the second would be both."""
+    seen: dict[str, ModelSpec] = {}
+    for model in models:
+        first = seen.setdefault(full_name(model.image_tag), model)
+        if first.folder != model.folder:
+            raise UsageError(
+                f"{first.name} and {model.name} have the same image, {model.image_tag}",
+                remedy="Give one of them another `image` in its model.yaml.",
+            )
+
+
+def _check_owner(model: ModelSpec, there: ImageInfo | None) -> None:
+    """Raise :class:`BuildError` for an image of that tag that was not built from such a model."""
+    owner = None if there is None else there.labels.get(MODEL_LABEL)
+    if there is None or model.built_in or owner == model.name:
+        return
+    whose = f"the model {owner}" if owner else "something else: multiverse did not build it"
+    raise BuildError(
+        f"{model.image_tag} is there, and is the image of {whose}; "
+        f"building {model.name} would replace it",
+        remedy=f"Give {model.name} another `image` in its model.yaml; or, if that image is not "
+        f"needed: docker image rm {model.image_tag}",
+    )
 
 
 def project_source() -> str:
@@ -235,8 +268,9 @@ def _check_base(model: ModelSpec, base: str) -> None:
 
 
 def _has_argument(model: ModelSpec, name: str) -> bool:
-    text = model.dockerfile.read_text(encoding="utf-8")
-    return re.search(rf"^\s*ARG\s+{name}\b", text, re.MULTILINE | re.IGNORECASE) is not None
+    text = read_text(model.dockerfile)
+    wanted = rf"^[ \t]*ARG[ \t]+{name}\b"
+    return re.search(wanted, text, re.MULTILINE | re.IGNORECASE) is not None
 
 
 def _secret_options(settings: PipSettings, folder: Path) -> list[str]:

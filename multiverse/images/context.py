@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from multiverse.images.sdk import PACKAGE, copy_files, is_built_in, sdk_files
+from multiverse.images.sdk import PACKAGE, copy_files, sdk_files
 from multiverse.images.stacks import Stack
 from multiverse.specs.model import ModelSpec
 
@@ -32,7 +32,7 @@ class BuildContext:
 @contextmanager
 def staged(model: ModelSpec) -> Iterator[BuildContext]:
     """Stage the context of a model. One outside the package is its own folder, uncopied."""
-    if not is_built_in(model):
+    if not model.built_in:
         yield BuildContext(model.folder, model.dockerfile)
         return
     dockerfile = model.place / "Dockerfile"

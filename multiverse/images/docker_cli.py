@@ -12,7 +12,7 @@ import re
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiverse.errors import BuildError, EngineUnavailable
@@ -29,6 +29,7 @@ class ImageInfo:
 
     id: str
     size: int
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class DockerCli:
         done = self._ask("image", "inspect", reference)
         if done.returncode == 0:
             (found,) = json.loads(done.stdout)
-            return ImageInfo(found["Id"], int(found["Size"]))
+            labels = (found.get("Config") or {}).get("Labels") or {}
+            return ImageInfo(found["Id"], int(found["Size"]), labels)
         if "No such image" in done.stderr:
             return None
         raise EngineUnavailable(

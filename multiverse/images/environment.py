@@ -29,6 +29,7 @@ from multiverse.images import settle
 from multiverse.images.locks import PYTORCH_INDEX, needs_pytorch_index
 from multiverse.images.offline.pip_settings import PipSettings
 from multiverse.images.sdk import content_hash, copy_files, sdk_files
+from multiverse.images.sources import read_text
 from multiverse.specs.model import ModelSpec
 
 PYTHON_VERSION = "3.11"
@@ -171,8 +172,13 @@ def _not_compiled(model: ModelSpec, made: Path, output: str) -> BuildError:
 
 
 def _lock_identity(requirements: Path, interpreter: _Interpreter) -> str:
-    text = requirements.read_text(encoding="utf-8")
-    parts = [text, interpreter.version, sys.platform, platform.machine(), *platform.libc_ver()]
+    parts = [
+        read_text(requirements),
+        interpreter.version,
+        sys.platform,
+        platform.machine(),
+        *platform.libc_ver(),
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

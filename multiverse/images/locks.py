@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from multiverse.images.sources import read_text
+
 #: Where PyTorch publishes its wheels without CUDA, which are on no other public index.
 PYTORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
@@ -29,9 +31,12 @@ class Pin:
 
 
 def read_pins(lock: Path) -> Mapping[str, Pin]:
-    """Read normalised name (PEP 503) → pin; lines that pin nothing, as options, are skipped."""
+    """Read normalised name (PEP 503) → pin; lines that pin nothing, as options, are skipped.
+
+    Raises :class:`BuildError` for a lock that is no regular file.
+    """
     pins: dict[str, Pin] = {}
-    text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
+    text = read_text(lock).replace("\\\n", " ")
     for line in text.splitlines():
         if found := _PIN.match(line):
             name = re.sub(r"[-_.]+", "-", found[1]).lower()

@@ -23,9 +23,13 @@ EARLIEST = 315_532_800
 SPAN = 1_000_000_000
 
 
-def time_of(content: bytes) -> int:
-    """Seconds since 1970 that stand for this content."""
-    return EARLIEST + zlib.crc32(content) % SPAN
+def time_of_file(path: Path) -> int:
+    """Seconds since 1970 that stand for the content of this file."""
+    checksum = 0
+    with path.open("rb") as stream:
+        while block := stream.read(1024 * 1024):
+            checksum = zlib.crc32(block, checksum)
+    return EARLIEST + checksum % SPAN
 
 
 def settle(folder: Path) -> None:
@@ -39,7 +43,7 @@ def settle(folder: Path) -> None:
             path.chmod(0o755)
         elif path.suffix != ".pyc":
             path.chmod(0o644)
-            stamp = time_of(path.read_bytes())
+            stamp = time_of_file(path)
             os.utime(path, (stamp, stamp))
     done = compileall.compile_dir(
         folder, quiet=1, force=True, invalidation_mode=PycInvalidationMode.CHECKED_HASH

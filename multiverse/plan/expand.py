@@ -14,7 +14,11 @@ from multiverse.plan.settings import resolve
 from multiverse.registry.models import unknown_model
 from multiverse.specs.benchmark import BenchmarkSource, ModelEntry, ResourceLimits
 from multiverse.specs.dataset import DatasetRecord
+from multiverse.specs.image_names import full_name
 from multiverse.specs.model import ModelSpec
+
+#: About 1 KiB of memory each.
+MAX_JOBS = 500_000
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ def _checked(
 ) -> tuple[list[_Variant], list[Problem]]:
     expansion = _Expansion(source, models, known)
     variants = list(_variants(expansion))
+    _check_number(variants)
     _check_duplicates(expansion, variants)
+    _check_images(expansion, variants)
     return variants, expansion.problems
 
 
@@ -76,6 +82,7 @@ def expand(
     if problems:
         raise source.error(problems)
     _check_distinct(datasets)
+    _check_number(variants, len(datasets))
     jobs: list[PlannedJob] = []
     lacking: dict[tuple[str, str], NotPlanned] = {}
     for dataset in datasets:
@@ -90,6 +97,16 @@ def expand(
         reasons = "; ".join(f"{item.model}: {item.reason}" for item in lacking.values())
         raise UsageError(f"no model is applicable: {reasons}")
     return Plan(source.benchmark.name, tuple(jobs), tuple(lacking.values()))
+
+
+def _check_number(variants: Sequence[_Variant], n_datasets: int = 1) -> None:
+    """Check that a plan fits into memory: a few lines can ask for thousands of millions of jobs."""
+    count = n_datasets * sum(len(variant.seeds) for variant in variants)
+    if count > MAX_JOBS:
+        raise UsageError(
+            f"these are {count:,} jobs, and one plan has at most {MAX_JOBS:,}",
+            remedy="Split the benchmark: several may have the same results folder.",
+        )
 
 
 def _check_distinct(datasets: Sequence[DatasetRecord]) -> None:
@@ -185,6 +202,17 @@ def _most_particular(names: Sequence[str], asked: Sequence[ResourceLimits]) -> d
         for name in names
         if (value := getattr(limits, name)) is not None
     }
+
+
+def _check_images(expansion: _Expansion, variants: Sequence[_Variant]) -> None:
+    """Check that no two models have the same image: the one that is built last would be both."""
+    seen: dict[str, str] = {}
+    for variant in variants:
+        model = variant.model
+        first = seen.setdefault(full_name(model.image_tag), model.name)
+        if first != model.name:
+            message = f"{model.name} has the same image as {first}, {model.image_tag}"
+            expansion.report(message, *variant.place)
 
 
 def _check_duplicates(expansion: _Expansion, variants: Sequence[_Variant]) -> None:

@@ -11,12 +11,14 @@ from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
     from multiverse.registry.datasets import RegisteredDataset
+    from multiverse.registry.home import cache
     from multiverse.registry.options import RegistrationOptions
 else:
     __getattr__ = lazily(
         __name__,
         datasets="RegisteredDataset",
+        home="cache",
         options="RegistrationOptions",
     )
 
-__all__ = ["RegisteredDataset", "RegistrationOptions"]
+__all__ = ["RegisteredDataset", "RegistrationOptions", "cache"]

@@ -7,6 +7,7 @@ import warnings
 import h5py
 import pandas as pd
 
+from multiverse.contract.hdf5 import first_line
 from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5
 
@@ -32,15 +33,21 @@ def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
             remedy="Open the file with the anndata that made it or a current one, and write it "
             "again.",
         )
-    source.check_tree(found)
+    source.check_table(found)
     try:
         frame = read_elem(found)
     except Exception as error:  # each decoder of anndata raises its own kinds
-        raise source.error(f"{where} can't be read: {_first_line(error)}") from error
+        raise source.error(f"{where} can't be read: {first_line(error)}") from error
     if not isinstance(frame, pd.DataFrame):
         raise source.error(f"{where} is not a table")
     frame.index = text_index(frame.index, f"{source.path}: {where}")
     frame.columns = frame.columns.map(str)
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise DatasetError(
+            f"{source.path}: {where} has two columns that are named {repeated[0]!r:.80}",
+            remedy="Rename one of them, and write the file again.",
+        )
     return frame
 
 
@@ -108,7 +115,3 @@ def _encodable(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

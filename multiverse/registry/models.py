@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from multiverse.errors import UsageError
@@ -19,23 +19,56 @@ def model_folders(extra: Iterable[Path] = ()) -> dict[str, Path]:
 
     A place is a folder of model folders, or one model folder itself.
     """
+    return {name: folders[-1] for name, folders in _all_folders(extra).items()}
+
+
+def hidden_models(extra: Iterable[Path] = (), names: Collection[str] | None = None) -> list[str]:
+    """Return a sentence for each model that another one of its name stands for; of ``names`` only.
+
+    That is allowed, since whoever works on a fork of a model calls it as before; but never silent.
+    """
+    sentences = []
+    for name, folders in sorted(_all_folders(extra).items()):
+        *hidden, used = folders
+        if hidden and (names is None or name in names):
+            others = " and ".join(
+                f"the built-in {name}" if place.parent == BUILT_IN else f"the one in {place}"
+                for place in hidden
+            )
+            sentences.append(f"{name} is the model in {used}, not {others}")
+    return sentences
+
+
+def _all_folders(extra: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return slug → every folder of that name, the one that wins last."""
     from_variable = os.environ.get(MODELS_VARIABLE, "")
     places = [BUILT_IN, *map(Path, filter(None, from_variable.split(os.pathsep))), *extra]
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for place in places:
+        for name, folder in _folders_in(place).items():
+            others = [other for other in found.get(name, []) if other != folder]
+            found[name] = [*others, folder]
+    return found
+
+
+def _folders_in(place: Path) -> dict[str, Path]:
+    """Return slug → folder of one place; :class:`UsageError` where it can't be read."""
+    try:
         if not place.is_dir():
             raise UsageError(
                 f"{place} is not a folder of models",
                 remedy="Name a folder that holds model.yaml, or folders that hold one each.",
             )
         place = place.resolve()  # "." and ".." have a name of their own
-        candidates = [place] if (place / "model.yaml").is_file() else sorted(place.iterdir())
-        found |= {
-            folder.name: folder.resolve()
-            for folder in candidates
-            if (folder / "model.yaml").is_file()
-        }
-    return found
+        # Whatever is called so: what is no file is named where it is to be read.
+        candidates = [place] if _has_description(place) else sorted(place.iterdir())
+    except OSError as error:
+        raise UsageError(f"{place} can't be read: {error.strerror or error}") from error
+    return {folder.name: folder.resolve() for folder in candidates if _has_description(folder)}
+
+
+def _has_description(folder: Path) -> bool:
+    return os.path.lexists(folder / "model.yaml")
 
 
 def list_models(extra: Iterable[Path] = ()) -> list[ModelSpec]:

@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 
 from multiverse import __version__
-from multiverse.contract.files import file_sha256
 from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
@@ -29,7 +28,7 @@ from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout, layer_names, read_layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import check_source, open_source
+from multiverse.registry.source import read_source, source_file
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import make_slug
@@ -68,17 +67,18 @@ def register(
     """
     options.check()
     slug = checked_slug(make_slug(source.stem) if slug is None else slug)
-    check_source(source)
-    origin = Origin(slug, source.name, _hash_source(source), options)
     folder = DatasetFolder(slug, home or default_home())
-    with locked(folder, replace=options.replace, tell=tell) as store:
-        known = store.find(origin.sha256, options.sha256())
-        if known is not None:
-            tell(Noted(f"{slug} is already registered from this file"))
-            return store.use(known)
-        with open_source(source) as opened, store.temporary() as temporary:
-            record = Registration(opened, origin, temporary, tell).run()
-            return store.publish(record, temporary)
+    with source_file(source) as opened:
+        origin = Origin(slug, source.name, opened.sha256(), options)
+        with locked(folder, replace=options.replace, tell=tell) as store:
+            known = store.find(origin.sha256, options.sha256())
+            if known is not None:
+                tell(Noted(f"{slug} is already registered from this file"))
+                return store.use(known)
+            with store.temporary() as temporary:
+                with read_source(opened) as readable:
+                    record = Registration(readable, origin, temporary, tell).run()
+                return store.publish(record, temporary)
 
 
 @dataclass(frozen=True)
@@ -218,10 +218,3 @@ def _all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
         return shared
     tables = {part.old_name: part.obs.iloc[alignment.rows[part.modality]] for part in layout.parts}
     return join_tables(shared, tables)
-
-
-def _hash_source(source: Path) -> str:
-    try:
-        return file_sha256(source)
-    except OSError as error:
-        raise DatasetError(f"{source} can't be read: {error.strerror}") from error

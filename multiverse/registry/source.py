@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
-
+from multiverse.contract.files import stream_sha256
+from multiverse.contract.hdf5 import ChangedFile, UnsafeHdf5, checked, stamp
+from multiverse.contract.hdf5_tree import Rules
 from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5
 
@@ -39,23 +42,57 @@ def check_source(path: Path) -> None:
         raise DatasetError(f"{path} is empty", remedy="Copy or download it again.")
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """A file while it is registered: hashed and read through one descriptor."""
+
+    path: Path
+    descriptor: int
+    stamp: tuple[int, int, int]
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of its content in hexadecimal digits."""
+        try:
+            with os.fdopen(os.dup(self.descriptor), "rb", buffering=0) as stream:
+                return stream_sha256(stream)
+        except OSError as error:
+            raise DatasetError(f"{self.path} can't be read: {error.strerror}") from error
+
+
 @contextmanager
-def open_source(path: Path) -> Iterator[Hdf5]:
-    """Open the file; :class:`DatasetError` where it is not HDF5, is damaged, or changes."""
+def source_file(path: Path) -> Iterator[SourceFile]:
+    """Open the file for as long as it is read; links to it are followed, it is the user's path.
+
+    Raises :class:`DatasetError` where it is no readable file of a known kind.
+    """
     check_source(path)
-    before = path.stat()
     try:
-        file = h5py.File(path, "r", locking=False)
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, PermissionError):
-            raise DatasetError(f"{path} can't be read: permission denied") from error
-        reason = str(error).splitlines()[0]
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise DatasetError(f"{path} can't be read: permission denied") from error
+    except OSError as error:
+        raise DatasetError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DatasetError(f"{path} is not a regular file", remedy=_SUPPORTED)
+        yield SourceFile(path, descriptor, stamp(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def read_source(source: SourceFile) -> Iterator[Hdf5]:
+    """Read the opened file; :class:`DatasetError` where it is not HDF5, is damaged, or changes."""
+    path = source.path
+    try:
+        with checked(
+            source.descriptor, Rules(soft_links=True, every_value=False), source.stamp
+        ) as found:
+            yield Hdf5(found, path)
+    except ChangedFile as error:
+        raise DatasetError(f"{path} was changed while it was read", remedy="Try again.") from error
+    except UnsafeHdf5 as error:
         raise DatasetError(
-            f"{path} is not an HDF5 file, or is damaged: {reason}",
+            f"{path} is not an HDF5 file, or is damaged: {error}",
             remedy="Copy or download it again; a file that is still being written can't be read.",
         ) from error
-    with file:
-        yield Hdf5(file, path)
-    after = path.stat()
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise DatasetError(f"{path} was changed while it was read", remedy="Try again.")

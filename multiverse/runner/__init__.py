@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from multiverse.runner.options import MIN_FREE, RunOptions
     from multiverse.runner.preview import Preview, Prospect
     from multiverse.runner.resume import NEW
+    from multiverse.runner.signals import CommandSignals, ask_again
 else:
     __getattr__ = lazily(
         __name__,
@@ -19,6 +20,16 @@ else:
         options="MIN_FREE RunOptions",
         preview="Preview Prospect",
         resume="NEW",
+        signals="CommandSignals ask_again",
     )
 
-__all__ = ["MIN_FREE", "NEW", "Machine", "Preview", "Prospect", "RunOptions"]
+__all__ = [
+    "MIN_FREE",
+    "NEW",
+    "CommandSignals",
+    "Machine",
+    "Preview",
+    "Prospect",
+    "RunOptions",
+    "ask_again",
+]

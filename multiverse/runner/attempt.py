@@ -14,6 +14,7 @@ from multiverse.contract.cells import CellNames
 from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.epochs import EpochFollower
 from multiverse.contract.folders import remove_file
+from multiverse.contract.latent import count_dimensions
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
     MAX_FILE_BYTES,
@@ -22,8 +23,9 @@ from multiverse.engines.protocol import (
     Execution,
     Orphan,
     Running,
+    heed,
 )
-from multiverse.errors import EngineError, EngineUnavailable
+from multiverse.errors import Cancelled, EngineError, EngineUnavailable
 from multiverse.events import AttemptStarted, Printed, Progressed, Tell
 from multiverse.facts import Cause, EngineFacts, EpochFacts, RunState, Usage
 from multiverse.plan.job import Limits
@@ -35,7 +37,7 @@ from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.publish import publish, take_back
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
-from multiverse.runs.started import Started
+from multiverse.runs.started import Ended, Started
 from multiverse.runs.writing import disk_errors, write_atomic
 
 
@@ -51,6 +53,7 @@ class Attempts:
         verbose: bool = False,
     ) -> None:
         self._engine = engine
+        heed(engine, cancelled)
         self._facts: EngineFacts = engine.facts()
         self._results = results
         self._tell = tell
@@ -129,7 +132,27 @@ class Attempts:
             look=partial(self._tell_progress, started.record.run_id, running, epochs),
             elapsed=elapsed,
         )
-        verdict = judge(ending, attempt, partial(self._read_cells, started.data), limits)
+        return self._conclude(attempt, started, limits, ending)
+
+    def judge_again(self, attempt: AttemptFolder, started: Started) -> Run:
+        """Judge the output of an attempt that ended before its runner was stopped.
+
+        Raises :class:`ResultsError` if what it left is damaged, and what :meth:`make` raises.
+        """
+        ended = Ended.read(attempt.ended)
+        take_back(attempt)
+        limits = Limits.of_plain(started.record.limits)
+        return self._conclude(attempt, started, limits, Ending(ended.exit_code, None, ended.usage))
+
+    def _conclude(
+        self, attempt: AttemptFolder, started: Started, limits: Limits, ending: Ending
+    ) -> Run:
+        """Publish or keep what an attempt has left that has ended, by itself or not."""
+        read_cells = partial(self._read_cells, started.data)
+        try:
+            verdict = judge(ending, attempt, read_cells, limits, self._cancelled)
+        except Cancelled:
+            return self._put_off(attempt, started, ending)
         if verdict.state is RunState.COMPLETE:
             gpu = gpu_usage(attempt.output.folder)
             verdict = device_verdict(started.record.device, gpu) or verdict
@@ -153,12 +176,23 @@ class Attempts:
         verdict = Verdict(RunState.FAILED, cause, str(error))
         return self._keep(attempt, started, verdict, Ending(None, cause, Usage()))
 
+    def _put_off(self, attempt: AttemptFolder, started: Started, ending: Ending) -> Run:
+        """Leave the judgement to the next command: this one is to end at once."""
+        words = "stopped on request before its output was checked: the next run checks it"
+        verdict = Verdict(RunState.CANCELLED, Cause.CANCELLED, words)
+        record = self._record(attempt, started, verdict, ending)
+        ended = Ended(exit_code=ending.exit_code, usage=ending.usage)
+        write_atomic(attempt.ended, ended.to_json())
+        write_atomic(attempt.record, record.to_json())
+        remove_file(attempt.live)
+        return Run(record, attempt.folder)
+
     def _keep(
         self, attempt: AttemptFolder, started: Started, verdict: Verdict, ending: Ending
     ) -> Run:
         record = self._record(attempt, started, verdict, ending)
         write_atomic(attempt.record, record.to_json())
-        for path in (attempt.started, attempt.live):
+        for path in (attempt.ended, attempt.started, attempt.live):
             remove_file(path)
         return Run(record, attempt.folder)
 
@@ -240,6 +274,7 @@ class Attempts:
             n_obs=job.dataset.n_obs,
             model=job.model.name,
             model_version=job.model.version,
+            built_in=job.model.built_in,
             seed=job.seed,
             device=job.device,
             parameters=dict(job.parameters),
@@ -279,14 +314,7 @@ class Attempts:
                 "exit_code": ending.exit_code,
                 "usage": ending.usage,
                 "gpu": gpu_usage(attempt.output.folder),
-                "n_dims": _dimensions(attempt) if complete else None,
+                "n_dims": count_dimensions(attempt.output.embeddings) if complete else None,
                 "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
-
-
-def _dimensions(attempt: AttemptFolder) -> int:
-    import h5py
-
-    with h5py.File(attempt.output.embeddings, "r") as file:
-        return int(file["latent"].shape[1])

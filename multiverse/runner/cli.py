@@ -5,4 +5,5 @@ import sys
 if __name__ == "__main__":
     from multiverse.cli.main import main
 
-    sys.exit(main(["run", *sys.argv[1:]]))
+    sys.argv.insert(1, "run")
+    sys.exit(main())

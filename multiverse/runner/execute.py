@@ -104,7 +104,7 @@ class _Session:
 
     def run(self, jobs: Sequence[PreparedJob], capacity: Capacity) -> RunOutcome:
         schedule = self._schedule(capacity)
-        with cancellation(self._cancelled):
+        with cancellation(self._cancelled, self._stop_all):
             try:
                 return self._run(jobs, schedule)
             except BaseException:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ MIN_FREE_FILES = 20_000
 
 
 class OutputGuard:
-    """Says when a model's output outgrows its bounds.
+    """Says when a model's output outgrows its bounds, or can't be looked into.
 
     Parameters
     ----------
@@ -43,72 +45,147 @@ class OutputGuard:
     def look(self) -> str | None:
         """Return the reason to end the job, as words that follow "its output", or None.
 
-        Stops counting at the first bound that is passed, follows no link, and takes what
-        vanishes meanwhile for gone. Never raises OSError.
+        Stops counting at the first bound that is passed, and follows no link. What is there and
+        can't be looked into however often it is tried is a reason, too: whatever the model, the
+        file system or the runner's own limits have against it, nobody knows what it holds. What
+        vanishes meanwhile is gone. Never raises OSError.
         """
-        count = _Count()
-        with suppress(OSError):
-            self._add_folder(count, os.open(self._folder, _FOLDER_FLAGS), 0)
-        if count.too_deep:
-            return f"has folders within folders, more than {MAX_DEPTH} deep"
-        if count.files > self._max_files:
-            return f"holds more than {self._max_files:,} files"
-        if count.bytes > self._max_bytes:
-            return (
-                f"takes at least {format_bytes(count.bytes)} of disk, more than the "
-                f"{format_bytes(self._max_bytes)} allowed"
-            )
-        return None
-
-    def _add_folder(self, count: _Count, descriptor: int, depth: int) -> None:
-        """Add what a folder holds, by its descriptor, which is closed.
-
-        The names in it are opened relative to it: a folder that is replaced by a link while
-        it is counted leads nowhere.
-        """
-        try:
-            count.too_deep = count.too_deep or depth > MAX_DEPTH
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    if self._is_over(count):
-                        return
-                    with suppress(OSError):
-                        self._add_entry(count, entry, descriptor, depth)
-        finally:
-            os.close(descriptor)
-
-    def _add_entry(
-        self, count: _Count, entry: os.DirEntry[str], descriptor: int, depth: int
-    ) -> None:
-        count.files += 1
-        status = entry.stat(follow_symlinks=False)
-        count.add(status)
-        if stat.S_ISDIR(status.st_mode):
-            self._add_folder(count, _open_folder(entry.name, descriptor), depth + 1)
-
-    def _is_over(self, count: _Count) -> bool:
-        return count.too_deep or count.files > self._max_files or count.bytes > self._max_bytes
+        hidden: dict[_Entry, OSError] | None = None
+        for pause in PAUSES:
+            time.sleep(pause)
+            count = _Count(self._max_bytes, self._max_files)
+            _add_top(count, self._folder)
+            if (reason := count.reason()) is not None:
+                return reason
+            # Under its number in the folder, whatever its name: one that is renamed without end
+            # is always missed under the name that it had.
+            hidden = {
+                entry: error
+                for entry, error in count.hidden.items()
+                if hidden is None or entry in hidden
+            }
+            if not hidden:
+                return None
+        return f"can't be looked into: {_words(hidden or {})}"
 
 
+#: Seconds before each try at a count in which something was hidden. Many, because an honest model
+#: may be at work in a folder at every one of them; what is hidden in all of them is hidden.
+PAUSES = (0.0, *[0.001] * 10, *[0.01] * 20)
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: A folder's number and that of a file in it, as the folder lists it.
+_Entry = tuple[int, int]
+_TOP: _Entry = (0, 0)
+
+
+class _Exchanged(FileNotFoundError):
+    """A file stands where something else was listed: that one may have been missed."""
 
 
 @dataclass
 class _Count:
-    """The files found up to now. A file with several names is counted once."""
+    """The files found up to now, and what could not be looked into.
 
+    A file with several names is counted once.
+    """
+
+    max_bytes: int
+    max_files: int
     files: int = 0
     bytes: int = 0
     too_deep: bool = False
+    hidden: dict[_Entry, OSError] = field(default_factory=dict)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, status: os.stat_result) -> None:
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            identity = (status.st_dev, status.st_ino)
-            if identity in self._seen:
-                return
+        identity = (status.st_dev, status.st_ino)
+        if identity not in self._seen:
             self._seen.add(identity)
-        self.bytes += status.st_blocks * BLOCK_BYTES
+            self.bytes += status.st_blocks * BLOCK_BYTES
+        elif status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
+            raise _Exchanged
+
+    @property
+    def is_over(self) -> bool:
+        return self.too_deep or self.files > self.max_files or self.bytes > self.max_bytes
+
+    def reason(self) -> str | None:
+        if self.too_deep:
+            return f"has folders within folders, more than {MAX_DEPTH} deep"
+        if self.files > self.max_files:
+            return f"holds more than {self.max_files:,} files"
+        if self.bytes > self.max_bytes:
+            return (
+                f"takes at least {format_bytes(self.bytes)} of disk, more than the "
+                f"{format_bytes(self.max_bytes)} allowed: allow more with `resources: disk:`"
+            )
+        return None
+
+
+def _words(hidden: Mapping[_Entry, OSError]) -> str:
+    """Return why something could not be looked into, in every try at it."""
+    entry, error = next(iter(hidden.items()))
+    if not isinstance(error, FileNotFoundError):
+        return error.strerror or type(error).__name__
+    return "it is gone" if entry == _TOP else "it changes faster than it can be counted"
+
+
+def _add_top(count: _Count, folder: Path) -> None:
+    """Count an output, whose folder is there as long as its job runs."""
+    try:
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            descriptor = _open_folder(folder.name, parent)
+        finally:
+            os.close(parent)
+    except OSError as error:
+        count.hidden[_TOP] = error
+    else:
+        _add_folder(count, descriptor, 0)
+
+
+def _add_folder(count: _Count, descriptor: int, depth: int) -> None:
+    """Add what a folder holds, by its descriptor, which is closed.
+
+    The names in it are opened relative to it: a folder that is replaced by a link while it is
+    counted leads nowhere.
+    """
+    try:
+        count.too_deep = count.too_deep or depth > MAX_DEPTH
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if count.is_over:
+                    return
+                _add_entry(count, entry, descriptor, depth)
+    except OSError as error:  # what is in it can't be listed
+        count.hidden[os.fstat(descriptor).st_ino, 0] = error
+    finally:
+        os.close(descriptor)
+
+
+def _add_entry(count: _Count, entry: os.DirEntry[str], parent: int, depth: int) -> None:
+    count.files += 1
+    try:
+        status = _status(entry.name, parent)
+        count.add(status)
+        if stat.S_ISDIR(status.st_mode):
+            descriptor = _open_folder(entry.name, parent)
+            same = os.path.samestat(status, os.fstat(descriptor))
+            _add_folder(count, descriptor, depth + 1)
+            if not same:
+                raise _Exchanged
+    except OSError as error:
+        number = 0 if isinstance(error, _Exchanged) else entry.inode()
+        count.hidden[os.fstat(parent).st_ino, number] = error
+
+
+def _status(name: str, parent: int) -> os.stat_result:
+    """Return the status of what is in a folder, also if the model lets nobody look names up."""
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except PermissionError:
+        os.fchmod(parent, 0o700)
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
 
 def _open_folder(name: str, parent: int) -> int:
@@ -121,12 +198,15 @@ def _open_folder(name: str, parent: int) -> int:
     try:
         return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
     except PermissionError:
+        if not hasattr(os, "O_PATH"):  # not Linux, which may change modes without following links
+            os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+            return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
         itself = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
             Path(f"/proc/self/fd/{itself}").chmod(0o700)
+            return os.open(".", _FOLDER_FLAGS, dir_fd=itself)
         finally:
             os.close(itself)
-        return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
 
 
 class FreeSpace:

@@ -90,7 +90,7 @@ class Recovery:
 
         Returns what still runs of it. Costs nothing for a run that nobody has begun.
         """
-        if all(is_file(attempt.record) for attempt in self._results.attempts_of(run_id)):
+        if all(attempt.is_settled for attempt in self._results.attempts_of(run_id)):
             return None
         found = self._orphans(owner_labels(self._results, run_id))
         return self._settle(run_id, found.get(run_id, {}), wanted=True)
@@ -103,7 +103,7 @@ class Recovery:
         return set(filter(is_run_id, locks)) | {
             attempt.folder.parent.name
             for attempt in attempt_folders(self._results)
-            if not exists(attempt.record)
+            if not attempt.is_settled
         }
 
     def _orphans(self, labels: Mapping[str, str]) -> dict[str, dict[int, Orphan]]:
@@ -131,7 +131,7 @@ class Recovery:
     def _unended(self, run_id: str) -> Iterator[AttemptFolder]:
         for attempt in self._results.attempts_of(run_id):
             _remove_aside(attempt)
-            if is_file(attempt.record):
+            if attempt.is_settled:
                 remove_file(attempt.started)
                 remove_file(attempt.live)
             elif is_file(attempt.started):
@@ -152,6 +152,9 @@ class Recovery:
             if not exists(target.folder) and is_folder(attempt.replaced):
                 make_folder(target.folder.parent)
                 move(attempt.replaced, target.folder)
+            if is_file(attempt.ended):
+                self._tell_end(self._attempts.judge_again(attempt, started), "stopped")
+                return None
             if orphan is not None and orphan.adoptable and started.data.is_file():
                 if orphan.running and wanted:
                     return Survivor(attempt, started, orphan)
@@ -177,11 +180,11 @@ class Recovery:
             reason = "its runner was killed"
         self._tell_end(self._attempts.give_up(attempt, started, reason))
 
-    def _tell_end(self, run: Run) -> None:
+    def _tell_end(self, run: Run, how: str = "killed") -> None:
         record = run.record
         word = "complete" if record.state is RunState.COMPLETE else record.message
         job = f"{record.name} ({record.run_id})"
-        self._tell(Noted(f"left by a runner that was killed: {job}: {word}"))
+        self._tell(Noted(f"left by a runner that was {how}: {job}: {word}"))
 
 
 def _remove_temporary(results: ResultsFolder) -> None:

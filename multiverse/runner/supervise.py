@@ -64,6 +64,8 @@ def supervise(
     if stopped is None:
         return ending
     cause, detail = stopped
+    if ending.left:
+        detail = f"{detail}; {ending.left}"
     return replace(ending, cause=cause, detail=detail)
 
 

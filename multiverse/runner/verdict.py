@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,14 +41,21 @@ class Verdict:
 
 
 def judge(
-    ending: Ending, attempt: AttemptFolder, read_cells: Callable[[], CellNames], limits: Limits
+    ending: Ending,
+    attempt: AttemptFolder,
+    read_cells: Callable[[], CellNames],
+    limits: Limits,
+    cancelled: threading.Event | None = None,
 ) -> Verdict:
     """Return the verdict on a process that has ended, by itself or not.
 
     ``read_cells`` gives the names of the input's cells; it is asked only if there is an output to
-    compare with them.
+    compare with them. Raises :class:`Cancelled` once ``cancelled`` is set while the output is
+    checked.
     """
     if ending.cause in STOPPED:
+        with suppress(OSError):  # where its engine was lost it may still be at work
+            make_accessible(attempt.output.folder)
         return _stopped(ending, attempt)
     make_accessible(attempt.output.folder)
     if ending.cause is not None:
@@ -55,7 +65,7 @@ def judge(
         reason = _reason(attempt.output) or _last_line(attempt) or "no reason was given"
         return Verdict(RunState.NOT_APPLICABLE, Cause.NOT_APPLICABLE, reason)
     if ending.exit_code != 0:
-        message = f"the model ended with exit code {ending.exit_code}"
+        message = f"the model ended with {_exit_words(ending.exit_code)}"
         return Verdict(RunState.FAILED, Cause.MODEL_ERROR, _with_log(message, attempt))
     try:
         cells = read_cells()
@@ -63,7 +73,7 @@ def judge(
         message = f"its dataset can't be read any more: {printable(str(error))[:300]}"
         return Verdict(RunState.FAILED, Cause.DATASET_LOST, message)
     findings = tuple(
-        printable(str(finding)) for finding in check_output(attempt.output.folder, cells)
+        printable(str(finding)) for finding in check_output(attempt.output.folder, cells, cancelled)
     )
     if findings:
         count = f"{len(findings)} problem{'s' if len(findings) > 1 else ''}"
@@ -118,8 +128,7 @@ def _stopped(ending: Ending, attempt: AttemptFolder) -> Verdict:
     if ending.cause is Cause.TIME_LIMIT:
         message = _with_log(f"{ending.detail}: allow more with --time-limit", attempt)
         return Verdict(RunState.FAILED, Cause.TIME_LIMIT, message)
-    message = f"{ending.detail}: allow more with `resources: disk:`"
-    return Verdict(RunState.FAILED, ending.cause, message)
+    return Verdict(RunState.FAILED, ending.cause, ending.detail)
 
 
 def _engine_message(ending: Ending, limits: Limits) -> str:
@@ -128,11 +137,22 @@ def _engine_message(ending: Ending, limits: Limits) -> str:
             f"needed more than its {format_bytes(limits.memory)} of memory: "
             "allow more with --job-memory"
         ),
-        Cause.KILLED: f"was killed from outside (exit code {ending.exit_code})",
+        Cause.KILLED: (
+            f"ended with {_exit_words(ending.exit_code)}: killed by the system or by a person, "
+            "or by itself"
+        ),
         Cause.ENGINE_LOST: "the engine was lost while it ran: run the same command again",
     }
     message = messages.get(ending.cause, "") if ending.cause else ""
     return f"{message} ({printable(ending.detail)[:300]})" if ending.detail else message
+
+
+def _exit_words(code: int | None) -> str:
+    """Return an exit code in words, with the signal that it stands for in shells and engines."""
+    try:
+        return f"exit code {code}, as after {signal.Signals((code or 0) - 128).name}"
+    except ValueError:
+        return f"exit code {code}"
 
 
 def _with_log(message: str, attempt: AttemptFolder) -> str:

@@ -86,6 +86,16 @@ class AttemptFolder:
         return self.folder / "started.json"
 
     @property
+    def ended(self) -> Path:
+        """How its process ended, of an attempt whose output is still to be judged."""
+        return self.folder / "ended.json"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do for it: it has a record that is its last."""
+        return is_file(self.record) and not exists(self.ended)
+
+    @property
     def live(self) -> Path:
         """The usage of the attempt up to now, for whoever watches from another terminal."""
         return self.folder / "live.json"

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 from anndata.io import read_elem
 from numpy.typing import NDArray
 
 from multiverse.contract.folders import exists, names_in
+from multiverse.contract.hdf5 import opened_whole
+from multiverse.contract.hdf5_tables import RECORD, TABLE, check_element
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import ResultsFolder, check_name
 
@@ -79,16 +80,19 @@ def find_layouts(
 def read_layouts(path: Path) -> Layouts:
     """Read one file; :class:`ResultsError` if it is damaged or not of this kind."""
     try:
-        with h5py.File(path, "r") as file:
+        with opened_whole(path) as found:
+            file = found.file
+            check_element(found, file["uns/multiverse"], RECORD)
+            check_element(found, file["obs"], TABLE)
             about: Mapping[str, Any] = read_elem(file["uns/multiverse"])
             cells: pd.DataFrame = read_elem(file["obs"])
             if str(about["dataset"]) != path.parent.name:
                 raise ValueError("it is of another dataset")
             keys = {check_name(str(key)): str(run_id) for key, run_id in about["keys"].items()}
             umaps = {
-                run_id: _places(file[f"obsm/{PREFIX}{key}"], len(cells))
+                run_id: _places(file["obsm"][f"{PREFIX}{key}"], len(cells))
                 for key, run_id in keys.items()
-                if f"obsm/{PREFIX}{key}" in file
+                if "/" not in key and f"{PREFIX}{key}" in file["obsm"]
             }
             return Layouts(
                 dataset=str(about["dataset"]),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
-from multiverse.facts import EpochFacts, JobFacts, Usage
+from multiverse.facts import Amount, Count, EpochFacts, JobFacts, Usage
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -37,7 +37,7 @@ class _File(BaseModel):
 class PlanFile(_File):
     """``plan.json``: the jobs of the newest command, and which process works on them."""
 
-    pid: int
+    pid: Count
     host: str
     started_at: str
     jobs: tuple[JobFacts, ...]
@@ -48,8 +48,8 @@ class LiveFile(_File):
 
     started_at: str
     updated_at: str
-    cpus: float
-    memory: int
+    cpus: Amount
+    memory: Count
     gpu: str | None = None
     usage: Usage = Usage()
     epoch: EpochFacts | None = None

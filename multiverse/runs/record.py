@@ -13,7 +13,17 @@ from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.paths import NAMES
 from multiverse.errors import ResultsError
-from multiverse.facts import AttemptFacts, Cause, EngineFacts, GpuUsage, RunState, Usage
+from multiverse.facts import (
+    Amount,
+    AttemptFacts,
+    Cause,
+    Count,
+    EngineFacts,
+    GpuUsage,
+    RunState,
+    Usage,
+    Whole,
+)
 from multiverse.runs.folder import ResultsFolder, check_name, check_run_id
 from multiverse.specs.names import Slug, job_name
 
@@ -34,7 +44,7 @@ class RunRecord(_Frozen):
     """
 
     run_id: Annotated[str, AfterValidator(check_run_id)]
-    attempt: int = Field(ge=1)
+    attempt: Annotated[Count, Field(ge=1)]
     state: RunState
     cause: Cause | None = None
     message: str = ""
@@ -42,13 +52,18 @@ class RunRecord(_Frozen):
     warnings: tuple[str, ...] = Field(
         default=(), description="what the model warns its user of, such as a collapsed fit"
     )
-    exit_code: int | None = None
+    exit_code: Whole | None = None
     dataset: Slug
     dataset_fingerprint: str
-    n_obs: int
+    n_obs: Count
     model: Slug
     model_version: str
-    seed: int
+    built_in: bool | None = Field(
+        default=None,
+        description="whether the model came with multiverse, whatever it is called; null where an "
+        "earlier version did not say",
+    )
+    seed: Whole
     device: str
     parameters: dict[str, Any]
     changed: dict[str, Any] = Field(
@@ -60,11 +75,11 @@ class RunRecord(_Frozen):
     image: ImageReference | None
     environment_lock: str | None
     engine: EngineFacts
-    limits: dict[str, float | int | None]
-    threads: int
+    limits: dict[str, Amount | None]
+    threads: Count
     usage: Usage = Usage()
     gpu: GpuUsage | None = Field(default=None, description="which GPU computed, if one did")
-    n_dims: int | None = None
+    n_dims: Count | None = None
     started_at: str
     finished_at: str = ""
     experiment: str = ""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from multiverse.contract.folders import names_in, status
+from multiverse.contract.latent import read_cell_names, read_latent
 from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError, UsageError
 from multiverse.facts import RunState
@@ -56,28 +57,29 @@ class Run:
     def embedding(self) -> NDArray[float32]:
         """Return the latent space, float32 of shape (n_cells, n_dims), in the order of your cells.
 
-        Raises :class:`UsageError` if the run is not complete.
+        Raises :class:`UsageError` if the run is not complete, :class:`ResultsError` if its file
+        is damaged.
         """
-        import h5py
-
-        with h5py.File(self._embeddings(), "r") as file:
-            latent: NDArray[float32] = file["latent"][...]
-        return latent
+        return self._read(read_latent)
 
     def obs_names(self) -> list[str]:
-        """Return the cells' names, in the order of the embedding's rows."""
-        import h5py
+        """Return the cells' names, in the order of the embedding's rows. Raises as it."""
+        return self._read(read_cell_names)
 
-        with h5py.File(self._embeddings(), "r") as file:
-            return [name.decode() for name in file["obs_names"][...]]
-
-    def _embeddings(self) -> Path:
+    def _read(self, read: Callable[[Path], Content]) -> Content:
         if not self.complete:
             raise UsageError(
                 f"{self.record.model} on {self.record.dataset} has no embedding: "
                 f"{self.record.state}, {self.record.message}"
             )
-        return self.files.embeddings
+        path = self.files.embeddings
+        try:
+            return read(path)
+        except OSError as error:
+            raise ResultsError(
+                f"{self.folder.name}/{path.name} can't be read: {error}",
+                remedy="Make it anew: multiverse run with --rerun",
+            ) from error
 
     def other_attempts(self) -> list[Run]:
         """Read the kept attempts at this run other than itself, oldest first.

@@ -7,13 +7,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, FiniteFloat, ValidationError
+from pydantic import Field, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
-from multiverse.contract.scores import Frozen, Group, Interval, MetricFacts, Score
+from multiverse.contract.scores import (
+    Count,
+    Finite,
+    Frozen,
+    Group,
+    Interval,
+    MetricFacts,
+    Score,
+    Seconds,
+)
 from multiverse.errors import ResultsError
-from multiverse.facts import EngineFacts, Usage
+from multiverse.facts import Amount, EngineFacts, Usage
 from multiverse.runs.record import RunRecord
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
@@ -36,14 +45,14 @@ class Aggregate(Frozen):
     metrics have one, and ``scaled_clipped`` says whether one of them was cut.
     """
 
-    value: FiniteFloat | None
-    available: int
-    of: int
+    value: Finite | None
+    available: Count
+    of: Count
     missing: tuple[str, ...] = ()
     reason: str = ""
     interval: Interval | None = None
-    scaled: FiniteFloat | None = None
-    scaled_available: int = 0
+    scaled: Finite | None = None
+    scaled_available: Count = 0
     scaled_clipped: bool = False
 
     @property
@@ -67,7 +76,7 @@ class Member(Frozen):
     total: Aggregate
     checksum: str = ""
     siblings: tuple[str, ...] = ()
-    neighbours_seconds: float = 0.0
+    neighbours_seconds: Seconds = 0.0
     evaluated_at: str = ""
     image: ImageReference | None = Field(default=None, description="the evaluator that did this")
     environment_lock: str | None = None
@@ -86,11 +95,11 @@ class Sheet(Frozen):
     """The labels and batches that were known of the cells."""
 
     label_key: str | None = None
-    labels: dict[str, int] = Field(default_factory=dict, description="label → cells")
+    labels: dict[str, Count] = Field(default_factory=dict, description="label → cells")
     unlabelled: tuple[str, ...] = Field(default=(), description="labels that mean 'unknown'")
-    n_unlabelled: int = Field(default=0, description="cells left out of label metrics")
+    n_unlabelled: Count = Field(default=0, description="cells left out of label metrics")
     batch_key: str | None = None
-    batches: dict[str, int] = Field(default_factory=dict, description="batch → cells")
+    batches: dict[str, Count] = Field(default_factory=dict, description="batch → cells")
 
 
 class Evaluator(Frozen):
@@ -111,7 +120,7 @@ class EvaluationRecord(Frozen):
     engine: EngineFacts
     image: ImageReference | None = None
     environment_lock: str | None = None
-    limits: dict[str, float | int | None] = Field(default_factory=dict)
+    limits: dict[str, Amount | None] = Field(default_factory=dict)
     usage: Usage = Usage()
     host: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
@@ -128,8 +137,8 @@ class Evaluation(Frozen):
 
     dataset_fingerprint: str
     labels_fingerprint: str | None = None
-    n_obs: int
-    modalities: dict[str, int] = Field(description="modality → features")
+    n_obs: Count
+    modalities: dict[str, Count] = Field(description="modality → features")
     sheet: Sheet
     evaluator: Evaluator
     metrics: tuple[MetricFacts, ...]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
+from multiverse.facts import Usage
 from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
@@ -55,3 +56,13 @@ class Started(Beginning):
         if not found.record.lies_in(attempt.folder):
             raise ResultsError(f"{attempt.started}: what it says of itself is of another attempt")
         return found
+
+
+class Ended(Beginning):
+    """``ended.json``: how an attempt's process ended whose output has not been judged yet.
+
+    It is there when a command was stopped on request in between. The next one judges the output.
+    """
+
+    exit_code: int | None
+    usage: Usage

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from multiverse.errors import ResultsError, UsageError
+from multiverse.specs.image_names import owner_of
 from multiverse.specs.model import ImageName
 from multiverse.specs.names import EVALUATOR, check_slug
 
@@ -63,6 +64,11 @@ def check_name(name: str) -> None:
         ) from error
     if name == EVALUATOR:
         raise UsageError(f"{name!r} is what the evaluator is called", remedy="Choose another name.")
+    if owner_of(name) is not None:
+        raise UsageError(
+            f"{name!r} is an image of multiverse, and a model's image has its name",
+            remedy="Choose another name.",
+        )
     if (MODELS / name / "model.yaml").is_file():
         raise UsageError(f"there is a model {name} already", remedy="Choose another name.")
 

@@ -15,6 +15,7 @@ from multiverse.contract.evaluation import (
     ScoreLine,
 )
 from multiverse.contract.folders import is_file, make_folder
+from multiverse.contract.hdf5 import opened
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Orphan
 from multiverse.errors import Cancelled, EvaluationFailed
@@ -270,11 +271,9 @@ class CohortScoring:
         self, files: EvaluationFiles, request: EvaluationRequest, *, whole: bool
     ) -> None:
         """Read the layouts; after a ``whole`` evaluation those that are not there don't exist."""
-        import h5py
-
         if is_file(files.umaps):
             try:
-                with h5py.File(files.umaps, "r") as file:
+                with opened(files.umaps) as file:
                     for run_id in self._collected.laid & set(file):
                         self._layouts[run_id] = file[run_id][...]
             except OSError:  # it ended while it wrote: laid out again by the next start

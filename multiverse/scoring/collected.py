@@ -49,7 +49,8 @@ class Collected:
             case SheetLine():
                 self.sheet = line
             case BeginLine():
-                self.begun[line.member] = line.metric
+                if not self._has_value(line.member, line.metric):  # said twice
+                    self.begun[line.member] = line.metric
             case ScoreLine():
                 self.lines.setdefault(line.member, {})[line.metric] = line
                 self.begun.pop(line.member, None)
@@ -85,8 +86,14 @@ class Collected:
             if line.reason is Reason.EVALUATOR_FAILED
         ]
 
+    def _has_value(self, member: str, metric: str) -> bool:
+        line = self.lines.get(member, {}).get(metric)
+        return line is not None and line.value is not None
+
     def lose(self, member: str, metric: str, why: str) -> None:
-        """Record that a score can't be had this time."""
+        """Record that a score can't be had this time, unless it is there."""
+        if self._has_value(member, metric):
+            return
         line = ScoreLine(
             member=member,
             metric=metric,

@@ -136,15 +136,12 @@ def _depth(modality: object, cells: pd.Index) -> NDArray[np.float32]:
 
 def _embedding(run: Run, cells: pd.Index) -> Points | None:
     """Return the embedding in the order of the cells, by name; None if it isn't one of them."""
-    import h5py
     import numpy as np
     import pandas as pd
 
     try:
-        with h5py.File(run.files.embeddings, "r") as file:
-            latent = file["latent"][...].astype(np.float32)
-            names = [name.decode() for name in file["obs_names"][...]]
-    except (OSError, KeyError, ValueError, AttributeError):
+        latent, names = run.embedding().astype(np.float32), run.obs_names()
+    except ResultsError:
         return None
     if len(names) != len(latent) or sorted(names) != sorted(cells):
         return None

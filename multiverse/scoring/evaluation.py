@@ -76,7 +76,7 @@ class Assembly:
         controls = dict(self.earlier.controls) if self.earlier else {}
         for name in said.controls if said else ():
             lines = self.collected.lines.get(name, {})
-            if len(lines) == len(facts):
+            if _are_all(lines, facts):
                 controls[name] = self._member(MemberKind.CONTROL, name, name, lines, facts)
         return controls
 
@@ -88,7 +88,7 @@ class Assembly:
             members |= self.earlier.of_runs(records).members
         for run_id in runs.keys() & self.collected.lines.keys():
             lines, before = self.collected.lines[run_id], members.get(run_id)
-            if len(lines) == len(facts):
+            if _are_all(lines, facts):
                 fresh = self._member(
                     MemberKind.RUN, run_id, runs[run_id].record.model, lines, facts
                 )
@@ -181,3 +181,7 @@ class Assembly:
         return Member(
             kind=MemberKind.RUN, name=name, scores=scores, bio=bio, batch=batch, total=total
         )
+
+
+def _are_all(lines: Mapping[str, ScoreLine], facts: Sequence[MetricFacts]) -> bool:
+    return lines.keys() == {metric.name for metric in facts}

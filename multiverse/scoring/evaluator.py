@@ -19,6 +19,7 @@ from multiverse.engines.protocol import (
     Execution,
     Orphan,
     Runtime,
+    heed,
 )
 from multiverse.events import Tell
 from multiverse.images.locks import read_pins
@@ -35,7 +36,7 @@ from multiverse.scoring.answers import Cohort
 from multiverse.scoring.collected import Collected, LineFollower
 from multiverse.scoring.unfinished import StartedEvaluation, Unfinished, owner_labels
 from multiverse.scoring.wanted import Wanted
-from multiverse.specs.evaluator import EvaluatorSpec
+from multiverse.specs.evaluator import EvaluatorSpec, step_seconds
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class CohortRequest:
             only=only,
             skip=tuple(skip),
             settings=self.settings,
+            step_seconds=step_seconds(record.n_obs, self.context.time_limit),
         )
 
     def started(self, request: EvaluationRequest, limits: Limits) -> StartedEvaluation:
@@ -182,6 +184,7 @@ class EvaluatorRun:
     """One start of the evaluator, in a folder of its own."""
 
     def __init__(self, context: ScoringContext, attempt: AttemptFolder, log: Path) -> None:
+        heed(context.engine, context.cancelled)
         self._context = context
         self._attempt = attempt
         self._log = log

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multiverse.specs.dataset import DatasetRecord
     from multiverse.specs.model import ModelSpec, ModelYaml
     from multiverse.specs.quantity import format_bytes, format_seconds, parse_bytes, parse_seconds
+    from multiverse.specs.yaml_file import read_value
 else:
     __getattr__ = lazily(
         __name__,
@@ -21,6 +22,7 @@ else:
         dataset="DatasetRecord",
         model="ModelSpec ModelYaml",
         quantity="format_bytes format_seconds parse_bytes parse_seconds",
+        yaml_file="read_value",
     )
 
 __all__ = [
@@ -34,4 +36,5 @@ __all__ = [
     "format_seconds",
     "parse_bytes",
     "parse_seconds",
+    "read_value",
 ]

@@ -10,15 +10,29 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 
 from multiverse.errors import Problem, SpecError
 from multiverse.specs.dataset import MODALITIES
+from multiverse.specs.image_names import PACKAGE, owner_of
 from multiverse.specs.names import EVALUATOR, Slug
 from multiverse.specs.quantity import MemoryAmount
+from multiverse.specs.settings_schema import checked
 from multiverse.specs.yaml_file import YamlFile
 
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.]+)?$")]
-#: A repository name as a registry accepts it, without a tag.
-ImageName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]+([._/:-][a-z0-9]+)*$", max_length=200)
+#: A tag of an image has 128 characters, of which an accelerator's name is some.
+Version = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.-][A-Za-z0-9.]+)?$", max_length=100),
 ]
+#: A repository name as a registry accepts it, perhaps with the registry's host, without a tag.
+ImageName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([a-z0-9]+([.-][a-z0-9]+)*(:[0-9]{1,5})?/)?"
+        r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*$",
+        max_length=200,
+    ),
+]
+#: Text for people, which also goes into command lines and labels of images.
+Line = Annotated[str, StringConstraints(max_length=500)]
+Text = Annotated[str, StringConstraints(max_length=20_000)]
 ModalityName = Literal["rna", "atac", "adt"]
 
 
@@ -56,11 +70,11 @@ class Resources(_Frozen):
 class Citation(_Frozen):
     """The paper that a report must cite."""
 
-    authors: str
-    title: str
-    journal: str
+    authors: Text
+    title: Line
+    journal: Line
     year: int
-    doi: str
+    doi: Line
 
 
 def _no_settings() -> dict[str, JsonValue]:
@@ -76,8 +90,8 @@ class ModelYaml(_Frozen):
 
     name: Slug
     version: Version
-    title: str
-    description: str = ""
+    title: Line
+    description: Text = ""
     image: ImageName
     modalities: ModalityNeeds
     uses_labels: bool = False
@@ -91,31 +105,14 @@ class ModelYaml(_Frozen):
     preprocessing: dict[str, JsonValue] = Field(default_factory=_no_settings)
     resources: Resources = Resources()
     citation: Citation | None = None
-    licence: str = ""
-    code: str = Field(default="", description="where the method's own code comes from")
-    reimplemented: str = Field(default="", description="what was written anew, and why")
+    licence: Line = ""
+    code: Text = Field(default="", description="where the method's own code comes from")
+    reimplemented: Text = Field(default="", description="what was written anew, and why")
 
     @field_validator("parameters", "preprocessing")
     @classmethod
     def _is_object_schema(cls, schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        from jsonschema import Draft202012Validator
-        from jsonschema.exceptions import SchemaError
-
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            raise ValueError(f"is not a JSON Schema: {error.message}") from error
-        if schema.get("type") != "object":
-            raise ValueError("must be a JSON Schema of type object")
-        properties = schema.get("properties", {})
-        lacking = [
-            name
-            for name, part in (properties.items() if isinstance(properties, dict) else ())
-            if not (isinstance(part, dict) and "default" in part)
-        ]
-        if lacking:
-            raise ValueError(f"needs a default for {', '.join(lacking)}")
-        return {"additionalProperties": False, **schema}
+        return checked(schema)
 
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
@@ -135,16 +132,26 @@ class ModelSpec(_Frozen):
     @classmethod
     def load(cls, folder: Path) -> ModelSpec:
         """Read ``folder/model.yaml``; :class:`SpecError` lists everything that is wrong."""
-        file = YamlFile(folder / "model.yaml")
+        ours = folder.resolve().is_relative_to(PACKAGE)  # which may be made of links
+        file = YamlFile(folder / "model.yaml", found=not ours)
         spec = file.parse(ModelYaml)
-        message = ""
+        model = cls(yaml=spec, folder=folder)
+        problems = []
         if spec.name != folder.name:
             message = f"is {spec.name!r}, but its folder is {folder.name!r}: they must be equal"
+            problems.append(Problem(message, file.line(["name"]), "name"))
         elif spec.name == EVALUATOR:
             message = f"{EVALUATOR!r} is what the evaluator is called: choose another name"
-        if message:
-            raise SpecError(str(file.path), [Problem(message, file.line(["name"]), "name")])
-        return cls(yaml=spec, folder=folder)
+            problems.append(Problem(message, file.line(["name"]), "name"))
+        if not model.may_have_its_image:
+            message = (
+                f"{spec.image} is an image of multiverse itself, which this model's would replace: "
+                "choose another name"
+            )
+            problems.append(Problem(message, file.line(["image"]), "image"))
+        if problems:
+            raise SpecError(str(file.path), problems)
+        return model
 
     @property
     def name(self) -> str:
@@ -158,6 +165,17 @@ class ModelSpec(_Frozen):
     def image_tag(self) -> str:
         """``multiverse-pca:1.0.0``."""
         return f"{self.yaml.image}:{self.yaml.version}"
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the model came with multiverse: its folder lies in the package."""
+        return self.folder.resolve().is_relative_to(PACKAGE)
+
+    @property
+    def may_have_its_image(self) -> bool:
+        """Whether the image is the model's own to build: none of ours, unless it is ours too."""
+        owner = owner_of(self.yaml.image)
+        return owner is None or (owner != "" and self.folder.resolve() == PACKAGE / owner)
 
     @property
     def place(self) -> PurePosixPath:

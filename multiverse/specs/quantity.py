@@ -9,12 +9,29 @@ from pydantic import BeforeValidator
 
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BYTES |= {f"{prefix}i": 1024 ** (n + 1) for n, prefix in enumerate("kmgt")}
+#: Of memory or disk, less is of no use to any job (bytes).
+LEAST_ROOM = 1_000_000
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_bytes(text: Any) -> int:
     """Parse ``"8GiB"`` → 8589934592; a bare number is bytes. ValueError says what is expected."""
     return _parse(text, r"b?", _BYTES, "an amount of memory such as 8GiB or 500MB")
+
+
+def parse_room(text: Any) -> int:
+    """Parse memory or disk of a job as :func:`parse_bytes`; ValueError for too little for any.
+
+    A forgotten unit is what that is: ``3`` for ``3GiB``.
+    """
+    amount = parse_bytes(text)
+    if amount < LEAST_ROOM:
+        bare = str(text).strip()
+        guess = f": did you mean {bare}GiB?" if bare.isdecimal() else ""
+        raise ValueError(
+            f"{text!r} is {amount:,} bytes, and nothing runs with less than {LEAST_ROOM:,}{guess}"
+        )
+    return amount
 
 
 def parse_seconds(text: Any) -> int:
@@ -50,5 +67,5 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
 
 
-MemoryAmount = Annotated[int, BeforeValidator(parse_bytes, json_schema_input_type=int | str)]
+MemoryAmount = Annotated[int, BeforeValidator(parse_room, json_schema_input_type=int | str)]
 Duration = Annotated[int, BeforeValidator(parse_seconds, json_schema_input_type=int | str)]

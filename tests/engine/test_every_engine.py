@@ -219,6 +219,26 @@ def test_a_kill_from_outside_is_told_apart(
     assert (record.state, record.cause) == (RunState.FAILED, Cause.KILLED)
 
 
+def test_what_ends_itself_is_not_said_to_be_killed_from_outside(
+    run_naughty: RunNaughty, engine: Engine
+) -> None:
+    """Only its parent can tell an exit code of 137 from SIGKILL; Docker says 137 of both."""
+    results = run_naughty("exit_137", "kill_itself", "crash", retries=0)
+    ends = {str(run.record.parameters["behaviour"]): run.record for run in results}
+    assert {name: record.exit_code for name, record in ends.items()} == {
+        "exit_137": 137, "kill_itself": 137, "crash": 139,
+    }  # fmt: skip
+    killed = "exit code 137, as after SIGKILL: killed by the system or by a person, or by itself"
+    assert ends["kill_itself"].cause is Cause.KILLED
+    assert killed in ends["kill_itself"].message
+    assert ends["crash"].cause is Cause.MODEL_ERROR
+    assert "exit code 139, as after SIGSEGV" in ends["crash"].message
+    if engine.name == "docker":
+        assert killed in ends["exit_137"].message
+    else:
+        assert ends["exit_137"].cause is Cause.MODEL_ERROR
+
+
 def test_epochs_arrive_while_the_model_runs(request_for: Callable[..., Request]) -> None:
     recorder = Recorder()
     run_benchmark(request_for("sleep", amount=1.5), tell=recorder)

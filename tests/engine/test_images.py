@@ -240,6 +240,34 @@ def test_a_model_from_outside_is_built_with_the_hosts_pip_settings_but_without_k
         ask(docker, "image", "rm", "--force", built.tag)
 
 
+def test_no_image_of_another_model_is_replaced(docker: DockerCli, tmp_path: Path) -> None:
+    """Whose it is, the label says that every build here gives, whatever a Dockerfile says."""
+    models = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "Dockerfile").write_text(
+            "FROM scratch\nCOPY model.yaml /\nLABEL multiverse.model=first\n"
+        )
+        text = MODEL_YAML.format(name=name)
+        (folder / "model.yaml").write_text(text.replace(f"trial-{name}", "trial-shared"))
+        models.append(ModelSpec.load(folder))
+    first, second = models
+    built = build_model(first, tell=print)
+    try:
+        with pytest.raises(BuildError, match="is the image of the model first") as caught:
+            build_model(second, tell=print)
+        assert f"docker image rm {built.tag}" in str(caught.value.remedy)
+        assert inspect(docker, built.tag)["Id"] == built.image_id
+        (first.folder / "more").write_text("1")
+        assert build_model(first, tell=print).image_id != built.image_id, "its own it replaces"
+        ask(docker, "tag", "multiverse-base:1.0.0", built.tag)
+        with pytest.raises(BuildError, match="multiverse did not build it"):
+            build_model(first, tell=print)
+    finally:
+        ask(docker, "image", "rm", "--force", built.tag)
+
+
 def contains(docker: DockerCli, tag: str, needle: bytes) -> bool:
     """Whether the bytes occur anywhere in the image's saved layers and settings."""
     command = [str(docker.path), "save", tag]

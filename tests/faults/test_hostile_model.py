@@ -30,11 +30,14 @@ from multiverse.images.build import build_models
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.models import find_models
 from multiverse.runner.options import RunOptions
+from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from multiverse.runs.writing import checksum as checksum_of
 from multiverse.specs.benchmark import BenchmarkSource
-from tests.conftest import TEST_MODELS, docker_or_skip, write_small
+from tests.conftest import TEST_MODELS, docker_or_skip, open_to_all, write_small
+from tests.faults.ordinary import OrdinaryUser
 
 pytestmark = pytest.mark.docker
 #: What a terminal could be told, and text must not hold once it is printed.
@@ -177,7 +180,12 @@ BAD_OUTPUTS = {
 OTHERS = (
     "fork_until_refused", "sparse_giant", "deep_folders", "one_endless_line", "enormous_attribute",
     "write_after_the_end", "kill_everything", "many_small_files_in_memory", "commands_in_a_log",
-    "commands_in_a_reason", "commands_in_what_is_published", "setuid_files",
+    "commands_in_a_reason", "commands_in_what_is_published", "setuid_files", "exit_137", "exit_143",
+)  # fmt: skip
+#: Where a model hides what fills the disk.
+HIDING = (
+    "closed_folder", "closed_output", "unsearchable_folder", "many_files_in_a_closed_folder",
+    "folder_closed_again_and_again", "output_closed_again_and_again", "renamed_without_end",
 )  # fmt: skip
 
 
@@ -230,9 +238,9 @@ def test_no_privilege_is_gained(attacks: dict[str, Run]) -> None:
 #: What each probe finds in a container that is left open: else it would show nothing when closed.
 OPEN = {
     "network": {"tcp_host", "tcp_loopback", "tcp_ipv6", "udp", "abstract", "raw", "interfaces"},
-    "write_outside": {"disk", "volume", "output", "temporary"},
+    "write_outside": {"disk", "volume", "hosts", "health", "output", "temporary"},
     "write_input": {"open", "truncate", "mode", "times", "beside", "descriptor"},
-    "read_host": {"hostname", "secret"},
+    "read_host": {"hostname", "secret", "resolver"},
     "gain_privileges": {
         "mknod_character", "setuid", "su", "change_root", "become_another", "file_size",
         "no_new_privileges",
@@ -276,14 +284,18 @@ def opened(execution: Execution) -> dict[str, Any]:
     host = options["host_config"]
     for name in ("cap_drop", "security_opt", "read_only", "ulimits", "oom_score_adj"):
         del host[name]
-    del options["hostname"]
-    host["tmpfs"].pop("/data", None)
+    del options["hostname"], options["healthcheck"]
+    del host["tmpfs"]["/data"]
+    host["tmpfs"]["/input"] = host["tmpfs"]["/tmp"]
+    disk = execution.output.parent / "disk"
+    disk.mkdir()
     host["network_mode"] = "host"
+    host["mounts"] = [mount for mount in host["mounts"] if mount["Target"] != "/etc/resolv.conf"]
     for mount in host["mounts"]:
         mount["ReadOnly"] = False
     secret = json.loads((execution.output / "job_spec.json").read_text())["hyperparameters"]
     path = json.loads(secret["target"])["secret"]
-    host["binds"] = [f"{path}:{path}:ro"]
+    host["binds"] = [f"{path}:{path}:ro", f"{disk}:/data"]
     return options
 
 
@@ -358,6 +370,18 @@ def test_nothing_is_written_after_the_end(attacks: dict[str, Run]) -> None:
 def test_a_model_that_kills_itself_is_named(attacks: dict[str, Run]) -> None:
     record = attacks["kill_everything"].record
     assert (record.state, record.cause, record.exit_code) == (RunState.FAILED, Cause.KILLED, 137)
+    assert "as after SIGKILL" in record.message
+
+
+@pytest.mark.parametrize(("code", "name"), [(137, "SIGKILL"), (143, "SIGTERM")])
+def test_an_exit_code_like_a_signals_is_not_said_to_be_one(
+    attacks: dict[str, Run], code: int, name: str
+) -> None:
+    """Docker can't tell them apart, so nobody may say that it came from outside."""
+    record = attacks[f"exit_{code}"].record
+    assert (record.state, record.exit_code) == (RunState.FAILED, code)
+    assert f"exit code {code}, as after {name}" in record.message
+    assert "or by itself" in record.message
 
 
 def test_no_program_of_a_model_runs_as_its_owner(
@@ -467,6 +491,49 @@ def test_a_disk_is_not_filled(laboratory: Laboratory) -> None:
     assert "holds more than 10,000 files" in many.message
     assert one.cause in (Cause.MODEL_ERROR, Cause.DISK_LIMIT)
     assert "File too large" in one.message or "60.0 MiB" in one.message
+
+
+def assert_found(record: RunRecord) -> None:
+    """The job was stopped for what it hid, or because nobody could look."""
+    assert record.cause is Cause.DISK_LIMIT, record.message
+    found = ("more than the 60.0 MiB allowed", "holds more than 10,000 files")
+    assert any(words in record.message for words in (*found, "can't be looked into")), record
+
+
+def test_nothing_is_hidden_from_the_limit_of_a_disk(laboratory: Laboratory) -> None:
+    runs = laboratory.run("hiding", *HIDING, disk="60MiB", time_limit="120s")
+    for behaviour in HIDING:
+        assert_found(runs[behaviour].record)
+
+
+def test_nothing_is_hidden_from_an_ordinary_user(laboratory: Laboratory) -> None:
+    """Root reads everything; for whoever else runs a model, modes mean something."""
+    folder = laboratory.folder / "ordinary"
+    folder.mkdir()
+    open_to_all(folder)
+    user = OrdinaryUser(folder)
+    write_small(folder / "small.h5ad")
+    registered = user.run("register", str(folder / "small.h5ad"), "--slug", "small")
+    assert registered.returncode == 0, registered.stderr
+    sets = [{"behaviour": behaviour} for behaviour in (*HIDING, "good")]
+    content = {
+        "datasets": ["small"],
+        "models": [{"model": "hostile", "parameters": sets}],
+        "resources": {"retries": 0, "disk": "60MiB", "time_limit": "120s"},
+    }
+    (folder / "benchmark.yaml").write_text(json.dumps(content))
+    done = user.run(
+        "run", str(folder / "benchmark.yaml"), "--output", str(folder / "results"),
+        "--models-dir", str(TEST_MODELS), "--engine", "docker", "--no-build", "-j", "2",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    runs = by_behaviour(Results.open(ResultsFolder(folder / "results")))
+    assert runs.pop("good").record.state is RunState.COMPLETE
+    assert set(runs) == set(HIDING)
+    for run in runs.values():
+        assert_found(run.record)
+        assert run.folder.stat().st_uid == user.uid
+        assert os.access(run.folder / "output", os.R_OK | os.W_OK | os.X_OK)
 
 
 def test_a_fork_bomb_hurts_itself_only(laboratory: Laboratory) -> None:

@@ -68,7 +68,7 @@ PARTS = (
     Part("begun", lambda honest: honest.begun().folder.parent, "run", True),
     Part("begun/1", lambda honest: honest.begun().folder, "run", True),
     Part("begun.lock", lambda honest: honest.results.run_lock(_begun_id(honest)), "run"),
-    *(_begun(name) for name in ("started.json", "live.json", "container.log")),
+    *(_begun(name) for name in ("started.json", "live.json", "ended.json", "container.log")),
     *(_begun(name) for name in (".run.json.abcdefgh", "output/job_spec.json")),
     *(_begun(name, is_folder=True) for name in ("output", "staged", "replaced")),
     _top(DATASET, "evaluate", is_folder=True),

@@ -115,6 +115,128 @@ def test_a_wrong_benchmark_file(
     assert multiverse_command("run", path).code == 2
 
 
+def described(place: Path, name: str, more: str = "") -> Path:
+    """A folder of models with one that somebody else wrote."""
+    folder = place / f"{name}-models" / name
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "model.yaml").write_text(
+        f"name: {name}\nversion: 1.0.0\ntitle: t\nimage: {name}\n"
+        f"modalities: {{optional: [rna]}}\n{more}"
+    )
+    return folder.parent
+
+
+ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+REMOTE = "parameters: {type: object, properties: {x: {$ref: 'http://127.0.0.1:9/x', default: 1}}}\n"
+
+
+def test_models_of_a_stranger(
+    multiverse_command: Command, small_h5ad: Path, tmp_path: Path
+) -> None:
+    """Every command that takes a folder of models says what is wrong with them."""
+    for name, more, words in (
+        ("bomb", ALIASES, "means more than"),
+        ("remote", REMOTE, "nothing is fetched"),
+        ("taker", "image: multiverse-evaluate\n", "duplicate key"),
+    ):
+        place = described(tmp_path, name, more)
+        for command in (
+            ["models", "--models-dir", place],
+            ["models", name, "--json", "--models-dir", place],
+            ["build", name, "--models-dir", place],
+            ["check", name, "--models-dir", place, "--engine", "local"],
+            ["clean", tmp_path, "--models-dir", place],
+            ["run", "--models", name, "--models-dir", place, "--input", small_h5ad, "--dry-run"],
+        ):
+            done = multiverse_command(*command)
+            assert done.code == 2, (command, done.said)
+            assert words in done.err, (command, done.said)
+            assert f"{name}/model.yaml:" in done.err
+
+
+def test_what_a_stranger_says_of_a_model_obeys_no_terminal(
+    multiverse_command: Command, tmp_path: Path
+) -> None:
+    odd = r"\e[31mred\e]0;t\a\u009b2J\u202e\r[bold]"
+    place = described(
+        tmp_path,
+        "odd",
+        f'description: "{odd}"\nlicence: "{odd}"\n'
+        f'citation: {{authors: "{odd}", title: "{odd}", journal: j, year: 1, doi: "{odd}"}}\n'
+        f'parameters: {{type: object, properties: {{"{odd}": {{default: "{odd}", '
+        f'description: "{odd}", type: string}}}}}}\n',
+    )
+    yaml = place / "odd" / "model.yaml"
+    yaml.write_text(yaml.read_text().replace("title: t", f'title: "{odd}"'))
+    for command in (
+        ["models"],
+        ["models", "odd"],
+        ["models", "--json"],
+        ["models", "odd", "--json"],
+    ):
+        done = multiverse_command(*command, "--models-dir", place)
+        assert done.code == 0, done.said
+        assert "red" in done.out
+        assert not [mark for mark in "\x1b\a\x9b\u202e\r" if mark in done.said]
+
+
+def test_a_fork_of_a_built_in_model_is_said(
+    multiverse_command: Command, small_h5ad: Path, tmp_path: Path
+) -> None:
+    place = described(tmp_path, "pca")
+    (place / "pca" / "model.yaml").write_text(
+        (place / "pca" / "model.yaml").read_text().replace("image: pca", "image: my-pca")
+    )
+    said = f"pca is the model in {place / 'pca'}, not the built-in pca"
+    for command, code in (
+        (["models", "--models-dir", place], 0),
+        (["models", "pca", "--models-dir", place], 0),
+        (["models", "--json", "--models-dir", place], 0),
+        (["clean", tmp_path, "--models-dir", place], 0),
+        ([*short_form(small_h5ad, tmp_path / "out", "--models-dir", place), "--dry-run"], 4),
+        (short_form(small_h5ad, tmp_path / "out", "--models-dir", place), 4),
+    ):
+        done = multiverse_command(*command)
+        assert said in " ".join(done.said.split()), (command, done.said)
+        assert done.code in (code, 0), done.said
+
+
+def test_a_benchmark_that_is_a_pipe_or_has_no_end(
+    multiverse_command: Command, small_h5ad: Path, tmp_path: Path
+) -> None:
+    """A user may write ``<(…)``; what comes is bounded all the same."""
+    text = f"datasets: [{{path: {small_h5ad}}}]\nmodels: [nobody]\n"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(
+        ["/usr/bin/tee", str(pipe)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as tee:
+        assert tee.stdin is not None
+        tee.stdin.write(text.encode())
+        tee.stdin.close()
+        done = multiverse_command("run", pipe)
+    assert done.code == 2
+    assert "there is no model 'nobody'" in done.err
+    for path in ("/dev/zero", tmp_path, "/proc/self/mem"):
+        done = multiverse_command("run", path)
+        assert done.code == 2, done.said
+        assert "can't be read" in done.err
+    assert multiverse_command("run", write(tmp_path / "bomb.yaml", ALIASES)).code == 2
+    many = ", ".join(map(str, range(30_000)))
+    parameters = ", ".join(f"{{n_components: {n}}}" for n in range(2, 20))
+    text = f"datasets: [{{path: {small_h5ad}}}]\nseeds: [{many}]\n"
+    text += f"models: [{{model: pca, parameters: [{parameters}]}}]\n"
+    done = multiverse_command("run", write(tmp_path / "wide.yaml", text))
+    assert done.code == 2, done.said
+    assert "at most 500,000" in done.err
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
 def test_output_without_permission(
     multiverse_command: Command, small_h5ad: Path, tmp_path: Path
 ) -> None:

@@ -228,3 +228,47 @@ def test_a_dataset_that_lost_its_labels_is_one_sentence(tmp_path: Path) -> None:
     assert "labels.h5ad has no column 'type'" in files.log.read_text()
     assert "Traceback" not in done.output
     assert not files.scores.exists()
+
+
+def test_within_no_time_every_score_has_that_as_its_reason(tmp_path: Path) -> None:
+    """Of the controls as well: it ends all the same, with a line for each."""
+    files, cells = prepare(tmp_path)
+    write_embedding(files.embeddings("one"), embedding(1), cells)
+    request = EvaluationRequest(
+        dataset="simulated",
+        modalities=("rna",),
+        label_key="kind",
+        batch_key="batch",
+        runs=("one",),
+        umaps=("one",),
+        controls=("random",),
+        settings=SETTINGS,
+        step_seconds=1e-6,
+    )
+    done = start(files, request)
+    assert done.code == 0, done.output
+    for member in ("one", "random"):
+        found = done.scores(member)
+        assert set(found) == set(METRICS)
+        for line in found.values():
+            assert line.value is not None or "the longest that one step may take" in line.detail
+    assert not done.files.umaps.exists()
+
+
+def test_few_dimensions_come_first(tmp_path: Path) -> None:
+    files, cells = prepare(tmp_path)
+    for run, columns in (("wide", 300), ("narrow", 2), ("usual", 20)):
+        points = np.random.default_rng(0).normal(size=(N, columns)).astype(np.float32)
+        write_embedding(files.embeddings(run), points, cells)
+    request = EvaluationRequest(
+        dataset="simulated",
+        modalities=("rna",),
+        runs=("wide", "narrow", "unreadable", "usual"),
+        controls=(),
+        only=dict.fromkeys(("wide", "narrow", "unreadable", "usual"), ("seed_stability",)),
+    )
+    done = start(files, request)
+    assert done.code == 0, done.output
+    members = [line.member for line in done.lines if isinstance(line, MemberLine)]
+    assert members.index("wide") > members.index("narrow")
+    assert set(members) == {"wide", "narrow", "unreadable", "usual"}

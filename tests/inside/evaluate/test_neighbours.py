@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from multiverse.evaluation.neighbours import Matrix, completed, find_neighbours, shared
+from multiverse.evaluation.neighbours import (
+    BLOCK_BYTES,
+    Matrix,
+    completed,
+    find_neighbours,
+    shared,
+)
 from tests.inside.evaluate.cases import blobs
 
 
@@ -74,6 +82,34 @@ def test_the_number_of_threads_changes_nothing(kind: str) -> None:
             found.append(find_neighbours(points, 51, exact=True))
     assert np.array_equal(found[0].indices, found[1].indices)
     assert np.array_equal(found[0].distances, found[1].distances)
+
+
+@pytest.mark.parametrize("kind", ["apart", "copies", "lattice"])
+def test_how_many_are_compared_at_a_time_changes_nothing(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = blobs(300, n_dims=33).points
+    if kind == "copies":
+        points[50:250] = points[50]
+    elif kind == "lattice":
+        points = (points > 0).astype(np.float32)
+    whole = find_neighbours(points, 20, exact=True)
+    for most in (1, 33 * 8, 100_000):
+        monkeypatch.setattr("multiverse.evaluation.neighbours.BLOCK_BYTES", most)
+        parts = find_neighbours(points, 20, exact=True)
+        assert np.array_equal(parts.indices, whole.indices)
+        assert np.array_equal(parts.distances, whole.distances)
+
+
+def test_ten_thousand_dimensions_take_no_more_than_a_few_blocks() -> None:
+    points = np.random.default_rng(0).normal(size=(200, 10_000)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        find_neighbours(points, 90, exact=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * BLOCK_BYTES
 
 
 def test_as_many_as_there_are_cells() -> None:

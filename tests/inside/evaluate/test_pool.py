@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,8 @@ LOG = logging.getLogger(__name__)
 #: Other tests have used JAX in this process, which no copy of it may do again: none does.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os.fork\(\) was called:RuntimeWarning")
 NAMES = ("one", "two", "three")
+#: A bound that only something that hangs reaches.
+PATIENCE_SECONDS = 120
 End = Callable[[], None]
 
 
@@ -34,7 +37,14 @@ def ended_by(number: int) -> End:
     return lambda: os.kill(os.getpid(), number)
 
 
-def working(end: End, member: str = "b", metric: str | None = "two") -> list[Emitted]:
+def never() -> None:
+    while True:
+        signal.pause()
+
+
+def working(
+    end: End, member: str = "b", metric: str | None = "two", seconds: float = float("inf")
+) -> list[Emitted]:
     """Three members at work; at one metric of one (None: before its first) a process ends.
 
     Every score has the number of its process for a detail.
@@ -59,7 +69,7 @@ def working(end: End, member: str = "b", metric: str | None = "two") -> list[Emi
         MetricTask("c", NAMES),
         MetricTask("c", ()),
     ]
-    return list(Pool(1, work, LOG).run(tasks))
+    return list(Pool(1, work, LOG, seconds).run(tasks))
 
 
 def scores(messages: list[Emitted]) -> dict[tuple[str, str], ScoreLine]:
@@ -111,6 +121,95 @@ def test_a_lost_layout_costs_no_score() -> None:
     found = scores(list(Pool(2, work, LOG).run(tasks)))
     assert len(found) == 6
     assert all(line.value == 1 for line in found.values())
+
+
+def test_a_metric_that_never_ends_costs_itself_and_comes_last() -> None:
+    messages = working(never, seconds=1)
+    found = scores(messages)
+    lost = found.pop(("b", "two"))
+    assert (lost.value, lost.reason) == (None, Reason.METRIC_FAILED)
+    assert "was ended after 1 s, the longest that one step may take" in lost.detail
+    assert len(found) == 8
+    assert all(line.value == 1 for line in found.values())
+    assert members_done(messages) == ["a", "c", "b"]
+    assert any(isinstance(message, Laid) for message in messages)
+
+
+def test_neighbours_that_never_end_cost_one_member() -> None:
+    messages = working(never, metric=None, seconds=1)
+    found = scores(messages)
+    reasons = {member: {found[member, name].reason for name in NAMES} for member in "abc"}
+    assert reasons == {"a": {None}, "b": {Reason.METRIC_FAILED}, "c": {None}}
+    assert sorted(members_done(messages)) == ["a", "b", "c"]
+
+
+def test_a_layout_that_never_ends_costs_no_score() -> None:
+    def work(task: MetricTask) -> Iterator[Emitted]:
+        if not task.metrics:
+            never()
+        for name in task.metrics:
+            yield ScoreLine(member=task.member, metric=name, value=1.0)
+
+    tasks = [MetricTask("a", ()), MetricTask("a", NAMES), MetricTask("b", NAMES)]
+    messages = list(Pool(1, work, LOG, 1).run(tasks))
+    assert len(scores(messages)) == 6
+    assert not any(isinstance(message, Laid) for message in messages)
+
+
+def test_between_two_metrics_nothing_is_lost(tmp_path: Path) -> None:
+    def work(task: MetricTask) -> Iterator[Emitted]:
+        for name in task.metrics:
+            yield BeginLine(member=task.member, metric=name)
+            yield ScoreLine(member=task.member, metric=name, value=1.0, detail=str(os.getpid()))
+            if name == "two":
+                os.kill(os.getpid(), signal.SIGKILL)
+        yield MemberLine(member=task.member, neighbours_seconds=0.0)
+
+    found = scores(list(Pool(1, work, LOG).run([MetricTask("a", NAMES)])))
+    assert {line.value for line in found.values()} == {1.0}
+    assert found["a", "one"].detail == found["a", "two"].detail != found["a", "three"].detail
+
+
+def test_processes_end_with_the_one_that_made_them(tmp_path: Path) -> None:
+    """It is killed: nobody is left to end them."""
+
+    def work(task: MetricTask) -> Iterator[Emitted]:
+        (tmp_path / task.member).write_text(str(os.getpid()))
+        never()
+        yield MemberLine(member=task.member, neighbours_seconds=0.0)
+
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            list(Pool(2, work, LOG).run([MetricTask("a", NAMES), MetricTask("b", NAMES)]))
+        os._exit(1)
+    numbers = [int(until(lambda name=name: text_of(tmp_path / name))) for name in "ab"]
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    for number in numbers:
+        until(lambda number=number: is_gone(number))
+
+
+def text_of(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+def is_gone(number: int) -> str:
+    """Something that is true once the process has ended; one that nobody waits for has too."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "gone"
+    return state if state == "Z" else ""
+
+
+def until(found: Callable[[], str]) -> str:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if text := found():
+            return text
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +298,31 @@ def test_an_embedding_that_cannot_be_read_fails_every_metric(tmp_path: Path) -> 
     first = next(score_member(bench, "run", metrics))
     assert isinstance(first, ScoreLine)
     assert "can't be read" in first.detail
+
+
+def test_without_memory_it_is_tried_again_with_more(tmp_path: Path) -> None:
+    def starves(case: Case) -> Estimate:
+        return Estimate(float(np.empty((2**24, 2**24)).sum()), np.arange(2), len)
+
+    bench = bench_of(tmp_path, one_case())
+    starving = replace(METRICS["bras"], compute=starves)
+    found = [
+        line for line in score_member(bench, "run", (starving,)) if isinstance(line, ScoreLine)
+    ]
+    (line,) = found
+    assert line.reason is Reason.EVALUATOR_FAILED
+    assert line.detail.startswith("memory ran out: ")
+    small = replace(bench, memory=60 * 6 * 16 - 1)
+    (line,) = [
+        x for x in score_member(small, "run", (METRICS["bras"],)) if isinstance(x, ScoreLine)
+    ]
+    assert line.reason is Reason.EVALUATOR_FAILED
+    assert "60 × 6 values takes 5,760 bytes of memory" in line.detail
+    enough = replace(bench, memory=60 * 6 * 16)
+    (line,) = [
+        x for x in score_member(enough, "run", (METRICS["bras"],)) if isinstance(x, ScoreLine)
+    ]
+    assert line.value is not None
 
 
 def test_apart_the_result_or_the_message() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from . import floods, outputs, probes
+from . import floods, hiding, outputs, probes
 from .honest import SETTINGS, good
 from .outputs import replaced, spoil
 
@@ -29,6 +29,15 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "one_endless_line": floods.one_endless_line,
     "write_after_the_end": floods.write_after_the_end,
     "kill_everything": floods.kill_everything,
+    "closed_folder": partial(hiding.in_closed_folder, "in", 0),
+    "closed_output": partial(hiding.in_closed_folder, ".", 0),
+    "unsearchable_folder": partial(hiding.in_closed_folder, "in", 0o400),
+    "many_files_in_a_closed_folder": hiding.many_files_in_a_closed_folder,
+    "folder_closed_again_and_again": partial(hiding.closed_again_and_again, "in"),
+    "output_closed_again_and_again": partial(hiding.closed_again_and_again, "."),
+    "renamed_without_end": hiding.renamed_without_end,
+    "exit_137": partial(hiding.exit_as_if_killed, 137),
+    "exit_143": partial(hiding.exit_as_if_killed, 143),
     **{f"replaced_{turn}": partial(replaced, turn) for turn in range(5)},
     "declared_giant": partial(spoil, outputs.declared_giant, "latent"),
     "circle_of_links": partial(spoil, outputs.circle_of_links, "latent"),

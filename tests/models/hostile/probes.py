@@ -19,6 +19,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 MS_REMOUNT, MS_BIND = 32, 4096
 #: Numbers of system calls on x86-64; elsewhere the probe is of another call that must fail too.
 INIT_MODULE, BPF, OPEN_BY_HANDLE = 175, 321, 304
+#: What the image declares as such.
+VOLUMES = ("/data", "/data/nested", "/input", "/dev/shm", "/tmp/x", "/spelled/oddly")
 #: File systems that take memory of the container, not the host's disk.
 IN_MEMORY = {"tmpfs", "mqueue", "devpts", "proc", "sysfs", "cgroup", "cgroup2", "devtmpfs"}
 
@@ -87,6 +89,7 @@ def write_outside() -> None:
         "/home",
         "/input",
         "/lib",
+        *VOLUMES,
     ]
     folders = [*named, *(fields[4] for fields in mounts())]
     disks = {folder for folder in folders if is_on_disk(folder) and can(touch, folder)}
@@ -98,8 +101,10 @@ def write_outside() -> None:
     opened = [name for name in kernel if name.startswith(("/proc/sys", "/sys")) and opens(name)]
     good(
         {
-            "disk": float(len(disks - {"/data"})),
-            "volume": float("/data" in disks),
+            "disk": float(len(disks - {*VOLUMES})),
+            "volume": float(len(disks & {*VOLUMES})),
+            "hosts": float(sum(map(opens, ("/etc/hosts", "/etc/hostname")))),
+            "health": float((OUTPUT / "health").exists()),
             "kernel": float(len(opened)),
             "oom_score": can(lambda: Path("/proc/self/oom_score_adj").write_text("-500")),
             "output": can(lambda: (OUTPUT / "probe").write_text("x")),
@@ -183,6 +188,8 @@ def read_host() -> None:
             "disks": float(any(map(is_block_device, Path("/dev").iterdir()))),
             "kernel_memory": can(read_kernel_memory),
             "hostname": float(socket.gethostname() == where["hostname"]),
+            "resolver": float(len(Path("/etc/resolv.conf").read_bytes())),
+            "named": float(where["hostname"] in Path("/etc/hosts").read_text().split()),
             "password": float("PASSWORD" in "".join(os.environ.values())),
         }
     )

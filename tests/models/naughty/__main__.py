@@ -78,6 +78,20 @@ def nan() -> None:
     write_embedding(spoilt, cell_names())
 
 
+def wide() -> None:
+    """Write what is allowed and takes long to look at: 10,000 columns, a few kilobytes a chunk."""
+    good()
+    rows, columns, high = len(cell_names()), 10_000, 500
+    chunks = [zlib.compress(struct.pack("<f", value) * high * columns) for value in (0, 1)]
+    with h5py.File(OUTPUT / "embeddings.h5", "r+") as file:
+        del file["latent"]
+        made = file.create_dataset(
+            "latent", (rows, columns), "f4", chunks=(high, columns), compression="gzip"
+        )
+        for number, row in enumerate(range(0, rows, high)):
+            made.id.write_direct_chunk((row, 0), chunks[number % 2])
+
+
 def rows() -> None:
     good()
     write_embedding(latent()[:-1], cell_names()[:-1])
@@ -211,6 +225,12 @@ def fail() -> None:
     sys.exit(1)
 
 
+def end_itself(number: int) -> None:
+    """Ends by a signal that it sends itself."""
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
 def idle_gpu() -> None:
     """Asked for a GPU, and computes elsewhere."""
     good()
@@ -271,10 +291,14 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "log_symlink": lambda: replace_by(lambda path: path.symlink_to("/etc/passwd"), "run.log"),
     "not_a_picture": lambda: replace_by(lambda path: path.write_text("hello"), "umap.png"),
     "not_json": lambda: replace_by(lambda path: path.write_text("{nope"), "metrics.json"),
+    "wide": wide,
     "not_hdf5": lambda: replace_by(lambda path: path.write_text("hello")),
     "external_link": external_link,
     "nothing": lambda: None,
     "fail": fail,
+    "exit_137": lambda: os._exit(137),
+    "kill_itself": lambda: end_itself(signal.SIGKILL),
+    "crash": lambda: end_itself(signal.SIGSEGV),
     "until_told": until_told,
     "until_told_and_fail": lambda: until_told(fail),
     "litter": litter,

@@ -39,7 +39,13 @@ ALL = ("rna", "atac", "adt")
 def test_other_values_are_valid_and_differ(
     schema: dict[str, Any], current: Any, values: list[Any]
 ) -> None:
-    assert other_values(schema, current) == pytest.approx(values)
+    whole = {"type": "object", "properties": {"setting": schema}}
+    assert other_values(whole, "setting", current) == pytest.approx(values)
+    defined = {
+        "$defs": {"one": schema},
+        "properties": {"setting": {**schema, "$ref": "#/$defs/one"}},
+    }
+    assert other_values(defined, "setting", current) == pytest.approx(values)
 
 
 def test_a_trial_value_replaces_the_default(tmp_path: Path) -> None:

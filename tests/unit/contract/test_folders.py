@@ -156,7 +156,7 @@ def test_a_second_name_counts_where_one_owner_has_file_and_folder(scene: Path) -
     with pytest.raises(files.NotARegularFile, match="hard link"):
         files.check_regular(file, max_bytes=10)
     with pytest.raises(files.NotARegularFile, match="hard link"):
-        files.open_regular(file, one_name=True)
+        files.open_regular(file, second_names="none")
     if os.getuid() == 0:
         os.chown(scene / "results/a", 12345, 12345)
         with pytest.raises(files.NotARegularFile, match="hard link"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
 
 import pytest
 
@@ -70,13 +71,15 @@ def test_the_next_job_has_the_connections_of_the_last(daemon: AnsweringSocket) -
     assert daemon.connections == opened
 
 
-def test_jobs_at_the_same_time_share_no_client(daemon: AnsweringSocket) -> None:
+def test_questions_at_the_same_time_share_no_client(daemon: AnsweringSocket) -> None:
     engine = DockerEngine()
-    with engine._lent() as first, engine._lent() as second:
-        assert first is not second
-        assert first.info() == second.info()
-    with engine._lent() as third:
-        assert third in (first, second)
+
+    def within(first: Any) -> tuple[Any, Any]:
+        return first, engine._ask(lambda second: second)
+
+    first, second = engine._ask(within)
+    assert first is not second
+    assert engine._ask(lambda third: third) in (first, second)
 
 
 def test_a_socket_is_reached_whatever_proxy_the_environment_names(

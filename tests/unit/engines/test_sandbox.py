@@ -45,6 +45,7 @@ def test_everything_is_closed(tmp_path: Path) -> None:
     assert (host["nano_cpus"], host["pids_limit"] > 0) == (1_500_000_000, True)
     assert [(mount["Target"], mount["ReadOnly"]) for mount in host["mounts"]] == [
         ("/output", False),
+        ("/etc/resolv.conf", True),
         ("/input/data.h5mu", True),
     ]
     assert not host["device_requests"]
@@ -67,10 +68,16 @@ def test_memory_is_bounded_however_it_is_filled(tmp_path: Path) -> None:
 
 
 def test_volumes_of_an_image_are_memory_not_disk(tmp_path: Path) -> None:
-    volumes = ["/data", "cache/", "/output", "/tmp", "/", "/input", "/a/../proc"]
+    volumes = ["/data", "/cache/", "/output", "/tmp", "/input", "//a/./b/../c", "/dev/shm"]
     host = options(tmp_path, volumes)["host_config"]
-    assert sorted(host["tmpfs"]) == ["/cache", "/data", "/tmp"]
+    assert sorted(host["tmpfs"]) == ["/a/c", "/cache", "/data", "/dev/shm", "/input", "/tmp"]
+    assert host["tmpfs"].pop("/input").startswith("ro,")
     assert len(set(host["tmpfs"].values())) == 1
+
+
+def test_an_images_health_checks_are_not_made(tmp_path: Path) -> None:
+    """It may ask for one a millisecond, each a process that the daemon starts."""
+    assert options(tmp_path)["healthcheck"] == {"test": ["NONE"]}
 
 
 def test_nothing_of_the_host_and_its_user_is_told(
@@ -82,6 +89,8 @@ def test_nothing_of_the_host_and_its_user_is_told(
     assert asked["hostname"] == "multiverse"
     assert asked["use_config_proxy"] is False
     assert "PASSWORD" not in str(asked)
+    resolver = [m for m in asked["host_config"]["mounts"] if m["Target"] == "/etc/resolv.conf"]
+    assert [mount["Source"] for mount in resolver] == ["/dev/null"], "no name servers of the host"
     assert asked["host_config"]["ipc_mode"] == "private"
 
 
@@ -97,7 +106,7 @@ def test_the_defaults_of_the_daemon_stay(tmp_path: Path) -> None:
 
 def test_the_input_is_mounted_only_if_it_exists(tmp_path: Path) -> None:
     mounts = options(tmp_path, data=tmp_path / "none")["host_config"]["mounts"]
-    assert [mount["Target"] for mount in mounts] == ["/output"]
+    assert [mount["Target"] for mount in mounts] == ["/output", "/etc/resolv.conf"]
 
 
 @pytest.mark.parametrize(("device", "ids", "count"), [("cuda", None, 1), ("cuda:3", ["3"], 0)])

@@ -39,6 +39,7 @@ def test_a_folder_without_a_dockerfile_gets_one_of_its_own(tmp_path: Path) -> No
     (tmp_path / "mine").mkdir()
     for name in ("model.yaml", "requirements.txt"):
         text = (PACKAGE / "models" / "pca" / name).read_text().replace("name: pca", "name: mine")
+        text = text.replace("image: multiverse-pca", "image: mine")
         (tmp_path / "mine" / name).write_text(text)
     model = ModelSpec.load(tmp_path / "mine")
     lines = render(model, model.dockerfile).splitlines()

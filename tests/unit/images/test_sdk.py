@@ -112,9 +112,9 @@ def test_a_pipe_is_not_read(outside: ModelSpec) -> None:
         sdk_files(outside)
 
 
-def test_a_link_to_a_file_is_that_file(outside: ModelSpec, tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("linked")
-    (outside.folder / "text").symlink_to(tmp_path / "text")
+def test_a_link_to_a_file_of_the_model_is_that_file(outside: ModelSpec, tmp_path: Path) -> None:
+    (outside.folder / "parts" / "text").write_text("linked")
+    (outside.folder / "text").symlink_to("parts/text")
 
     copy_files(sdk_files(outside), tmp_path / "copy")
     copied = tmp_path / "copy" / "multiverse" / "models" / "mine" / "text"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,12 @@ MIB = 1024**2
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An honest output."""
+    """An honest output, of an ordinary user."""
     made = tmp_path / "output"
     made.mkdir()
+    open_to_all(made)
+    if os.geteuid() == 0:
+        os.chown(made, 65534, 65534)
     for name in ("embeddings.h5", "metrics.json", "umap.png", "run.log", "job_spec.json"):
         (made / name).write_bytes(b"x" * 1000)
     return made
@@ -68,7 +72,7 @@ def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
 
 def test_the_output_itself_as_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
-    assert OutputGuard(tmp_path / "link", 1).look() is None
+    assert OutputGuard(tmp_path / "link", 1).look() == "can't be looked into: Not a directory"
     assert OutputGuard(folder, 1).look() is not None
 
 
@@ -142,12 +146,16 @@ def test_odd_names_and_kinds(folder: Path) -> None:
     assert reason.isprintable()
 
 
-def test_a_folder_that_is_not_there_or_vanishes(folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["nothing", "a file", "a FIFO"])
+def test_an_output_that_is_not_there_stops_the_job(folder: Path, kind: str) -> None:
     guard = OutputGuard(folder, MIB)
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
-    assert guard.look() is None
+    folder.rename(folder.with_name("elsewhere"))
+    if kind == "a file":
+        folder.touch()
+    elif kind == "a FIFO":
+        os.mkfifo(folder)
+    words = "it is gone" if kind == "nothing" else "Not a directory"
+    assert guard.look() == f"can't be looked into: {words}"
 
 
 def test_files_that_vanish_while_they_are_counted(folder: Path) -> None:
@@ -165,29 +173,155 @@ def test_files_that_vanish_while_they_are_counted(folder: Path) -> None:
         busy.kill()
 
 
-LOCKED = """
-import os, sys
+#: Runs as an ordinary user, for whom modes mean something, beside what a model does as that user.
+AS_USER = """
+import ctypes, os, resource, signal, sys
 from pathlib import Path
 from multiverse.runner.guard import OutputGuard
 if os.getuid() == 0:
+    os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-folder = Path(sys.argv[1])
-(folder / "closed").mkdir()
-(folder / "closed" / "large").write_bytes(b"x" * 2**21)
-(folder / "closed").chmod(0)
-print(OutputGuard(folder, 2**20).look())
+output, program = Path(sys.argv[1]), sys.argv[2]
+told, tell = os.pipe()
+model = os.fork()
+if model == 0:
+    os.chdir(output)
+    exec(program.replace("READY", f"os.write({{tell}}, b'x')"), {{}})
+    os._exit(0)
+os.close(tell)
+if not os.read(told, 1):
+    sys.exit("the model's program failed")
+{before}
+guard = OutputGuard(output, 2**20, max_files=1000)
+said = [guard.look() for _ in range({looks})]
+os.kill(model, signal.SIGKILL)
+print(*said, sep="\\n")
 """
 
 
-def test_a_closed_folder_hides_nothing(folder: Path) -> None:
-    """As an ordinary user, for whom modes mean something."""
-    open_to_all(folder)
+def looks(folder: Path, program: str, count: int = 1, before: str = "") -> list[str]:
+    """What a guard says, look after look, while a model's program runs in the folder.
+
+    The program is ``READY`` once it has done what is to be seen.
+    """
+    code = AS_USER.format(looks=count, before=before)
     done = subprocess.run(
-        [sys.executable, "-c", LOCKED, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(folder), program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert "more than the 1.0 MiB allowed" in done.stdout
+    return done.stdout.splitlines()
+
+
+TWO_MIB = "import os, time\nos.mkdir('in')\nopen('in/large', 'wb').write(b'x' * 2**21)\n"
+MANY = "import os, time\nos.mkdir('in')\nfor n in range(2000): open(f'in/{n}', 'w').close()\n"
+WAIT = "READY\ntime.sleep(600)\n"
+LARGE, NUMEROUS = "more than the 1.0 MiB allowed", "holds more than 1,000 files"
+
+
+@pytest.mark.parametrize("mode", [0, 0o100, 0o200, 0o300, 0o400, 0o077])
+@pytest.mark.parametrize("place", ["in", "."])
+def test_a_closed_folder_hides_nothing(folder: Path, place: str, mode: int) -> None:
+    close = f"os.chmod({place!r}, {mode})\n"
+    (said,) = looks(folder, TWO_MIB + close + WAIT)
+    assert LARGE in said
+
+
+@pytest.mark.parametrize("place", ["in", "."])
+def test_many_files_in_a_closed_folder_are_counted(folder: Path, place: str) -> None:
+    (said,) = looks(folder, f"{MANY}os.chmod({place!r}, 0)\n{WAIT}")
+    assert said == NUMEROUS
+
+
+def test_folders_closed_within_each_other_hide_nothing(folder: Path) -> None:
+    program = (
+        "import os, time\n"
+        "os.makedirs('a/b/c'); open('a/b/c/large', 'wb').write(b'x' * 2**21)\n"
+        "for path in ('a/b/c', 'a/b', 'a', '.'): os.chmod(path, 0)\n"
+    )
+    (said,) = looks(folder, program + WAIT)
+    assert LARGE in said
+
+
+def test_modes_that_a_model_only_takes_from_others_stay(folder: Path) -> None:
+    program = "import os, time\nos.mkdir('in')\nos.chmod('in', 0o500)\n"
+    assert looks(folder, program + WAIT) == ["None"]
+    assert (folder / "in").stat().st_mode & 0o777 == 0o500
+
+
+#: Attempts to be elsewhere whenever somebody looks.
+RACES = {
+    "closed again and again": TWO_MIB + "READY\nwhile True: os.chmod('in', 0)\n",
+    "itself closed again and again": (TWO_MIB + "READY\nwhile True: os.chmod('.', 0)\n"),
+    "renamed without end": (
+        TWO_MIB + "READY\nlast = 'in'\nn = 0\n"
+        "while True:\n n += 1\n os.rename(last, f'in{n}')\n last = f'in{n}'\n"
+    ),
+    "a file renamed without end": (
+        TWO_MIB + "os.rename('in/large', 'f'); READY\nlast = 'f'\nn = 0\n"
+        "while True:\n n += 1\n os.rename(last, f'f{n}')\n last = f'f{n}'\n"
+    ),
+    "exchanged for a link": (
+        TWO_MIB + "import ctypes\ncall = ctypes.CDLL(None).renameat2\n"
+        "os.symlink('/', 'other'); READY\n"
+        "while True: call(-100, b'in', -100, b'other', 2)\n"
+    ),
+    "exchanged for another folder": (
+        TWO_MIB + "import ctypes\ncall = ctypes.CDLL(None).renameat2\n"
+        "os.mkdir('other'); READY\n"
+        "while True: call(-100, b'in', -100, b'other', 2)\n"
+    ),
+    "a file exchanged for another": (
+        TWO_MIB + "import ctypes\ncall = ctypes.CDLL(None).renameat2\n"
+        "open('in/other', 'w').close(); READY\n"
+        "while True: call(-100, b'in/large', -100, b'in/other', 2)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_what_is_never_where_it_was_seen_hides_nothing(folder: Path, race: str) -> None:
+    for said in looks(folder, RACES[race], count=20):
+        assert LARGE in said or said.startswith("can't be looked into: "), said
+
+
+def test_two_files_that_change_places_while_they_are_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change happens between two looks of the guard, so that the large one is never seen."""
+    (folder / "a").write_bytes(b"x" * 2 * MIB)
+    (folder / "b").touch()
+    look = os.stat
+
+    def exchanging(path: str, **more: Any) -> os.stat_result:
+        if path in ("a", "b"):
+            small = min((folder / "a", folder / "b"), key=lambda file: look(file).st_size).name
+            return look(small, **more)
+        return look(path, **more)
+
+    monkeypatch.setattr(os, "stat", exchanging)
+    words = "can't be looked into: it changes faster than it can be counted"
+    assert OutputGuard(folder, MIB).look() == words
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of somebody else")
+def test_a_folder_of_another_user_stops_the_job(folder: Path) -> None:
+    """As one that a container's other users have made."""
+    (folder / "in").mkdir(mode=0o700)
+    os.chown(folder / "in", 12345, 12345)
+    (said,) = looks(folder, "import os, time\n" + WAIT)
+    assert said == "can't be looked into: Operation not permitted"
+
+
+def test_a_runner_short_of_descriptors_does_not_look_away(folder: Path) -> None:
+    """What stands in its way is said, and ends the job: nobody knows what it writes."""
+    short = "resource.setrlimit(resource.RLIMIT_NOFILE, (6, 6))"
+    (said,) = looks(folder, TWO_MIB + WAIT, before=short)
+    assert said == "can't be looked into: Too many open files"
 
 
 def test_free_space(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from multiverse.contract.evaluation import (
     BeginLine,
@@ -12,7 +16,8 @@ from multiverse.contract.evaluation import (
     UmapLine,
 )
 from multiverse.contract.scores import Frozen, Reason
-from multiverse.scoring.collected import Collected
+from multiverse.events import silent
+from multiverse.scoring.collected import Collected, LineFollower
 from tests.unit.scoring.scripted import METRICS
 
 NAMES = tuple(metric.name for metric in METRICS)
@@ -111,3 +116,59 @@ def test_a_newer_evaluator_may_say_more() -> None:
     collected = Collected()
     collected.add(b'{"kind": "begin", "member": "a", "metric": "b", "mood": "good"}')
     assert collected.begun == {"a": "b"}
+
+
+def test_what_is_there_is_not_lost() -> None:
+    """A line that is said twice, or too late, costs no value."""
+    begin = BeginLine(member="a", metric="mixing")
+    collected = said(Collected(), sheet(), begin, score("mixing"), begin)
+    assert collected.begun == {}
+    collected.lose("a", "mixing", "it was killed")
+    assert collected.lines["a"]["mixing"].value == 0.5
+
+
+@pytest.mark.parametrize("reason", [None, Reason.ONE_CLASS])
+def test_a_line_with_neither_a_value_nor_a_reason_is_none(reason: Reason | None) -> None:
+    value = None if reason is None else 0.5
+    line = score("mixing").model_copy(update={"value": value, "reason": reason})
+    with pytest.raises(ValueError, match="no line of scores"):
+        Collected().add(line.model_dump_json().encode())
+
+
+def lines_of_an_evaluation() -> list[bytes]:
+    lines: list[Frozen] = [sheet()]
+    for member in "ab":
+        for name in NAMES:
+            lines += [BeginLine(member=member, metric=name), score(name, member=member)]
+        lines += [MemberLine(member=member, neighbours_seconds=1.0)]
+    lines.append(UmapLine(member="a", seconds=1.0))
+    return [line.model_dump_json().encode() + b"\n" for line in lines]
+
+
+LINES = lines_of_an_evaluation()
+
+
+def followed(path: Path, content: bytes) -> Collected:
+    path.write_bytes(content)
+    collected = Collected()
+    LineFollower(path, collected, {}, silent).look()
+    return collected
+
+
+def test_cut_anywhere_every_whole_line_counts(tmp_path: Path) -> None:
+    """It was ended while it wrote."""
+    content = b"".join(LINES)
+    for length in range(0, len(content), 7):
+        n_whole = content[:length].count(b"\n")
+        cut = followed(tmp_path / "scores.jsonl", content[:length])
+        assert cut == followed(tmp_path / "scores.jsonl", b"".join(LINES[:n_whole])), length
+
+
+@given(st.lists(st.sampled_from(range(len(LINES))), max_size=20))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_lines_that_are_there_twice_change_nothing(tmp_path: Path, twice: list[int]) -> None:
+    again = [LINES[number] for number in sorted(twice)]
+    repeated = [line for number, line in enumerate(LINES) for _ in range(1 + twice.count(number))]
+    once = followed(tmp_path / "scores.jsonl", b"".join(LINES))
+    assert followed(tmp_path / "scores.jsonl", b"".join([*LINES, *again])) == once
+    assert followed(tmp_path / "scores.jsonl", b"".join(repeated)) == once
