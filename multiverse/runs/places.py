@@ -80,7 +80,7 @@ def find_runs(results: ResultsFolder) -> FoundPlaces:
     def judge(place: Place, parent: int, entry: os.DirEntry[str]) -> None:
         if entry.name.startswith(".") or place.names == (results.attempts.name,):
             return
-        if entry.is_symlink() and entry.is_dir():
+        if _is_link_to_folder(entry):
             links.append(place)
         elif not entry.is_dir(follow_symlinks=False):
             return
@@ -110,6 +110,14 @@ def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
         for run_id in filter(is_run_id, folders.folders_in(results.attempts)):
             with suppress(OSError):
                 yield from results.attempts_of(run_id)
+
+
+def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether a link leads to a folder; one that leads to itself leads nowhere."""
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:
+        return False
 
 
 def _has_record(parent: int, folder: str) -> bool:

@@ -49,7 +49,7 @@ def _dangling(path: Path, lookalike: Path) -> None:
 
 
 def _hard_link(path: Path, lookalike: Path) -> None:
-    os.link(lookalike, path)
+    os.link(lookalike if lookalike.is_file() else lookalike.parent / "thesis.txt", path)
 
 
 def _endless(path: Path, _: Path) -> None:

@@ -45,7 +45,9 @@ RUN, FAILED, BEGUN = "run", "failed", "begun"
 
 def of_records() -> Iterator[Said]:
     for file in (RUN, FAILED):
-        for field, values in (("dataset", NAMES), ("model", NAMES), ("run_id", IDS)):
+        # The place of an attempt does not say of which dataset and model it is.
+        names = NAMES if file == RUN else [name for name in NAMES if name != "other"]
+        for field, values in (("dataset", names), ("model", names), ("run_id", IDS)):
             yield from (Said(file, (field,), value) for value in values)
         if file == FAILED:  # a published run has no number in its path
             yield from (Said(file, ("attempt",), value) for value in NUMBERS)
