@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.hostile.engine import DIES
+from tests.hostile.forked import Ended
 from tests.hostile.honest import ALONE, Honest
 
 Arguments = Callable[[Honest, Path], Sequence[object]]
@@ -21,11 +22,14 @@ class Command:
     arguments: Arguments
     codes: frozenset[int]
 
-    def judge(self, honest: Honest, folder: Path, *, bare: bool) -> list[str]:
-        """Run it on a folder; returns what is wrong with how it ended, empty if nothing."""
+    def run(self, honest: Honest, folder: Path, *, bare: bool = False) -> Ended:
+        """Run it on a folder."""
         if self.name == "report":
             shutil.rmtree(folder / "figures", ignore_errors=True)  # they take a second each
-        ended = honest.command(*self.arguments(honest, folder), bare=bare)
+        return honest.command(*self.arguments(honest, folder), bare=bare)
+
+    def judge(self, ended: Ended) -> list[str]:
+        """Return what is wrong with how it ended; empty if nothing."""
         last = ended.said.strip()[-600:]
         if ended.code is None:
             return [f"{self.name}: does not end: {last}"]

@@ -21,6 +21,7 @@ NOBODY = 65534
 class Kind:
     """A kind. ``spoils``: what was there is kept, and only changed.
 
+    ``content``: a file like others, unless somebody reads what is in it.
     ``of_files``, ``of_folders``: what it can stand for. ``bare``: says nothing to a user who may
     pass over modes. ``privileged``: only root can make it.
     """
@@ -28,6 +29,7 @@ class Kind:
     name: str
     put: Put
     spoils: bool = False
+    content: bool = False
     of_files: bool = True
     of_folders: bool = True
     bare: bool = False
@@ -124,10 +126,10 @@ KINDS = (
     Kind("device", _device, privileged=True),
     Kind("socket", _socket),
     Kind("giant", _giant, of_folders=False),
-    Kind("garbage", _garbage, of_folders=False),
+    Kind("garbage", _garbage, of_folders=False, content=True),
     Kind("empty-file", _empty),
-    Kind("brackets", _brackets, of_folders=False),
-    Kind("other-type", _other_type, of_folders=False),
+    Kind("brackets", _brackets, of_folders=False, content=True),
+    Kind("other-type", _other_type, of_folders=False, content=True),
     Kind("folder", _folder, of_folders=False),
     Kind("closed", _closed, spoils=True, bare=True),
     Kind("of-another-user", _of_another, spoils=True, bare=True, privileged=True),

@@ -19,6 +19,11 @@ class Part:
     reader: str
     is_folder: bool = False
 
+    @property
+    def is_parsed(self) -> bool:
+        """Whether some command reads what is in it."""
+        return self.name.endswith((".json", ".jsonl", ".h5", ".h5ad", ".csv", ".db", ".yaml"))
+
 
 def _top(name: str, reader: str, *, is_folder: bool = False) -> Part:
     return Part(name, lambda honest: honest.results.folder / name, reader, is_folder)
