@@ -18,7 +18,7 @@ from multiverse.contract.folders import (
     remove_file,
 )
 from multiverse.engines.protocol import Engine, Orphan
-from multiverse.errors import DiskFull, MultiverseError, ResultsError
+from multiverse.errors import DiskFull, MultiverseError
 from multiverse.events import Noted, Tell
 from multiverse.facts import RunState
 from multiverse.runner.attempt import Attempts
@@ -30,7 +30,6 @@ from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
-from multiverse.specs.names import check_slug
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,8 @@ class Recovery:
         self, attempt: AttemptFolder, orphan: Orphan | None, wanted: bool
     ) -> Survivor | None:
         try:
-            started = Started.read(attempt.started)
+            started = Started.of(attempt)
             record = started.record
-            _check_belongs(attempt, record)
             target = self._results.run(record.dataset, record.model, record.run_id)
             if is_file(target.record) and _is_same(RunRecord.read(target.record), record):
                 discard(attempt)  # killed between publication and tidying up
@@ -187,20 +185,6 @@ class Recovery:
         word = "complete" if record.state is RunState.COMPLETE else record.message
         job = f"{record.name} ({record.run_id})"
         self._tell(Noted(f"left by a runner that was {how}: {job}: {word}"))
-
-
-def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
-    """Check that an attempt belongs to its record: a stranger's names must not lead outside.
-
-    Raises :class:`ResultsError`.
-    """
-    try:
-        check_slug(record.dataset)
-        check_slug(record.model)
-    except ValueError as error:
-        raise ResultsError(str(error)) from error
-    if (record.run_id, record.attempt) != (attempt.folder.parent.name, attempt.number):
-        raise ResultsError("what it says of itself is of another attempt")
 
 
 def _remove_temporary(results: ResultsFolder) -> None:

@@ -272,7 +272,7 @@ class Results:
 def _read_scores(path: Path) -> ScoresFile:
     from multiverse.runs.scores import ScoresFile  # a run has none before its first job
 
-    return ScoresFile.read(path)
+    return ScoresFile.read_in_place(path)
 
 
 def _bounds(interval: Interval | None) -> tuple[float | None, float | None]:

@@ -15,6 +15,7 @@ from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
 from multiverse.facts import Usage
 from multiverse.runs.clock import Moment
+from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
 #: The record, the job and what an evaluation was asked for.
@@ -53,6 +54,14 @@ class Started(Beginning):
     data: Path
     job_spec: str
     gpu: str | None = None
+
+    @classmethod
+    def of(cls, attempt: AttemptFolder) -> Started:
+        """Read that of an attempt: :meth:`read`, and it must be of this one."""
+        found = cls.read(attempt.started)
+        if not found.record.lies_in(attempt.folder):
+            raise ResultsError(f"{attempt.started}: what it says of itself is of another attempt")
+        return found
 
 
 class Ended(Beginning):

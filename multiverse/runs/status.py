@@ -159,7 +159,7 @@ class _Look:
 
     def _in_flight(self, attempt: AttemptFolder) -> JobStatus | None:
         try:
-            started = Started.read(attempt.started)
+            started = Started.of(attempt)
         except ResultsError as error:
             if exists(attempt.started):
                 self._notes.append(first_line(error))
