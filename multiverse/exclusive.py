@@ -56,7 +56,7 @@ def exclusive(
     OSError
         Where the lock's file can't be made, or is anything else than a file with one name.
     """
-    descriptor = open_lock(lock)
+    descriptor = open_lock(lock, own_names=True)
     try:
         _wait(descriptor, lock, seconds, waiting, cancelled)
         yield
@@ -64,13 +64,16 @@ def exclusive(
         os.close(descriptor)
 
 
-def open_lock(path: Path) -> int:
+def open_lock(path: Path, *, own_names: bool = False) -> int:
     """Return a descriptor of a lock's file, which is made if need be; no link is followed.
 
-    Raises :class:`NotARegularFile`, :class:`LinkOnTheWay`, other OSErrors. Its content may be
-    changed: the file has no second name, under which it would be somebody else's.
+    Its content may be changed: the file has no second name, under which it would be somebody
+    else's. With ``own_names`` it may have some, as backups give it, where it is empty, and folder
+    and file have one owner; then nothing may be written. Raises :class:`NotARegularFile`,
+    :class:`LinkOnTheWay`, other OSErrors.
     """
     with opened_parent(path) as (parent, name):
+        owner = os.fstat(parent).st_uid
         try:
             descriptor = os.open(name, _LOCK, 0o666, dir_fd=parent)
         except OSError as error:
@@ -78,7 +81,9 @@ def open_lock(path: Path) -> int:
                 raise LinkOnTheWay(path) from error
             raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
     found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+    ours = own_names and found.st_uid == owner and found.st_size == 0
+    names_are_fine = found.st_nlink == 1 or ours
+    if stat.S_ISREG(found.st_mode) and names_are_fine:
         return descriptor
     os.close(descriptor)
     kind = "a hard link" if stat.S_ISREG(found.st_mode) else describe_kind(found.st_mode)

@@ -23,7 +23,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def exchange(one: Path, other: Path) -> bool:
     """Let two names change places in one step."""
     names = os.fsencode(one), os.fsencode(other)
-    return _LIBC.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], EXCHANGE) == 0
+    return bool(_LIBC.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], EXCHANGE) == 0)
 
 
 def targets(results: Path) -> list[Path]:
