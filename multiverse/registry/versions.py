@@ -13,8 +13,8 @@ from multiverse.contract.files import sync, write_aside
 from multiverse.errors import DatasetError, DiskFull, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.exclusive import exclusive
-from multiverse.registry.datasets import RECORD_FILE, DatasetFolder, RegisteredDataset, version_id
-from multiverse.specs.dataset import DatasetRecord
+from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, version_id
+from multiverse.specs.dataset import RECORD_FILE, DatasetRecord
 
 _TEMPORARY = ".new-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)

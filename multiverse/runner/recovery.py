@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from multiverse.contract.files import is_aside
+from multiverse.contract.files import is_aside, read_regular
 from multiverse.contract.folders import (
     exists,
     is_file,
@@ -30,6 +30,7 @@ from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
+from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Recovery:
             if is_file(attempt.ended):
                 self._tell_end(self._attempts.judge_again(attempt, started), "stopped")
                 return None
-            if orphan is not None and orphan.adoptable and started.data.is_file():
+            if orphan is not None and orphan.adoptable and _has_its_data(started):
                 if orphan.running and wanted:
                     return Survivor(attempt, started, orphan)
                 if not orphan.running:
@@ -185,6 +186,20 @@ class Recovery:
         word = "complete" if record.state is RunState.COMPLETE else record.message
         job = f"{record.name} ({record.run_id})"
         self._tell(Noted(f"left by a runner that was {how}: {job}: {word}"))
+
+
+def _has_its_data(started: Started) -> bool:
+    """Return whether the file that an attempt reads is that of its dataset, and still there.
+
+    Whoever may write in the results folder can name any file in its place.
+    """
+    try:
+        path = started.data.with_name(RECORD_FILE)
+        text = read_regular(path, max_bytes=RECORD_MAX_BYTES)
+        fingerprint = DatasetRecord.model_validate_json(text).fingerprint
+    except (OSError, ValueError):
+        return False
+    return fingerprint == started.record.dataset_fingerprint and is_file(started.data)
 
 
 def _remove_temporary(results: ResultsFolder) -> None:

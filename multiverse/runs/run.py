@@ -85,9 +85,13 @@ class Run:
         """Read the kept attempts at this run other than itself, oldest first.
 
         A run lies three folders deep, published or not; a copy may lie at the root, and has none.
+        What can't be looked into, or lies behind a link, holds none for us.
         """
         folder = self.folder.absolute()
-        kept = ResultsFolder(folder.parent.parent.parent).attempts_of(self.record.run_id)
+        try:
+            kept = ResultsFolder(folder.parent.parent.parent).attempts_of(self.record.run_id)
+        except OSError:
+            return []
         others = [attempt.record for attempt in kept if attempt.folder != folder]
         return list(RecordReader().runs(others, []))
 

@@ -44,9 +44,14 @@ class Canary:
         self._before = self._state()
         self._events()
 
-    def touched(self) -> list[str]:
-        """Return what has been done to it since, in words; empty if nothing."""
+    def touched(self, *, but_opened: bool = False) -> list[str]:
+        """Return what has been done to it since, in words; empty if nothing.
+
+        ``but_opened``: beside the opening of a file that was not read.
+        """
         found = self._events()
+        if but_opened:
+            found = {event for event in found if not event.endswith(f": {_WORDS[_OPEN]}")}
         now = self._state()
         changed = {
             name for name in {*self._before, *now} if self._before.get(name) != now.get(name)

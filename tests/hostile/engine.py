@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -17,7 +18,7 @@ from PIL import Image
 
 from multiverse.contract.evaluation import EvaluationRequest
 from multiverse.contract.job_spec import JobSpec
-from multiverse.engines.protocol import Ending, Execution, Running
+from multiverse.engines.protocol import Echo, Ending, Execution, Orphan, Running
 from multiverse.facts import Usage
 from tests.unit.scoring.made import write_embedding
 from tests.unit.scoring.scripted import DONE, ScriptedEngine, ScriptedRunning, Start, everything
@@ -26,6 +27,8 @@ from tests.unit.scoring.scripted import DONE, ScriptedEngine, ScriptedRunning, S
 FAILS, DIES = 91, 92
 #: In the environment of a command: whether it dies where a job says so, or where it scores.
 DIE = "HOSTILE_DIE"
+#: In the environment of a command: the run whose first attempt has ended without its runner.
+LEFT = "HOSTILE_LEFT"
 
 
 class HonestEngine(ScriptedEngine):
@@ -47,6 +50,16 @@ class HonestEngine(ScriptedEngine):
         if spec.seed == DIES and os.environ.get(DIE) == "run":
             os.kill(os.getpid(), signal.SIGKILL)
         write_output(execution.data, execution.output, spec.seed)
+        return ScriptedRunning(DONE)
+
+    def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
+        run_id = os.environ.get(LEFT, "")
+        if labels.get("multiverse.run", run_id) != run_id or not run_id:
+            return []
+        own = {**labels, "multiverse.run": run_id, "multiverse.attempt": "1"}
+        return [Orphan(labels=own, running=False, adoptable=True, handle=None)]
+
+    def adopt(self, orphan: Orphan, log: Path, echo: Echo | None) -> Running:
         return ScriptedRunning(DONE)
 
 

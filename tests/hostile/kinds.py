@@ -22,6 +22,7 @@ class Kind:
     """A kind. ``spoils``: what was there is kept, and only changed.
 
     ``content``: a file like others, unless somebody reads what is in it.
+    ``known_by_opening``: that it is one can be seen of an opened file only; it may not be read.
     ``of_files``, ``of_folders``: what it can stand for. ``bare``: says nothing to a user who may
     pass over modes. ``privileged``: only root can make it.
     """
@@ -30,6 +31,7 @@ class Kind:
     put: Put
     spoils: bool = False
     content: bool = False
+    known_by_opening: bool = False
     of_files: bool = True
     of_folders: bool = True
     bare: bool = False
@@ -119,7 +121,7 @@ KINDS = (
     Kind("link-to-a-file", _link_to_file),
     Kind("link-to-a-folder", _link_to_folder),
     Kind("dangling-link", _dangling),
-    Kind("hard-link", _hard_link, of_folders=False),
+    Kind("hard-link", _hard_link, of_folders=False, known_by_opening=True),
     Kind("link-to-zero", _endless),
     Kind("link-to-itself", _to_itself),
     Kind("fifo", _fifo),

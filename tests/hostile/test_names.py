@@ -18,7 +18,8 @@ import pytest
 
 from tests.hostile.canary import Canary
 from tests.hostile.commands import CHANGING, LISTING, READING
-from tests.hostile.honest import DATASET, Honest
+from tests.hostile.engine import DIES, LEFT, write_output
+from tests.hostile.honest import ALONE, DATASET, Honest
 
 #: Filled in by the test: the way to somebody else's results of the same dataset.
 RELATIVE, ABSOLUTE = "<relative>", "<absolute>"
@@ -149,6 +150,26 @@ def test_files_that_a_record_names(name: str, honest: Honest, canary: Canary, co
     for number, names in enumerate(({**sums, name: "sha256:0"}, {name: sums["run.log"]})):
         (copy / own).write_text(json.dumps({**content, "checksums": names}))
         assert not check(number, honest, canary, copy)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_data_of_an_attempt_that_ended_alone(
+    own: bool, honest: Honest, canary: Canary, copy: Path
+) -> None:
+    """They are read to judge what it wrote; any other file that is named is not."""
+    begun = copy / place(honest, Said(BEGUN, (), None)).parent
+    data = Path(json.loads((begun / "started.json").read_text())["data"])
+    write_output(data, begun / "output", seed=DIES)
+    if not own:
+        write(Said(BEGUN, ("data",), ABSOLUTE), begun / "started.json",
+              canary.folder / DATASET / "embeddings.h5ad")  # fmt: skip
+    run_id = begun.parent.name
+    ended = honest.command(
+        "run", honest.whole, "--output", copy, "--no-build", *ALONE, environment={LEFT: run_id}
+    )
+    assert ended.code == 0, ended.said
+    assert (run_id in {run.parent.name for run in copy.glob("tiny/pca/*/run.json")}) is own
+    assert not canary.touched()
 
 
 @pytest.mark.parametrize("dataset", ["../tiny", "other", ""])
