@@ -40,6 +40,7 @@ LONGEST_FIRST = Order(
         "tests/faults/",
         "tests/engine/",
         "tests/scenario/",
+        "tests/hostile/",
         "tests/browser/",
         "tests/unit/conformance/",
     )

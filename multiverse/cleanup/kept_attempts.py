@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from multiverse.cleanup.holders import LeftJobs, held, run_locks
 from multiverse.cleanup.removable import (
@@ -91,7 +90,7 @@ class KeptAttempts:
             return False, "it holds the run that it replaces; the next `multiverse run` settles it"
         if not exists(attempt.started):
             return True, "interrupted before anything was started"
-        kept = jobs.reason_to_keep(run_id, number, _engine(attempt.started))
+        kept = jobs.reason_to_keep(run_id, number, _engine(attempt))
         return (True, "interrupted: its runner was killed") if kept is None else (False, kept)
 
     def _remove(self, run_id: str, number: str) -> None:
@@ -113,9 +112,9 @@ def remove_empty_run(results: ResultsFolder, run_id: str) -> None:
             return
 
 
-def _engine(started: Path) -> str | None:
+def _engine(attempt: AttemptFolder) -> str | None:
     """Return the engine that an attempt was started on; None where that can't be told."""
     try:
-        return Started.read(started).record.engine.name
+        return Started.of(attempt).record.engine.name
     except ResultsError:
         return None

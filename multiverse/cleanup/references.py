@@ -66,4 +66,4 @@ def _attempt_record(results: ResultsFolder, place: Place) -> RunRecord:
     try:
         return _record(results, place)
     except FileNotFoundError:
-        return Started.read(AttemptFolder(results.folder.joinpath(*place.names)).started).record
+        return Started.of(AttemptFolder(results.folder.joinpath(*place.names))).record

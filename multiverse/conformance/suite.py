@@ -16,6 +16,7 @@ from multiverse.conformance.report import CheckReport, CheckResult, CheckStatus
 from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import TrialRunner
 from multiverse.conformance.values import trial_settings
+from multiverse.contract.folders import temporary_root
 from multiverse.engines.docker import DockerEngine
 from multiverse.engines.protocol import Engine, Runtime
 from multiverse.errors import UsageError
@@ -156,7 +157,7 @@ def _workplace(output: Path | None) -> Iterator[Path]:
         yield output.resolve()
         return
     with tempfile.TemporaryDirectory(
-        prefix="multiverse-check-", ignore_cleanup_errors=True
+        prefix="multiverse-check-", dir=temporary_root(), ignore_cleanup_errors=True
     ) as scratch:
         yield Path(scratch)
 

@@ -26,12 +26,10 @@ from pydantic import ValidationError
 from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError, UsageError
 from multiverse.registry.home import home as default_home
-from multiverse.specs.dataset import DatasetRecord
+from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
 from multiverse.specs.names import check_slug, is_slug
 from multiverse.specs.yaml_file import suggestion
 
-RECORD_FILE = "dataset.json"
-RECORD_MAX_BYTES = 16 * 1024 * 1024
 _VERSION = re.compile(r"[0-9a-f]{16}")
 _REGISTER_AGAIN = "Register the file again: multiverse register FILE --slug {slug} --replace"
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from multiverse.contract.files import is_aside
+from multiverse.contract.files import is_aside, read_regular
 from multiverse.contract.folders import (
     exists,
     is_file,
@@ -18,7 +18,7 @@ from multiverse.contract.folders import (
     remove_file,
 )
 from multiverse.engines.protocol import Engine, Orphan
-from multiverse.errors import DiskFull, MultiverseError, ResultsError
+from multiverse.errors import DiskFull, MultiverseError
 from multiverse.events import Noted, Tell
 from multiverse.facts import RunState
 from multiverse.runner.attempt import Attempts
@@ -30,7 +30,7 @@ from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
-from multiverse.specs.names import check_slug
+from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,8 @@ class Recovery:
         self, attempt: AttemptFolder, orphan: Orphan | None, wanted: bool
     ) -> Survivor | None:
         try:
-            started = Started.read(attempt.started)
+            started = Started.of(attempt)
             record = started.record
-            _check_belongs(attempt, record)
             target = self._results.run(record.dataset, record.model, record.run_id)
             if is_file(target.record) and _is_same(RunRecord.read(target.record), record):
                 discard(attempt)  # killed between publication and tidying up
@@ -157,7 +156,7 @@ class Recovery:
             if is_file(attempt.ended):
                 self._tell_end(self._attempts.judge_again(attempt, started), "stopped")
                 return None
-            if orphan is not None and orphan.adoptable and started.data.is_file():
+            if orphan is not None and orphan.adoptable and _has_its_data(started):
                 if orphan.running and wanted:
                     return Survivor(attempt, started, orphan)
                 if not orphan.running:
@@ -189,18 +188,18 @@ class Recovery:
         self._tell(Noted(f"left by a runner that was {how}: {job}: {word}"))
 
 
-def _check_belongs(attempt: AttemptFolder, record: RunRecord) -> None:
-    """Check that an attempt belongs to its record: a stranger's names must not lead outside.
+def _has_its_data(started: Started) -> bool:
+    """Return whether the file that an attempt reads is that of its dataset, and still there.
 
-    Raises :class:`ResultsError`.
+    Whoever may write in the results folder can name any file in its place.
     """
     try:
-        check_slug(record.dataset)
-        check_slug(record.model)
-    except ValueError as error:
-        raise ResultsError(str(error)) from error
-    if (record.run_id, record.attempt) != (attempt.folder.parent.name, attempt.number):
-        raise ResultsError("what it says of itself is of another attempt")
+        path = started.data.with_name(RECORD_FILE)
+        text = read_regular(path, max_bytes=RECORD_MAX_BYTES)
+        fingerprint = DatasetRecord.model_validate_json(text).fingerprint
+    except (OSError, ValueError):
+        return False
+    return fingerprint == started.record.dataset_fingerprint and is_file(started.data)
 
 
 def _remove_temporary(results: ResultsFolder) -> None:

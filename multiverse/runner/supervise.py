@@ -13,6 +13,7 @@ from multiverse.engines.protocol import Ending, Orphan, Running
 from multiverse.facts import Cause
 from multiverse.plan.job import Limits
 from multiverse.runner.guard import OutputGuard
+from multiverse.runs.clock import Moment
 from multiverse.specs.quantity import format_seconds
 
 POLL_SECONDS = 0.25
@@ -68,14 +69,18 @@ def supervise(
     return replace(ending, cause=cause, detail=detail)
 
 
-def seconds_before(orphan: Orphan, started_at: str) -> float:
+def seconds_before(orphan: Orphan, moment: Moment | None, started_at: str) -> float:
     """Return the seconds that a job had run when it was taken over, by its beginning.
 
-    One that has ended is not over its time, however late that is seen.
+    By the ``moment`` where it is of this boot of the machine, or else by the wall clock. One that
+    has ended is not over its time, however late that is seen.
     """
     if not orphan.running:
         return float("-inf")
-    return (datetime.now(UTC) - datetime.fromisoformat(started_at)).total_seconds()
+    ago = None if moment is None else moment.ago()
+    if ago is not None:
+        return ago
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(started_at)).total_seconds())
 
 
 class _Watch:

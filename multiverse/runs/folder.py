@@ -27,6 +27,20 @@ def is_run_id(name: str) -> bool:
     return _RUN_ID.fullmatch(name) is not None
 
 
+def check_run_id(name: str) -> str:
+    """Return a run's id; ValueError for what is none."""
+    if not is_run_id(name):
+        raise ValueError(f"{name!r:.60} is not the id of a run")
+    return name
+
+
+def check_name(name: str) -> str:
+    """Return the name of one thing in one folder; ValueError for what leads elsewhere."""
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r:.60} is not the name of a file")
+    return name
+
+
 @dataclass(frozen=True)
 class RunFolder(OutputFiles):
     """``<dataset>/<model>/<run-id>/``: complete, immutable, checksummed."""

@@ -19,7 +19,7 @@ from multiverse.contract.folders import exists, names_in
 from multiverse.contract.hdf5 import opened_whole
 from multiverse.contract.hdf5_tables import RECORD, TABLE, check_element
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import ResultsFolder
+from multiverse.runs.folder import ResultsFolder, check_name
 
 #: Of a key in ``obsm``, before the key of the embedding that it is a layout of.
 PREFIX = "X_umap_"
@@ -86,7 +86,9 @@ def read_layouts(path: Path) -> Layouts:
             check_element(found, file["obs"], TABLE)
             about: Mapping[str, Any] = read_elem(file["uns/multiverse"])
             cells: pd.DataFrame = read_elem(file["obs"])
-            keys = {str(key): str(run_id) for key, run_id in about["keys"].items()}
+            if str(about["dataset"]) != path.parent.name:
+                raise ValueError("it is of another dataset")
+            keys = {check_name(str(key)): str(run_id) for key, run_id in about["keys"].items()}
             umaps = {
                 run_id: _places(file["obsm"][f"{PREFIX}{key}"], len(cells))
                 for key, run_id in keys.items()

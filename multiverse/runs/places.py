@@ -15,8 +15,14 @@ from multiverse.contract import folders
 from multiverse.contract.files import NotARegularFile, describe_kind
 from multiverse.contract.folders import opened_parent
 from multiverse.errors import ResultsError
-from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder, is_run_id
-from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
+from multiverse.runs.folder import (
+    AttemptFolder,
+    ResultsFolder,
+    RunFolder,
+    check_name,
+    is_run_id,
+)
+from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord, invalid
 
 #: The name of a run's record.
 RECORD = RunFolder(Path()).record.name
@@ -74,7 +80,7 @@ def find_runs(results: ResultsFolder) -> FoundPlaces:
     def judge(place: Place, parent: int, entry: os.DirEntry[str]) -> None:
         if entry.name.startswith(".") or place.names == (results.attempts.name,):
             return
-        if entry.is_symlink() and entry.is_dir():
+        if _is_link_to_folder(entry):
             links.append(place)
         elif not entry.is_dir(follow_symlinks=False):
             return
@@ -106,6 +112,14 @@ def attempt_folders(results: ResultsFolder) -> Iterator[AttemptFolder]:
                 yield from results.attempts_of(run_id)
 
 
+def _is_link_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether a link leads to a folder; one that leads to itself leads nowhere."""
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:
+        return False
+
+
 def _has_record(parent: int, folder: str) -> bool:
     """Return whether something is called a record in a folder; as good as absent if unreadable."""
     try:
@@ -132,12 +146,6 @@ def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> It
         check_name(name)
     with folders.opened_folder(root.joinpath(*names), make=make) as descriptor:
         yield descriptor
-
-
-def check_name(name: str) -> None:
-    """Raise ValueError unless it is the name of one thing in one folder."""
-    if not name or name in (".", "..") or "/" in name or "\0" in name:
-        raise ValueError(f"{name!r:.60} is not the name of a file")
 
 
 def open_file(folder: int, name: str) -> int:
@@ -169,6 +177,4 @@ def read_record(folder: int) -> RunRecord:
     except OSError as error:
         raise ResultsError(error.strerror or str(error)) from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ResultsError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
+        raise ResultsError(invalid(error)) from error

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
@@ -24,9 +24,12 @@ from multiverse.facts import (
     Usage,
     Whole,
 )
-from multiverse.specs.names import job_name
+from multiverse.runs.folder import ResultsFolder, check_name, check_run_id
+from multiverse.specs.names import Slug, job_name
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024
+#: What to do about a folder whose record is not that of what lies there.
+AWAY = "Move that folder away; the next run makes it anew."
 
 
 class _Frozen(BaseModel):
@@ -34,10 +37,14 @@ class _Frozen(BaseModel):
 
 
 class RunRecord(_Frozen):
-    """Everything a stranger needs to repeat the run and to trust its files."""
+    """Everything a stranger needs to repeat the run and to trust its files.
 
-    run_id: str
-    attempt: Count
+    What names folders and files in it can name nothing else: whether they are those that it lies
+    in, :meth:`lies_in` tells.
+    """
+
+    run_id: Annotated[str, AfterValidator(check_run_id)]
+    attempt: Annotated[Count, Field(ge=1)]
     state: RunState
     cause: Cause | None = None
     message: str = ""
@@ -46,10 +53,10 @@ class RunRecord(_Frozen):
         default=(), description="what the model warns its user of, such as a collapsed fit"
     )
     exit_code: Whole | None = None
-    dataset: str
+    dataset: Slug
     dataset_fingerprint: str
     n_obs: Count
-    model: str
+    model: Slug
     model_version: str
     built_in: bool | None = Field(
         default=None,
@@ -79,7 +86,9 @@ class RunRecord(_Frozen):
     tags: dict[str, str] = Field(default_factory=dict)
     host: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
-    checksums: dict[str, str] = Field(default_factory=dict, description="SHA-256 of each file")
+    checksums: dict[Annotated[str, AfterValidator(check_name)], str] = Field(
+        default_factory=dict, description="SHA-256 of each file"
+    )
     ignored_files: tuple[str, ...] = Field(
         default=(), description="what the model wrote beside the contract's files"
     )
@@ -100,6 +109,14 @@ class RunRecord(_Frozen):
         identity = {name: value for name, value in self.identity.items() if name != "seed"}
         text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def lies_in(self, folder: Path) -> bool:
+        """Return whether a folder is that of this run, or of this attempt at it."""
+        place = folder.parts[-3:]
+        return place in (
+            (self.dataset, self.model, self.run_id),
+            (ResultsFolder(Path()).attempts.name, self.run_id, str(self.attempt)),
+        )
 
     def facts(self, folder: Path) -> AttemptFacts:
         """Return what an event says of this attempt, which lies in ``folder``."""
@@ -129,8 +146,15 @@ class RunRecord(_Frozen):
         try:
             content = read_regular(path, max_bytes=RECORD_MAX_BYTES)
             return cls.model_validate_json(content)
-        except (OSError, ValidationError) as error:
-            raise ResultsError(
-                f"{path} is not a run's record: {error}",
-                remedy="Move that folder away; the next run makes it anew.",
-            ) from error
+        except ValidationError as error:
+            message = f"{path} is not a run's record: {invalid(error)}"
+            raise ResultsError(message, remedy=AWAY) from error
+        except OSError as error:
+            raise ResultsError(f"{path} is not a run's record: {error}", remedy=AWAY) from error
+
+
+def invalid(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a record, and where."""
+    problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    return f"{where}: {problem['msg']}" if where else problem["msg"]

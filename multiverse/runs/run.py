@@ -18,7 +18,7 @@ from multiverse.contract.paths import OutputFiles
 from multiverse.errors import ResultsError, UsageError
 from multiverse.facts import RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
-from multiverse.runs.record import RunRecord
+from multiverse.runs.record import AWAY, RunRecord
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -85,9 +85,13 @@ class Run:
         """Read the kept attempts at this run other than itself, oldest first.
 
         A run lies three folders deep, published or not; a copy may lie at the root, and has none.
+        What can't be looked into, or lies behind a link, holds none for us.
         """
         folder = self.folder.absolute()
-        kept = ResultsFolder(folder.parent.parent.parent).attempts_of(self.record.run_id)
+        try:
+            kept = ResultsFolder(folder.parent.parent.parent).attempts_of(self.record.run_id)
+        except OSError:
+            return []
         others = [attempt.record for attempt in kept if attempt.folder != folder]
         return list(RecordReader().runs(others, []))
 
@@ -95,6 +99,22 @@ class Run:
     def read(cls, path: Path) -> Run:
         """Read a run by its record; :class:`ResultsError` if that is absent or damaged."""
         return cls(RunRecord.read(path), path.parent)
+
+    @classmethod
+    def read_in_place(cls, path: Path) -> Run:
+        """Read a run of a results folder: :meth:`read`, and its record must be that of its folder.
+
+        A folder that was renamed, or that says of itself that it is another one, is damaged.
+        """
+        run = cls.read(path)
+        record = run.record
+        if not record.lies_in(run.folder):
+            raise ResultsError(
+                f"{path}: by its record it is {record.dataset}/{record.model}/{record.run_id}, "
+                f"attempt {record.attempt}",
+                remedy=f"Give the folder back the name that it had. Else: {AWAY}",
+            )
+        return run
 
 
 class FileReader(Generic[Content]):
@@ -127,7 +147,7 @@ class RecordReader(FileReader[Run]):
     """Reads runs by their records."""
 
     def __init__(self) -> None:
-        super().__init__(Run.read)
+        super().__init__(Run.read_in_place)
 
     def runs(self, records: Iterable[Path], damaged: list[str]) -> Iterator[Run]:
         """Read the records that are there; ``damaged`` is told of each that can't be read."""

@@ -26,6 +26,7 @@ from multiverse.facts import Amount, EngineFacts, Usage
 from multiverse.runs.record import RunRecord
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
+AGAIN = "Score the runs again: multiverse evaluate RESULTS --again"
 
 
 class MemberKind(StrEnum):
@@ -200,8 +201,18 @@ class ScoresFile(Frozen):
         except (OSError, ValidationError) as error:
             raise ResultsError(
                 f"{path} can't be read as scores: {str(error).splitlines()[0]}",
-                remedy="Score the runs again: multiverse evaluate RESULTS --again",
+                remedy=AGAIN,
             ) from error
+
+    @classmethod
+    def read_in_place(cls, path: Path) -> ScoresFile:
+        """Read the file of a dataset's folder: :meth:`read`, and it must be of that dataset."""
+        file = cls.read(path)
+        if file.dataset != path.parent.name:
+            raise ResultsError(
+                f"{path} can't be read as scores: they are of another dataset", remedy=AGAIN
+            )
+        return file
 
 
 __all__ = [

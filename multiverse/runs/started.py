@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
 from multiverse.facts import Usage
+from multiverse.runs.clock import Moment
+from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
 #: The record, the job and what an evaluation was asked for.
@@ -21,9 +23,14 @@ STARTED_MAX_BYTES = 2 * RECORD_MAX_BYTES
 
 
 class Beginning(BaseModel):
-    """Base of what is written before an attempt or an evaluation starts."""
+    """Base of what is written before an attempt or an evaluation starts.
+
+    ``moment``: when that was, by a clock that does not jump; None in what earlier versions wrote.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    moment: Moment | None = None
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"
@@ -47,6 +54,14 @@ class Started(Beginning):
     data: Path
     job_spec: str
     gpu: str | None = None
+
+    @classmethod
+    def of(cls, attempt: AttemptFolder) -> Started:
+        """Read that of an attempt: :meth:`read`, and it must be of this one."""
+        found = cls.read(attempt.started)
+        if not found.record.lies_in(attempt.folder):
+            raise ResultsError(f"{attempt.started}: what it says of itself is of another attempt")
+        return found
 
 
 class Ended(Beginning):

@@ -25,12 +25,6 @@ class Cohort:
     runs: tuple[Run, ...]
 
 
-def in_place(run: Run) -> bool:
-    """Return whether a run lies where its record says: a copy or a renamed folder does not."""
-    record = run.record
-    return run.folder.parts[-3:] == (record.dataset, record.model, record.run_id)
-
-
 def cohorts_of(runs: Iterable[Run]) -> list[Cohort]:
     """Group complete runs by dataset and fingerprint: those of different data don't compare."""
     grouped: dict[tuple[str, str], list[Run]] = {}

@@ -16,9 +16,8 @@ from multiverse.exclusive import exclusive
 from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
-from multiverse.runs.run import Run
 from multiverse.runs.writing import disk_errors
-from multiverse.scoring.answers import Cohort, cohorts_of, in_place
+from multiverse.scoring.answers import Cohort, cohorts_of
 from multiverse.scoring.evaluator import ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, with_remedy
 from multiverse.scoring.unfinished import Unfinished
@@ -70,19 +69,13 @@ def evaluate_results(
 
 
 def _cohorts(results: Results, options: ScoringOptions, tell: Tell = silent) -> list[Cohort]:
-    runs = results.runs
-    cohorts = cohorts_of(filter(in_place, runs))
-    elsewhere = [_elsewhere(run) for run in runs if run.complete and not in_place(run)]
-    for line in (*results.damaged_records, *elsewhere):
+    cohorts = cohorts_of(results.runs)
+    for line in results.damaged_records:
         tell(Noted(line))
-    if elsewhere and not cohorts:
-        raise ResultsError(
-            f"{results.folder} has no run to score in its place: {elsewhere[0]}",
-            remedy="Give the folders back the names that they had: <dataset>/<model>/<run id>.",
-        )
     if not cohorts:
+        damaged = "".join(f": {line}" for line in results.damaged_records[:1])
         raise ResultsError(
-            f"{results.folder} has no complete run to score",
+            f"{results.folder} has no complete run to score{damaged}",
             remedy="See what happened: multiverse runs, or run models first: multiverse run.",
         )
     chosen = [
@@ -98,12 +91,6 @@ def _cohorts(results: Results, options: ScoringOptions, tell: Tell = silent) -> 
             remedy=f"It has runs on: {there}.",
         )
     return chosen
-
-
-def _elsewhere(run: Run) -> str:
-    record = run.record
-    place = f"{record.dataset}/{record.model}/{record.run_id}"
-    return f"{run.folder} is not scored: by its record it is {place}"
 
 
 @contextmanager

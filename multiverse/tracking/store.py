@@ -69,7 +69,6 @@ class Store:
         self.uri = uri
         self._artifacts = artifacts
         self._upload = upload or {}
-        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         if urlsplit(uri).scheme.partition("+")[0] in DATABASE_ENGINES:
             engine = create_engine(uri)
             try:  # MLflow would try for minutes to open one that is damaged or down
@@ -78,6 +77,7 @@ class Store:
                     _check_plain(engine)
             finally:
                 engine.dispose()
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def experiment(self, name: str) -> str:
         """Return the id of an experiment, which is made if need be."""

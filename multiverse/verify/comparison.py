@@ -13,7 +13,7 @@ from multiverse.contract.files import NotARegularFile, stream_sha256
 from multiverse.errors import ResultsError
 from multiverse.facts import RunState
 from multiverse.plan.job import Identity
-from multiverse.runs.places import RECORD, Place, check_name, open_file, read_record
+from multiverse.runs.places import RECORD, Place, open_file, read_record
 from multiverse.runs.record import RunRecord
 from multiverse.runs.writing import SHA256
 
@@ -121,9 +121,6 @@ def _of_files(
             found = _checksum(folder, name, reading)
         except FileNotFoundError:
             yield RunDifference(DifferenceKind.MISSING, where, "the file is not there")
-        except ValueError:
-            message = f"the record names a file outside its folder: {name!r:.80}"
-            yield RunDifference(DifferenceKind.DAMAGED, str(place.below(RECORD)), message)
         except NotARegularFile as error:
             yield RunDifference(DifferenceKind.CHANGED, where, f"it is {error}")
         except OSError as error:
@@ -138,7 +135,6 @@ def _of_files(
 
 
 def _checksum(folder: int, name: str, reading: ReadProgress) -> str:
-    check_name(name)
     reading.add(1, 0)
     with os.fdopen(open_file(folder, name), "rb", buffering=0) as stream:
         return SHA256 + stream_sha256(stream, lambda block: reading.add(0, len(block)))

@@ -161,7 +161,7 @@ def test_a_record_cannot_name_files_elsewhere(results: ResultsFolder, name: str)
     change_record(run, checksums={**checksums, name: "sha256:0"})
     (difference,) = verify_results(results).differences
     assert difference.kind is DifferenceKind.DAMAGED
-    assert "outside its folder" in difference.message
+    assert "is not the name of a file" in difference.message
 
 
 def test_links_are_named_and_not_followed(results: ResultsFolder, tmp_path: Path) -> None:

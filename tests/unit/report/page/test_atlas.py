@@ -64,7 +64,7 @@ def test_a_file_of_other_data_is_not_taken(tmp_path: Path) -> None:
     path = add_embeddings(results, other, [record])
     path.parent.replace(tmp_path / "kept")
     (tmp_path / "kept" / "embeddings.h5ad").replace(results.embeddings("small"))
-    assert "not there yet" in atlas_of(results).problem
+    assert "it is of another dataset" in atlas_of(results).problem
 
 
 def test_what_a_file_says_counts_not_what_it_is_called(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_what_a_file_says_counts_not_what_it_is_called(tmp_path: Path) -> None:
     path = add_embeddings(results, other, [record])
     results.embeddings("small").parent.mkdir(exist_ok=True)
     path.replace(results.embeddings("small").with_name(f"embeddings-{data.fingerprint[:8]}.h5ad"))
-    assert "not there yet" in atlas_of(results).problem
+    assert "it is of another dataset" in atlas_of(results).problem
     path = add_embeddings(results, data, [record])
     path.replace(path.with_name(f"embeddings-{other.fingerprint[:8]}.h5ad"))
     assert [picture.run_id for picture in atlas_of(results).pictures] == [record.run_id]
