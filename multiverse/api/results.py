@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from multiverse.api.folder_errors import check_name, folder_errors
 from multiverse.api.request import Folders, folders
+from multiverse.contract.files import describe_kind
 from multiverse.contract.folders import is_file, resolved
 from multiverse.errors import UsageError
 from multiverse.events import Noted, Tell, silent
@@ -127,6 +128,11 @@ def _check_page(page: Path) -> None:
         raise UsageError(
             f"the page can't be written to {page}: that is a folder",
             remedy="Name a file in it.",
+        )
+    if page.exists() and not page.is_file():  # it would be replaced, by root even /dev/null
+        kind = describe_kind(page.stat().st_mode)
+        raise UsageError(
+            f"the page can't be written to {page}: that is {kind}", remedy="Name a file."
         )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from multiverse.contract.folders import open_closed, opened_parent
 
@@ -31,7 +31,7 @@ TEXT_BYTES = 64 * 1024
 #: Hexadecimal digits that make the name of a file written aside its own.
 ASIDE_DIGITS = 16
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 #: Whether a file may have a second hard link. ``own``, where file and folder have one owner, as
@@ -63,15 +63,36 @@ def written_aside(path: Path, *, durable: bool = True) -> Iterator[Path]:
     first, unless it need not be ``durable``: then a power cut may leave an empty one. Raises
     OSError.
     """
+    with _aside(path, durable) as (parent, new, stream):
+        stream.close()
+        # By its folder's descriptor: nobody can exchange the folder while it is written.
+        yield _by_descriptor(parent, path.parent) / new
+
+
+@contextmanager
+def stream_aside(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Yield the stream of a new file as :func:`written_aside` does.
+
+    For folders that are shared: no name is opened a second time, under which somebody else could
+    have put a link in between, to a file of ours.
+    """
+    with _aside(path, durable) as (_, _, stream):
+        yield stream
+        stream.flush()
+
+
+@contextmanager
+def _aside(path: Path, durable: bool) -> Iterator[tuple[int, str, BinaryIO]]:
+    """Yield the folder, name and stream of a new file that replaces ``path`` in the end."""
     with opened_parent(path) as (parent, name):
         new = f".{name}.{secrets.token_hex(ASIDE_DIGITS // 2)}{path.suffix}"
         try:
-            os.close(os.open(new, _NEW, 0o666, dir_fd=parent))
+            descriptor = os.open(new, _NEW, 0o666, dir_fd=parent)
         except OSError as error:  # of the file that was to be written, not of the one beside it
             raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
         try:
-            # By its folder's descriptor: nobody can exchange the folder while it is written.
-            yield _by_descriptor(parent, path.parent) / new
+            with os.fdopen(descriptor, "w+b") as stream:
+                yield parent, new, stream
             if durable:
                 _sync_in(parent, new)
             os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
@@ -97,8 +118,8 @@ def _by_descriptor(folder: int, path: Path) -> Path:
 def write_aside(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Replace a file by ``content`` (text: UTF-8) in one step. Raises OSError."""
     data = content.encode() if isinstance(content, str) else content
-    with written_aside(path, durable=durable) as aside:
-        aside.write_bytes(data)
+    with stream_aside(path, durable=durable) as aside:
+        aside.write(data)
 
 
 def sync(*paths: Path) -> None:
@@ -273,11 +294,29 @@ def make_accessible(folder: Path) -> None:
     try:
         os.fchmod(descriptor, 0o700)
         for name in os.listdir(descriptor):  # noqa: PTH208 - a descriptor is no path
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-                os.chmod(name, 0o600, dir_fd=descriptor)
+            set_mode(name, descriptor, 0o600)
     finally:
         os.close(descriptor)
+
+
+def set_mode(name: str, folder: int, mode: int) -> None:
+    """Give a regular file with one name in an opened folder a mode; nothing else is touched.
+
+    What was looked at is what is changed, although somebody may put a link in its place in
+    between. Raises OSError.
+    """
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return
+    if not hasattr(os, "O_PATH"):  # not Linux, which may change modes without following links
+        os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)
+        return
+    itself = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        found = os.fstat(itself)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+            os.chmod(f"/dev/fd/{itself}", mode)  # noqa: PTH101 - of a descriptor
+    finally:
+        os.close(itself)
 
 
 def _judge(

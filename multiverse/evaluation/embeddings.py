@@ -23,7 +23,7 @@ BYTES_PER_VALUE = 16
 def n_dimensions(path: Path) -> int:
     """Return how many dimensions an embedding has; 0 where that can't be read."""
     try:
-        return count_dimensions(path)
+        return count_dimensions(path.resolve())
     except OSError:
         return 0
 
@@ -35,6 +35,7 @@ def read_embedding(path: Path, sheet: AnswerSheet, memory: int = 0) -> Matrix:
     Raises :class:`ResultsError` where names or values are not those of an embedding of these cells,
     MemoryError where it can't be held in so many bytes (0: nobody knows).
     """
+    path = path.resolve()  # the engine `local` makes a link to each of its inputs
     try:
         _check_memory((sheet.n_cells, count_dimensions(path)), memory)
         values, names = read_latent(path), read_cell_names(path)

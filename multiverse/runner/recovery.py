@@ -17,8 +17,9 @@ from multiverse.contract.folders import (
     names_in,
     remove_file,
 )
+from multiverse.contract.hdf5 import opened
 from multiverse.engines.protocol import Engine, Orphan
-from multiverse.errors import DiskFull, MultiverseError
+from multiverse.errors import DiskFull, MultiverseError, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.facts import RunState
 from multiverse.runner.attempt import Attempts
@@ -28,7 +29,7 @@ from multiverse.runs.lock import RunLocks, folder_lock
 from multiverse.runs.places import attempt_folders
 from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord
-from multiverse.runs.run import Run
+from multiverse.runs.run import Run, first_line
 from multiverse.runs.started import Started
 from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
 
@@ -154,6 +155,8 @@ class Recovery:
                 make_folder(target.folder.parent)
                 move(attempt.replaced, target.folder)
             if is_file(attempt.ended):
+                if not _has_its_data(started):
+                    raise ResultsError(f"its dataset {record.dataset} is not where it was")
                 self._tell_end(self._attempts.judge_again(attempt, started), "stopped")
                 return None
             if orphan is not None and orphan.adoptable and _has_its_data(started):
@@ -166,7 +169,7 @@ class Recovery:
         except DiskFull:
             raise
         except (MultiverseError, OSError) as error:
-            self._tell(Noted(f"{attempt.folder}: left as it is: {error}"))
+            self._tell(Noted(f"{attempt.folder}: left as it is: {first_line(error)}"))
         return None
 
     def _finish(self, attempt: AttemptFolder, started: Started, orphan: Orphan) -> None:
@@ -191,15 +194,19 @@ class Recovery:
 def _has_its_data(started: Started) -> bool:
     """Return whether the file that an attempt reads is that of its dataset, and still there.
 
-    Whoever may write in the results folder can name any file in its place.
+    Whoever may write in the results folder can name any file in its place, and make one that
+    points to another.
     """
     try:
         path = started.data.with_name(RECORD_FILE)
         text = read_regular(path, max_bytes=RECORD_MAX_BYTES)
         fingerprint = DatasetRecord.model_validate_json(text).fingerprint
+        if fingerprint != started.record.dataset_fingerprint:
+            return False
+        with opened(started.data):
+            return True
     except (OSError, ValueError):
         return False
-    return fingerprint == started.record.dataset_fingerprint and is_file(started.data)
 
 
 def _remove_temporary(results: ResultsFolder) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from multiverse.contract.files import check_regular, sync, write_aside
+from multiverse.contract.files import check_regular, set_mode, sync, write_aside
 from multiverse.contract.folders import (
     exists,
     is_file,
@@ -68,7 +68,7 @@ def _close(staged: RunFolder) -> None:
     with opened_folder(staged.folder) as folder:
         mode = os.stat(staged.record.name, dir_fd=folder, follow_symlinks=False).st_mode & 0o444
         for name in os.listdir(folder):  # noqa: PTH208 - a descriptor is no path
-            os.chmod(name, mode, dir_fd=folder)
+            set_mode(name, folder, mode)
 
 
 def take_back(attempt: AttemptFolder) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from multiverse.contract.files import written_aside
+from multiverse.contract.files import stream_aside
 from multiverse.contract.folders import is_file
 from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
@@ -85,7 +85,7 @@ def write_embeddings(
     }
     with (
         disk_errors(path.parent),
-        written_aside(path) as aside,
+        stream_aside(path) as aside,
         h5py.File(aside, "w") as file,
     ):
         write_elem(file, "/", table, dataset_kwargs={"compression": "gzip"})

@@ -16,9 +16,10 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.tracking import MlflowClient
 from requests import HTTPError, RequestException
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Engine, create_engine, inspect, text
 
-from multiverse.contract.folders import remove_tree
+from multiverse.contract.files import write_aside
+from multiverse.contract.folders import make_folder, remove_tree
 from multiverse.tracking.entry import FINGERPRINT, RUN_ID, STARTED_AT, Entry, MetricPoint
 from multiverse.tracking.quiet import environment
 from multiverse.tracking.uri import without_secrets
@@ -32,6 +33,12 @@ MAX_METRICS, MAX_OTHERS, MAX_REQUEST_BYTES = 1000, 100, 500_000
 #: MLflow's limits of a dataset's name and digest, in characters.
 MAX_DATASET_NAME, MAX_DIGEST = 500, 36
 PAGE = 200
+#: What runs a database's own code when it is read or written. MLflow's one trigger is on secrets.
+_OTHERS = """
+SELECT CASE WHEN type = 'table' THEN 'virtual table' ELSE type END FROM sqlite_master
+WHERE type NOT IN ('table', 'index', 'trigger') OR (type = 'table' AND rootpage = 0)
+OR (type = 'trigger' AND lower(tbl_name) != 'secrets')
+"""
 #: A run that MLflow has.
 Copy: TypeAlias = MlflowRun
 Logged = TypeVar("Logged", Metric, Param, RunTag)
@@ -66,6 +73,8 @@ class Store:
             engine = create_engine(uri)
             try:  # MLflow would try for minutes to open one that is damaged or down
                 inspect(engine).get_table_names()
+                if artifacts is not None:
+                    _check_plain(engine)
             finally:
                 engine.dispose()
         self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -140,13 +149,28 @@ class Store:
         )
         context = InputTag("mlflow.data.context", "integration")
         client.log_inputs(run_id, datasets=[DatasetInput(dataset, [context])])
-        with environment(self._upload):
-            client.log_artifacts(run_id, str(files))
+        self._send(run_id, files)
         client.set_terminated(run_id, entry.status, entry.end)
         client.set_tag(run_id, COPIED, COMPLETE)
         for copy in self.copies(experiment, RUN_ID, record.run_id):
             if copy.info.run_id != run_id and entry.is_of(copy.data.tags):
                 self.delete(copy)
+
+    def _send(self, run_id: str, files: Path) -> None:
+        """Send the files; those of a local store are put where MLflow looks for them.
+
+        MLflow would take their place from the database, which somebody else may have written.
+        """
+        if self._artifacts is None:
+            with environment(self._upload):
+                self._client.log_artifacts(run_id, str(files))
+            return
+        if not run_id.isalnum():
+            raise Refused("the local store is damaged: remove mlflow.db, it is made anew")
+        place = self._artifacts / run_id / "artifacts"
+        make_folder(place)
+        for file in files.iterdir():
+            write_aside(place / file.name, file.read_bytes(), durable=False)
 
     def delete(self, copy: Copy) -> None:
         """Put a copy in MLflow's own trash; a local one's files, which the run has too, go."""
@@ -155,6 +179,20 @@ class Store:
         if self._artifacts is not None and run_id.isalnum():
             with suppress(OSError):
                 remove_tree(self._artifacts / run_id)
+
+
+def _check_plain(engine: Engine) -> None:
+    """Raise :class:`Refused` for a local store with code in it that MLflow has not made.
+
+    A trigger changes what is written, a view may be without end.
+    """
+    with engine.connect() as connection:
+        others = connection.execute(text(_OTHERS)).scalars().all()
+    if others:
+        raise Refused(
+            f"the local store holds a {others[0]} that is not MLflow's: remove mlflow.db and "
+            ".mlflow-artifacts, they are made anew from the runs"
+        )
 
 
 def is_complete(copy: Copy) -> bool:
@@ -206,10 +244,10 @@ def _network_error(error: BaseException | None) -> RequestException | None:
 
 
 def _words(error: RequestException) -> str:
-    text = str(error)
-    if "timed out" in text.lower():
+    words = str(error)
+    if "timed out" in words.lower():
         return "it gives no answer in time"
-    if "too many" in text:
+    if "too many" in words:
         return "it answers with errors again and again"
-    system = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
+    system = re.search(r"\[Errno -?\d+\] ([\w ]+)", words)
     return f"there is no connection: {system[1] if system else type(error).__name__}"

@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 
 from multiverse.errors import DatasetError, ResultsError
-from multiverse.evaluation.embeddings import read_embedding
+from multiverse.evaluation.embeddings import n_dimensions, read_embedding
 from multiverse.evaluation.sheet import CellColumn, read_sheet
 from tests.inside.evaluate.cases import blobs, sheet_of, write_embedding
 from tests.unit.worker.worker_jobs import simulate
@@ -79,6 +79,10 @@ def test_rows_of_an_embedding_are_those_of_its_names(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     write_embedding(path, points[order], [sheet.cells[row] for row in order])
     assert np.array_equal(read_embedding(path, sheet), points)
+    link = tmp_path / "link.h5"  # as the engine `local` gives its inputs
+    link.symlink_to(path)
+    assert np.array_equal(read_embedding(link, sheet), points)
+    assert n_dimensions(link) == points.shape[1]
 
 
 @pytest.mark.parametrize("names", [["c0"] * N, [f"x{number}" for number in range(N)], []])

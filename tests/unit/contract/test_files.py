@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from multiverse.contract.files import (
     BLOCK,
     file_sha256,
+    set_mode,
     stream_sha256,
     write_aside,
     written_aside,
@@ -119,3 +122,57 @@ def test_the_hash_of_a_file_and_of_what_is_left_of_a_stream(tmp_path: Path) -> N
         stream.seek(1)
         assert stream_sha256(stream, blocks.append) == hashlib.sha256(content[1:]).hexdigest()
     assert [len(block) for block in blocks] == [BLOCK, BLOCK]
+
+
+#: Puts a link in the place of every file that is being written into a shared folder.
+RACER = """
+import os, sys
+folder, target = sys.argv[1:]
+print("ready", flush=True)
+while True:
+    for name in os.listdir(folder):
+        if name.startswith("."):
+            path = f"{folder}/{name}"
+            try:
+                os.unlink(path)
+                os.symlink(target, path)
+            except OSError:
+                pass
+"""
+
+
+def test_who_shares_a_folder_cant_make_us_write_through_a_link(tmp_path: Path) -> None:
+    private, shared = tmp_path / "private", tmp_path / "shared"
+    private.write_text("mine")  # a link that is followed would empty it
+    shared.mkdir()
+    command = [sys.executable, "-c", RACER, str(shared), str(private)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as racer:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+        try:
+            for number in range(1500):
+                with suppress(OSError):
+                    write_aside(shared / "run.json", f"theirs {number}", durable=number % 5 == 0)
+                assert private.read_text() == "mine", number
+        finally:
+            racer.kill()
+
+
+def test_modes_of_files_with_one_name_only(tmp_path: Path) -> None:
+    private, folder = tmp_path / "private", tmp_path / "folder"
+    private.write_text("mine")
+    private.chmod(0o600)
+    folder.mkdir()
+    (folder / "file").write_text("")
+    (folder / "link").symlink_to(private)
+    (folder / "second").hardlink_to(private)
+    (folder / "inner").mkdir(0o700)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in ("file", "link", "second", "inner"):
+            set_mode(name, descriptor, 0o444)
+    finally:
+        os.close(descriptor)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder / "file", private)]
+    assert modes == [0o444, 0o600]
+    assert stat.S_IMODE((folder / "inner").stat().st_mode) == 0o700

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import h5py
+import pytest
 
 from multiverse.engines.local import LocalEngine
 from multiverse.events import silent
@@ -14,9 +18,11 @@ from multiverse.runner.recovery import Recovery
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks, prepare_folder
 from multiverse.runs.record import RunRecord
-from multiverse.runs.started import Started
+from multiverse.runs.started import Ended, Started
 from multiverse.runs.writing import write_atomic
+from multiverse.specs.dataset import RECORD_FILE
 from tests.told import notes_into
+from tests.unit.plan.test_expand import dataset
 from tests.unit.runs.test_publish_and_list import published, record
 
 RUN_ID = "a" * 16
@@ -113,3 +119,38 @@ def test_what_had_begun_nothing_leaves_nothing(tmp_path: Path) -> None:
     left.recover()
     assert not left.said
     assert not list(left.results.attempts.iterdir())
+
+
+def point_to(path: Path, private: Path) -> None:
+    """Write a dataset whose cells are those of another file."""
+    with h5py.File(path, "w") as file:
+        file["obs"] = h5py.ExternalLink(str(private), "/obs")
+
+
+@pytest.mark.parametrize("attack", ["record of nothing", "itself", "link in the file", "link"])
+def test_the_data_that_a_stranger_names_for_an_attempt_that_ended(
+    tmp_path: Path, attack: str
+) -> None:
+    """A FIFO stands for somebody's file: whoever opened it would wait without end."""
+    private, data = tmp_path / "private", tmp_path / "data.h5mu"
+    os.mkfifo(private)
+    left = Left.make(tmp_path)
+    attempt = left.results.new_attempt(RUN_ID)
+    begun = record(state=RunState.RUNNING, attempt=attempt.number)
+    write_atomic(attempt.started, Started(record=begun, data=data, job_spec="{}").to_json())
+    write_atomic(attempt.ended, Ended(exit_code=0, usage=begun.usage).to_json())
+    if attack == "record of nothing":
+        private.rename(data)
+    else:
+        known = dataset().model_copy(update={"fingerprint": begun.dataset_fingerprint})
+        data.with_name(RECORD_FILE).write_text(known.model_dump_json())
+    if attack == "itself":
+        private.rename(data)
+    elif attack == "link in the file":
+        point_to(data, private)
+    elif attack == "link":
+        data.symlink_to(private)
+    left.recover()
+    (said,) = left.said
+    assert "left as it is: its dataset" in said
+    assert attempt.ended.is_file()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+
+from multiverse.tracking.store import Refused, Store
 
 #: What tags that come from scores begin with.
 OF_SCORES = (
@@ -111,6 +115,67 @@ def test_damaged_scores_and_records_don_t_keep_runs_from_being_copied(
     assert (tracked.copied, tracked.failed) == (1, ())
     assert [any(word in note for note in tracked.notes) for word in ("run.json", "scores.json")]
     assert len(tracked.notes) == 2
+
+
+#: To be run where the runs' files are looked for in a folder of somebody else.
+TRIGGER = """
+CREATE TRIGGER t AFTER INSERT ON runs BEGIN
+UPDATE runs SET artifact_uri = 'file://{private}' WHERE run_uuid = new.run_uuid; END
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (TRIGGER, "holds a trigger"),
+        (
+            "DROP TABLE trace_tags; CREATE VIEW trace_tags AS WITH RECURSIVE n(i) AS "
+            "(SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+            "holds a view",
+        ),
+        ("CREATE VIRTUAL TABLE more USING fts5(words)", "holds a virtual table"),
+        ("UPDATE runs SET artifact_uri = 'file://{private}'", ""),
+        (
+            "UPDATE experiments SET artifact_location = "
+            "replace(artifact_location, 'file://', 'ftp://127.0.0.1:9')",
+            "",
+        ),
+    ],
+)  # fmt: skip
+def test_a_strangers_store_leads_nowhere(
+    results: ResultsFolder, tmp_path: Path, code: str, said: str
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    publish_tracked(results)
+    track(Results.open(results))
+    with closing(sqlite3.connect(results.tracking)) as database:
+        database.executescript(code.format(private=private))
+    publish_tracked(results, 1)
+    failed = track(Results.open(results)).failed
+    assert [said in item.reason for item in failed] == ([True, True] if said else [])
+    assert list(private.iterdir()) == []
+
+
+def test_files_go_where_the_store_is_whatever_it_says(
+    results: ResultsFolder, tmp_path: Path
+) -> None:
+    """A link in the store's folder, under the next run's id, can't be foreseen; its parts can."""
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "embeddings.h5").write_text("mine")
+    publish_tracked(results)
+    results.tracked_files.mkdir()
+    store = Store(default_uri(results, {}) or "", results.tracked_files.absolute())
+    (results.tracked_files / "0123").symlink_to(private)
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "embeddings.h5").write_text("theirs")
+    with pytest.raises(OSError, match="symbolic link"):
+        store._send("0123", files)
+    with pytest.raises(Refused):
+        store._send("../../private", files)
+    assert (private / "embeddings.h5").read_text() == "mine"
 
 
 def test_an_empty_folder_and_none(results: ResultsFolder) -> None:
