@@ -20,7 +20,7 @@ from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.patience import Patience
 from multiverse.engines.protocol import Echo, Ending, Execution
-from multiverse.errors import DiskFull, EngineUnavailable
+from multiverse.errors import DiskFull, EngineError, EngineUnavailable
 from multiverse.facts import Cause
 
 SAMPLE_SECONDS = 0.1
@@ -141,8 +141,10 @@ class DockerContainer:
         said = answer.headers.get("X-Docker-Container-Path-Stat")
         if answer.status_code != HTTPStatus.OK or said is None:  # there is nothing
             return None
-        target: str = json.loads(base64.b64decode(said)).get("linkTarget", "")
-        return target or None
+        try:
+            return str(json.loads(base64.b64decode(said))["linkTarget"]) or None
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineError(f"the daemon's word on {path!r:.100} can't be read") from error
 
     def _left(self) -> str:
         """Return in words that a daemon that hangs may have left the container running."""
