@@ -17,6 +17,7 @@ from multiverse.contract.folders import (
     names_in,
     remove_file,
 )
+from multiverse.contract.paths import RECORD_FILE
 from multiverse.engines.protocol import Engine, Orphan
 from multiverse.errors import DiskFull, MultiverseError
 from multiverse.events import Noted, Tell
@@ -30,7 +31,7 @@ from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Started
-from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
+from multiverse.specs.dataset import RECORD_MAX_BYTES, DatasetRecord
 
 
 @dataclass(frozen=True)
