@@ -12,6 +12,7 @@
     │   └── BuildError         4   an image or an environment could not be built
     ├── ResultsError           5   the results folder: not writable, damaged
     │   ├── ResultsLocked      5   another runner works on it
+    │   ├── NoLocks            5   its file system has no locks
     │   └── DiskFull           5   no room left
     ├── Unforeseen             5   what no code expected; its traceback is in a log
     ├── EvaluationFailed       1   the evaluator brought no scores of a dataset
@@ -102,6 +103,10 @@ class ResultsError(MultiverseError):
 
 class ResultsLocked(ResultsError):
     """Another runner is working on the same results folder."""
+
+
+class NoLocks(ResultsError):
+    """A folder lies on a file system without locks, where two commands can't be kept apart."""
 
 
 class DiskFull(ResultsError):

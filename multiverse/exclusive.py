@@ -14,10 +14,12 @@ from pathlib import Path
 
 from multiverse.contract.files import NotARegularFile, describe_kind
 from multiverse.contract.folders import LinkOnTheWay, opened_parent
-from multiverse.errors import Cancelled
+from multiverse.errors import Cancelled, NoLocks
 
 #: Between looks at whether another process has given a lock back.
 POLL_SECONDS = 0.05
+#: What the kernel answers where a file system has no locks, or its lock server is not there.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -49,11 +51,12 @@ def exclusive(
         Where another process has the lock all the time.
     Cancelled
         Where ``cancelled`` was set meanwhile.
+    NoLocks
+        Where the file system has none.
     OSError
-        Where the lock's file can't be made, is anything else than a file with one name, or lies
-        on a file system without locks.
+        Where the lock's file can't be made, or is anything else than a file with one name.
     """
-    descriptor = open_lock(lock)
+    descriptor = open_lock(lock, own_names=True)
     try:
         _wait(descriptor, lock, seconds, waiting, cancelled)
         yield
@@ -61,13 +64,16 @@ def exclusive(
         os.close(descriptor)
 
 
-def open_lock(path: Path) -> int:
+def open_lock(path: Path, *, own_names: bool = False) -> int:
     """Return a descriptor of a lock's file, which is made if need be; no link is followed.
 
-    Raises :class:`NotARegularFile`, :class:`LinkOnTheWay`, other OSErrors. Its content may be
-    changed: the file has no second name, under which it would be somebody else's.
+    Its content may be changed: the file has no second name, under which it would be somebody
+    else's. With ``own_names`` it may have some, as backups give it, where it is empty, and folder
+    and file have one owner; then nothing may be written. Raises :class:`NotARegularFile`,
+    :class:`LinkOnTheWay`, other OSErrors.
     """
     with opened_parent(path) as (parent, name):
+        owner = os.fstat(parent).st_uid
         try:
             descriptor = os.open(name, _LOCK, 0o666, dir_fd=parent)
         except OSError as error:
@@ -75,19 +81,32 @@ def open_lock(path: Path) -> int:
                 raise LinkOnTheWay(path) from error
             raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
     found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+    ours = own_names and found.st_uid == owner and found.st_size == 0
+    names_are_fine = found.st_nlink == 1 or ours
+    if stat.S_ISREG(found.st_mode) and names_are_fine:
         return descriptor
     os.close(descriptor)
     kind = "a hard link" if stat.S_ISREG(found.st_mode) else describe_kind(found.st_mode)
     raise NotARegularFile(errno.EEXIST, f"{kind}, not a lock's file", str(path))
 
 
-def try_lock(descriptor: int) -> bool:
-    """Take the lock of an opened file, unless another process or thread has it. Raises OSError."""
+def try_lock(descriptor: int, lock: Path) -> bool:
+    """Take the lock of an opened file, unless another process or thread has it.
+
+    Raises :class:`NoLocks`, OSError.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise NoLocks(
+            f"{lock} can't be locked: its file system has no locks ({error.strerror})",
+            remedy="Use a folder on another disk: results by --output, datasets by "
+            "MULTIVERSE_HOME, environments by MULTIVERSE_CACHE.",
+        ) from error
     return True
 
 
@@ -101,7 +120,7 @@ def _wait(
     stop = cancelled or threading.Event()
     end = None if seconds is None else time.monotonic() + seconds
     said = False
-    while not try_lock(descriptor):
+    while not try_lock(descriptor, lock):
         if end is not None and time.monotonic() >= end:
             raise TimeoutError(f"another process has kept {lock} all the time")
         if waiting is not None and not said:

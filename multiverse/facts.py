@@ -57,6 +57,10 @@ class Cause(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
+#: Causes of jobs that were stopped by their runner; the ``detail`` of such an ending says why.
+STOPPED = frozenset({Cause.CANCELLED, Cause.TIME_LIMIT, Cause.DISK_LIMIT})
+
+
 class EngineFacts(_Frozen):
     """The engine that ran it, and its isolation of the model from the machine."""
 

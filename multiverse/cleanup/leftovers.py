@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from multiverse.cleanup.removable import (
     put_aside,
 )
 from multiverse.contract.files import is_aside
-from multiverse.contract.folders import is_file, is_folder
+from multiverse.contract.folders import is_file, is_folder, temporary_root
 from multiverse.engines.local import scratch_prefix
 from multiverse.runner.prepared import owner_labels
 from multiverse.runs.folder import ResultsFolder, is_run_id
@@ -84,7 +83,7 @@ def _empty_folders(results: ResultsFolder, locks: Mapping[str, str | None]) -> I
 
 def _scratch(results: ResultsFolder, locks: Mapping[str, str | None]) -> Iterator[Entry]:
     """Yield folders of the local engine's jobs that ended without their runner."""
-    root, jobs = Path(tempfile.gettempdir()), LeftJobs(results)
+    root, jobs = temporary_root(), LeftJobs(results)
     for path in sorted(root.glob(scratch_prefix(owner_labels(results)) + "*")):
         run = _SCRATCH_RUN.search(path.name)
         status = path.lstat()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from multiverse.conformance.context import Answer, CheckContext, failed, passed, skipped
+from multiverse.conformance.context import Answer, CheckContext, failed, note, passed, skipped
 from multiverse.conformance.sandbox_change import STRANGER, SandboxChange
 from multiverse.conformance.tiny_data import add_labels
 from multiverse.facts import RunState
@@ -59,6 +59,22 @@ def _lifted(context: CheckContext, what: str, sandbox: SandboxChange, to_do: str
     if outcome.complete:
         return failed(expected, f"completes only with a {what}", to_do, context.usual)
     return skipped(expected, f"it fails with a {what}, too: see the first check")
+
+
+def volumes(context: CheckContext) -> Answer:
+    """Check that the image declares no volume, whose content its model would not find."""
+    expected = "an image without VOLUME"
+    if not context.in_container:
+        return skipped(expected, "only an image has them: check with --engine docker")
+    declared = context.trials.volumes
+    if not declared:
+        return passed(expected, "it declares none")
+    to_do = (
+        "Remove VOLUME from the Dockerfile: in a job it is an empty folder in memory, and what the "
+        "image keeps there is hidden."
+    )
+    words = ", ".join(f"{volume!r:.100}" for volume in declared)
+    return note(expected, f"it declares {words}", to_do, context.usual)
 
 
 def any_user(context: CheckContext) -> Answer:

@@ -16,6 +16,7 @@ from multiverse.conformance.report import CheckReport, CheckResult, CheckStatus
 from multiverse.conformance.tiny_data import TinyData
 from multiverse.conformance.trial import TrialRunner
 from multiverse.conformance.values import trial_settings
+from multiverse.contract.folders import temporary_root
 from multiverse.engines.docker import DockerEngine
 from multiverse.engines.protocol import Engine, Runtime
 from multiverse.errors import UsageError
@@ -43,6 +44,7 @@ CHECKS = (
     Check("labels", sandbox_checks.labels, essential=True, always=True),
     Check("network", sandbox_checks.network, essential=True, always=True),
     Check("read-only root", sandbox_checks.read_only_root, essential=True, always=True),
+    Check("volumes", sandbox_checks.volumes),
     Check("files", output_checks.files, essential=True),
     Check("resources", output_checks.resources, essential=True),
     Check("determinism", output_checks.determinism, essential=True),
@@ -155,7 +157,7 @@ def _workplace(output: Path | None) -> Iterator[Path]:
         yield output.resolve()
         return
     with tempfile.TemporaryDirectory(
-        prefix="multiverse-check-", ignore_cleanup_errors=True
+        prefix="multiverse-check-", dir=temporary_root(), ignore_cleanup_errors=True
     ) as scratch:
         yield Path(scratch)
 

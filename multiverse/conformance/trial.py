@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from multiverse.conformance.sandbox_change import ChangedEngine, SandboxChange
 from multiverse.contract.files import read_regular
+from multiverse.engines.docker import DockerImage
 from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Engine, Running, Runtime
 from multiverse.events import silent
@@ -112,6 +113,12 @@ class TrialRunner:
         resources = runtime.model.yaml.resources
         cpus = min(resources.cpus, engine.capacity().cpus)
         self.limits = Limits(cpus=cpus, memory=resources.memory, time_limit=time_limit)
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """The folders that the model's image declares as volumes."""
+        handle = self._runtime.handle
+        return handle.volumes if isinstance(handle, DockerImage) else ()
 
     def make(self, trial: Trial) -> TrialOutcome:
         """Make one attempt. The job's problems are in the outcome; a full disk and such raise."""

@@ -25,6 +25,9 @@ BLOCK = 1024 * 1024
 #: What is read of a file at a time while somebody else writes it.
 READ_BYTES = 256 * 1024
 
+#: What is read of a file of text at a time: of most it is all.
+TEXT_BYTES = 64 * 1024
+
 #: Hexadecimal digits that make the name of a file written aside its own.
 ASIDE_DIGITS = 16
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -172,9 +175,10 @@ def open_regular(
     :func:`check_regular`, and :class:`LinkOnTheWay`. See :data:`SecondNames`.
     """
     with opened_parent(path) as (parent, name):
-        owner = os.fstat(parent).st_uid if second_names == "own" else None
         # Looked at first: to open a device or a FIFO may already do something.
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        asked = second_names == "own" and found.st_nlink > 1
+        owner = os.fstat(parent).st_uid if asked else None
         _judge(path, found, max_bytes, owner, second_names)
         descriptor = os.open(name, _READ, dir_fd=parent)
     try:
@@ -188,11 +192,15 @@ def open_regular(
 def read_regular(path: Path, *, max_bytes: int, second_names: SecondNames = "own") -> bytes:
     """Read the content of a regular file. Raises as :func:`open_regular`."""
     descriptor = open_regular(path, max_bytes=max_bytes, second_names=second_names)
-    with os.fdopen(descriptor, "rb") as stream:
-        content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
-    return content
+    content = bytearray()
+    try:
+        while block := os.read(descriptor, TEXT_BYTES):
+            content += block
+            if len(content) > max_bytes:
+                raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
+    finally:
+        os.close(descriptor)
+    return bytes(content)
 
 
 def read_end(path: Path, max_bytes: int) -> bytes:

@@ -12,7 +12,9 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,6 +43,11 @@ def resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def temporary_root() -> Path:
+    """Return the folder of temporary files, without the links that a user may have on the way."""
+    return resolved(Path(tempfile.gettempdir()).absolute())
+
+
 @contextmanager
 def opened_folder(path: Path, *, make: bool = False) -> Iterator[int]:
     """Yield a descriptor of a folder; with ``make``, folders that lack are made.
@@ -65,18 +72,89 @@ def opened_parent(path: Path, *, make: bool = False) -> Iterator[tuple[int, str]
     :func:`opened_folder`.
     """
     root, names = path.anchor or ".", path.parts[1 if path.anchor else 0 :]
+    last = names[-1] if names else "."
+    trail = _HERE.trail
+    if trail is not None and not (make or trail.lent):
+        with trail.reach(root, names[:-1]) as descriptor:
+            yield descriptor, last
+        return
     descriptor = os.open(root, _THROUGH)
     try:
         for position, name in enumerate(names[:-1]):
             if make:
                 _make(name, descriptor)
-            so_far = Path(root, *names[: position + 1])
-            inner = _enter(descriptor, name, so_far, _THROUGH)
+            inner = _enter_on_way(descriptor, root, names[: position + 1])
             os.close(descriptor)
             descriptor = inner
-        yield descriptor, names[-1] if names else "."
+        yield descriptor, last
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Keep the folders on the way to the last path open, for this thread's next path in a block.
+
+    Whoever reads thousands of files that lie together walks to them once. A folder that is moved
+    meanwhile is read where it is.
+    """
+    if _HERE.trail is not None:
+        yield
+        return
+    _HERE.trail = trail = _Trail()
+    try:
+        yield
+    finally:
+        _HERE.trail = None
+        trail.close()
+
+
+class _Trail:
+    """The opened folders on the way to one folder. ``lent`` while somebody uses the last one."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._opened: list[int] = []
+        self.lent = False
+
+    @contextmanager
+    def reach(self, root: str, names: Sequence[str]) -> Iterator[int]:
+        """Lend the descriptor of the folder that names lead to."""
+        self._go(root, names)
+        self.lent = True
+        try:
+            yield self._opened[-1]
+        finally:
+            self.lent = False
+
+    def _go(self, root: str, names: Sequence[str]) -> None:
+        wanted = [root, *names]
+        if wanted == self._names:
+            return
+        pairs = zip(wanted, self._names, strict=False)
+        common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        self.close(common)
+        for position in range(common, len(wanted)):
+            if position == 0:
+                self._opened.append(os.open(root, _THROUGH))
+            else:
+                self._opened.append(_enter_on_way(self._opened[-1], root, names[:position]))
+            self._names.append(wanted[position])
+
+    def close(self, common: int = 0) -> None:
+        """Close all folders but the first ones."""
+        while len(self._opened) > common:
+            self._names.pop()
+            os.close(self._opened.pop())
+
+
+class _Here(threading.local):
+    """What a thread keeps open, where it does."""
+
+    trail: _Trail | None = None
+
+
+_HERE = _Here()
 
 
 def status(path: Path) -> os.stat_result | None:
@@ -215,6 +293,10 @@ def open_closed(name: str, parent: int) -> int:
 
 def _unlocked(name: str, parent: int) -> int:
     """Give the owner of a folder all rights on it, and open it."""
+    if not hasattr(os, "O_PATH"):  # not Linux, which may change modes without following links
+        with suppress(PermissionError):
+            os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+        return os.open(name, _FOLDER, dir_fd=parent)
     itself = os.open(name, _THROUGH, dir_fd=parent)
     try:
         with suppress(PermissionError):  # another owner's: what can't be done there is said later
@@ -259,6 +341,14 @@ def _enter(parent: int, name: str, path: Path, flags: int) -> int:
             if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
                 raise LinkOnTheWay(path) from error
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
+
+
+def _enter_on_way(parent: int, root: str, names: Sequence[str]) -> int:
+    """Open the folder with the last of some names on the way to another one."""
+    if names[-1] != "..":
+        with suppress(OSError):  # again below, for the right words
+            return os.open(names[-1], _THROUGH, dir_fd=parent)
+    return _enter(parent, names[-1], Path(root, *names), _THROUGH)
 
 
 def _make(name: str, parent: int, mode: int = 0o777) -> None:

@@ -38,6 +38,7 @@ def make_demo(
     ResultsError, DiskFull
         The folder can't be written.
     """
+    from multiverse.contract.folders import resolved
     from multiverse.demo.folder import DemoFolder
 
-    return DemoFolder(folder, tell).make(n_cells=n_cells, seed=seed)
+    return DemoFolder(resolved(folder), tell).make(n_cells=n_cells, seed=seed)

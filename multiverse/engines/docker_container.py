@@ -264,7 +264,7 @@ class DockerContainer:
             if isinstance(error, EngineUnavailable) or _is_timeout(error) or _is_broken(error):
                 detail = left = self._left()
             return Ending(None, Cause.ENGINE_LOST, self._meter.usage(), detail, left)
-        self._meter.end(_wall_seconds(state))
+        self._meter.end(_wall_seconds(state), whole=not self._adopted)
         usage = self._meter.usage()
         if self._adopted:  # its highest memory may have been before anybody here looked
             usage = usage.model_copy(update={"peak_memory_bytes": None})

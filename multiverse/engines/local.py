@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from multiverse.contract.folders import remove_tree
+from multiverse.contract.folders import remove_tree, temporary_root
 from multiverse.contract.paths import DATA_FILE, INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.cgroup import own_memory_limit
 from multiverse.engines.gpus import nvidia_gpus
@@ -81,7 +81,9 @@ class LocalEngine:
         return Capacity(cpus, memory, nvidia_gpus())
 
     def start(self, execution: Execution) -> Running:
-        scratch = Path(tempfile.mkdtemp(prefix=scratch_prefix(execution.labels)))
+        scratch = Path(
+            tempfile.mkdtemp(prefix=scratch_prefix(execution.labels), dir=temporary_root())
+        )
         try:
             environment: LockedEnvironment = execution.runtime.handle
             if execution.more_inputs:
@@ -110,7 +112,7 @@ class LocalEngine:
     def sweep(self, labels: Mapping[str, str]) -> int:
         """End processes that carry these labels, and remove their scratch folders."""
         ended = kill_labelled(labels)
-        for folder in Path(tempfile.gettempdir()).glob(scratch_prefix(labels) + "*"):
+        for folder in temporary_root().glob(scratch_prefix(labels) + "*"):
             with suppress(OSError):
                 remove_tree(folder)
         return ended

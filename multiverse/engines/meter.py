@@ -7,6 +7,9 @@ import time
 from multiverse.engines.cgroup import CgroupReading
 from multiverse.facts import Usage
 
+#: The end of a job may be seen so much later: its engine can't be asked for a while.
+UNSEEN_SECONDS = 150.0
+
 
 class Meter:
     """Keeps the highest and the latest of what was read, and the wall time."""
@@ -28,11 +31,19 @@ class Meter:
             self._peak = max(self._peak or 0, reading.peak_bytes)
         self.oom_kills = max(self.oom_kills, reading.oom_kills)
 
-    def end(self, wall_seconds: float | None = None) -> None:
-        """Stop the clock; ``wall_seconds`` if somebody knows the time better."""
-        if self._ended is None:
-            elapsed = time.monotonic() - self._started
-            self._ended = elapsed if wall_seconds is None else wall_seconds
+    def end(self, wall_seconds: float | None = None, *, whole: bool = True) -> None:
+        """Stop the clock; ``wall_seconds`` if somebody knows the time better.
+
+        Unless the wall clock jumped: what was measured here from beginning to end (``whole``) is
+        not much less. Of a job that was taken over, it is at least what was measured.
+        """
+        if self._ended is not None:
+            return
+        elapsed = time.monotonic() - self._started
+        if wall_seconds is None or wall_seconds < elapsed - UNSEEN_SECONDS:
+            self._ended = elapsed
+        else:
+            self._ended = min(wall_seconds, elapsed + 1) if whole else wall_seconds
 
     def usage(self) -> Usage:
         elapsed = time.monotonic() - self._started if self._ended is None else self._ended

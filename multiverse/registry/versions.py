@@ -69,10 +69,12 @@ class VersionStore:
         (temporary / RECORD_FILE).write_text(
             record.model_dump_json(indent=2) + "\n", encoding="utf-8"
         )
+        # As the caller's umask has it for the file that was just made.
+        readers = (temporary / RECORD_FILE).stat().st_mode & 0o444
         for file in temporary.iterdir():
-            file.chmod(0o444)
+            file.chmod(readers)
             sync(file)
-        temporary.chmod(0o755)
+        temporary.chmod(0o700 | readers | readers >> 2)
         temporary.rename(final)
         return self.use(self._folder.read(version))
 

@@ -33,6 +33,7 @@ from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import PreparedJob, environment, owner_labels, threads
 from multiverse.runner.supervise import seconds_before, supervise
 from multiverse.runner.verdict import Verdict, device_verdict, gpu_usage, judge
+from multiverse.runs.clock import Moment
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.publish import publish, take_back
 from multiverse.runs.record import RunRecord
@@ -97,7 +98,7 @@ class Attempts:
         take_back(attempt)
         if orphan.running:  # of one that has ended meanwhile there is nothing to watch
             self._tell_start(attempt, started, limits, adopted=True)
-        seconds = seconds_before(orphan, started.record.started_at)
+        seconds = seconds_before(orphan, started.moment, started.record.started_at)
         echo = self._echo(started.record.run_id)
         try:
             with self._engine.adopt(orphan, attempt.container_log, echo) as running:
@@ -294,6 +295,7 @@ class Attempts:
             versions=versions(),
         )
         return Started(
+            moment=Moment.now(),
             record=record,
             data=prepared.data.resolve(),
             job_spec=prepared.spec().to_json(),

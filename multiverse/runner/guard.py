@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from multiverse.contract.folders import open_closed
 from multiverse.specs.quantity import format_bytes
 
 #: ``st_blocks`` counts in these, whatever the file system's own blocks are.
@@ -72,7 +73,6 @@ class OutputGuard:
 #: Seconds before each try at a count in which something was hidden. Many, because an honest model
 #: may be at work in a folder at every one of them; what is hidden in all of them is hidden.
 PAUSES = (0.0, *[0.001] * 10, *[0.01] * 20)
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A folder's number and that of a file in it, as the folder lists it.
 _Entry = tuple[int, int]
 _TOP: _Entry = (0, 0)
@@ -135,7 +135,7 @@ def _add_top(count: _Count, folder: Path) -> None:
     try:
         parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            descriptor = _open_folder(folder.name, parent)
+            descriptor = open_closed(folder.name, parent)
         finally:
             os.close(parent)
     except OSError as error:
@@ -169,7 +169,7 @@ def _add_entry(count: _Count, entry: os.DirEntry[str], parent: int, depth: int) 
         status = _status(entry.name, parent)
         count.add(status)
         if stat.S_ISDIR(status.st_mode):
-            descriptor = _open_folder(entry.name, parent)
+            descriptor = open_closed(entry.name, parent)
             same = os.path.samestat(status, os.fstat(descriptor))
             _add_folder(count, descriptor, depth + 1)
             if not same:
@@ -186,27 +186,6 @@ def _status(name: str, parent: int) -> os.stat_result:
     except PermissionError:
         os.fchmod(parent, 0o700)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
-
-
-def _open_folder(name: str, parent: int) -> int:
-    """Open a folder for reading, also one that its model has closed to everybody.
-
-    What can't be looked into would be a place to fill the disk from. Its owner, who is the user
-    of the runner, may open it; through a descriptor of the folder itself, because a link may
-    stand under its name by then.
-    """
-    try:
-        return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
-    except PermissionError:
-        if not hasattr(os, "O_PATH"):  # not Linux, which may change modes without following links
-            os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
-            return os.open(name, _FOLDER_FLAGS, dir_fd=parent)
-        itself = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-        try:
-            Path(f"/proc/self/fd/{itself}").chmod(0o700)
-            return os.open(".", _FOLDER_FLAGS, dir_fd=itself)
-        finally:
-            os.close(itself)
 
 
 class FreeSpace:

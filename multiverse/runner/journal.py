@@ -13,6 +13,7 @@ from pathlib import Path
 
 from multiverse.contract.files import write_aside
 from multiverse.events import AttemptStarted, Event, Finished, Planned, Progressed, Retried
+from multiverse.runs.clock import process_start
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.live import LiveFile, PlanFile
 
@@ -53,7 +54,14 @@ class Journal:
 
     def _plan(self, event: Planned) -> None:
         """Write ``plan.json``, in the place of the one of an earlier command."""
-        plan = PlanFile(pid=os.getpid(), host=platform.node(), started_at=_now(), jobs=event.jobs)
+        pid = os.getpid()
+        plan = PlanFile(
+            pid=pid,
+            process=process_start(pid) or "",
+            host=platform.node(),
+            started_at=_now(),
+            jobs=event.jobs,
+        )
         # Another runner may write its own at the same time.
         _put(self._results.plan, plan.to_json())
 

@@ -13,14 +13,13 @@ from multiverse.engines.protocol import Ending, Orphan, Running
 from multiverse.facts import Cause
 from multiverse.plan.job import Limits
 from multiverse.runner.guard import OutputGuard
+from multiverse.runs.clock import Moment
 from multiverse.specs.quantity import format_seconds
 
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 10.0
 #: How often the output of a running job is measured.
 GUARD_SECONDS = 1.0
-#: Causes of jobs that were stopped here; the ``detail`` of such an ending says why.
-STOPPED = frozenset({Cause.CANCELLED, Cause.TIME_LIMIT, Cause.DISK_LIMIT})
 
 
 def supervise(
@@ -48,7 +47,8 @@ def supervise(
     Returns
     -------
     Ending
-        As the engine tells it; for a job that was stopped here, with a cause of :data:`STOPPED`.
+        As the engine tells it; for a job that was stopped here, with a cause of
+        :data:`~multiverse.facts.STOPPED`.
     """
     watch = _Watch(output, limits, cancelled, elapsed)
     stopped: tuple[Cause, str] | None = None
@@ -69,14 +69,18 @@ def supervise(
     return replace(ending, cause=cause, detail=detail)
 
 
-def seconds_before(orphan: Orphan, started_at: str) -> float:
+def seconds_before(orphan: Orphan, moment: Moment | None, started_at: str) -> float:
     """Return the seconds that a job had run when it was taken over, by its beginning.
 
-    One that has ended is not over its time, however late that is seen.
+    By the ``moment`` where it is of this boot of the machine, or else by the wall clock. One that
+    has ended is not over its time, however late that is seen.
     """
     if not orphan.running:
         return float("-inf")
-    return (datetime.now(UTC) - datetime.fromisoformat(started_at)).total_seconds()
+    ago = None if moment is None else moment.ago()
+    if ago is not None:
+        return ago
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(started_at)).total_seconds())
 
 
 class _Watch:

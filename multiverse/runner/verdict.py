@@ -18,9 +18,8 @@ from multiverse.contract.paths import EXIT_NOT_APPLICABLE, OutputFiles
 from multiverse.engines.log_sink import last_lines, printable
 from multiverse.engines.protocol import Ending
 from multiverse.errors import MultiverseError
-from multiverse.facts import Cause, GpuUsage, RunState
+from multiverse.facts import STOPPED, Cause, GpuUsage, RunState
 from multiverse.plan.job import Limits
-from multiverse.runner.supervise import STOPPED
 from multiverse.runs.folder import AttemptFolder
 from multiverse.specs.quantity import format_bytes
 

@@ -35,9 +35,13 @@ class _File(BaseModel):
 
 
 class PlanFile(_File):
-    """``plan.json``: the jobs of the newest command, and which process works on them."""
+    """``plan.json``: the jobs of the newest command, and which process works on them.
+
+    ``process``: what tells it from another process of that number; empty by earlier versions.
+    """
 
     pid: Count
+    process: str = ""
     host: str
     started_at: str
     jobs: tuple[JobFacts, ...]

@@ -111,7 +111,7 @@ class RunLocks:
                 remedy="Move it away, or choose another --output.",
             ) from error
         try:
-            if not try_lock(descriptor):
+            if not try_lock(descriptor, path):
                 os.close(descriptor)
                 return None
             text = f"process {os.getpid()} on {platform.node()}\n".encode()

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from multiverse.contract.folders import kept_open
 from multiverse.errors import ResultsError, UsageError
 from multiverse.facts import RunState
 from multiverse.runs.embedding_keys import embedding_keys
@@ -75,7 +76,7 @@ class Results:
         self.paths.check()
         damaged: list[str] = []
         records = self._readers.records
-        with without_collection():
+        with without_collection(), kept_open():
             published = (run.record for run in published_runs(self.paths))
             complete = list(records.runs(published, damaged))
             done = {run.record.run_id for run in complete}

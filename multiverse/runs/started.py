@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from multiverse.contract.files import read_regular
 from multiverse.errors import ResultsError
 from multiverse.facts import Usage
+from multiverse.runs.clock import Moment
 from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.record import RECORD_MAX_BYTES, RunRecord
 
@@ -22,9 +23,14 @@ STARTED_MAX_BYTES = 2 * RECORD_MAX_BYTES
 
 
 class Beginning(BaseModel):
-    """Base of what is written before an attempt or an evaluation starts."""
+    """Base of what is written before an attempt or an evaluation starts.
+
+    ``moment``: when that was, by a clock that does not jump; None in what earlier versions wrote.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    moment: Moment | None = None
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=2) + "\n"

@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 
 from multiverse.contract.files import open_regular
-from multiverse.contract.folders import exists
+from multiverse.contract.folders import exists, kept_open
 from multiverse.errors import ResultsError
 from multiverse.facts import JobFacts, RunState
+from multiverse.runs.clock import process_start
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.live import LiveFile, PlanFile
 from multiverse.runs.lock import is_locked
@@ -89,7 +90,7 @@ class StatusReader:
     def look(self) -> FolderStatus:
         """Return the state of everything now; :class:`ResultsError` if there is no such folder."""
         self._results.check()
-        with without_collection():
+        with without_collection(), kept_open():
             return _Look(self._results, self._records).status()
 
 
@@ -158,16 +159,18 @@ class _Look:
 
     def _in_flight(self, attempt: AttemptFolder) -> JobStatus | None:
         try:
-            record = Started.of(attempt).record
+            started = Started.of(attempt)
         except ResultsError as error:
             if exists(attempt.started):
                 self._notes.append(first_line(error))
             return None
+        record = started.record
         held = is_held(self._results.run_lock(record.run_id))
         live = _live(attempt) if held else None
         planned = self._planned.get(record.run_id)
         expected = planned.expected_seconds if planned else None
-        elapsed = _seconds_since(record.started_at)
+        ago = None if started.moment is None else started.moment.ago()
+        elapsed = _seconds_since(record.started_at) if ago is None else ago
         epoch = (live.epoch.number, live.epoch.total) if live and live.epoch else None
         return JobStatus(
             run_id=record.run_id,
@@ -241,10 +244,13 @@ def _any_running(jobs: dict[str, JobStatus]) -> bool:
 def _is_working(plan: PlanFile) -> bool | None:
     """Return whether the process that wrote a plan lives; None if it is another machine's.
 
-    A process that began after the plan was written has only its number.
+    A process that began after the plan was written has only its number. Plans of earlier versions
+    tell it by the wall clock.
     """
     if plan.host != platform.node():
         return None
+    if plan.process:
+        return process_start(plan.pid) == plan.process
     try:
         process = psutil.Process(plan.pid)
         began = datetime.fromtimestamp(process.create_time(), UTC)

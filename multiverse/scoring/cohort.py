@@ -20,10 +20,9 @@ from multiverse.engines.log_sink import last_lines
 from multiverse.engines.protocol import Ending, Orphan
 from multiverse.errors import Cancelled, EvaluationFailed
 from multiverse.events import Noted
-from multiverse.facts import Cause
+from multiverse.facts import STOPPED, Cause
 from multiverse.plan.job import Limits, RetryPolicy
 from multiverse.runner.retry import NOT_ITS_FAULT, more_memory
-from multiverse.runner.supervise import STOPPED
 from multiverse.runs.folder import AttemptFolder
 from multiverse.runs.scores import EvaluationRecord
 from multiverse.runs.writing import write_atomic

@@ -28,6 +28,7 @@ from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runner.host import host_facts, versions
 from multiverse.runner.prepared import environment
 from multiverse.runner.supervise import seconds_before, supervise
+from multiverse.runs.clock import Moment
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.run import Run
 from multiverse.runs.scores import EvaluationRecord, Evaluator
@@ -153,6 +154,7 @@ class CohortRequest:
             versions=versions(),
         )
         return StartedEvaluation(
+            moment=Moment.now(),
             request=request,
             record=record,
             dataset_fingerprint=self.cohort.fingerprint,
@@ -232,5 +234,5 @@ class EvaluatorRun:
                 Limits.of_plain(started.record.limits),
                 cancelled=self._context.cancelled,
                 look=follower.look,
-                elapsed=seconds_before(orphan, started.record.started_at),
+                elapsed=seconds_before(orphan, started.moment, started.record.started_at),
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from multiverse.contract.folders import temporary_root
 from multiverse.errors import ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.runs.results import Results
@@ -103,7 +104,7 @@ class Sync:
         return tags.get(DIGEST) == entry.digest and not any(map(is_sound, waiting))
 
     def _make(self, run: Run, entry: Entry, experiment: str) -> None:
-        with TemporaryDirectory(prefix="multiverse-track-") as folder:
+        with TemporaryDirectory(prefix="multiverse-track-", dir=temporary_root()) as folder:
             files = Path(folder, "files")  # a local store copies its mode: not that of ``folder``
             files.mkdir()
             left_out = stage(artifacts_of(run, self.embeddings_limit), files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -20,10 +21,12 @@ import pytest
 
 import multiverse
 from multiverse.api import Request, run_benchmark
+from multiverse.conformance import CheckStatus, SuiteOptions, check_model
 from multiverse.contract.folders import remove_tree
-from multiverse.engines.docker import DockerEngine, container_options
+from multiverse.engines.docker import DockerEngine, DockerImage, container_options
 from multiverse.engines.docker_container import DockerContainer
-from multiverse.engines.protocol import Execution
+from multiverse.engines.protocol import Execution, Runtime
+from multiverse.errors import EngineError
 from multiverse.events import silent
 from multiverse.facts import Cause, RunState
 from multiverse.images.build import build_models
@@ -217,6 +220,56 @@ def test_nothing_is_written_outside_the_output(attacks: dict[str, Run]) -> None:
 
 def test_a_volume_of_the_image_is_not_on_the_disk(attacks: dict[str, Run]) -> None:
     assert abilities(attacks["write_outside"])["volume"] == 0
+
+
+def test_a_check_names_the_volumes_of_an_image(laboratory: Laboratory) -> None:
+    (model,) = find_models(["hostile"], [TEST_MODELS]).values()
+    options = SuiteOptions(only=["volumes"])
+    report = check_model(model, DockerEngine(), options, tell=silent, show=lambda _: None)
+    result = report.result("volumes")
+    assert result.status is CheckStatus.NOTE
+    assert "'/data'" in result.happened
+
+
+TAKEN = ("/dev", "/proc", "/sys", "/", "//output/./x/", "/input/data.h5mu", "../data")
+
+
+@pytest.mark.parametrize("volume", TAKEN)
+def test_an_image_that_takes_our_places_is_refused(
+    laboratory: Laboratory, tmp_path: Path, volume: str
+) -> None:
+    """Before anything of it is started; and where nobody asked, when its container is made."""
+    import docker
+    import docker.errors
+
+    client = docker.from_env()
+    recipe = f'FROM multiverse-test-hostile:1.0.0\nVOLUME ["{volume}"]\nENTRYPOINT ["true"]\n'
+    image, _ = client.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True)
+    name = str(image.id)
+    try:
+        with pytest.raises(EngineError, match="declares the volume"):
+            DockerImage.of(image.attrs, "taker")
+        execution = execution_of(laboratory, tmp_path, DockerImage(name))
+        options = container_options(execution)
+        options["host_config"]["tmpfs"] |= dict.fromkeys(["/input", "/data"], "size=1m")
+        with pytest.raises(EngineError, match="volumes on its own disk"):
+            DockerContainer.start(DockerEngine()._client(), options, execution)
+        assert DockerEngine().orphans(execution.labels) == []
+    finally:
+        with suppress(docker.errors.ImageNotFound):
+            client.images.remove(name, force=True)
+
+
+def execution_of(laboratory: Laboratory, folder: Path, image: DockerImage) -> Execution:
+    """A job of an image, as the runner would never make it."""
+    (model,) = find_models(["hostile"], [TEST_MODELS]).values()
+    output = folder / "output"
+    output.mkdir()
+    return Execution(
+        runtime=Runtime(model=model, handle=image), data=laboratory.dataset.data, output=output,
+        log=folder / "log", cpus=1, memory=2**30, device="cpu",
+        labels={"multiverse.run": folder.name},
+    )  # fmt: skip
 
 
 def test_the_input_stays_as_it_is(attacks: dict[str, Run], laboratory: Laboratory) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,17 +36,20 @@ def run_inside(model: str, arguments: Sequence[str]) -> int:
     named = [argument for argument in arguments if argument.startswith("tests/")]
     places = [] if named else [f"tests/inside/{model}"]
     command = [str(environment.python), "-c", START, str(_packages(environment))]
-    done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", *places, *arguments],
-        cwd=REPOSITORY,
-        env={
-            **os.environ,
-            **WAITING,  # as the runner sets it: tests share the cores with whatever else runs
-            "PYTHONPATH": str(REPOSITORY),
-            "MULTIVERSE_TESTS_INSIDE": model,
-        },
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="multiverse-inside-") as scratch:
+        done = subprocess.run(
+            [*command, "-p", "no:cacheprovider", *places, *arguments],
+            cwd=REPOSITORY,
+            env={
+                **os.environ,
+                **WAITING,  # as the runner sets it: tests share the cores with whatever else runs
+                "PYTHONPATH": str(REPOSITORY),
+                "MULTIVERSE_TESTS_INSIDE": model,
+                # A session closes the folder of all sessions to other users, whom tests may need.
+                "PYTEST_DEBUG_TEMPROOT": scratch,
+            },
+            check=False,
+        )
     return done.returncode
 
 

@@ -51,7 +51,7 @@ BROKEN = [
 ]
 #: Shown elsewhere: with containers, with another model.yaml, by their own tests below.
 ELSEWHERE = {
-    "network", "read-only root", "any user", "lacking modality", "files", "resources",
+    "network", "read-only root", "volumes", "any user", "lacking modality", "files", "resources",
     "request to end",
 }  # fmt: skip
 
@@ -129,7 +129,8 @@ def test_a_good_model_has_one_thing_to_do(model: ModelSpec) -> None:
     assert report.resources["threads"] == 1
     skipped = {item.name for item in report.results if item.status is CheckStatus.NOT_APPLICABLE}
     assert skipped == {
-        "network", "read-only root", "any user", "lacking modality", "parameters: behaviour",
+        "network", "read-only root", "volumes", "any user", "lacking modality",
+        "parameters: behaviour",
     }  # fmt: skip
 
 

@@ -314,7 +314,7 @@ def test_a_folder_of_another_user_stops_the_job(folder: Path) -> None:
     (folder / "in").mkdir(mode=0o700)
     os.chown(folder / "in", 12345, 12345)
     (said,) = looks(folder, "import os, time\n" + WAIT)
-    assert said == "can't be looked into: Operation not permitted"
+    assert said == "can't be looked into: Permission denied"
 
 
 def test_a_runner_short_of_descriptors_does_not_look_away(folder: Path) -> None:

@@ -16,6 +16,7 @@ from multiverse.engines.protocol import Ending, Execution, Orphan, Runtime
 from multiverse.facts import Cause
 from multiverse.plan.job import Limits
 from multiverse.runner.supervise import seconds_before, supervise
+from multiverse.runs.clock import Moment
 from tests.unit.runner.jobs import GIB, make_model
 
 FOR_EVER = "import time\nwhile True: time.sleep(0.05)\n"
@@ -115,5 +116,21 @@ def test_what_has_ended_is_not_over_its_time() -> None:
     ended, running = (
         Orphan(labels={}, running=still, adoptable=True, handle=None) for still in (False, True)
     )
-    assert seconds_before(ended, long_ago) == float("-inf")
-    assert seconds_before(running, long_ago) > 365 * 24 * 3600
+    assert seconds_before(ended, Moment.now(), long_ago) == float("-inf")
+    assert seconds_before(running, None, long_ago) > 365 * 24 * 3600
+
+
+@pytest.mark.parametrize("wall", ["2020-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
+def test_how_long_a_job_has_run_is_not_told_by_the_wall_clock(wall: str) -> None:
+    running = Orphan(labels={}, running=True, adoptable=True, handle=None)
+    now = Moment.now()
+    assert now is not None
+    earlier = now.model_copy(update={"seconds": now.seconds - 5})
+    assert 5 <= seconds_before(running, earlier, wall) < 3600
+
+
+def test_of_another_boot_only_the_wall_clock_tells_and_never_less_than_nothing() -> None:
+    running = Orphan(labels={}, running=True, adoptable=True, handle=None)
+    other = Moment(boot="another", seconds=0)
+    assert seconds_before(running, other, "2020-01-01T00:00:00+00:00") > 365 * 24 * 3600
+    assert seconds_before(running, other, "2999-01-01T00:00:00+00:00") == 0

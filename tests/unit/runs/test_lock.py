@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from multiverse.errors import ResultsError
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.lock import RunLocks, prepare_folder
 
@@ -93,6 +94,6 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     results.run_lock("a" * 16).symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic link"):
+    with pytest.raises(ResultsError, match="symbolic link"):
         RunLocks(results).acquire("a" * 16)
     assert victim.read_text() == "precious"
