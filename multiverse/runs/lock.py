@@ -58,11 +58,16 @@ def folder_lock(results: ResultsFolder) -> Iterator[None]:
                 remedy="See which one: `fuser` or `lsof` on that file; on a network file system, "
                 "whether its locks work.",
             ) from error
+        except FileNotFoundError as error:
+            raise ResultsError(
+                f"{results.folder} is not there any more",
+                remedy="If it was moved, move it back and run the same command again: complete "
+                "runs are not repeated.",
+            ) from error
         except OSError as error:
             raise ResultsError(
                 f"{results.lock} can't be locked: {error.strerror}",
-                remedy="Remove it if it is anything else than an empty file. Where the file system "
-                "has no locks, choose an --output on another one.",
+                remedy="Remove it if it is anything else than an empty file.",
             ) from error
         yield
 
