@@ -19,6 +19,8 @@ MEMORY_VARIABLE = "MULTIVERSE_MEMORY"
 
 #: What models are given, and what only the evaluator is: the answer sheet.
 DATA_FILE, LABELS_FILE = "data.h5mu", "labels.h5ad"
+#: What is known of a dataset, beside its files on the host; no container sees it.
+RECORD_FILE = "dataset.json"
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,12 @@ def container_options(execution: Execution) -> dict[str, Any]:
         # The same for every job: neither the container's id nor anything of the host to learn.
         "hostname": "multiverse",
         "labels": {LABEL: "job", **execution.labels},
-        "environment": {"HOME": "/tmp", "TMPDIR": "/tmp", **execution.environment},  # noqa: S108
+        "environment": {
+            "HOME": "/tmp",  # noqa: S108
+            "TMPDIR": "/tmp",  # noqa: S108
+            **execution.environment,
+            **_gpu_variables(execution.device),
+        },
         "healthcheck": {"test": ["NONE"]},  # an image may ask for a thousand a second
         # The client's settings may hold a proxy with a password; without a network it is no use.
         "use_config_proxy": False,
@@ -289,6 +294,23 @@ def container_options(execution: Execution) -> dict[str, Any]:
     }
 
 
+def _gpu_variables(device: str) -> dict[str, str]:
+    """Return what NVIDIA's runtime is to give: it takes an image's word where nobody says it.
+
+    A daemon may have that runtime as its default. Images made from NVIDIA's own ask for all GPUs,
+    and one may ask for devices of the network.
+    """
+    visible = "void" if device == "cpu" else device.partition(":")[2] or "0"
+    others = ("GDS", "MOFED", "GDRCOPY", "NVSWITCH")
+    return {
+        "NVIDIA_VISIBLE_DEVICES": visible,
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+        **{f"NVIDIA_{name}": "disabled" for name in others},
+        **{f"NVIDIA_{name}": "" for name in ("IMEX_CHANNELS", "MIG_CONFIG_DEVICES")},
+        "NVIDIA_MIG_MONITOR_DEVICES": "",
+    }
+
+
 def _build_command(model: ModelSpec) -> str:
     cuda = " --accelerator cuda" if accelerator_of(model) == "cuda" else ""
     return f"multiverse build {model.name}{cuda}"
@@ -312,7 +334,23 @@ def _digest(image: Mapping[str, Any]) -> str:
 def _labelled(client: Any, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     wanted = [LABEL, *(f"{key}={value}" for key, value in labels.items())]
     found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
-    return found
+    return [container for container in found if _is_ours(container)]
+
+
+def _is_ours(container: Mapping[str, Any]) -> bool:
+    """Return whether a listed container writes into the folder that its labels name.
+
+    A container has the labels of its image too, whoever started it; an image mounts nothing.
+    """
+    results = (container.get("Labels") or {}).get("multiverse.results")
+    if results is None:
+        return True
+    outputs = [
+        Path(os.path.realpath(mount.get("Source", "")))
+        for mount in container.get("Mounts") or ()
+        if mount.get("Type") == "bind" and mount.get("Destination") == "/output"
+    ]
+    return any(output.is_relative_to(os.path.realpath(results)) for output in outputs)
 
 
 def _remove_all(client: Any, labels: Mapping[str, str]) -> int:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from multiverse.engines.cgroup import CgroupReading, ControlGroup
-from multiverse.engines.docker_volumes import check_mounts
+from multiverse.engines.docker_volumes import check_links, check_mounts
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
 from multiverse.engines.patience import Patience
 from multiverse.engines.protocol import Echo, Ending, Execution
-from multiverse.errors import DiskFull, EngineUnavailable
+from multiverse.errors import DiskFull, EngineError, EngineUnavailable
 from multiverse.facts import Cause
 
 SAMPLE_SECONDS = 0.1
@@ -86,7 +89,9 @@ class DockerContainer:
             ) from error
         container = cls(client, created["Id"], execution.log, execution.echo, give_back, patience)
         try:
-            check_mounts(container._inspect())
+            made = container._inspect()
+            check_mounts(made)
+            check_links(made, container._link)
             container._run()
         except EngineUnavailable as error:
             container._remove()
@@ -126,6 +131,20 @@ class DockerContainer:
 
     def _inspect(self) -> dict[str, Any]:
         return self._patience.ask(lambda: dict(self._client.inspect_container(self._id)))
+
+    def _link(self, path: str) -> str | None:
+        """Return where a link in the container leads, followed to its end; None of no link."""
+        place = f"{self._client.base_url}/v{self._client.api_version}/containers/{self._id}/archive"
+        answer = self._patience.ask(
+            lambda: self._client.head(place, params={"path": path}, timeout=self._client.timeout)
+        )
+        said = answer.headers.get("X-Docker-Container-Path-Stat")
+        if answer.status_code != HTTPStatus.OK or said is None:  # there is nothing
+            return None
+        try:
+            return str(json.loads(base64.b64decode(said))["linkTarget"]) or None
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineError(f"the daemon's word on {path!r:.100} can't be read") from error
 
     def _left(self) -> str:
         """Return in words that a daemon that hangs may have left the container running."""

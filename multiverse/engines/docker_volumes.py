@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from multiverse.errors import EngineError
@@ -66,6 +66,31 @@ def check_mounts(container: Mapping[str, Any]) -> None:
             f"the daemon would give it volumes on its own disk, which nothing limits: {places}",
             remedy="Remove VOLUME from its Dockerfile, and build it again.",
         )
+
+
+def check_links(container: Mapping[str, Any], target: Callable[[str], str | None]) -> None:
+    """Check that no link of an image leads its folders into what the sandbox has.
+
+    The daemon makes a folder that is not there as root, in the output on the host's disk: who
+    runs jobs as another user could never remove it. ``target`` gives where a link leads, None of
+    what is no link; it is asked of a container that has not begun. Raises :class:`EngineError`.
+    """
+    image = str(container.get("Config", {}).get("Image", ""))[:100]
+    volumes = container.get("HostConfig", {}).get("Tmpfs") or {}
+    for volume in sorted(volumes):
+        led = _followed(volume, target)
+        if led != volume:
+            check_folders(image, [led], "/")
+    check_folders(image, (), _followed(container["Config"].get("WorkingDir") or "/", target))
+
+
+def _followed(path: str, target: Callable[[str], str | None]) -> str:
+    """Return a folder with the links on its way followed, as a container sees it."""
+    reached = "/"
+    for name in (_folder(path) or "/").split("/")[1:]:
+        step = posixpath.join(reached, name)
+        reached = step if not name or step in _TAKEN else target(step) or step
+    return reached
 
 
 def _folder(path: str) -> str | None:

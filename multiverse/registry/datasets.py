@@ -23,10 +23,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from multiverse.contract.paths import DATA_FILE, LABELS_FILE
+from multiverse.contract.paths import DATA_FILE, LABELS_FILE, RECORD_FILE
 from multiverse.errors import DatasetError, UsageError
 from multiverse.registry.home import home as default_home
-from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
+from multiverse.specs.dataset import RECORD_MAX_BYTES, DatasetRecord
 from multiverse.specs.names import check_slug, is_slug
 from multiverse.specs.yaml_file import suggestion
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from multiverse.contract.files import sync, write_aside
+from multiverse.contract.paths import RECORD_FILE
 from multiverse.errors import DatasetError, DiskFull, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.exclusive import exclusive
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, version_id
-from multiverse.specs.dataset import RECORD_FILE, DatasetRecord
+from multiverse.specs.dataset import DatasetRecord
 
 _TEMPORARY = ".new-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)

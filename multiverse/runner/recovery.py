@@ -18,6 +18,7 @@ from multiverse.contract.folders import (
     remove_file,
 )
 from multiverse.contract.hdf5 import opened
+from multiverse.contract.paths import RECORD_FILE
 from multiverse.engines.protocol import Engine, Orphan
 from multiverse.errors import DiskFull, MultiverseError, ResultsError
 from multiverse.events import Noted, Tell
@@ -31,7 +32,7 @@ from multiverse.runs.publish import discard, remove_empty
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run, first_line
 from multiverse.runs.started import Started
-from multiverse.specs.dataset import RECORD_FILE, RECORD_MAX_BYTES, DatasetRecord
+from multiverse.specs.dataset import RECORD_MAX_BYTES, DatasetRecord
 
 
 @dataclass(frozen=True)

@@ -151,13 +151,16 @@ def opened_folder(root: Path, names: Sequence[str], *, make: bool = False) -> It
 def open_file(folder: int, name: str) -> int:
     """Return a descriptor of a regular file in an opened folder.
 
-    Raises :class:`NotARegularFile` for anything else, OSError, ValueError for a name that leads
+    Raises :class:`NotARegularFile` for anything else, also for a second name of a file that is not
+    the folder's owner's, OSError, ValueError for a name that leads
     elsewhere.
     """
     check_name(name)
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise NotARegularFile(f"{describe_kind(status.st_mode)}, not a file")
+    if status.st_nlink > 1 and status.st_uid != os.fstat(folder).st_uid:
+        raise NotARegularFile("a second name of a file of somebody else")
     return os.open(name, _FILE, dir_fd=folder)
 
 

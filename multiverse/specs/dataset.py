@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from multiverse.specs.cell_groups import CellGroup
 from multiverse.specs.names import Slug
 
-#: Its name beside the data, and its size at most.
-RECORD_FILE = "dataset.json"
+#: The size of the file at most.
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 #: The modalities that models know, by the names they know them.
 MODALITIES = ("rna", "atac", "adt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from multiverse.tracking.names import Fitted, fitting_name, storable
 
 #: MLflow's limit, in characters.
 MAX_EXPERIMENT = 500
+#: Of one run's curves. A model may write two million, which a database takes half an hour for;
+#: of more, every second, third … of each is copied, and the last.
+MAX_POINTS = 100_000
 _KILLED = frozenset({Cause.KILLED, Cause.INTERRUPTED, Cause.CANCELLED})
 
 #: What is a tag as the record has it.
@@ -106,12 +110,16 @@ def read_points(output: OutputFiles) -> list[MetricPoint]:
 
     A history that is per iteration or evaluation has that number as its step. What is not
     measured in the course of training is ``per_<word>/<name>``, such as ``per_factor/variance``,
-    with the number of the factor as its step. MLflow's steps are integers of 64 bits.
+    with the number of the factor as its step. MLflow's steps are integers of 64 bits. Of a curve
+    too many points are thinned (:data:`MAX_POINTS`).
     """
     points = []
-    for curve in read_curves(output):
+    curves = read_curves(output)
+    pace = max(1, math.ceil(sum(len(curve.points) for curve in curves) / MAX_POINTS))
+    for curve in curves:
         name = fitting_name(f"{'epoch' if curve.over_time else f'per_{curve.per}'}/{curve.name}")
-        points += [MetricPoint(name, value, step) for step, value in curve.points]
+        points += [MetricPoint(name, value, step) for step, value in curve.points[:-1:pace]]
+        points += [MetricPoint(name, value, step) for step, value in curve.points[-1:]]
     for name, value in read_model_metrics(output).items():
         points.append(MetricPoint(fitting_name(f"model/{name}"), value))
     return points

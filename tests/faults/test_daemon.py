@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +108,24 @@ def test_a_container_that_somebody_removes_is_run_again(bench: Bench, own_daemon
     assert runner.returncode == 0, printed
     (kept,) = kept_attempts(bench.results)
     assert kept.cause in (Cause.ENGINE_LOST, Cause.KILLED)
+
+
+def _bridge() -> tuple[bool, str]:
+    """Whether the bridge of the machine's own daemon is there, and its network as that knows it."""
+    command = ["docker", "network", "inspect", "--format", "{{.Id}} {{.IPAM.Config}}", "bridge"]
+    network = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return Path("/sys/class/net/docker0").exists(), network
+
+
+def test_the_machines_daemon_is_as_before(daemon: Daemon) -> None:
+    """One without a bridge removes ``docker0`` of whoever shares its network."""
+    before = _bridge()
+    folder = Path(f"{daemon.folder}-2")  # a socket's path may not be long
+    folder.mkdir(mode=0o700)
+    other = Daemon(folder)
+    try:
+        other.start()
+        assert _bridge() == before
+    finally:
+        other.remove()
+    assert _bridge() == before

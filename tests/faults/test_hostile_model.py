@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,61 @@ def test_an_image_that_takes_our_places_is_refused(
     finally:
         with suppress(docker.errors.ImageNotFound):
             client.images.remove(name, force=True)
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["WORKDIR /link/a/b", "WORKDIR /twice/a", 'VOLUME ["/link/data"]', 'VOLUME ["/proc-link"]'],
+)
+def test_no_link_of_an_image_leads_its_folders_to_ours(
+    laboratory: Laboratory, tmp_path: Path, order: str
+) -> None:
+    """What is not there is made by the daemon, as root: in the output, on the host's disk."""
+    image = made_of(
+        "RUN ln -s /output /link && ln -s /link /twice && ln -s /proc /proc-link\n"
+        f'{order}\nENTRYPOINT ["true"]\n'
+    )
+    execution = execution_of(laboratory, tmp_path, DockerImage.of(image.attrs, "linked"))
+    try:
+        with pytest.raises(EngineError, match=r"working folder in the output|not to be had"):
+            DockerEngine().start(execution)
+        assert list(execution.output.iterdir()) == []
+        assert DockerEngine().orphans(execution.labels) == []
+    finally:
+        image.remove(force=True)
+
+
+def test_labels_of_an_image_make_no_container_ours(laboratory: Laboratory, tmp_path: Path) -> None:
+    """A container has its image's labels, whoever started it: it is neither adopted nor removed."""
+    wanted = {"multiverse.results": str(tmp_path), "multiverse.run": "0123456789abcdef"}
+    labels = " ".join(f'{name}="{text}"' for name, text in wanted.items())
+    image = made_of(f'LABEL multiverse=job multiverse.attempt=1 {labels}\nENTRYPOINT ["true"]\n')
+    client = image.client
+    container = client.containers.create(image.id)
+    engine = DockerEngine()
+    try:
+        assert engine.orphans(wanted) == []
+        assert engine.sweep(wanted) == 0
+        assert client.containers.get(container.id).status == "created"
+        (tmp_path / "of-ours").mkdir()
+        handle = DockerImage.of(image.attrs, "labelled")
+        execution = execution_of(laboratory, tmp_path / "of-ours", handle)
+        execution = replace(execution, labels=wanted)
+        with engine.start(execution) as running:
+            assert running.wait(120)
+            assert len(engine.orphans(wanted)) == 1
+    finally:
+        container.remove(force=True)
+        image.remove(force=True)
+
+
+def made_of(recipe: str) -> Any:
+    """An image without a name, built from the hostile model's."""
+    import docker
+
+    recipe = f"FROM multiverse-test-hostile:1.0.0\n{recipe}"
+    image, _ = docker.from_env().images.build(fileobj=io.BytesIO(recipe.encode()), rm=True)
+    return image
 
 
 def execution_of(laboratory: Laboratory, folder: Path, image: DockerImage) -> Execution:

@@ -10,11 +10,11 @@ import os
 import struct
 from pathlib import Path
 
-_ACCESS, _MODIFY, _OPEN = 0x1, 0x2, 0x20
+READ, OPENED, _MODIFY = 0x1, 0x20, 0x2
 _MOVED, _CREATE, _DELETE, _DELETED = 0xC0, 0x100, 0x200, 0xC00
-_WATCHED = _ACCESS | _MODIFY | _OPEN | _MOVED | _CREATE | _DELETE | _DELETED
+_WATCHED = READ | _MODIFY | OPENED | _MOVED | _CREATE | _DELETE | _DELETED
 _WORDS = {
-    _ACCESS: "read", _MODIFY: "written", _OPEN: "opened",
+    READ: "read", _MODIFY: "written", OPENED: "opened",
     0x40: "moved away", 0x80: "moved in", _CREATE: "made", _DELETE: "removed",
     0x400: "removed itself", 0x800: "moved itself",
 }  # fmt: skip
@@ -44,14 +44,14 @@ class Canary:
         self._before = self._state()
         self._events()
 
-    def touched(self, *, but_opened: bool = False) -> list[str]:
+    def touched(self, but: int = 0) -> list[str]:
         """Return what has been done to it since, in words; empty if nothing.
 
-        ``but_opened``: beside the opening of a file that was not read.
+        ``but``: beside these events (``OPENED``, ``READ``).
         """
         found = self._events()
-        if but_opened:
-            found = {event for event in found if not event.endswith(f": {_WORDS[_OPEN]}")}
+        for word in (word for bit, word in _WORDS.items() if but & bit):
+            found = {event for event in found if not event.endswith(f": {word}")}
         now = self._state()
         changed = {
             name for name in {*self._before, *now} if self._before.get(name) != now.get(name)

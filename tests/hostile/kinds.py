@@ -22,7 +22,8 @@ class Kind:
     """A kind. ``spoils``: what was there is kept, and only changed.
 
     ``content``: a file like others, unless somebody reads what is in it.
-    ``known_by_opening``: that it is one can be seen of an opened file only; it may not be read.
+    ``known_by_opening``: that it is one can be seen of an opened file only. Where a folder of
+    somebody else can be made (as root), it may not be read.
     ``of_files``, ``of_folders``: what it can stand for. ``bare``: says nothing to a user who may
     pass over modes. ``privileged``: only root can make it.
     """
@@ -53,7 +54,11 @@ def _dangling(path: Path, lookalike: Path) -> None:
 
 
 def _hard_link(path: Path, lookalike: Path) -> None:
+    """Of a file of ours in a stranger's folder: the second name of his own file may be read."""
     os.link(lookalike if lookalike.is_file() else lookalike.parent / "thesis.txt", path)
+    if os.geteuid() == 0:
+        os.chown(path.parent, NOBODY, NOBODY)
+        path.parent.chmod(0o755)
 
 
 def _endless(path: Path, _: Path) -> None:

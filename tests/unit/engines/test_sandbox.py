@@ -116,3 +116,12 @@ def test_a_gpu_only_on_request(
     (request,) = options(tmp_path, device=device)["host_config"]["device_requests"]
     assert (request["DeviceIDs"] or None) == ids
     assert request["Count"] == count
+
+
+@pytest.mark.parametrize(("device", "visible"), [("cpu", "void"), ("cuda", "0"), ("cuda:3", "3")])
+def test_no_image_says_which_gpus_it_is_given(tmp_path: Path, device: str, visible: str) -> None:
+    """NVIDIA's runtime, where it is a daemon's default, reads an image's variables."""
+    given = options(tmp_path, device=device)["environment"]
+    assert given["NVIDIA_VISIBLE_DEVICES"] == visible
+    assert given["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    assert given["NVIDIA_MOFED"] == given["NVIDIA_GDS"] == "disabled"

@@ -45,3 +45,12 @@ def test_numbers_and_gaps_stay_what_they_are(tmp_path: Path) -> None:
     )
     assert (row["cause"], row["image_tag"], row["state"]) == ("", "", "complete")
     assert row["folder"] == f"pbmc/pca/{record.run_id}"
+
+
+def test_text_holds_no_commands_for_a_terminal(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    publish_run(results, make_record(parameters={"\x1b[31mred\u202e": "\x9b2J"}))
+    keep_failure(results, message="two\nlines")
+    complete, failed = rows(results)
+    assert complete["parameters"] == r"\x1b[31mred\u202e=\x9b2J"
+    assert failed["message"] == "two\nlines"

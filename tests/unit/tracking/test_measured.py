@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multiverse.contract.paths import OutputFiles
-from multiverse.tracking.entry import MetricPoint, read_points
+from multiverse.tracking.entry import MAX_POINTS, MetricPoint, read_points
 
 
 def written(folder: Path, metrics: Any = None, epochs: str | None = None) -> OutputFiles:
@@ -97,3 +97,13 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     output = OutputFiles(tmp_path)
     output.epochs.symlink_to(elsewhere)
     assert read_points(output) == []
+
+
+def test_curves_without_end_are_thinned(tmp_path: Path) -> None:
+    """Each keeps its first and last value; a database takes the whole for half an hour."""
+    history = {f"h{number}": [*range(1000)] for number in range(1000)}
+    points = read_points(written(tmp_path, {"model_metrics": {}, "history": history}))
+    assert len(points) <= MAX_POINTS + len(history)
+    steps = [point.step for point in points if point.name == "epoch/h7"]
+    assert (steps[0], steps[-1]) == (1, 1000)
+    assert len(steps) > 90
