@@ -106,8 +106,18 @@ def report(
         _check_page(output)
     with folder_errors(folder):
         results = Results.open(folder)
-        written = write_report(results, figures, output=output and resolved(output))
+        written = write_report(results, figures, output=output and _place(output, results.paths))
         return ReportOutcome(written, results.damaged)
+
+
+def _place(page: Path, results: ResultsFolder) -> Path:
+    """Return where a page goes: links are followed on the way, but none in the results folder."""
+    page = page.absolute()
+    for above in page.parents:
+        inner = page.relative_to(above)
+        if resolved(above) == results.folder and ".." not in inner.parts:
+            return results.folder / inner
+    return resolved(page)
 
 
 def _check_page(page: Path) -> None:

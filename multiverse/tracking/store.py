@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,8 +19,8 @@ from mlflow.tracking import MlflowClient
 from requests import HTTPError, RequestException
 from sqlalchemy import Engine, create_engine, inspect, text
 
-from multiverse.contract.files import write_aside
-from multiverse.contract.folders import make_folder, remove_tree
+from multiverse.contract.files import open_regular, write_aside
+from multiverse.contract.folders import make_folder, names_in, remove_tree
 from multiverse.tracking.entry import FINGERPRINT, RUN_ID, STARTED_AT, Entry, MetricPoint
 from multiverse.tracking.quiet import environment
 from multiverse.tracking.uri import without_secrets
@@ -169,8 +170,9 @@ class Store:
             raise Refused("the local store is damaged: remove mlflow.db, it is made anew")
         place = self._artifacts / run_id / "artifacts"
         make_folder(place)
-        for file in files.iterdir():
-            write_aside(place / file.name, file.read_bytes(), durable=False)
+        for name in names_in(files):
+            with os.fdopen(open_regular(files / name), "rb") as stream:
+                write_aside(place / name, stream.read(), durable=False)
 
     def delete(self, copy: Copy) -> None:
         """Put a copy in MLflow's own trash; a local one's files, which the run has too, go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,34 @@ def test_a_report_says_what_is_damaged(results: ResultsFolder) -> None:
     assert results.folder / "page.html" in done.report.written
     (line,) = done.damaged
     assert str(broken) in line
+
+
+def test_a_page_in_a_results_folder_goes_through_no_link(
+    results: ResultsFolder, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "page.html").write_text("mine")
+    (results.folder / "page.html").symlink_to(private / "page.html")
+    (results.folder / "pages").symlink_to(private)
+    (tmp_path / "way").symlink_to(results.folder)
+    report(tmp_path / "way", output=tmp_path / "way" / "page.html")
+    assert not (results.folder / "page.html").is_symlink()
+    done = report(results.folder, output=results.folder / "pages" / "page.html")
+    assert [item.name for item in done.report.failed] == ["page"]
+    assert (private / "page.html").read_text() == "mine"
+    (tmp_path / "mine.html").symlink_to(private / "page.html")
+    report(results.folder, output=results.folder / ".." / "mine.html")
+    assert "<html" in (private / "page.html").read_text(), "a link of the user's own is followed"
+
+
+def test_a_page_takes_no_other_things_place(results: ResultsFolder, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    for page in (tmp_path / "fifo", tmp_path / "link"):
+        with pytest.raises(UsageError, match="that is a FIFO"):
+            report(results.folder, output=page)
+    assert (tmp_path / "fifo").is_fifo()
 
 
 def test_a_folder_differs_neither_from_its_records_nor_from_itself(results: ResultsFolder) -> None:

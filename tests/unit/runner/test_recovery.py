@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import pytest
 
+from multiverse.contract.paths import RECORD_FILE
 from multiverse.engines.local import LocalEngine
 from multiverse.events import silent
 from multiverse.facts import Cause, RunState
@@ -20,7 +21,6 @@ from multiverse.runs.lock import RunLocks, prepare_folder
 from multiverse.runs.record import RunRecord
 from multiverse.runs.started import Ended, Started
 from multiverse.runs.writing import write_atomic
-from multiverse.specs.dataset import RECORD_FILE
 from tests.told import notes_into
 from tests.unit.plan.test_expand import dataset
 from tests.unit.runs.test_publish_and_list import published, record
