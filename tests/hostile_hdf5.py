@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -206,7 +207,7 @@ def many_groups(path: Path, name: str, outside: Path) -> None:
 
 
 def types_within_types(path: Path, name: str, outside: Path) -> None:
-    kind = np.dtype("i4")
+    kind: np.dtype[Any] = np.dtype("i4")
     for _ in range(20):
         kind = np.dtype([("x", kind)])
     with h5py.File(path, "r+") as file:

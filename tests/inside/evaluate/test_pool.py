@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -183,11 +184,11 @@ def test_processes_end_with_the_one_that_made_them(tmp_path: Path) -> None:
         with contextlib.suppress(BaseException):
             list(Pool(2, work, LOG).run([MetricTask("a", NAMES), MetricTask("b", NAMES)]))
         os._exit(1)
-    numbers = [int(until(lambda name=name: text_of(tmp_path / name))) for name in "ab"]
+    numbers = [int(until(partial(text_of, tmp_path / name))) for name in "ab"]
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     for number in numbers:
-        until(lambda number=number: is_gone(number))
+        until(partial(is_gone, number))
 
 
 def text_of(path: Path) -> str:
