@@ -34,6 +34,8 @@ NUMPY_MAX_CELLS = 6_000
 #: The curve 1 / (1 + a d^(2b)) that umap-learn fits for min_dist 0.5, spread 1 (scanpy's choice).
 CURVE_A, CURVE_B = 0.5830300203414425, 1.3341669924314914
 MIN_CELLS = N_NEIGHBORS + 1
+#: Dimensions up to which all principal axes are computed, of which two are needed.
+MAX_DECOMPOSED = 2_000
 #: Cells that a cell is moved away from, for each use of an edge.
 NEGATIVE_RATE = 5.0
 #: umap-learn's random numbers: mask, shifts and 32 bits of each of three Tausworthe generators.
@@ -191,8 +193,7 @@ def _strong_edges(
 def _start(points: Points, random: np.random.RandomState) -> Points:
     """Return the first two principal components, stretched to 0..10, with a little noise."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    axes = vectors[:, ::-1][:, :2]
+    axes = _principal_axes(centred)
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     start = centred @ axes
     if start.shape[1] == 1:
@@ -203,6 +204,18 @@ def _start(points: Points, random: np.random.RandomState) -> Points:
     spread = np.maximum(start.max(axis=0), 1e-12)
     placed: Points = np.ascontiguousarray(10 * start / spread, dtype=np.float32)
     return placed
+
+
+def _principal_axes(centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the first two principal axes of centred points (n_cells, n_dims), (n_dims, 2)."""
+    if centred.shape[1] <= MAX_DECOMPOSED:
+        _, vectors = np.linalg.eigh(centred.T @ centred)
+        axes: NDArray[np.float64] = vectors[:, ::-1][:, :2]
+        return axes
+    from scipy.sparse.linalg import svds
+
+    _, _, rows = svds(centred, k=2, v0=np.ones(min(centred.shape)), solver="arpack")
+    return np.ascontiguousarray(rows[::-1].T)
 
 
 def _move(

@@ -14,6 +14,19 @@ import pytest
 from multiverse.worker import umap_layout
 
 
+@pytest.mark.parametrize("n_cells", [30, 300])
+def test_principal_axes_of_wide_points(n_cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of thousands of axes are computed alone, and are the same up to their sign."""
+    points = np.random.default_rng(1).normal(size=(n_cells, 60)) * np.geomspace(9, 1, 60)
+    centred = points - points.mean(axis=0)
+    all_of_them = umap_layout._principal_axes(centred)
+    monkeypatch.setattr(umap_layout, "MAX_DECOMPOSED", 10)
+    two = umap_layout._principal_axes(centred)
+    assert two.shape == (60, 2)
+    np.testing.assert_allclose(np.abs(two), np.abs(all_of_them), atol=1e-8)
+    np.testing.assert_array_equal(two, umap_layout._principal_axes(centred))
+
+
 def blobs(n_cells: int, n_dims: int = 8) -> umap_layout.Points:
     random = np.random.default_rng(3)
     centres = 12 * np.eye(3, n_dims)
