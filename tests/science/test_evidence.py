@@ -49,6 +49,9 @@ def pca(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the model's folder, which is found in the place of the built-in one."""
     folder = tmp_path / "models" / "pca"
     shutil.copytree(BUILT_IN / "pca", folder)
+    description = folder / "model.yaml"
+    # A fork has an image of its own: the built-in model's stays what it is.
+    description.write_text(description.read_text().replace("image: multiverse-", "image: fork-"))
     monkeypatch.setenv(MODELS_VARIABLE, str(folder.parent))
     return folder
 
