@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from multiverse.errors import MultiverseError
@@ -113,8 +113,15 @@ class CitedModel:
 
 
 def cited_models(results: Results) -> list[CitedModel]:
-    """Return every model that completed at least once, by name."""
-    return [_cited(name) for name in sorted({run.record.model for run in results.complete})]
+    """Return every model that completed at least once, by name.
+
+    One of the folder that is another model than the one found here by that name (a built-in one
+    there, not here, or the other way round) has no title and no paper that are known.
+    """
+    origins: dict[str, set[bool | None]] = {}
+    for run in results.complete:
+        origins.setdefault(run.record.model, set()).add(run.record.built_in)
+    return [_cited(name, origins[name]) for name in sorted(origins)]
 
 
 def references(results: Results) -> list[Reference]:
@@ -140,9 +147,9 @@ def _model_spec(name: str) -> ModelSpec | None:
         return None
 
 
-def _cited(name: str) -> CitedModel:
+def _cited(name: str, origins: Collection[bool | None]) -> CitedModel:
     spec = _model_spec(name)
-    if spec is None:
+    if spec is None or (not spec.built_in) in origins:
         return CitedModel(name, name, None)
     citation = spec.yaml.citation
     return CitedModel(

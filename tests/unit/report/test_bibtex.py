@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiverse.report.text.bibtex import bibtex, entries, escape
-from multiverse.report.text.references import ANNDATA, SCIB, Reference
+from multiverse.report.text.references import ANNDATA, SCIB, Reference, cited_models
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
 from tests.unit.report.made import make_record, publish_run, scored_folder
@@ -111,3 +111,14 @@ def test_keys_are_unique() -> None:
         "luecken2022benchmarking-2",
         "virshup2024anndata",
     ]
+
+
+@pytest.mark.parametrize(("built_in", "cited"), [(True, True), (None, True), (False, False)])
+def test_a_model_of_another_with_the_name_of_ours_is_not_cited_as_ours(
+    tmp_path: Path, built_in: bool | None, cited: bool
+) -> None:
+    results = ResultsFolder(tmp_path / "r")
+    publish_run(results, make_record("pca", built_in=built_in))
+    (model,) = cited_models(Results.open(results))
+    assert (model.reference is not None) is cited
+    assert (model.title != "pca") is cited
