@@ -195,7 +195,7 @@ def kill_from_outside(engine: Engine, labels: dict[str, str]) -> None:
 
         client = docker.from_env()
         wanted = [f"{key}={value}" for key, value in labels.items()]
-        for container in client.containers.list(filters={"label": wanted}):
+        for container in client.containers.list(filters={"label": wanted}, ignore_removed=True):
             container.kill()
         return
     for process in psutil.process_iter():

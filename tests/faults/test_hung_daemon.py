@@ -33,7 +33,9 @@ def short_folder(bench: Bench) -> Iterator[Path]:
 
 def left(bench: Bench) -> list[str]:
     label = f"multiverse.results={bench.results.resolve()}"
-    found = docker.from_env().containers.list(all=True, filters={"label": label})
+    found = docker.from_env().containers.list(
+        all=True, filters={"label": label}, ignore_removed=True
+    )
     return [str(container.id) for container in found]
 
 

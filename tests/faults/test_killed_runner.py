@@ -25,7 +25,9 @@ pytestmark = pytest.mark.docker
 
 def containers(bench: Bench) -> list[str]:
     label = f"multiverse.results={bench.results.resolve()}"
-    found = docker.from_env().containers.list(all=True, filters={"label": label})
+    found = docker.from_env().containers.list(
+        all=True, filters={"label": label}, ignore_removed=True
+    )
     return [str(container.id) for container in found]
 
 
