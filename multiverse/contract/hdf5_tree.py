@@ -115,7 +115,7 @@ class TreeCheck:
             raise Suspicious(f"{shown(path)}: there are more than {MAX_NODES:,} nodes in the file")
         for name, kind in found:
             child = path.rstrip(b"/") + b"/" + name
-            if name in (b"", b".", b"..") or b"/" in name or len(name) > MAX_NAME_BYTES:
+            if name in (b"", b".") or b"/" in name or len(name) > MAX_NAME_BYTES:
                 raise Suspicious(f"{shown(path)} has a member named like a path: {name!r:.80}")
             if kind == h5l.TYPE_SOFT and self.rules.soft_links:
                 continue
