@@ -163,16 +163,16 @@ PROBES = ("network", "write_outside", "write_input", "read_host", "gain_privileg
 FILES = tuple(f"replaced_{turn}" for turn in range(5))
 #: Behaviour → words of the finding that it must lead to.
 BAD_OUTPUTS = {
-    "declared_giant": "'latent' has 1,000,000,000,000 rows",
-    "circle_of_links": "'latent' is a link",
-    "link_to_the_host": "'latent' is a link",
+    "declared_giant": "/latent declares 4,000,000,000,000,000,000 bytes",
+    "circle_of_links": "/group is a link to elsewhere",
+    "link_to_the_host": "/latent is a link to elsewhere",
     "virtual": "keeps its values in another file",
     "stored_in_a_host_file": "keeps its values in another file",
     "compressed_bomb": "is stored in chunks of 2,147,483,648 bytes",
     "bomb_within_the_bounds": "'latent' is the same for every cell",
-    "references": "not a float type",
+    "references": "not a float of 16, 32 or 64 bits",
     "unknown_filter": "can't be read as HDF5",
-    "one_long_name": "no cells of the input, such as 'xxxx",
+    "one_long_name": "/obs_names declares 3,000,000,000 bytes of text",
     "nested_metrics": "is not JSON",
     "million_metrics": "1,000,000 names (at most 1,000)",
     "repeated_metrics": "'x' is there more than once",
