@@ -67,20 +67,36 @@ def _chunks(dataset: h5d.DatasetID, plist: h5p.PropDCID, width: int) -> Iterator
     bytes of the same width, from where it can be read without anything being followed.
     """
     shape = plist.get_chunk()
+    kind = h5t.create(h5t.OPAQUE, width)
+    kind.set_tag(b"")
+    copies: dict[int, h5d.DatasetID] = {}
     with h5py.File("pointers", "w", driver="core", backing_store=False) as memory:
-        like = h5p.create(h5p.DATASET_CREATE)
-        like.set_chunk(shape)
-        for number in range(plist.get_nfilters()):
-            code, flags, settings, _ = plist.get_filter(number)
-            like.set_filter(code, flags, settings if code > h5z.FILTER_RESERVED else settings[:1])
-        space = h5s.create_simple(shape, shape)
-        kind = h5t.create(h5t.OPAQUE, width)
-        kind.set_tag(b"")
-        copy = h5d.create(memory.id, b"chunk", kind, space, like)
-        values = np.empty((math.prod(shape), width), dtype=np.uint8)
+        values = np.empty((*shape, width), dtype=np.uint8)
         for number in range(dataset.get_num_chunks()):
             info = dataset.get_chunk_info(number)
-            mask, packed = dataset.read_direct_chunk(info.chunk_offset)
-            copy.write_direct_chunk((0,) * len(shape), packed, mask)
+            skipped, packed = dataset.read_direct_chunk(info.chunk_offset)
+            if skipped not in copies:
+                like, name = _used_filters(plist, skipped), b"chunk%d" % len(copies)
+                space = h5s.create_simple(shape, shape)
+                copies[skipped] = h5d.create(memory.id, name, kind, space, like)
+            copy = copies[skipped]
+            copy.write_direct_chunk((0,) * len(shape), packed)
             copy.read(h5s.ALL, h5s.ALL, values, kind)
-            yield values
+            # What a chunk at the edge has beyond the dataset is of no meaning, and never read.
+            sides = zip(dataset.shape, info.chunk_offset, strict=True)
+            inside = tuple(slice(max(0, most - first)) for most, first in sides)
+            yield values[inside].reshape(-1, width)
+
+
+def _used_filters(plist: h5p.PropDCID, skipped: int) -> h5p.PropDCID:
+    """Return the chunks and filters of a dataset, but those that a chunk was stored without.
+
+    ``skipped`` is the chunk's own mask, a bit a filter: R's library shuffles no texts.
+    """
+    like = h5p.create(h5p.DATASET_CREATE)
+    like.set_chunk(plist.get_chunk())
+    for number in range(plist.get_nfilters()):
+        code, flags, settings, _ = plist.get_filter(number)
+        if not skipped >> number & 1:
+            like.set_filter(code, flags, settings if code > h5z.FILTER_RESERVED else settings[:1])
+    return like

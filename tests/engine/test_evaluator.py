@@ -245,9 +245,11 @@ def test_the_container_is_as_closed_as_a_models_and_sees_the_answer_sheet(bench:
     mounts = {mount["Destination"]: mount["RW"] for mount in evaluator["Mounts"]}
     runs = {f"/input/embeddings/{run.record.run_id}.h5": False for run in bench.runs[:2]}
     assert mounts == {
-        "/input/data.h5mu": False, "/input/labels.h5ad": False, "/output": True, **runs,
+        "/input/data.h5mu": False, "/input/labels.h5ad": False, "/output": True,
+        "/etc/resolv.conf": False, **runs,
     }  # fmt: skip
-    assert {mount["Destination"] for mount in model["Mounts"]} == {"/input/data.h5mu", "/output"}
+    places = {mount["Destination"] for mount in model["Mounts"]}
+    assert places == {"/input/data.h5mu", "/output", "/etc/resolv.conf"}
     assert not any("labels" in str(mount) for mount in model["Mounts"])
     assert evaluator["HostConfig"]["NetworkMode"] == "none"
     assert evaluator["HostConfig"]["ReadonlyRootfs"] is True

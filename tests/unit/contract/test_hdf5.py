@@ -170,3 +170,38 @@ def _bytes_read() -> int | None:
     except OSError:
         return None
     return int(lines[0].split()[1])
+
+
+def test_what_a_chunk_has_beyond_its_dataset_is_not_judged(tmp_path: Path) -> None:
+    """Libraries leave there what was in memory; R's write chunks that are larger than the data."""
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w") as file:
+        names = file.create_dataset(
+            "obs_names", (8,), h5py.string_dtype(), chunks=(8,), maxshape=(8,)
+        )
+        names[...] = [f"cell{number}" for number in range(8)]
+    with h5py.File(path, "r+") as file:
+        mask, packed = file["obs_names"].id.read_direct_chunk((0,))
+        garbage = packed[: len(packed) // 2] + b"\xee" * (len(packed) // 2)
+        file["obs_names"].resize((4,))
+        file["obs_names"].id.write_direct_chunk((0,), garbage, mask)
+    with opened(path) as file:
+        assert [name.decode() for name in file["obs_names"][...]] == [f"cell{n}" for n in range(4)]
+
+
+def test_texts_of_a_chunk_that_was_stored_without_a_filter(tmp_path: Path) -> None:
+    """R's library asks for texts to be shuffled, which can't be, and says so of each chunk."""
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w") as file:
+        shape, kind = (300,), h5py.string_dtype()
+        names = file.create_dataset("obs_names", shape, kind, chunks=shape, compression="gzip")
+        names[...] = [f"cell{number}" for number in range(300)]
+        mask, packed = names.id.read_direct_chunk((0,))
+        shuffled = file.create_dataset(
+            "shuffled", shape, kind, chunks=shape, compression="gzip", shuffle=True
+        )
+        shuffled.id.write_direct_chunk((0,), packed, 1)
+    assert mask == 0
+    with opened(path) as file:
+        assert file["shuffled"].id.get_chunk_info(0).filter_mask == 1
+        assert file["shuffled"][299] == b"cell299"
