@@ -221,7 +221,7 @@ def test_runs_that_ended_otherwise_teach_nothing(state: RunState, cause: Cause |
 
 def test_a_record_with_impossible_figures_teaches_nothing() -> None:
     assert past_run_of(record(n_obs=0), n_values=1) is None
-    assert past_run_of(record(model="m" * 300), n_values=1) is None
+    assert past_run_of(record(model_version="1" * 300), n_values=1) is None
     bare = past_run_of(record(limits={}), n_values=1)
     assert bare is not None
     assert (bare.cpus, bare.memory_limit) == (1, 0)
