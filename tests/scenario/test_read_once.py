@@ -23,9 +23,15 @@ opened = collections.Counter()
 def hook(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
         path = os.fsdecode(arguments[0])
-        if os.path.basename(path) == "run.json":
+        if os.path.basename(path) == "run.json" and os.path.isabs(path):
             opened[path] += 1
 sys.addaudithook(hook)
+by_path = os.open
+def open_in(path, flags, *more, dir_fd=None):
+    if dir_fd is not None and path == "run.json" and not flags & os.O_PATH:
+        opened[os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)] += 1
+    return by_path(path, flags, *more, dir_fd=dir_fd)
+os.open = open_in
 atexit.register(lambda: open(sys.argv[1], "w").write(json.dumps(opened)))
 from multiverse.cli.main import main
 sys.exit(main(sys.argv[2:]))
@@ -60,7 +66,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
         assert concluded["event"] == "concluded"
         assert concluded["problems"] == []
         content = json.loads(counts.read_text())
-        assert "run.json" not in content, "by a descriptor: nobody knows of which run"
         opened = Counter[str]()
         for run in Results.open(output):
             for name, count in content.items():

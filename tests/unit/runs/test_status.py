@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from multiverse.errors import ResultsError
 from multiverse.events import AttemptStarted, Planned, Progressed
 from multiverse.facts import Cause, EpochFacts, JobFacts, RunState, Usage
 from multiverse.runner.journal import Journal
+from multiverse.runs.clock import process_start
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.lock import RunLocks
 from multiverse.runs.started import Started
@@ -70,8 +72,9 @@ def ended_process() -> int:
 
 def plan_of_another_process(results: ResultsFolder, tasks: list[JobFacts], pid: int) -> None:
     Journal(results)(Planned(tuple(tasks)))
-    text = results.plan.read_text().replace(f'"pid":{os.getpid()}', f'"pid":{pid}')
-    results.plan.write_text(text)
+    content = json.loads(results.plan.read_text())
+    content.update(pid=pid, process=process_start(pid) or "")
+    results.plan.write_text(json.dumps(content))
 
 
 def test_a_running_job_tells_how_far_it_is(results: ResultsFolder, locks: RunLocks) -> None:
@@ -189,10 +192,17 @@ def test_a_complete_run_that_runs_again_is_running(results: ResultsFolder, locks
     assert look(results)[A].standing is Standing.COMPLETE
 
 
-def test_a_number_that_another_process_has_now_is_no_runner(results: ResultsFolder) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [{"process": "of an earlier boot"}, {"process": "", "started_at": "2001-01-01T00:00:00+00:00"}],
+    ids=["by its start", "by the wall clock, of an earlier version"],
+)
+def test_a_number_that_another_process_has_now_is_no_runner(
+    results: ResultsFolder, changed: dict[str, str]
+) -> None:
     Journal(results)(Planned((task(A),)))
-    text = results.plan.read_text()
-    results.plan.write_text(text.replace(f'"started_at":"{now()[:4]}', '"started_at":"2001'))
+    content = json.loads(results.plan.read_text())
+    results.plan.write_text(json.dumps({**content, **changed}))
     status = StatusReader(results).look()
     assert (status.working, status.jobs[0].standing) == (False, Standing.WAITING)
 
