@@ -51,23 +51,28 @@ class OutputGuard:
         file system or the runner's own limits have against it, nobody knows what it holds. What
         vanishes meanwhile is gone. Never raises OSError.
         """
-        hidden: dict[_Entry, OSError] | None = None
+        gone: dict[_Entry, OSError] | None = None
+        refused: dict[_Entry, OSError] = {}
         for pause in PAUSES:
             time.sleep(pause)
             count = _Count(self._max_bytes, self._max_files)
             _add_top(count, self._folder)
             if (reason := count.reason()) is not None:
                 return reason
+            # Whatever it was: another thing may be out of sight in each try.
+            if now := {entry: error for entry, error in count.hidden.items() if _is_odd(error)}:
+                refused = now
+                continue
             # Under its number in the folder, whatever its name: one that is renamed without end
             # is always missed under the name that it had.
-            hidden = {
+            gone = {
                 entry: error
                 for entry, error in count.hidden.items()
-                if hidden is None or entry in hidden
+                if gone is None or entry in gone
             }
-            if not hidden:
+            if not gone:
                 return None
-        return f"can't be looked into: {_words(hidden or {})}"
+        return f"can't be looked into: {_words(gone or refused)}"
 
 
 #: Seconds before each try at a count in which something was hidden. Many, because an honest model
@@ -120,6 +125,11 @@ class _Count:
                 f"{format_bytes(self.max_bytes)} allowed: allow more with `resources: disk:`"
             )
         return None
+
+
+def _is_odd(error: OSError) -> bool:
+    """Return whether something was kept from sight, not merely gone as honest files may be."""
+    return isinstance(error, _Exchanged) or not isinstance(error, FileNotFoundError)
 
 
 def _words(hidden: Mapping[_Entry, OSError]) -> str:
