@@ -6,13 +6,12 @@ HDF5 library, make it ask for more memory than there is, or keep it busy.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multiverse.contract.finding import FindingKind
-from multiverse.contract.hdf5 import opened, opened_descriptor
+from multiverse.contract.hdf5 import HDF5_ERRORS, opened, opened_descriptor
 
 if TYPE_CHECKING:
     import h5py
@@ -25,8 +24,6 @@ FLOAT_BYTES = (2, 4, 8)
 BLOCK_BYTES = 32 * MIB
 #: Chunks beside each other are read together as far as they take no more than this.
 BAND_BYTES = 256 * MIB
-#: One chunk is unpacked as a whole, however little of it is asked for.
-MAX_CHUNK_BYTES = 1024 * MIB
 #: Bytes of one fixed-length cell name.
 MAX_NAME_BYTES = 4096
 
@@ -38,43 +35,28 @@ def check_embeddings(source: Path | int, names: Sequence[str]) -> Found:
 
     ``source``: its path, or a descriptor of it.
 
-    No link inside the file is followed. Raises MemoryError where it asks for too much.
+    Every node of it is checked before a value is read. Raises MemoryError where it asks for too
+    much.
     """
     try:
         with opened_descriptor(source) if isinstance(source, int) else opened(source) as file:
             return [*_judge_latent(file, len(names)), *_judge_names(file, names)]
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except HDF5_ERRORS as error:
         return [(FindingKind.UNREADABLE, f"can't be read as HDF5: {error}")]
 
 
-def _own_dataset(file: h5py.File, name: str) -> h5py.Dataset | str:
-    """Return the dataset of that name stored inside this very file, or why there is none."""
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset | str:
+    """Return the dataset of that name, or why there is none."""
     import h5py
 
-    link = file.get(name, getlink=True)
-    if link is None:
+    found = file.get(name)
+    if found is None:
         return f"has no dataset '{name}'"
-    if not isinstance(link, h5py.HardLink):
-        return f"'{name}' is a link, not a dataset of this file"
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset):
-        return f"'{name}' is not a dataset"
-    if dataset.is_virtual or dataset.external:
-        return f"'{name}' keeps its values in another file"
-    return dataset
-
-
-def _chunk_too_large(dataset: h5py.Dataset) -> Found:
-    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
-    if chunk <= MAX_CHUNK_BYTES:
-        return []
-    name = dataset.name.removeprefix("/")
-    message = f"'{name}' is stored in chunks of {chunk:,} bytes (at most {MAX_CHUNK_BYTES:,})"
-    return [(FindingKind.WRONG_SHAPE, message)]
+    return found if isinstance(found, h5py.Dataset) else f"'{name}' is not a dataset"
 
 
 def _judge_latent(file: h5py.File, n_cells: int) -> Found:
-    dataset = _own_dataset(file, "latent")
+    dataset = _dataset(file, "latent")
     if isinstance(dataset, str):
         return [(FindingKind.MISSING, dataset)]
     if dataset.ndim != 2:
@@ -90,7 +72,7 @@ def _judge_latent(file: h5py.File, n_cells: int) -> Found:
         found.append(
             (FindingKind.WRONG_SHAPE, f"'latent' has {columns:,} columns (1 to {MAX_DIMENSIONS:,})")
         )
-    return found or _chunk_too_large(dataset) or _judge_values(dataset)
+    return found or _judge_values(dataset)
 
 
 def _judge_values(dataset: h5py.Dataset) -> Found:
@@ -132,7 +114,7 @@ def _blocks(dataset: h5py.Dataset) -> Iterator[tuple[slice, slice]]:
 def _judge_names(file: h5py.File, expected: Sequence[str]) -> Found:
     import h5py
 
-    dataset = _own_dataset(file, "obs_names")
+    dataset = _dataset(file, "obs_names")
     if isinstance(dataset, str):
         return [(FindingKind.MISSING, dataset)]
     is_text = h5py.check_string_dtype(dataset.dtype) is not None
@@ -145,7 +127,7 @@ def _judge_names(file: h5py.File, expected: Sequence[str]) -> Found:
                 f"'obs_names' has {len(dataset):,} names for {len(expected):,} cells",
             )
         ]
-    return _chunk_too_large(dataset) or _compare_names(_names(dataset), expected)
+    return _compare_names(_names(dataset), expected)
 
 
 def _names(dataset: h5py.Dataset) -> list[str]:
