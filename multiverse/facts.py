@@ -1,6 +1,6 @@
 """The facts of a job and of its attempts, as events, records and ``multiverse status`` have them.
 
-On the ground floor: imports no room.
+On the ground floor: imports the contract's numbers only.
 """
 
 from __future__ import annotations
@@ -12,14 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-#: More than any amount is, and little enough to calculate with: what a file says beyond is wrong.
-_MOST = 2**63 - 1
-_MOST_SECONDS = 1e11
-#: A number of a file that somebody else may have written: of things or bytes, or of seconds.
-Count = Annotated[int, Field(ge=0, le=_MOST)]
-Whole = Annotated[int, Field(ge=-_MOST, le=_MOST)]
-Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS, allow_inf_nan=False)]
-Amount = Count | Annotated[float, Field(ge=0, le=_MOST, allow_inf_nan=False)]
+from multiverse.contract.numbers import Count, Seconds, Whole
 
 #: A path that is text in JSON.
 PlainPath = Annotated[Path, WithJsonSchema({"type": "string"})]

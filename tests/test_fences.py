@@ -27,7 +27,7 @@ PACKAGE = Path(multiverse.__file__).parent
 
 #: Room → rooms it may import (the architecture's table; itself, errors and GROUND always).
 MAY_IMPORT: dict[str, set[str]] = {
-    "facts": set(),
+    "facts": {"contract"},
     "events": {"facts"},
     "lazy": set(),
     "exclusive": {"contract"},

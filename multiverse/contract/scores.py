@@ -7,14 +7,10 @@ every line that the evaluator writes.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-#: A number to calculate with: neither infinite, nor so large that sums and squares of it are.
-Finite = Annotated[float, Field(ge=-1e100, le=1e100, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+from multiverse.contract.numbers import Count, Finite, Seconds
 
 
 class Frozen(BaseModel):

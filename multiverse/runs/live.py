@@ -11,8 +11,9 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from multiverse.contract.files import read_regular
+from multiverse.contract.numbers import Amount, Count
 from multiverse.errors import ResultsError
-from multiverse.facts import Amount, Count, EpochFacts, JobFacts, Usage
+from multiverse.facts import EpochFacts, JobFacts, Usage
 
 MAX_BYTES = 64 * 1024 * 1024
 

@@ -11,19 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
+from multiverse.contract.numbers import Amount, Count, Whole
 from multiverse.contract.paths import NAMES
 from multiverse.errors import ResultsError
-from multiverse.facts import (
-    Amount,
-    AttemptFacts,
-    Cause,
-    Count,
-    EngineFacts,
-    GpuUsage,
-    RunState,
-    Usage,
-    Whole,
-)
+from multiverse.facts import AttemptFacts, Cause, EngineFacts, GpuUsage, RunState, Usage
 from multiverse.runs.folder import ResultsFolder, check_name, check_run_id
 from multiverse.specs.names import Slug, job_name
 

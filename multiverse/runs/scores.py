@@ -11,18 +11,10 @@ from pydantic import Field, ValidationError
 
 from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
-from multiverse.contract.scores import (
-    Count,
-    Finite,
-    Frozen,
-    Group,
-    Interval,
-    MetricFacts,
-    Score,
-    Seconds,
-)
+from multiverse.contract.numbers import Amount, Count, Finite, Seconds
+from multiverse.contract.scores import Frozen, Group, Interval, MetricFacts, Score
 from multiverse.errors import ResultsError
-from multiverse.facts import Amount, EngineFacts, Usage
+from multiverse.facts import EngineFacts, Usage
 from multiverse.runs.record import RunRecord
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
