@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from multiverse.contract.files import Tail
+from multiverse.contract.files import Tail, open_regular
 from multiverse.contract.output import (
     MAX_BYTES,
     MAX_METRIC_NAME,
@@ -74,12 +73,8 @@ class EpochFollower:
 
 
 def _read(path: Path, size: int) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(path, flags), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-                return b""
+        with os.fdopen(open_regular(path, second_names="none"), "rb") as stream:
             return stream.read(size)
     except OSError:
         return b""

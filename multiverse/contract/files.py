@@ -184,7 +184,7 @@ def check_regular(path: Path, *, max_bytes: int) -> os.stat_result:
     A second hard link is refused: the other name may lie outside the folder.
     """
     with opened_parent(path) as (parent, name):
-        return _judge(path, os.stat(name, dir_fd=parent, follow_symlinks=False), max_bytes)
+        return _judge(name, os.stat(name, dir_fd=parent, follow_symlinks=False), max_bytes)
 
 
 def open_regular(
@@ -196,14 +196,21 @@ def open_regular(
     :func:`check_regular`, and :class:`LinkOnTheWay`. See :data:`SecondNames`.
     """
     with opened_parent(path) as (parent, name):
-        # Looked at first: to open a device or a FIFO may already do something.
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        asked = second_names == "own" and found.st_nlink > 1
-        owner = os.fstat(parent).st_uid if asked else None
-        _judge(path, found, max_bytes, owner, second_names)
-        descriptor = os.open(name, _READ, dir_fd=parent)
+        return open_in(parent, name, max_bytes=max_bytes, second_names=second_names)
+
+
+def open_in(
+    folder: int, name: str, *, max_bytes: int | None = None, second_names: SecondNames = "own"
+) -> int:
+    """Return a descriptor of a regular file in an opened folder, as :func:`open_regular` does."""
+    # Looked at first: to open a device or a FIFO may already do something.
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    asked = second_names == "own" and found.st_nlink > 1
+    owner = os.fstat(folder).st_uid if asked else None
+    _judge(name, found, max_bytes, owner, second_names)
+    descriptor = os.open(name, _READ, dir_fd=folder)
     try:
-        _judge(path, os.fstat(descriptor), max_bytes, owner, second_names)
+        _judge(name, os.fstat(descriptor), max_bytes, owner, second_names)
     except BaseException:
         os.close(descriptor)
         raise
@@ -212,13 +219,19 @@ def open_regular(
 
 def read_regular(path: Path, *, max_bytes: int, second_names: SecondNames = "own") -> bytes:
     """Read the content of a regular file. Raises as :func:`open_regular`."""
-    descriptor = open_regular(path, max_bytes=max_bytes, second_names=second_names)
+    with opened_parent(path) as (parent, name):
+        return read_in(parent, name, max_bytes=max_bytes, second_names=second_names)
+
+
+def read_in(folder: int, name: str, *, max_bytes: int, second_names: SecondNames = "own") -> bytes:
+    """Read a regular file in an opened folder. Raises as :func:`open_regular`."""
+    descriptor = open_in(folder, name, max_bytes=max_bytes, second_names=second_names)
     content = bytearray()
     try:
         while block := os.read(descriptor, TEXT_BYTES):
             content += block
             if len(content) > max_bytes:
-                raise FileTooLarge(f"{path.name} has more than {max_bytes:,} bytes")
+                raise FileTooLarge(f"{name} has more than {max_bytes:,} bytes")
     finally:
         os.close(descriptor)
     return bytes(content)
@@ -320,19 +333,19 @@ def set_mode(name: str, folder: int, mode: int) -> None:
 
 
 def _judge(
-    path: Path,
+    name: str,
     status: os.stat_result,
     max_bytes: int | None,
     folder_owner: int | None = None,
     second_names: SecondNames = "none",
 ) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
-        raise NotARegularFile(f"{path.name} is {describe_kind(status.st_mode)}, not a file")
+        raise NotARegularFile(f"{name} is {describe_kind(status.st_mode)}, not a file")
     owned = status.st_uid == folder_owner
     if status.st_nlink > 1 and second_names != "any" and not owned:
-        raise NotARegularFile(f"{path.name} is a hard link to another file")
+        raise NotARegularFile(f"{name} is a hard link to another file")
     if max_bytes is not None and status.st_size > max_bytes:
         raise FileTooLarge(
-            f"{path.name} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed"
+            f"{name} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed"
         )
     return status

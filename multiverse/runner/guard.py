@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from multiverse.contract.folders import open_closed
+from multiverse.contract.folders import open_closed, opened_parent
 from multiverse.specs.quantity import format_bytes
 
 #: ``st_blocks`` counts in these, whatever the file system's own blocks are.
@@ -143,11 +143,8 @@ def _words(hidden: Mapping[_Entry, OSError]) -> str:
 def _add_top(count: _Count, folder: Path) -> None:
     """Count an output, whose folder is there as long as its job runs."""
     try:
-        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            descriptor = open_closed(folder.name, parent)
-        finally:
-            os.close(parent)
+        with opened_parent(folder) as (parent, name):
+            descriptor = open_closed(name, parent)
     except OSError as error:
         count.hidden[_TOP] = error
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from multiverse.contract import folders
-from multiverse.contract.files import NotARegularFile, describe_kind
+from multiverse.contract.files import open_in, read_in
 from multiverse.contract.folders import opened_parent
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import (
@@ -29,7 +28,6 @@ RECORD = RunFolder(Path()).record.name
 #: ``<dataset>/<model>/<run-id>``, and one more for a folder that was copied into another one.
 DEPTH, DEEPEST = 3, 4
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -152,16 +150,10 @@ def open_file(folder: int, name: str) -> int:
     """Return a descriptor of a regular file in an opened folder.
 
     Raises :class:`NotARegularFile` for anything else, also for a second name of a file that is not
-    the folder's owner's, OSError, ValueError for a name that leads
-    elsewhere.
+    the folder's owner's, OSError, ValueError for a name that leads elsewhere.
     """
     check_name(name)
-    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if not stat.S_ISREG(status.st_mode):
-        raise NotARegularFile(f"{describe_kind(status.st_mode)}, not a file")
-    if status.st_nlink > 1 and status.st_uid != os.fstat(folder).st_uid:
-        raise NotARegularFile("a second name of a file of somebody else")
-    return os.open(name, _FILE, dir_fd=folder)
+    return open_in(folder, name)
 
 
 def read_record(folder: int) -> RunRecord:
@@ -170,10 +162,7 @@ def read_record(folder: int) -> RunRecord:
     Raises FileNotFoundError where there is none, :class:`ResultsError` where it can't be read.
     """
     try:
-        with os.fdopen(open_file(folder, RECORD), "rb") as stream:
-            content = stream.read(RECORD_MAX_BYTES + 1)
-        if len(content) > RECORD_MAX_BYTES:
-            raise ResultsError("too large to be a run's record")
+        content = read_in(folder, RECORD, max_bytes=RECORD_MAX_BYTES)
         return RunRecord.model_validate_json(content)
     except FileNotFoundError:
         raise

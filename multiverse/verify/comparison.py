@@ -122,7 +122,7 @@ def _of_files(
         except FileNotFoundError:
             yield RunDifference(DifferenceKind.MISSING, where, "the file is not there")
         except NotARegularFile as error:
-            yield RunDifference(DifferenceKind.CHANGED, where, f"it is {error}")
+            yield RunDifference(DifferenceKind.CHANGED, where, str(error))
         except OSError as error:
             yield RunDifference(
                 DifferenceKind.CHANGED, where, f"it can't be read: {error.strerror or error}"
