@@ -21,6 +21,7 @@ from multiverse.contract.evaluation import EvaluationFiles
 from multiverse.contract.paths import OutputFiles
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, RunFolder
+from tests.third_party import install_engine
 from tests.unit.scoring.made import register
 
 PACKAGE = Path(multiverse.__file__).parent
@@ -220,32 +221,12 @@ import json
 import sys
 from pathlib import Path
 
-from multiverse.engines.protocol import Capacity, Runtime
 from multiverse.errors import EngineError
-from multiverse.facts import EngineFacts
 
 loaded = {}
 
-class NotingEngine:
+class Engine(BareEngine):
     name = "noting"
-
-    def facts(self):
-        return EngineFacts(name=self.name, version="1", isolation="none")
-
-    def capacity(self):
-        return Capacity(8.0, 64 * 1024**3)
-
-    def check_device(self, device):
-        pass
-
-    def device_inside(self, device):
-        return device
-
-    def orphans(self, labels):
-        return []
-
-    def sweep(self, labels):
-        return 0
 
     def prepare(self, model, *, build, tell):
         loaded["prepare"] = sorted(sys.modules)
@@ -267,13 +248,7 @@ LATER = (
 def test_a_run_loads_what_follows_it_after_its_first_job(tmp_path: Path) -> None:
     """It waits for its imports; HDF5 is loaded beside the start of the first container."""
     register(tmp_path / "home")
-    information = tmp_path / "noting-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: noting\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(
-        "[multiverse.engines]\nnoting = noting_engine:NotingEngine\n"
-    )
-    (tmp_path / "noting_engine.py").write_text(NOTING_ENGINE)
+    install_engine(tmp_path, "noting", NOTING_ENGINE)
     done = subprocess.run(
         [sys.executable, "-m", "multiverse", "run", "--engine", "noting", "--models", "pca",
          "--dataset", "tiny", "--output", "results"],

@@ -16,6 +16,7 @@ from multiverse.runs.places import attempt_folders, published_runs
 from multiverse.runs.run import Run
 from tests.hostile.engine import DIE, DIES, FAILS
 from tests.hostile.forked import Ended, Forked
+from tests.third_party import register_engine
 from tests.unit.scoring.made import register
 
 DATASET = "tiny"
@@ -79,12 +80,8 @@ class Honest:
 def environment_of(root: Path) -> dict[str, str]:
     """The variables of every command; ``root`` is given the files that they name."""
     packages = root / "packages"
-    information = packages / "honest-1.0.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: honest\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(
-        "[multiverse.engines]\nhonest = tests.hostile.engine:HonestEngine\n"
-    )
+    packages.mkdir(parents=True)
+    register_engine(packages, "honest", "tests.hostile.engine:HonestEngine")
     (root / "work").mkdir()
     repository = Path(__file__).resolve().parents[2]
     return {

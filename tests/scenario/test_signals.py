@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import pytest
 
 from tests.conftest import docker_or_skip
 from tests.engine.conftest import _naughty_image as _naughty_image
+from tests.third_party import install_engine
 from tests.unit.scoring.made import register
 
 #: Long enough for a loaded machine: a command that is still there then hangs.
@@ -30,9 +30,8 @@ ENGINE = """
     import os, subprocess, sys, threading, time
     from pathlib import Path
 
-    from multiverse.engines.protocol import Capacity, Ending, Runtime
+    from multiverse.engines.protocol import Ending
     from multiverse.facts import Usage
-    from multiverse.runs.record import EngineFacts
 
     WAY = os.environ["WAY"]
 
@@ -69,11 +68,8 @@ ENGINE = """
         def ending(self):
             return Ending(143, None, Usage())
 
-    class OddEngine:
+    class Engine(BareEngine):
         name = "odd"
-
-        def facts(self):
-            return EngineFacts(name=self.name, version="1", isolation="none")
 
         def capacity(self):
             if WAY == "a child that ignores it":
@@ -93,21 +89,6 @@ ENGINE = """
                 here("")
                 for_ever()
             return Capacity(8.0, 64 * 1024**3)
-
-        def check_device(self, device):
-            pass
-
-        def device_inside(self, device):
-            return device
-
-        def orphans(self, labels):
-            return []
-
-        def sweep(self, labels):
-            return 0
-
-        def prepare(self, model, *, build, tell):
-            return Runtime(model=model, environment_lock="none")
 
         def start(self, execution):
             here("")
@@ -129,13 +110,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def start(tmp_path: Path, home: Path) -> Iterator[Start]:
     """``multiverse …`` in an empty folder, with the odd engine; ended whatever happens."""
-    information = tmp_path / "odd-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(
-        "[multiverse.engines]\nodd = odd_engine:OddEngine\n"
-    )
-    (tmp_path / "odd_engine.py").write_text(textwrap.dedent(ENGINE))
+    install_engine(tmp_path, "odd", ENGINE)
     started: list[subprocess.Popen[str]] = []
 
     def run(*arguments: object, **environment: str) -> subprocess.Popen[str]:

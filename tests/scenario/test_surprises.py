@@ -7,7 +7,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,14 +16,13 @@ import pytest
 
 from tests.conftest import write_small
 from tests.scenario.conftest import Command, Finished
+from tests.third_party import install_engine
 from tests.unit.scoring.made import register
 
 OLD = Path(__file__).parents[1] / "data" / "results-1.0"
 #: An engine of a third party, which does what ``WAY`` says when it is asked how large it is.
 ENGINE = """
     import os, shutil, sys, threading
-    from multiverse.engines.protocol import Capacity, Runtime
-    from multiverse.runs.record import EngineFacts
 
     def deep(n):
         return deep(n + 1)
@@ -40,30 +38,12 @@ ENGINE = """
                 1 / 0
         Thing()
 
-    class OddEngine:
+    class Engine(BareEngine):
         name = "odd"
-
-        def facts(self):
-            return EngineFacts(name=self.name, version="1", isolation="none")
 
         def capacity(self):
             exec(os.environ["WAY"])
             return Capacity(8.0, 64 * 1024**3)
-
-        def check_device(self, device):
-            pass
-
-        def device_inside(self, device):
-            return device
-
-        def orphans(self, labels):
-            return []
-
-        def sweep(self, labels):
-            return 0
-
-        def prepare(self, model, *, build, tell):
-            return Runtime(model=model, environment_lock="none")
 
         def start(self, execution):
             shutil.move("results", "moved")
@@ -86,13 +66,7 @@ def run(*arguments: object, way: str = "", prefix: tuple[str, ...] = (),
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """The arguments of a run on the odd engine; its cache and its results are in ``tmp_path``."""
-    information = tmp_path / "odd-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text(
-        "[multiverse.engines]\nodd = odd_engine:OddEngine\n"
-    )
-    (tmp_path / "odd_engine.py").write_text(textwrap.dedent(ENGINE))
+    install_engine(tmp_path, "odd", ENGINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("MULTIVERSE_CACHE", str(tmp_path / "cache"))
