@@ -19,6 +19,8 @@ from typing import BinaryIO, Literal, Protocol
 
 from multiverse.contract.folders import open_closed, opened_parent
 
+#: No file of a model's output, or of ours, may be larger.
+MAX_FILE_BYTES = 16 * 1024**3
 #: Bytes that are read at a time; hashing releases Python's lock for blocks of this size.
 BLOCK = 1024 * 1024
 
@@ -257,8 +259,11 @@ def open_new(path: Path) -> int:
 
 
 def regular_sha256(path: Path) -> str:
-    """Return the SHA-256 (hex) of a regular file. Raises as :func:`open_regular`."""
-    with os.fdopen(open_regular(path), "rb", buffering=0) as stream:
+    """Return the SHA-256 (hex) of a regular file. Raises as :func:`open_regular`.
+
+    A file of more than :data:`MAX_FILE_BYTES` is none of ours, and reading it might not end.
+    """
+    with os.fdopen(open_regular(path, max_bytes=MAX_FILE_BYTES), "rb", buffering=0) as stream:
         return stream_sha256(stream)
 
 

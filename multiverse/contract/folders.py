@@ -2,7 +2,7 @@
 
 A path is walked name by name and no symbolic link on it is followed, at any level. Whoever takes
 a path from a user resolves it first (:func:`resolved`): a link that is met later was put there by
-somebody else.
+somebody else. The only exception is the name of an opened folder (:func:`name_of_opened`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import re
 import secrets
 import stat
 import tempfile
@@ -21,6 +22,9 @@ from pathlib import Path
 #: Opens a folder on the way to another one: the right to pass through it is enough.
 _THROUGH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: What a path begins at: ``/``, the working folder, or a folder that a process has open.
+_ROOT = _THROUGH & ~os.O_NOFOLLOW
+_OPENED = re.compile(r"/proc/[0-9]+/fd/[0-9]+(?=/|$)")
 #: What does not lead anywhere: there is no such thing, or something else is in the way.
 NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
@@ -71,14 +75,14 @@ def opened_parent(path: Path, *, make: bool = False) -> Iterator[tuple[int, str]
     Good for opening, making, moving and removing by name, not for listing. Raises as
     :func:`opened_folder`.
     """
-    root, names = path.anchor or ".", path.parts[1 if path.anchor else 0 :]
+    root, names = _split(path)
     last = names[-1] if names else "."
     trail = _HERE.trail
     if trail is not None and not (make or trail.lent):
         with trail.reach(root, names[:-1]) as descriptor:
             yield descriptor, last
         return
-    descriptor = os.open(root, _THROUGH)
+    descriptor = os.open(root, _ROOT)
     try:
         for position, name in enumerate(names[:-1]):
             if make:
@@ -89,6 +93,25 @@ def opened_parent(path: Path, *, make: bool = False) -> Iterator[tuple[int, str]
         yield descriptor, last
     finally:
         os.close(descriptor)
+
+
+def name_of_opened(descriptor: int) -> Path:
+    """Return a path by which other processes of this user reach a folder that this one has open.
+
+    It leads there while this process lives, whatever stands where the folder was found. Raises
+    FileNotFoundError where the system has no such names.
+    """
+    path = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+    path.stat()
+    return path
+
+
+def _split(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return what a path begins at, and the names that lead on from there."""
+    opened = _OPENED.match(str(path))
+    if opened is not None:
+        return opened[0], path.parts[5:]
+    return path.anchor or ".", path.parts[1 if path.anchor else 0 :]
 
 
 @contextmanager
@@ -136,7 +159,7 @@ class _Trail:
         self.close(common)
         for position in range(common, len(wanted)):
             if position == 0:
-                self._opened.append(os.open(root, _THROUGH))
+                self._opened.append(os.open(root, _ROOT))
             else:
                 self._opened.append(_enter_on_way(self._opened[-1], root, names[:position]))
             self._names.append(wanted[position])

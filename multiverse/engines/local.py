@@ -11,14 +11,19 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
-from multiverse.contract.folders import remove_tree, temporary_root
+from multiverse.contract.folders import (
+    name_of_opened,
+    opened_folder,
+    remove_tree,
+    temporary_root,
+)
 from multiverse.contract.paths import DATA_FILE, INPUT_VARIABLE, OUTPUT_VARIABLE
 from multiverse.engines.cgroup import own_memory_limit
 from multiverse.engines.gpus import nvidia_gpus
@@ -81,23 +86,19 @@ class LocalEngine:
         return Capacity(cpus, memory, nvidia_gpus())
 
     def start(self, execution: Execution) -> Running:
-        scratch = Path(
-            tempfile.mkdtemp(prefix=scratch_prefix(execution.labels), dir=temporary_root())
-        )
-        try:
+        with ExitStack() as held:
+            scratch = held.enter_context(scratch_folder(execution.labels))
+            output = held.enter_context(opened_folder(execution.output))
             environment: LockedEnvironment = execution.runtime.handle
             if execution.more_inputs:
                 execution = replace(execution, data=gathered(execution, scratch / "input"))
             return LocalProcess.start(
                 command(environment, execution.runtime.model),
-                environment=variables(execution, environment, scratch),
+                environment=variables(execution, environment, scratch, output),
                 scratch=scratch,
+                held=held,
                 execution=execution,
             )
-        except BaseException:
-            with suppress(OSError):
-                remove_tree(scratch)
-            raise
 
     def orphans(self, labels: Mapping[str, str]) -> list[Orphan]:
         """Return processes that carry these labels. Only their parent could learn how they end."""
@@ -116,6 +117,17 @@ class LocalEngine:
             with suppress(OSError):
                 remove_tree(folder)
         return ended
+
+
+@contextmanager
+def scratch_folder(labels: Mapping[str, str]) -> Iterator[Path]:
+    """Yield a new folder for what a job leaves on the way, and remove it with all that is in it."""
+    folder = Path(tempfile.mkdtemp(prefix=scratch_prefix(labels), dir=temporary_root()))
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            remove_tree(folder)
 
 
 def gathered(execution: Execution, folder: Path) -> Path:
@@ -139,10 +151,21 @@ def command(environment: LockedEnvironment, model: ModelSpec) -> list[str]:
     return [str(environment.python), "-m", model.module]
 
 
+def _path_inside(descriptor: int, path: Path) -> Path:
+    """Return the path of an opened folder that a job is given."""
+    try:
+        return name_of_opened(descriptor)
+    except FileNotFoundError:  # systems without /proc
+        return path
+
+
 def variables(
-    execution: Execution, environment: LockedEnvironment, scratch: Path
+    execution: Execution, environment: LockedEnvironment, scratch: Path, output: int
 ) -> dict[str, str]:
-    """Return clean environment variables: nothing of the caller's but the language."""
+    """Return clean environment variables: nothing of the caller's but the language.
+
+    ``output``: the opened output folder. A model writes there whatever takes its place meanwhile.
+    """
     numba = environment.folder / "numba-cache"
     clean = {
         "PATH": f"{environment.python.parent}:/usr/bin:/bin",
@@ -155,7 +178,7 @@ def variables(
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
         INPUT_VARIABLE: str(execution.data),
-        OUTPUT_VARIABLE: str(execution.output),
+        OUTPUT_VARIABLE: str(_path_inside(output, execution.output)),
         LABELS_VARIABLE: "\n".join(label_lines(execution.labels)),
     }
     _, _, gpu = execution.device.partition(":")

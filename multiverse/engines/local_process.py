@@ -7,14 +7,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 import psutil
 
-from multiverse.contract.folders import remove_tree
 from multiverse.engines.cgroup import CgroupReading
 from multiverse.engines.log_sink import LogSink
 from multiverse.engines.meter import Meter
@@ -31,9 +30,9 @@ KILLING = (signal.SIGKILL, signal.SIGTERM)
 class LocalProcess:
     """A started process group (:class:`multiverse.engines.protocol.Running`)."""
 
-    def __init__(self, process: subprocess.Popen[bytes], scratch: Path, execution: Execution):
+    def __init__(self, process: subprocess.Popen[bytes], held: ExitStack, execution: Execution):
         self._process = process
-        self._scratch = scratch
+        self._held = held
         self._memory_limit = execution.memory
         self._labels = execution.labels
         self._meter = Meter()
@@ -57,9 +56,13 @@ class LocalProcess:
         *,
         environment: Mapping[str, str],
         scratch: Path,
+        held: ExitStack,
         execution: Execution,
     ) -> LocalProcess:
-        """Start a command in a session of its own, so that all it starts can be ended."""
+        """Start a command in a session of its own, so that all it starts can be ended.
+
+        ``held``: what a started process takes over, and lets go of at its end.
+        """
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -70,7 +73,7 @@ class LocalProcess:
             start_new_session=True,
             close_fds=True,
         )
-        return cls(process, scratch, execution)
+        return cls(process, held.pop_all(), execution)
 
     def _watch(self) -> None:
         try:
@@ -145,8 +148,7 @@ class LocalProcess:
             self._signal(signal.SIGKILL)
         for thread in self._threads:
             thread.join(10)
-        with suppress(OSError):
-            remove_tree(self._scratch)
+        self._held.close()
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:

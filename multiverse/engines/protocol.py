@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
+from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.job_spec import ImageReference
 from multiverse.events import Tell
 from multiverse.facts import Cause, EngineFacts, Usage
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from multiverse.specs.model import ModelSpec
 
 Echo = Callable[[bytes], None]
-#: No file of an output may be larger; the contract allows the largest one less.
-MAX_FILE_BYTES = 16 * 1024**3
 
 
 @dataclass(frozen=True)

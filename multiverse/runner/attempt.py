@@ -13,11 +13,11 @@ from pathlib import Path
 from multiverse.contract.cells import CellNames
 from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.epochs import EpochFollower
+from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.folders import remove_file
 from multiverse.contract.latent import count_dimensions
 from multiverse.contract.output import read_warnings
 from multiverse.engines.protocol import (
-    MAX_FILE_BYTES,
     Ending,
     Engine,
     Execution,

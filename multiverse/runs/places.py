@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from multiverse.contract import folders
-from multiverse.contract.files import open_in, read_in
+from multiverse.contract.files import MAX_FILE_BYTES, open_in, read_in
 from multiverse.contract.folders import opened_parent
 from multiverse.errors import ResultsError
 from multiverse.runs.folder import (
@@ -153,7 +153,7 @@ def open_file(folder: int, name: str) -> int:
     the folder's owner's, OSError, ValueError for a name that leads elsewhere.
     """
     check_name(name)
-    return open_in(folder, name)
+    return open_in(folder, name, max_bytes=MAX_FILE_BYTES)
 
 
 def read_record(folder: int) -> RunRecord:

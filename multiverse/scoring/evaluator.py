@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from multiverse.contract.evaluation import EvaluationFiles, EvaluationRequest, EvaluationSettings
+from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.folders import make_folder
 from multiverse.contract.paths import LABELS_FILE
 from multiverse.engines.protocol import (
-    MAX_FILE_BYTES,
     Capacity,
     Ending,
     Engine,

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class Supervised:
             [sys.executable, "-c", program],
             environment={"OUTPUT": str(self.output)},
             scratch=scratch,
+            held=ExitStack(),
             execution=Execution(
                 runtime=Runtime(model=make_model(), environment_lock="sha256:0"),
                 data=self.folder / "data.h5mu",
