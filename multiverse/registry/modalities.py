@@ -35,6 +35,14 @@ class Mapped:
         """Yield the modalities that there are, in the canonical order."""
         return iter(name for name in MODALITIES if name in self.old_names)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said about what was left out."""
+        if not self.left_out:
+            return ()
+        names = ", ".join(map(repr, self.left_out))
+        return (f"left out, as no model knows it: {names}",)
+
 
 def map_modalities(names: Iterable[str], chosen: Mapping[str, str], what: str) -> Mapped:
     """Map the names of a source, first as the user chose, then by known aliases.

@@ -15,9 +15,7 @@ from multiverse.events import Noted, Tell
 from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
-from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import Candidate, SourceModality, candidates, layer_names
-from multiverse.registry.matrix import open_matrix
+from multiverse.registry.layout import Candidate, SourceModality
 from multiverse.registry.spool import reordered
 
 
@@ -32,9 +30,8 @@ class WrittenPart:
 
 @dataclass(frozen=True)
 class PartWriter:
-    """Writes modalities of ``source`` into ``file``; ``scratch`` is a folder for big leftovers."""
+    """Writes modalities into ``file``; ``scratch`` is a folder for big leftovers."""
 
-    source: Hdf5
     file: CanonicalFile
     scratch: Path
     layer: str | None
@@ -47,7 +44,7 @@ class PartWriter:
         Raises :class:`DatasetError` with what each matrix holds instead, where none does.
         """
         found: list[tuple[str, str]] = []
-        for candidate in candidates(self.source, part, self.layer):
+        for candidate in part.candidates(self.layer):
             try:
                 written = self._write_candidate(part, candidate, rows)
             except NotCounts as problem:
@@ -65,12 +62,11 @@ class PartWriter:
     def _write_candidate(
         self, part: SourceModality, candidate: Candidate, rows: np.ndarray
     ) -> WrittenCounts:
-        matrix = open_matrix(self.source, candidate.node, (len(part.obs), len(candidate.var)))
         columns = candidate.columns
         names = candidate.var.index if columns is None else candidate.var.index[columns]
         in_file = np.sort(rows)
         blocks: Iterator[csr_array] = verified_counts(
-            matrix, in_file, columns, part.obs.index[in_file], names
+            candidate.open(), in_file, columns, part.obs.index[in_file], names
         )
         if not np.array_equal(in_file, rows):
             order = np.searchsorted(in_file, rows)
@@ -106,9 +102,7 @@ class PartWriter:
             return DatasetError(f"{part.modality} has no matrix: neither X, a layer nor raw")
         what = "; ".join(f"in {name}, {problem}" for name, problem in found)
         tried = {name for name, _ in found}
-        layers = [
-            name for name in layer_names(self.source, part) if f"layers[{name!r}]" not in tried
-        ]
+        layers = [name for name in part.layers if f"layers[{name!r}]" not in tried]
         if layers:
             remedy = f"Name the layer that holds raw counts with --layer: {', '.join(layers)}"
         else:

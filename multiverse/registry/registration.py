@@ -8,6 +8,7 @@ fails, nothing is left over and nothing that was there before is touched.
 from __future__ import annotations
 
 import datetime
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,13 +23,13 @@ from multiverse.registry.cells import Alignment, align
 from multiverse.registry.columns import Columns, choose_columns, join_tables
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
-from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.formats import read_layout
 from multiverse.registry.home import home as default_home
 from multiverse.registry.labels import write_labels
-from multiverse.registry.layout import Layout, layer_names, read_layout
+from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import read_source, source_file
+from multiverse.registry.source import opened_source
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import make_slug
@@ -68,7 +69,7 @@ def register(
     options.check()
     slug = checked_slug(make_slug(source.stem) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
-    with source_file(source) as opened:
+    with opened_source(source) as opened:
         origin = Origin(slug, source.name, opened.sha256(), options)
         with locked(folder, replace=options.replace, tell=tell) as store:
             known = store.find(origin.sha256, options.sha256())
@@ -76,8 +77,12 @@ def register(
                 tell(Noted(f"{slug} is already registered from this file"))
                 return store.use(known)
             with store.temporary() as temporary:
-                with read_source(opened) as readable:
-                    record = Registration(readable, origin, temporary, tell).run()
+                scratch = temporary / "scratch"
+                scratch.mkdir()
+                with opened.readable(scratch) as readable:
+                    layout = read_layout(readable, options)
+                    record = Registration(layout, origin, temporary, scratch, tell).run()
+                shutil.rmtree(scratch)
                 return store.publish(record, temporary)
 
 
@@ -93,18 +98,19 @@ class Origin:
 
 @dataclass(frozen=True)
 class Registration:
-    """One source on its way into one temporary folder."""
+    """One source on its way into one temporary folder; ``scratch`` is for big leftovers."""
 
-    source: Hdf5
+    layout: Layout
     origin: Origin
     folder: Path
+    scratch: Path
     tell: Tell
 
     def run(self) -> DatasetRecord:
         """Write everything but the record, and return the record."""
         options = self.origin.options
-        layout = read_layout(self.source, options)
-        self._check_layer(layout)
+        layout = self.layout
+        self._check_layer()
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
@@ -115,35 +121,30 @@ class Registration:
             tuple(part.old_name for part in layout.parts),
             options,
         )
-        written = self._write_data(layout, alignment, columns)
+        written = self._write_data(alignment, columns)
         if columns.labels is not None:
             write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
         return self._record(alignment, columns, written, notes)
 
-    def _check_layer(self, layout: Layout) -> None:
+    def _check_layer(self) -> None:
         layer = self.origin.options.layer
-        names = {name for part in layout.parts for name in layer_names(self.source, part)}
+        names = {name for part in self.layout.parts for name in part.layers}
         if layer is not None and layer not in names:
             raise DatasetError(
                 f"There is no layer {layer!r} in {self.origin.name}",
                 remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
             )
 
-    def _write_data(
-        self, layout: Layout, alignment: Alignment, columns: Columns
-    ) -> dict[str, WrittenPart]:
-        scratch = self.folder / "scratch"
-        scratch.mkdir()
+    def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
         written = {}
         with CanonicalFile.create(self.folder / DATA_FILE) as file:
-            writer = PartWriter(self.source, file, scratch, self.origin.options.layer, self.tell)
-            for part in layout.parts:
+            writer = PartWriter(file, self.scratch, self.origin.options.layer, self.tell)
+            for part in self.layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])
             written = unique_across(written)
             features = {name: part.features for name, part in written.items()}
             file.write_tables(columns.visible(alignment.cells), features, alignment.measured)
-        scratch.rmdir()
         return written
 
     def _record(

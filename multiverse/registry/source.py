@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from multiverse.contract.files import stream_sha256
 from multiverse.contract.hdf5 import ChangedFile, UnsafeHdf5, checked, stamp
@@ -42,9 +43,26 @@ def check_source(path: Path) -> None:
         raise DatasetError(f"{path} is empty", remedy="Copy or download it again.")
 
 
-@dataclass(frozen=True)
+class Source(Protocol):
+    """A file, or a folder that is one dataset, while it is registered."""
+
+    path: Path
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of its content in hexadecimal digits."""
+        ...
+
+    def readable(self, scratch: Path) -> AbstractContextManager[Hdf5]:
+        """Give it to be read as HDF5; what is not is copied to the folder ``scratch`` as such.
+
+        Raises :class:`DatasetError` where it is damaged or changes meanwhile.
+        """
+        ...
+
+
+@dataclass
 class SourceFile:
-    """A file while it is registered: hashed and read through one descriptor."""
+    """An HDF5 file (:class:`Source`), hashed and read through one descriptor."""
 
     path: Path
     descriptor: int
@@ -58,9 +76,28 @@ class SourceFile:
         except OSError as error:
             raise DatasetError(f"{self.path} can't be read: {error.strerror}") from error
 
+    @contextmanager
+    def readable(self, scratch: Path) -> Iterator[Hdf5]:  # noqa: ARG002
+        path = self.path
+        try:
+            with checked(
+                self.descriptor, Rules(soft_links=True, every_value=False), self.stamp
+            ) as found:
+                yield Hdf5(found, path)
+        except ChangedFile as error:
+            raise DatasetError(
+                f"{path} was changed while it was read", remedy="Try again."
+            ) from error
+        except UnsafeHdf5 as error:
+            raise DatasetError(
+                f"{path} is not an HDF5 file, or is damaged: {error}",
+                remedy="Copy or download it again; a file that is still being written can't be "
+                "read.",
+            ) from error
+
 
 @contextmanager
-def source_file(path: Path) -> Iterator[SourceFile]:
+def opened_source(path: Path) -> Iterator[Source]:
     """Open the file for as long as it is read; links to it are followed, it is the user's path.
 
     Raises :class:`DatasetError` where it is no readable file of a known kind.
@@ -78,21 +115,3 @@ def source_file(path: Path) -> Iterator[SourceFile]:
         yield SourceFile(path, descriptor, stamp(descriptor))
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def read_source(source: SourceFile) -> Iterator[Hdf5]:
-    """Read the opened file; :class:`DatasetError` where it is not HDF5, is damaged, or changes."""
-    path = source.path
-    try:
-        with checked(
-            source.descriptor, Rules(soft_links=True, every_value=False), source.stamp
-        ) as found:
-            yield Hdf5(found, path)
-    except ChangedFile as error:
-        raise DatasetError(f"{path} was changed while it was read", remedy="Try again.") from error
-    except UnsafeHdf5 as error:
-        raise DatasetError(
-            f"{path} is not an HDF5 file, or is damaged: {error}",
-            remedy="Copy or download it again; a file that is still being written can't be read.",
-        ) from error
