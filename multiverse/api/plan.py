@@ -105,7 +105,9 @@ def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
 
 
 def _slug(entry: DatasetEntry) -> str:
-    return entry.slug or make_slug(entry.path.stem if entry.path else "")
+    from multiverse.registry.source import source_name  # loads h5py
+
+    return entry.slug or make_slug(source_name(entry.path) if entry.path else "")
 
 
 def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:

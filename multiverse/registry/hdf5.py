@@ -22,11 +22,15 @@ from multiverse.errors import DatasetError
 
 
 class Hdf5:
-    """An open source file, and the only way in which registration reads from it."""
+    """An open source file, and the only way in which registration reads from it.
 
-    def __init__(self, found: CheckedFile, path: Path) -> None:
+    ``notes`` are what a user should know of how it came to be HDF5, where it is a copy.
+    """
+
+    def __init__(self, found: CheckedFile, path: Path, notes: tuple[str, ...] = ()) -> None:
         self.file = found.file
         self.path = path
+        self.notes = notes
         self._found = found
 
     def child(self, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:

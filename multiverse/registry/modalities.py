@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 
 from multiverse.errors import DatasetError
 from multiverse.specs.dataset import MODALITIES
@@ -14,7 +15,8 @@ from multiverse.specs.yaml_file import suggestion
 _ALIASES = {
     "rna": "rna mrna gex gene genes geneexpression expression transcriptome scrna snrna",
     "atac": "atac peak peaks chromatinaccessibility scatac snatac",
-    "adt": "adt adts prot protein proteins antibodycapture antibody ab cite citeseq surfaceprotein",
+    "adt": "adt adts prot protein proteins antibodycapture antibody antibodies ab cite citeseq "
+    "surfaceprotein surfaceproteins proteinexpression antibodyderivedtag antibodyderivedtags",
 }
 _KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
 
@@ -44,8 +46,13 @@ class Mapped:
         return (f"left out, as no model knows it: {names}",)
 
 
-def map_modalities(names: Iterable[str], chosen: Mapping[str, str], what: str) -> Mapped:
-    """Map the names of a source, first as the user chose, then by known aliases.
+def map_modalities(
+    names: Iterable[str],
+    chosen: Mapping[str, str],
+    what: str,
+    known: Callable[[str], str | None] = known_modality,
+) -> Mapped:
+    """Map the names of a source, first as the user chose, then as they are ``known``.
 
     Raises :class:`DatasetError` where a chosen name does not exist, two names stand for one
     modality, or none stands for any.
@@ -62,13 +69,16 @@ def map_modalities(names: Iterable[str], chosen: Mapping[str, str], what: str) -
         )
     left_out = []
     for old in (name for name in present if name not in chosen):
-        new = known_modality(old)
+        new = known(old)
         if new is None or new in chosen.values():
             left_out.append(old)
         elif new in old_names:
             raise DatasetError(
                 f"Both {old_names[new]!r} and {old!r} stand for {new}",
-                remedy=f"Say which one is meant: --modality {old}={new}",
+                remedy="Say which one is meant: "
+                + " or ".join(
+                    f"--modality {quote(f'{name}={new}')}" for name in (old_names[new], old)
+                ),
             )
         else:
             old_names[new] = old
@@ -76,6 +86,6 @@ def map_modalities(names: Iterable[str], chosen: Mapping[str, str], what: str) -
         raise DatasetError(
             f"None of the {what} names is known: {', '.join(map(repr, present)) or 'none at all'}",
             remedy="Say what one of them is, for example --modality "
-            f"{present[0] if present else 'NAME'}=rna",
+            + quote(f"{present[0] if present else 'NAME'}=rna"),
         )
     return Mapped(old_names, tuple(left_out))

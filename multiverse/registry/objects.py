@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
+import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
 from multiverse.errors import DatasetError
 from multiverse.events import Tell, silent
 from multiverse.registry.datasets import RegisteredDataset, checked_slug
+from multiverse.registry.formats.proteins import is_counts_name
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.home import home as default_home
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
@@ -68,10 +70,41 @@ def _write_anndata(group: h5py.Group, data: AnnData, layer: str | None) -> None:
     layers = group.create_group("layers")
     for name in {"counts", layer or "counts"} & set(data.layers):
         _write_element(layers, name, data.layers[name])
+    _write_tables(group, data)
     if data.raw is not None:
         raw = group.create_group("raw")
         _write_element(raw, "X", data.raw.X)
         _write_element(raw, "var", data.raw.var)
+
+
+def _write_tables(group: h5py.Group, data: AnnData) -> None:
+    """Write what in ``obsm`` may be counts, and lists of names in ``uns``: nothing else is read."""
+    obsm, uns = group.create_group("obsm"), group.create_group("uns")
+    widths = set()
+    for name, values in data.obsm.items():
+        if not (is_counts_name(name) or _holds_numbers(values)):
+            continue
+        if "/" in name:
+            raise DatasetError(
+                f"obsm[{name!r}] of the object can't be written: its name is a path",
+                remedy=f"Rename it: adata.obsm[{name.replace('/', '_')!r}] = "
+                f"adata.obsm.pop({name!r})",
+            )
+        _write_element(obsm, name, values)
+        widths.add(values.shape[1])
+    for name, values in data.uns.items():
+        if isinstance(values, list | tuple | np.ndarray | pd.Index) and len(values) in widths:
+            names = np.asarray(values, dtype=object)
+            if names.ndim == 1 and all(isinstance(item, str) for item in names):
+                _write_element(uns, name, names)
+
+
+def _holds_numbers(values: Any) -> bool:
+    """Return whether a member of ``obsm`` is a table of numbers, or an array of whole ones."""
+    if isinstance(values, pd.DataFrame):
+        return all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in values.dtypes)
+    kind = np.dtype(values.dtype).kind if hasattr(values, "dtype") else "O"
+    return kind in "iu" and values.ndim == 2
 
 
 def _write_element(group: h5py.Group, name: str, value: object) -> None:

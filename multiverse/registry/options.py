@@ -12,7 +12,7 @@ from multiverse.errors import UsageError
 from multiverse.specs.dataset import MODALITIES
 
 #: Counts up when registration starts to make something else of the same source and options.
-REGISTRATION_FORMAT = 1
+REGISTRATION_FORMAT = 2
 
 
 class Unpaired(StrEnum):
@@ -36,8 +36,9 @@ class RegistrationOptions:
     unlabelled
         Values of the label column that mean "not known".
     modality_names
-        Names in the source → ``rna``, ``atac`` or ``adt``: modalities of an ``.h5mu``, values of
-        ``var["feature_types"]``, or ``X`` for an ``.h5ad`` as a whole.
+        Names in the source → ``rna``, ``atac`` or ``adt``: modalities of an ``.h5mu``; kinds of
+        features as a column of ``var`` has them (``COLUMN:KIND`` where two columns do), or types
+        of a 10x file; ``obsm:NAME`` for a table in ``obsm``; ``X`` for the matrix as a whole.
     intersect
         Keep the cells that all modalities have, where the source has others too.
     mosaic

@@ -29,7 +29,7 @@ from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import opened_source
+from multiverse.registry.source import opened_source, source_name
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import make_slug
@@ -45,7 +45,7 @@ def register(
     home: Path | None = None,
     tell: Tell = silent,
 ) -> RegisteredDataset:
-    """Register an ``.h5ad`` or ``.h5mu`` file under a slug (by default, its file name).
+    """Register a file, or a folder that is one dataset, under a slug (by default, its name).
 
     The same source, slug and options again return at once what was made before. Other content
     under a slug that is taken needs ``options.replace``.
@@ -53,7 +53,8 @@ def register(
     Parameters
     ----------
     source
-        The file. It is only read; CSR and dense matrices are never loaded whole.
+        An ``.h5ad`` or ``.h5mu`` file, a 10x ``.h5`` file or matrix folder. It is only read; CSR
+        and dense matrices are never loaded whole.
     tell
         Receives one-line messages about what is being done.
 
@@ -67,7 +68,7 @@ def register(
         The home can't be written.
     """
     options.check()
-    slug = checked_slug(make_slug(source.stem) if slug is None else slug)
+    slug = checked_slug(make_slug(source_name(source)) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
     with opened_source(source) as opened:
         origin = Origin(slug, source.name, opened.sha256(), options)

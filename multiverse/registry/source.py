@@ -14,14 +14,30 @@ from multiverse.contract.files import stream_sha256
 from multiverse.contract.hdf5 import ChangedFile, UnsafeHdf5, checked, stamp
 from multiverse.contract.hdf5_tree import Rules
 from multiverse.errors import DatasetError
+from multiverse.registry.formats.foreign import foreign_file, is_hdf5
+from multiverse.registry.formats.matrix_folder import (
+    MatrixFolder,
+    find_matrix,
+    is_matrix_name,
+    sample_name,
+)
 from multiverse.registry.hdf5 import Hdf5
 
-SUFFIXES = (".h5ad", ".h5mu")
-_SUPPORTED = "Pass an AnnData file (.h5ad) or a MuData file (.h5mu)."
+_SUPPORTED = "Pass an AnnData file (.h5ad), a MuData file (.h5mu) or a 10x file (.h5)."
+
+
+def source_name(path: Path) -> str:
+    """Return what a source is called, for a dataset without a chosen slug: ``data/pbmc.h5ad`` →
+    ``pbmc``, ``GSM1_matrix.mtx.gz`` → ``GSM1``.
+    """
+    return sample_name(path) if is_matrix_name(path.name) else path.absolute().stem
 
 
 def check_source(path: Path) -> None:
-    """Raise :class:`DatasetError` where ``path`` is not a readable file of a known kind."""
+    """Raise :class:`DatasetError` where ``path`` is not a readable source of a known kind.
+
+    Files are told apart by their content, not by their names.
+    """
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -31,16 +47,16 @@ def check_source(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{str(path)!r} can't be read: {error}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise DatasetError(f"{path} is a folder, not a file", remedy=_SUPPORTED)
+        find_matrix(path)
+        return
     if not stat.S_ISREG(status.st_mode):
         raise DatasetError(f"{path} is not a regular file", remedy=_SUPPORTED)
-    if path.suffix.lower() not in SUFFIXES:
-        raise DatasetError(
-            f"{path} is neither an .h5ad nor an .h5mu file",
-            remedy=f"{_SUPPORTED} scanpy reads many other formats, and writes .h5ad.",
-        )
     if status.st_size == 0:
         raise DatasetError(f"{path} is empty", remedy="Copy or download it again.")
+    if is_matrix_name(path.name):
+        find_matrix(path)
+    elif not is_hdf5(path):
+        raise foreign_file(path)
 
 
 class Source(Protocol):
@@ -67,6 +83,7 @@ class SourceFile:
     path: Path
     descriptor: int
     stamp: tuple[int, int, int]
+    notes: tuple[str, ...] = ()
 
     def sha256(self) -> str:
         """Return the SHA-256 of its content in hexadecimal digits."""
@@ -83,7 +100,7 @@ class SourceFile:
             with checked(
                 self.descriptor, Rules(soft_links=True, every_value=False), self.stamp
             ) as found:
-                yield Hdf5(found, path)
+                yield Hdf5(found, path, self.notes)
         except ChangedFile as error:
             raise DatasetError(
                 f"{path} was changed while it was read", remedy="Try again."
@@ -103,6 +120,10 @@ def opened_source(path: Path) -> Iterator[Source]:
     Raises :class:`DatasetError` where it is no readable file of a known kind.
     """
     check_source(path)
+    if path.is_dir() or is_matrix_name(path.name):
+        with MatrixFolder.opened(path) as folder:
+            yield folder
+        return
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:

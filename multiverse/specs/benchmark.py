@@ -24,7 +24,11 @@ from multiverse.specs.yaml_file import YamlFile, validation_problems
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Settings = dict[str, JsonValue]
-DATA_SUFFIXES = (".h5ad", ".h5mu")
+#: Names that end so are files, also those of kinds that are only refused with what to do.
+DATA_SUFFIXES = (
+    ".h5ad", ".h5mu", ".h5", ".hdf5", ".mtx", ".gz", ".loom", ".h5seurat", ".rds", ".csv", ".tsv",
+    ".txt", ".tar", ".zip",
+)  # fmt: skip
 
 
 class _Frozen(BaseModel):
@@ -74,7 +78,7 @@ class DatasetEntry(_Frozen):
     @staticmethod
     def is_slug(text: str) -> bool:
         """Return whether a single word means a registered dataset, not a file."""
-        return not (text.endswith(DATA_SUFFIXES) or "/" in text)
+        return not (text.lower().endswith(DATA_SUFFIXES) or "/" in text)
 
     @model_validator(mode="after")
     def _names_something(self) -> DatasetEntry:

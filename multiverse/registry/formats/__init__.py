@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from multiverse.errors import DatasetError
 from multiverse.registry.formats.anndata_file import read_anndata
+from multiverse.registry.formats.foreign import foreign_hdf5
 from multiverse.registry.formats.mudata_file import read_mudata
+from multiverse.registry.formats.tenx_h5 import find_matrices, read_tenx
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
@@ -16,13 +20,12 @@ def read_layout(source: Hdf5, options: RegistrationOptions) -> Layout:
         layout = read_mudata(source, options)
     elif source.child(source.file, "var") is not None:
         layout = read_anndata(source, options)
+    elif find_matrices(source):
+        layout = read_tenx(source, options)
     else:
-        raise DatasetError(
-            f"{source.path} is an HDF5 file, but neither AnnData nor MuData",
-            remedy="A 10x Genomics .h5 file is read by scanpy.read_10x_h5, which can write .h5ad.",
-        )
+        raise foreign_hdf5(source)
     for part in layout.parts:
         for things, number in (("cells", len(part.obs)), ("features", part.n_vars)):
             if not number:
                 raise DatasetError(f"{source.path} has no {things} in {part.modality}")
-    return layout
+    return replace(layout, notes=(*source.notes, *layout.notes))
