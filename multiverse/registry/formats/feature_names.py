@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,21 +12,23 @@ import pandas as pd
 from multiverse.errors import DatasetError
 
 #: ``chr1:100-200`` and its spellings: a contig and two positions.
-PEAK = re.compile(r"(?:chr)?[\w.]+(?::\d+-|-\d+-|:\d+:|_\d+_)\d+")
+PEAK = re.compile(
+    r"[\w.]+:\d+-\d+|(?:chr[\w.]*?|\d{1,2}|[XYM]|MT|(?:GL|KI|JH)[\w.]*?)[-:_]\d+[-:_]\d+"
+)
 #: Marks that suppliers and tools put into names of antibodies, and no gene has.
 PROTEIN = re.compile(
     r"(?i).*(?:total-?seq|anti-?(?:human|mouse)|antibody).*|(?:adt|prot)[-_. :].+|"
-    r".+[-_. :](?:adt|prot)"
+    r".+[-_. :](?:adt|prot)|.+-[ACGT]{10,}"
 )
 #: From this share of the features on, they are all taken for one kind; a few mean nothing.
 _ALL, _SOME = 0.9, 0.02
 
 
-def check_feature_names(names: pd.Index, path: Path) -> None:
+def check_feature_names(names: pd.Index, path: Path, *, is_anndata: bool = True) -> None:
     """Raise :class:`DatasetError` where names say that features are not (all) genes.
 
     A file whose features look like peaks or antibodies, and that says nothing of their kinds, is
-    not taken as RNA.
+    not taken as RNA. ``is_anndata``: whether the next step may be lines for an AnnData file.
     """
     for pattern, modality, kind, things in (
         (PEAK, "atac", "Peaks", "peaks"),
@@ -37,22 +40,29 @@ def check_feature_names(names: pd.Index, path: Path) -> None:
         example = f"such as {str(found[0])!r:.60}"
         if len(found) >= _ALL * len(names):
             raise DatasetError(
-                f"{path}: the features are named as {things} are ({example}), and no column of "
-                "var tells their kind",
+                f"{path}: the features are named as {things} are ({example}), and nothing "
+                "tells their kind",
                 remedy=f"Say what they are: --modality X={modality} (or X=rna, if they are genes)",
             )
+        how = (
+            f"Write the kinds into var, and register the new file: {_lines(path, pattern, kind)}"
+            if is_anndata
+            else f"Write the kinds ({kind}, Gene Expression) into the list of features, as its "
+            "third column."
+        )
         raise DatasetError(
             f"{path}: {len(found):,} of {len(names):,} features are named as {things} are "
-            f"({example}), and no column of var tells the kinds",
-            remedy="Write the kinds into var, and register the new file: "
-            f"{_lines(path, pattern, kind)} (If all of them are genes: --modality X=rna)",
+            f"({example}), and nothing tells their kinds",
+            remedy=f"{how} If all of them are genes: --modality X=rna",
         )
 
 
 def _lines(path: Path, pattern: re.Pattern[str], kind: str) -> str:
+    target = path.with_name(f"{path.stem}_kinds.h5ad")
     program = (
-        f"import anndata, re; d = anndata.read_h5ad({str(path)!r}); "
-        f"d.var['feature_types'] = [{kind!r} if re.fullmatch({pattern.pattern!r}, name) "
-        f"else 'Gene Expression' for name in d.var_names]; d.write_h5ad('with_kinds.h5ad')"
+        f"import anndata, re; d = anndata.read_h5ad({json.dumps(str(path))}); "
+        f'd.var["feature_types"] = [{json.dumps(kind)} if re.fullmatch('
+        f'{json.dumps(pattern.pattern)}, name) else "Gene Expression" for name in d.var_names]; '
+        f"d.write_h5ad({json.dumps(str(target))})"
     )
     return f"python -c {shlex.quote(program)}"

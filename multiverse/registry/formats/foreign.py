@@ -60,9 +60,9 @@ def foreign_file(path: Path) -> DatasetError:
     content = _unpacked(head)
     name = path.name.lower()
     if content.startswith(_RDATA):
-        return _r_file(path, f"x <- get(load({_r_text(path)})[1])")
+        return _r_file(path, f"x <- get(load({_text_of(path)})[1])")
     if content.startswith(_RDS) and (content is not head or name.endswith(_R_FILES)):
-        return _r_file(path, f"x <- readRDS({_r_text(path)})")
+        return _r_file(path, f"x <- readRDS({_text_of(path)})")
     if name.endswith(_R_FILES):
         return DatasetError(f"{path} is named as a file of R, but is none", remedy=_AGAIN)
     if content.startswith(_HDF5):
@@ -95,7 +95,7 @@ def foreign_hdf5(source: Hdf5) -> DatasetError:
     if names >= {"matrix", "row_attrs", "col_attrs"}:
         return _loom(source)
     if "assays" in names and "cell.names" in names:
-        return _r_file(path, f"x <- SeuratDisk::LoadH5Seurat({_r_text(path)})", "an h5Seurat file")
+        return _r_file(path, f"x <- SeuratDisk::LoadH5Seurat({_text_of(path)})", "an h5Seurat file")
     if names >= {"barcode_idx", "umi"} or names >= {"barcode", "umi", "gem_group"}:
         what = "is Cell Ranger's list of molecules (molecule_info.h5), not a matrix of counts"
         return DatasetError(f"{path} {what}", remedy=_beside(path))
@@ -151,8 +151,8 @@ def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def _r_text(path: Path) -> str:
-    """Return a path as a string of R, whose escapes are those of JSON."""
+def _text_of(path: Path) -> str:
+    """Return a path as a string of R and of Python, whose escapes are those of JSON."""
     return json.dumps(str(path), ensure_ascii=False)
 
 
@@ -164,18 +164,25 @@ def _target(path: Path, suffix: str = ".h5ad") -> Path:
 
 
 def _r_file(path: Path, read: str, what: str = "a file of R") -> DatasetError:
-    start = str(_target(path, "_"))
-    seurat = (
-        f'{read}; for (a in names(x@assays)) {{ if (inherits(x[[a]], "Assay5")) '
-        f"x[[a]] <- SeuratObject::JoinLayers(x[[a]]); anndataR::write_h5ad(x, "
-        f'paste0({_r_text(Path(start))}, a, ".h5ad"), assay_name = a, mode = "w") }}'
+    """Return the error for an object of R, with the line that writes each of its assays.
+
+    Layers of Seurat 5 are joined first: they are one matrix for each sample.
+    """
+    start = _text_of(_target(path, "_"))
+    write = f'anndataR::write_h5ad(%s, paste0({start}, a, ".h5ad"), mode = "w"%s)'
+    alternative = 'as(SingleCellExperiment::altExp(x, a), "SingleCellExperiment")'
+    program = (
+        f'{read}; if (inherits(x, "Seurat")) for (a in names(x@assays)) {{ '
+        'if (inherits(x[[a]], "Assay5")) x[[a]] <- SeuratObject::JoinLayers(x[[a]]); '
+        f"{write % ('x', ', assay_name = a')} }} else {{ a <- 'main'; {write % ('x', '')}; "
+        "for (a in SingleCellExperiment::altExpNames(x)) "
+        f"{write % (alternative, '')} }}"
     )
-    sce = f'{read}; zellkonverter::writeH5AD(x, {_r_text(_target(path))}, X_name = "counts")'
     return DatasetError(
         f"{path} is {what}, which only R reads",
-        remedy="Write it again from R. A Seurat object, one file for each assay (packages "
-        f"anndataR, rhdf5): Rscript -e {shlex.quote(seurat)} — a SingleCellExperiment (package "
-        f"zellkonverter; of its altExps each by itself): Rscript -e {shlex.quote(sce)}",
+        remedy="Write it again from R, a file for each assay of a Seurat or SingleCellExperiment "
+        "object (with the packages anndataR and rhdf5 of Bioconductor; "
+        f"zellkonverter::writeH5AD does the same for the latter): Rscript -e {shlex.quote(program)}",
     )
 
 
@@ -240,10 +247,10 @@ def _table(path: Path, content: bytes) -> DatasetError:
     row = next(csv.reader(lines[1:2], delimiter=separator), [""])[0]
     cells_are_rows = bool(_BARCODE.fullmatch(row)) and not any(map(_BARCODE.fullmatch, fields))
     program = (
-        f"import anndata, pandas, scipy.sparse as s; t = pandas.read_csv({str(path)!r}, "
-        f"index_col=0, sep={separator!r}){'' if cells_are_rows else '.T'}; "
+        f"import anndata, pandas, scipy.sparse as s; t = pandas.read_csv({_text_of(path)}, "
+        f"index_col=0, sep={json.dumps(separator)}){'' if cells_are_rows else '.T'}; "
         "anndata.AnnData(s.csr_matrix(t.to_numpy()), obs=t[[]], var=t.T[[]])"
-        f".write_h5ad({str(_target(path))!r})"
+        f".write_h5ad({_text_of(_target(path))})"
     )
     other = (
         "its rows are taken as cells; add .T after the bracket of read_csv if they are features"
@@ -265,9 +272,9 @@ def _loom(source: Hdf5) -> DatasetError:
     genes = _first(names["row_attrs"], ("Gene", "gene_names", "var_names", "gene_ids", "Accession"))
     cells = _first(names["col_attrs"], ("CellID", "cell_names", "obs_names", "barcodes"))
     program = (
-        f"import anndata; d = anndata.io.read_loom({str(path)!r}, sparse=True, cleanup=False, "
-        f"obs_names={cells!r}, var_names={genes!r}, dtype=None); "
-        f"d.write_h5ad({str(_target(path))!r})"
+        f"import anndata; d = anndata.io.read_loom({_text_of(path)}, sparse=True, cleanup=False, "
+        f"obs_names={json.dumps(cells)}, var_names={json.dumps(genes)}, dtype=None); "
+        f"d.write_h5ad({_text_of(_target(path))})"
     )
     return DatasetError(
         f"{path} is a loom file",

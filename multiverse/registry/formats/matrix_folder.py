@@ -39,6 +39,7 @@ _MATRIX = re.compile(r"(?P<stem>.+)\.mtx(?P<gz>\.gz)?", re.IGNORECASE)
 _PLAIN = re.compile(r"(?:(?P<sample>.*?)[._-]?)?(?:matrix|UniqueAndMult-\w+)", re.IGNORECASE)
 _BARCODES = re.compile(r"barcodes?\.(?:tsv|txt|csv)(?:\.gz)?", re.IGNORECASE)
 _FEATURES = re.compile(r"(?:features?|genes?|peaks?)\.(?:tsv|txt|csv|bed)(?:\.gz)?", re.IGNORECASE)
+_SERIES = re.compile(r"[^._-]+[._-](?:features|genes)\.tsv(?:\.gz)?", re.IGNORECASE)
 _PEAKS = re.compile(r"peaks?\.bed", re.IGNORECASE)
 #: STARsolo writes further matrices of the same run, whose counts are shared out by a model.
 _ESTIMATES = re.compile(r"UniqueAndMult-", re.IGNORECASE)
@@ -157,6 +158,8 @@ def _with_lists(
         what: [other for other in names if _is_list_of(other, sample, pattern)]
         for what, pattern in (("barcodes", _BARCODES), ("features", _FEATURES))
     }
+    if not lists["features"]:  # of a series: one list for all samples
+        lists["features"] = [other for other in names if _SERIES.fullmatch(other)]
     for what, files in lists.items():
         if len(files) != 1:
             raise _no_list(folder, name, what, files, names)
@@ -355,6 +358,8 @@ def _write_features(group: h5py.Group, features: list[list[str]], name: str) -> 
         return
     _write_texts(group, "id", [line[0] for line in features])
     _write_texts(group, "name", [line[1] if len(line) > 1 else line[0] for line in features])
-    if any(len(line) > 2 for line in features):
+    if name.lower().removesuffix(".gz").endswith("genes.tsv"):
+        _write_texts(group, "feature_type", ["Gene Expression"] * len(features))
+    elif any(len(line) > 2 for line in features):
         kinds = [line[2] if len(line) > 2 else "" for line in features]
         _write_texts(group, "feature_type", kinds)

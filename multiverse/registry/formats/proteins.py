@@ -231,7 +231,7 @@ def _names_in_uns(
     for attribute in ("column-names", "columns", "names"):
         names = source.attribute(node, attribute)
         if _are_names(names, width):
-            return pd.Index([*names], dtype=object)
+            return text_index(pd.Index(names), str(node.name))
     uns = source.group(group, "uns")
     if uns is None:
         return None

@@ -16,6 +16,7 @@ import h5py
 import pandas as pd
 
 from multiverse.errors import DatasetError
+from multiverse.registry.formats.feature_names import check_feature_names
 from multiverse.registry.formats.kinds import FeatureKinds, KindFilter
 from multiverse.registry.frames import text_index
 from multiverse.registry.hdf5 import Hdf5
@@ -53,10 +54,11 @@ def read_tenx(source: Hdf5, options: RegistrationOptions) -> Layout:
     obs = pd.DataFrame(index=barcodes)
     matrix = partial(_open, source, group, (len(obs), len(var)))
     notes = []
-    if _KINDS not in var:
-        notes.append("the file does not name the types of its features; they were taken as rna")
-        chosen = chosen or {_WHOLE: "rna"}
-    kinds = None if _WHOLE in chosen else FeatureKinds(_KINDS, var[_KINDS])
+    if _KINDS not in var and not chosen:
+        check_feature_names(var.index, source.path, is_anndata=False)
+        notes.append("nothing tells the types of the features; they were taken as rna")
+        chosen = {_WHOLE: "rna"}
+    kinds = None if _WHOLE in chosen or _KINDS not in var else FeatureKinds(_KINDS, var[_KINDS])
     mapped = map_modalities([_WHOLE] if kinds is None else kinds.names, chosen, "feature type")
     parts = []
     for modality in mapped:
