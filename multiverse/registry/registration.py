@@ -111,6 +111,7 @@ class Registration:
         options = self.origin.options
         layout = self.layout
         self._check_layer()
+        self._check_keys()
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
@@ -135,6 +136,19 @@ class Registration:
                 f"There is no layer {layer!r} in {self.origin.name}",
                 remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
             )
+
+    def _check_keys(self) -> None:
+        """Raise :class:`DatasetError` where a column that is needed is one that was left out."""
+        options = self.origin.options
+        wanted = {key for key in (options.batch_key, options.label_key) if key is not None}
+        for (table, column), why in self.layout.unread.items():
+            named = {column, f"{table.split('/')[-2]}:{column}"} & wanted
+            if named and table.endswith("/obs"):
+                raise DatasetError(
+                    f"The column {column!r:.80} of {table} can't be used: it is {why}",
+                    remedy=f"Keep it as text: obs[{column!r}] = obs[{column!r}].astype(str), and "
+                    "write the file again.",
+                )
 
     def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
         written = {}
