@@ -8,7 +8,7 @@ nothing is allocated before its declared size was compared with the bytes that a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from multiverse.contract.hdf5_reads import CountedReads
 from multiverse.contract.hdf5_tables import TABLE, check_element
 from multiverse.contract.hdf5_tree import Suspicious, judge_values
 from multiverse.errors import DatasetError
+from multiverse.registry.filters import filter_refusal, missing_filters
 
 Node: TypeAlias = h5py.Group | h5py.Dataset
 
@@ -77,7 +78,7 @@ class Hdf5:
         try:
             yield
         except HDF5_ERRORS as error:
-            raise self.error(f"{where} can't be read: {first_line(error)}") from error
+            raise self._failure(where, error) from error
 
     def group(self, group: h5py.Group, name: str) -> h5py.Group | None:
         """Return the group ``name``; None where there is none or where it is not a group."""
@@ -113,6 +114,13 @@ class Hdf5:
             yield
         except (Suspicious, UnsafeHdf5) as error:
             raise self.error(str(error)) from error
+
+    def _failure(self, where: str, error: Exception) -> DatasetError:
+        """Return what keeps a node from being read: a filter that is not there, or damage."""
+        with suppress(*HDF5_ERRORS):
+            for code in missing_filters(self.file[where]):
+                return filter_refusal(self.path, where, code)
+        return self.error(f"{where} can't be read: {first_line(error)}")
 
     def leave_out(self, table: str, column: str, why: str) -> None:
         """Note that a column of a table can't be used."""

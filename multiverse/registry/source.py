@@ -14,17 +14,45 @@ from multiverse.contract.files import stream_sha256
 from multiverse.contract.hdf5 import ChangedFile, UnsafeHdf5, checked, stamp
 from multiverse.contract.hdf5_tree import Rules
 from multiverse.errors import DatasetError
+from multiverse.registry.filters import load_plugins
 from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.wrappings import HEAD_BYTES, broken_link, damage_of, is_hdf5, known_as
+from multiverse.registry.zarr_copy import copy_store
+from multiverse.registry.zarr_store import Store, is_store, opened_store
 
 SUFFIXES = (".h5ad", ".h5mu")
-_SUPPORTED = "Pass an AnnData file (.h5ad) or a MuData file (.h5mu)."
+_SUPPORTED = "Pass an AnnData file (.h5ad), a MuData file (.h5mu), or a zarr store of one."
 
 
 def check_source(path: Path) -> None:
-    """Raise :class:`DatasetError` where ``path`` is not a readable file of a known kind."""
+    """Raise :class:`DatasetError` where ``path`` is nothing that can be read, by its content."""
+    if is_store(path):
+        return
+    with _opened(path) as (descriptor, status):
+        head = os.pread(descriptor, HEAD_BYTES, 0)
+    if is_hdf5(head):
+        return
+    if status.st_size == 0:
+        raise DatasetError(f"{path} is empty", remedy="Copy or download it again.")
+    known = known_as(path, head, status)
+    if known is not None:
+        raise known
+    if path.suffix.lower() not in SUFFIXES:
+        raise DatasetError(
+            f"{path} is neither an .h5ad nor an .h5mu file",
+            remedy=f"{_SUPPORTED} scanpy reads many other formats, and writes .h5ad.",
+        )
+    raise damage_of(path, "it does not begin as one", status.st_size)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """Open a regular file for reading; :class:`DatasetError` where there is none."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
+        if path.is_symlink():
+            raise broken_link(path) from error
         raise DatasetError(
             f"{path} does not exist", remedy="Check the path: it is taken from where you are."
         ) from error
@@ -34,13 +62,18 @@ def check_source(path: Path) -> None:
         raise DatasetError(f"{path} is a folder, not a file", remedy=_SUPPORTED)
     if not stat.S_ISREG(status.st_mode):
         raise DatasetError(f"{path} is not a regular file", remedy=_SUPPORTED)
-    if path.suffix.lower() not in SUFFIXES:
-        raise DatasetError(
-            f"{path} is neither an .h5ad nor an .h5mu file",
-            remedy=f"{_SUPPORTED} scanpy reads many other formats, and writes .h5ad.",
-        )
-    if status.st_size == 0:
-        raise DatasetError(f"{path} is empty", remedy="Copy or download it again.")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise DatasetError(f"{path} can't be read: permission denied") from error
+    except OSError as error:
+        raise DatasetError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DatasetError(f"{path} is not a regular file", remedy=_SUPPORTED)
+        yield descriptor, status
+    finally:
+        os.close(descriptor)
 
 
 class Source(Protocol):
@@ -79,6 +112,7 @@ class SourceFile:
     @contextmanager
     def readable(self, scratch: Path) -> Iterator[Hdf5]:  # noqa: ARG002
         path = self.path
+        load_plugins()
         try:
             with checked(
                 self.descriptor, Rules(soft_links=True, every_value=False), self.stamp
@@ -89,29 +123,42 @@ class SourceFile:
                 f"{path} was changed while it was read", remedy="Try again."
             ) from error
         except UnsafeHdf5 as error:
-            raise DatasetError(
-                f"{path} is not an HDF5 file, or is damaged: {error}",
-                remedy="Copy or download it again; a file that is still being written can't be "
-                "read.",
-            ) from error
+            raise damage_of(path, str(error), self.stamp[0]) from error
 
 
 @contextmanager
 def opened_source(path: Path) -> Iterator[Source]:
-    """Open the file for as long as it is read; links to it are followed, it is the user's path.
+    """Open the source for as long as it is read; links to it are followed, it is the user's path.
 
-    Raises :class:`DatasetError` where it is no readable file of a known kind.
+    Raises :class:`DatasetError` where it is no readable file or store of a known kind.
     """
     check_source(path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError as error:
-        raise DatasetError(f"{path} can't be read: permission denied") from error
-    except OSError as error:
-        raise DatasetError(f"{path} can't be read: {error.strerror}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DatasetError(f"{path} is not a regular file", remedy=_SUPPORTED)
+    if is_store(path):
+        with opened_store(path) as store:
+            yield StoreSource(path, store)
+        return
+    with _opened(path) as (descriptor, _):
         yield SourceFile(path, descriptor, stamp(descriptor))
-    finally:
-        os.close(descriptor)
+
+
+@dataclass
+class StoreSource:
+    """A zarr store (:class:`Source`), copied to an HDF5 file to be read."""
+
+    path: Path
+    store: Store
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the names and bytes of its files in hexadecimal digits."""
+        return self.store.sha256()
+
+    @contextmanager
+    def readable(self, scratch: Path) -> Iterator[Hdf5]:
+        copy = scratch / "store.h5"
+        notes = copy_store(self.store, copy)
+        with _opened(copy) as (descriptor, _):
+            copied = SourceFile(self.path, descriptor, stamp(descriptor))
+            with copied.readable(scratch) as found:
+                found.unread.update(notes)
+                yield found
+        copy.unlink()
