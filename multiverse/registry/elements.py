@@ -100,14 +100,16 @@ def _read_referenced(source: Hdf5, node: h5py.Dataset, codes: np.ndarray) -> Val
 
 def categorical(
     source: Hdf5, node: Node, codes: np.ndarray, categories: Values, ordered: bool
-) -> pd.Categorical:
+) -> Values:
     """Return categories by their codes, -1 for a missing one; both as ``node`` has them."""
     if codes.ndim != 1 or codes.dtype.kind not in "iu":
         raise source.error(f"{node.name}: its codes are not a list of integers")
+    known: Values = pd.Index(categories)
     try:
-        return pd.Categorical.from_codes(codes, pd.Index(categories), ordered=ordered)
+        found: Values = pd.Categorical.from_codes(codes, known, ordered=ordered)
     except ValueError as error:
         raise source.error(f"{node.name}: {first_line(error)}") from error
+    return found
 
 
 def _read_masked(source: Hdf5, node: h5py.Group) -> Values:

@@ -11,7 +11,7 @@ from h5py import h5d, h5t
 
 from multiverse.contract.hdf5_text import _chunks, _contiguous
 from multiverse.contract.hdf5_tree import MAX_TEXT_BYTES, SMALL_BYTES
-from multiverse.registry.elements import categorical, decoded
+from multiverse.registry.elements import Values, categorical, decoded
 from multiverse.registry.hdf5 import Hdf5
 
 _INDEX = ("index", "_index")
@@ -27,7 +27,7 @@ def read_records(source: Hdf5, node: h5py.Dataset, categories: h5py.Group | None
     if node.ndim != 1 or node.dtype.names is None:
         raise source.error(f"{node.name} is neither a table nor a list of records")
     records = _load(source, node)
-    columns = {}
+    columns: dict[str, Values] = {}
     for name in node.dtype.names:
         values = records[name]
         if values.ndim != 1 or values.dtype.kind not in "iufbOSU":

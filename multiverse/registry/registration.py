@@ -32,7 +32,7 @@ from multiverse.registry.part import PartWriter, WrittenPart
 from multiverse.registry.source import opened_source
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
-from multiverse.specs.names import make_slug
+from multiverse.specs.names import slug_of_file
 
 __all__ = ["RegistrationOptions", "register"]
 
@@ -67,7 +67,7 @@ def register(
         The home can't be written.
     """
     options.check()
-    slug = checked_slug(make_slug(source.stem) if slug is None else slug)
+    slug = checked_slug(slug_of_file(source) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
     with opened_source(source) as opened:
         origin = Origin(slug, source.name, opened.sha256(), options)

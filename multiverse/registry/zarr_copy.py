@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from multiverse.contract.hdf5_tree import MAX_COMPRESSION
 from multiverse.errors import DatasetError
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.zarr_chunks import (
@@ -34,7 +35,8 @@ MAX_METADATA_BYTES = 16 * 1024**2
 #: Read by nobody.
 _SKIPPED = ("obsp", "varp", "varm", "obsmap", "varmap")
 _METADATA = (".zgroup", ".zarray", "zarr.json")
-#: Values written at a time where no chunk is stored but another value than 0 fills it.
+#: What a store may unpack to: so much, and so many times its own bytes.
+ROOM_BYTES = 1024**3
 _TEXT = h5py.string_dtype()
 
 
@@ -79,9 +81,12 @@ class _Copy:
     file: h5py.File
     check: Any
     unread: dict[tuple[str, str], str] = field(default_factory=dict)
+    _unpacked: int = 0
+    _stored_bytes: int = 0
 
     def run(self) -> None:
         nodes = self._nodes()
+        self._stored_bytes = sum(self.store.sizes.values())
         if "" not in nodes:
             raise DatasetError(
                 f"{self.store.path} has no metadata of zarr ({' or '.join(ROOT_FILES[:2])})",
@@ -96,21 +101,27 @@ class _Copy:
             try:
                 array = _array_of(metadata)
             except Unsupported as problem:
-                self._refuse(name, str(problem), nodes)
+                self._refuse(name, str(problem))
                 continue
             except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-                raise self.store.error(
-                    f"the metadata of {name or '/'} are wrong: {error}"
-                ) from error
-            if array is None:
-                node = self.file.require_group(name) if name else self.file
-            else:
-                node = self._copy_array(name, array)
+                where = name or "/"
+                raise self.store.error(f"the metadata of {where} are wrong: {error}") from error
+            node = self._make_node(name, array)
             if array is not None and isinstance(attributes.get("categories"), str):
                 references.append((name, attributes.pop("categories")))
             self._write_attributes(node, attributes)
         for name, path in references:
             self._refer(name, path)
+
+    def _make_node(self, name: str, array: ZarrArray | None) -> h5py.Group | h5py.Dataset:
+        try:
+            if array is None:
+                return self.file.require_group(name) if name else self.file
+            made = self._new_dataset(name, array)
+        except (TypeError, ValueError, KeyError, RuntimeError) as error:
+            raise self.store.error(f"{name} can't be a group or an array: {error}") from error
+        self._fill_dataset(name, made, array)
+        return made
 
     def _nodes(self) -> list[str]:
         found = {
@@ -128,7 +139,7 @@ class _Copy:
             parts = parts[2:]
         return parts[0] in _SKIPPED
 
-    def _refuse(self, name: str, why: str, nodes: list[str]) -> None:
+    def _refuse(self, name: str, why: str) -> None:
         """Note a column that can't be used, and pass over what few read; refuse anything else."""
         parts = name.split("/")
         if "uns" in parts:
@@ -164,29 +175,32 @@ class _Copy:
             raise self.store.error(f"{path} is not a record")
         return found
 
-    def _copy_array(self, name: str, array: ZarrArray) -> h5py.Dataset:
+    def _new_dataset(self, name: str, array: ZarrArray) -> h5py.Dataset:
         pipeline = array.pipeline
         text = pipeline.text or pipeline.dtype.kind in "SU"
         kind = _TEXT if text else pipeline.dtype.newbyteorder("=")
         settings: dict[str, Any] = {}
         if array.shape and math.prod(array.shape):
             sides = zip(array.inner or array.chunks, array.shape, strict=True)
-            settings["chunks"] = tuple(min(sides_) for sides_ in sides)
+            settings["chunks"] = tuple(min(pair) for pair in sides)
             if not text:
                 settings["fillvalue"] = _fill(array.fill, pipeline.dtype)
-        dataset = self.file.create_dataset(name, array.shape, kind, **settings)
+        return self.file.create_dataset(name, array.shape, kind, **settings)
+
+    def _fill_dataset(self, name: str, dataset: h5py.Dataset, array: ZarrArray) -> None:
+        """Write the chunks that are stored."""
+        text = array.pipeline.text or array.pipeline.dtype.kind in "SU"
         if not math.prod(array.shape):
-            return dataset
+            return
         try:
             for start, values in self._chunks(name, array):
                 inside = tuple(
                     slice(0, max(0, min(length, side - first)))
                     for length, side, first in zip(values.shape, array.shape, start, strict=True)
                 )
-                values = values[inside]
-                if text:
-                    values = _plain_text(values)
-                if values.size:
+                values = _plain_text(values[inside]) if text else values[inside]
+                self._count(values)
+                if values.size and (text or values.any() or dataset.fillvalue):
                     where = tuple(
                         slice(first, first + length)
                         for first, length in zip(start, values.shape, strict=True)
@@ -195,7 +209,15 @@ class _Copy:
                 self.check()
         except (BadChunk, UnicodeError, ValueError) as error:
             raise self.store.error(f"a chunk of {name} can't be read: {error}") from error
-        return dataset
+
+    def _count(self, values: np.ndarray) -> None:
+        """Count what was unpacked; zeros, which nobody writes, take no room."""
+        if values.dtype.hasobject:
+            self._unpacked += sum(map(len, values.ravel().tolist()))
+        elif values.any():
+            self._unpacked += values.nbytes
+        if self._unpacked > ROOM_BYTES + MAX_COMPRESSION * self._stored_bytes:
+            raise BadChunk(f"the store unpacks to more than {self._unpacked:,} bytes")
 
     def _chunks(self, name: str, array: ZarrArray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
         """Yield the place of each chunk that is stored, and its values."""
@@ -211,7 +233,8 @@ class _Copy:
 
     def _stored(self, name: str, array: ZarrArray) -> Iterator[tuple[tuple[int, ...], str]]:
         """Yield the chunks that are stored, by what is in the store: the grid may be endless."""
-        grid = [-(-side // chunk) for side, chunk in zip(array.shape, array.chunks, strict=True)]
+        pairs = zip(array.shape, array.chunks, strict=True)
+        grid: list[int] = [-(-side // chunk) for side, chunk in pairs]
         if math.prod(grid) <= 2 * len(self.store.sizes):
             for place in itertools.product(*map(range, grid)):
                 path = f"{name}/{array.key(place)}"

@@ -99,6 +99,9 @@ class ZipStore(Store):
         if len(members) > MAX_FILES:
             raise DatasetError(f"{path} holds more than {MAX_FILES:,} files")
         root = _root([info.filename for info in members]) or ""
+        strange = [info.filename for info in members if not _is_plain(info.filename)]
+        if strange:
+            raise DatasetError(f"{path} has a member that is named like a path: {strange[0]!r:.80}")
         self._members = {
             info.filename[len(root) :]: info
             for info in members
@@ -216,6 +219,10 @@ def _root(names: list[str]) -> str | None:
         if name == root or name.endswith(f"/{root}")
     ]
     return min(found, key=len, default=None)
+
+
+def _is_plain(name: str) -> bool:
+    return not any(part in ("", ".", "..") for part in name.split("/"))
 
 
 def _is_litter(name: str) -> bool:

@@ -24,7 +24,7 @@ from multiverse.specs.yaml_file import YamlFile, validation_problems
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Settings = dict[str, JsonValue]
-DATA_SUFFIXES = (".h5ad", ".h5mu")
+DATA_SUFFIXES = (".h5ad", ".h5mu", ".zarr", ".zarr.zip")
 
 
 class _Frozen(BaseModel):

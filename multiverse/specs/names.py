@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -50,6 +51,14 @@ def make_slug(text: str) -> str:
     """Make a slug from any text, for a file without a chosen one: ``My data!`` → ``my-data``."""
     slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:64].rstrip("-_")
     return slug or "dataset"
+
+
+def slug_of_file(path: Path) -> str:
+    """Make a slug from the name of a file or folder: ``cells.zarr.zip`` → ``cells``."""
+    name = path.name
+    for suffix in (".zip", ".gz"):
+        name = name.removesuffix(suffix)
+    return make_slug(Path(name).stem)
 
 
 Slug = Annotated[
