@@ -22,7 +22,7 @@ from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
-from multiverse.specs.names import make_slug
+from multiverse.specs.source_names import slug_of_file
 
 #: What past runs took, in the user's cache.
 HISTORY = "history.jsonl"
@@ -105,9 +105,7 @@ def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
 
 
 def _slug(entry: DatasetEntry) -> str:
-    from multiverse.registry.source import source_name  # loads h5py
-
-    return entry.slug or make_slug(source_name(entry.path) if entry.path else "")
+    return entry.slug or slug_of_file(entry.path or Path())
 
 
 def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:

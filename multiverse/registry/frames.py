@@ -7,9 +7,10 @@ import warnings
 import h5py
 import pandas as pd
 
-from multiverse.contract.hdf5 import first_line
 from multiverse.errors import DatasetError
+from multiverse.registry.elements import read_columns
 from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.records import read_records
 
 #: Columns of ``var`` that say what a feature is, and can't say anything about a cell.
 VAR_COLUMNS = ("feature_types", "gene_ids", "genome")
@@ -18,28 +19,18 @@ VAR_COLUMNS = ("feature_types", "gene_ids", "genome")
 def read_frame(source: Hdf5, group: h5py.Group, name: str) -> pd.DataFrame:
     """Read the table ``name`` of an AnnData or MuData group, with text as its index.
 
-    Raises :class:`DatasetError` where it is missing, damaged, or in the format that anndata
-    wrote before 0.7.
+    Columns of kinds that nothing here can use are left out, and noted by ``source``. Raises
+    :class:`DatasetError` where the table is missing or damaged.
     """
-    from anndata.io import read_elem
-
     found = source.child(group, name)
     where = f"{group.name.rstrip('/')}/{name}"
     if found is None:
         raise source.error(f"{where} is missing")
-    if not isinstance(found, h5py.Group) or source.attribute(found, "encoding-type") is None:
-        raise DatasetError(
-            f"{source.path}: {where} is not a table that anndata 0.7 or later wrote",
-            remedy="Open the file with the anndata that made it or a current one, and write it "
-            "again.",
-        )
-    source.check_table(found)
-    try:
-        frame = read_elem(found)
-    except Exception as error:  # each decoder of anndata raises its own kinds
-        raise source.error(f"{where} can't be read: {first_line(error)}") from error
-    if not isinstance(frame, pd.DataFrame):
-        raise source.error(f"{where} is not a table")
+    if isinstance(found, h5py.Group):
+        frame = read_columns(source, found)
+    else:
+        apart = "raw.cat" if name == "raw.var" else "uns"
+        frame = read_records(source, found, source.group(source.file, apart))
     frame.index = text_index(frame.index, f"{source.path}: {where}")
     frame.columns = frame.columns.map(str)
     repeated = frame.columns[frame.columns.duplicated()]

@@ -10,13 +10,14 @@ from anndata.io import write_elem
 
 from multiverse.registry.frames import as_text
 from multiverse.registry.guarded import new_hdf5
+from multiverse.registry.tables import quiet
 
 
 def write_labels(path: Path, table: pd.DataFrame) -> None:
     """Write a table of cells × columns as an AnnData file without a matrix."""
     columns = {str(name): _writable(values) for name, values in table.items()}
     labels = AnnData(obs=pd.DataFrame(columns, index=table.index))
-    with new_hdf5(path) as (file, _):
+    with quiet(), new_hdf5(path) as (file, _):
         write_elem(file, "/", labels, dataset_kwargs={"compression": "gzip"})
 
 

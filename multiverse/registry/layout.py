@@ -6,8 +6,8 @@ knows one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -50,11 +50,15 @@ class SourceModality:
 
 @dataclass(frozen=True)
 class Layout:
-    """The source's own table of cells, and its modalities in the canonical order."""
+    """The source's own table of cells, and its modalities in the canonical order.
+
+    ``unread`` are the columns of tables that can't be used, ``(table, column)`` → why.
+    """
 
     obs: pd.DataFrame
     parts: tuple[SourceModality, ...]
     notes: tuple[str, ...]
+    unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def is_multimodal(self) -> bool:

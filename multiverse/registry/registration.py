@@ -29,10 +29,10 @@ from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import opened_source, source_name
+from multiverse.registry.source import opened_source
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
-from multiverse.specs.names import make_slug
+from multiverse.specs.source_names import slug_of_file
 
 __all__ = ["RegistrationOptions", "register"]
 
@@ -68,7 +68,7 @@ def register(
         The home can't be written.
     """
     options.check()
-    slug = checked_slug(make_slug(source_name(source)) if slug is None else slug)
+    slug = checked_slug(slug_of_file(source) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
     with opened_source(source) as opened:
         origin = Origin(slug, source.name, opened.sha256(), options)
@@ -112,6 +112,7 @@ class Registration:
         options = self.origin.options
         layout = self.layout
         self._check_layer()
+        self._check_keys()
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
@@ -136,6 +137,19 @@ class Registration:
                 f"There is no layer {layer!r} in {self.origin.name}",
                 remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
             )
+
+    def _check_keys(self) -> None:
+        """Raise :class:`DatasetError` where a column that is needed is one that was left out."""
+        options = self.origin.options
+        wanted = {key for key in (options.batch_key, options.label_key) if key is not None}
+        for (table, column), why in self.layout.unread.items():
+            named = {column, f"{table.split('/')[-2]}:{column}"} & wanted
+            if named and table.endswith("/obs"):
+                raise DatasetError(
+                    f"The column {column!r:.80} of {table} can't be used: it is {why}",
+                    remedy=f"Keep it as text: obs[{column!r}] = obs[{column!r}].astype(str), and "
+                    "write the file again.",
+                )
 
     def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
         written = {}

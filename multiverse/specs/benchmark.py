@@ -26,8 +26,8 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Settings = dict[str, JsonValue]
 #: Names that end so are files, also those of kinds that are only refused with what to do.
 DATA_SUFFIXES = (
-    ".h5ad", ".h5mu", ".h5", ".hdf5", ".mtx", ".gz", ".loom", ".h5seurat", ".rds", ".csv", ".tsv",
-    ".txt", ".tar", ".zip",
+    ".h5ad", ".h5mu", ".zarr", ".h5", ".hdf5", ".mtx", ".gz", ".loom", ".h5seurat", ".rds", ".csv",
+    ".tsv", ".txt", ".tar", ".zip",
 )  # fmt: skip
 
 

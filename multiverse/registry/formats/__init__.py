@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from multiverse.errors import DatasetError
+from multiverse.registry.columns import MOST_COLUMNS
 from multiverse.registry.formats.anndata_file import read_anndata
 from multiverse.registry.formats.foreign import foreign_hdf5
 from multiverse.registry.formats.mudata_file import read_mudata
@@ -28,4 +29,19 @@ def read_layout(source: Hdf5, options: RegistrationOptions) -> Layout:
         for things, number in (("cells", len(part.obs)), ("features", part.n_vars)):
             if not number:
                 raise DatasetError(f"{source.path} has no {things} in {part.modality}")
-    return replace(layout, notes=(*source.notes, *layout.notes))
+    return replace(
+        layout, notes=(*source.notes, *layout.notes, *_left_out(source)), unread=source.unread
+    )
+
+
+def _left_out(source: Hdf5) -> tuple[str, ...]:
+    """Return a note for all columns of cells that can't be used; those of features count less."""
+    columns = [
+        f"{column!r:.60} ({why})"
+        for (table, column), why in source.unread.items()
+        if table.endswith("/obs")
+    ]
+    if not columns:
+        return ()
+    more = f" and {len(columns) - MOST_COLUMNS} more" if len(columns) > MOST_COLUMNS else ""
+    return (f"left out columns of obs: {', '.join(columns[:MOST_COLUMNS])}{more}",)

@@ -245,9 +245,11 @@ def _candidates(
         yield candidate("X", matrix)
     if layers is not None and "counts" in names:
         yield candidate("layers['counts']", _must(source, layers, "counts"))
-    raw = source.group(group, "raw")
-    if raw is not None and (matrix := source.child(raw, "X")) is not None:
-        found = candidate("raw", matrix, read_frame(source, raw, "var"))
+    raw, prefix = source.group(group, "raw"), ""
+    if raw is None:  # anndata before 0.7 had no group for it
+        raw, prefix = group, "raw."
+    if (matrix := source.child(raw, f"{prefix}X")) is not None:
+        found = candidate("raw", matrix, read_frame(source, raw, f"{prefix}var"))
         if found.columns is None or len(found.columns):
             yield found
 

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import re
 import shlex
 import tarfile
@@ -22,9 +23,10 @@ from typing import IO, Any
 
 from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.wrappings import damage_of, packed, placeholder
 
-_HDF5, _GZIP, _BZIP2, _XZ = b"\x89HDF\r\n\x1a\n", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
-_ZSTD, _ZIP, _TAR = b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"ustar"
+_GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
+_ZIP, _TAR = b"PK\x03\x04", b"ustar"
 _RDS, _RDATA = (b"X\n\x00\x00\x00", b"A\n", b"B\n"), (b"RDX2\n", b"RDX3\n", b"RDA2\n", b"RDA3\n")
 _HDF5_SUFFIXES = (".h5ad", ".h5mu", ".h5", ".hdf5", ".loom", ".h5seurat")
 _TABLES = re.compile(r"\.(csv|tsv|txt|tab)(\.gz)?$", re.IGNORECASE)
@@ -38,25 +40,11 @@ _READABLE = re.compile(
 )
 
 
-def is_hdf5(path: Path) -> bool:
-    """Return whether a file has the signature of HDF5, at one of the places where it may be."""
-    try:
-        with path.open("rb") as stream:
-            place = 0
-            size = path.stat().st_size
-            while place < size:
-                stream.seek(place)
-                if stream.read(len(_HDF5)) == _HDF5:
-                    return True
-                place = max(512, 2 * place)
-    except OSError as error:
-        raise DatasetError(f"{path} can't be read: {error.strerror}") from error
-    return False
-
-
-def foreign_file(path: Path) -> DatasetError:
+def foreign_file(path: Path, status: os.stat_result) -> DatasetError:
     """Return the error for a file that is not HDF5: what it is, and what to do with it."""
     head = _head(path)
+    if (stands_in := placeholder(path, head, status)) is not None:
+        return stands_in
     content = _unpacked(head)
     name = path.name.lower()
     if content.startswith(_RDATA):
@@ -65,26 +53,22 @@ def foreign_file(path: Path) -> DatasetError:
         return _r_file(path, f"x <- readRDS({_text_of(path)})")
     if name.endswith(_R_FILES):
         return DatasetError(f"{path} is named as a file of R, but is none", remedy=_AGAIN)
-    if content.startswith(_HDF5):
-        return _packed(path, "an HDF5 file", content is not head)
     if head.startswith(_ZIP) or content[257:262] == _TAR:
         return _archive(path)
-    if head.startswith(_ZSTD):
-        return DatasetError(
-            f"{path} is compressed with zstd", remedy=f"Unpack it first: zstd -d {_quoted(path)}"
-        )
     if "fragments" in name and _TABLES.search(name):
         return DatasetError(
             f"{path} is a list of ATAC fragments, not a matrix of counts", remedy=_beside(path)
         )
     if _TABLES.search(name) and b"\0" not in content:
         return _table(path, content)
+    if (compressed := packed(path, head)) is not None:
+        return compressed
     if name.endswith(_HDF5_SUFFIXES):
-        return DatasetError(f"{path} is not an HDF5 file, or is damaged", remedy=_AGAIN)
+        return damage_of(path, "it does not begin as one", status.st_size)
     return DatasetError(
         f"{path} is neither an .h5ad nor an .h5mu file, nor another one that is known",
-        remedy="Pass an AnnData file (.h5ad), a MuData file (.h5mu), a 10x file (.h5) or a matrix "
-        "folder. scanpy reads many other formats, and writes .h5ad.",
+        remedy="Pass an AnnData file (.h5ad), a MuData file (.h5mu), a zarr store of one, a 10x "
+        "file (.h5) or a matrix folder. scanpy reads many other formats, and writes .h5ad.",
     )
 
 
@@ -183,14 +167,6 @@ def _r_file(path: Path, read: str, what: str = "a file of R") -> DatasetError:
         remedy="Write it again from R, a file for each assay of a Seurat or SingleCellExperiment "
         "object (with the packages anndataR and rhdf5 of Bioconductor; "
         f"zellkonverter::writeH5AD does the same for the latter): Rscript -e {shlex.quote(program)}",
-    )
-
-
-def _packed(path: Path, what: str, packed: bool) -> DatasetError:
-    tool = {".bz2": "bunzip2", ".xz": "unxz"}.get(path.suffix.lower(), "gunzip")
-    return DatasetError(
-        f"{path} is {what} inside of another compression" if packed else f"{path} is {what}",
-        remedy=f"Unpack it first: {tool} -k {_quoted(path)}",
     )
 
 

@@ -33,10 +33,9 @@ from multiverse.registry.formats.matrix_market import (
 from multiverse.registry.formats.text_stream import bounded_text
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.hdf5 import Hdf5
+from multiverse.registry.hdf5_source import read_copy
+from multiverse.specs.source_names import is_matrix_name, sample_of_matrix
 
-_MATRIX = re.compile(r"(?P<stem>.+)\.mtx(?P<gz>\.gz)?", re.IGNORECASE)
-#: Names of a matrix without a sample's; what stands before them is the sample's.
-_PLAIN = re.compile(r"(?:(?P<sample>.*?)[._-]?)?(?:matrix|UniqueAndMult-\w+)", re.IGNORECASE)
 _BARCODES = re.compile(r"barcodes?\.(?:tsv|txt|csv)(?:\.gz)?", re.IGNORECASE)
 _FEATURES = re.compile(r"(?:features?|genes?|peaks?)\.(?:tsv|txt|csv|bed)(?:\.gz)?", re.IGNORECASE)
 _SERIES = re.compile(r"[^._-]+[._-](?:features|genes)\.tsv(?:\.gz)?", re.IGNORECASE)
@@ -60,19 +59,6 @@ class MatrixFiles:
     def by_rows(self) -> bool:
         """True where its name says that cells are rows; of a square matrix nothing else does."""
         return "cells_x_" in self.matrix.name.lower()
-
-
-def is_matrix_name(name: str) -> bool:
-    """Return whether a file's name is one of a Matrix Market file."""
-    return _MATRIX.fullmatch(name) is not None
-
-
-def sample_name(path: Path) -> str:
-    """Return the name of the sample of a matrix, from its file's or its folder's."""
-    found = _MATRIX.fullmatch(path.name)
-    stem = found["stem"] if found else path.name
-    plain = _PLAIN.fullmatch(stem)
-    return (plain["sample"] if plain else stem) or path.absolute().parent.name
 
 
 def find_matrix(path: Path) -> MatrixFiles:
@@ -150,10 +136,7 @@ def _nothing_here(folder: Path) -> DatasetError:
 def _with_lists(
     folder: Path, name: str, names: list[str], others: tuple[str, ...] = ()
 ) -> MatrixFiles:
-    found = _MATRIX.fullmatch(name)
-    stem = found["stem"] if found else name
-    plain = _PLAIN.fullmatch(stem)
-    sample = plain["sample"] or "" if plain else stem
+    sample = sample_of_matrix(name)
     lists = {
         what: [other for other in names if _is_list_of(other, sample, pattern)]
         for what, pattern in (("barcodes", _BARCODES), ("features", _FEATURES))
@@ -235,14 +218,10 @@ class MatrixFolder:
 
         Raises :class:`DatasetError` where a file is damaged, or does not fit to the others.
         """
-        from multiverse.registry.source import SourceFile
-
         copy = scratch / "matrix.h5"
         notes = self._copy(copy, scratch)
-        with copy.open("rb", buffering=0) as stream:
-            file = SourceFile(self.path, stream.fileno(), stamp(stream.fileno()), notes)
-            with file.readable(scratch) as found:
-                yield found
+        with read_copy(copy, self.path, notes) as found:
+            yield found
         copy.unlink()
         self._check_unchanged()
 

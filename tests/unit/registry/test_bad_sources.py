@@ -378,9 +378,7 @@ HOSTILE: dict[str, Callable[[h5py.File], None]] = {
     "var is missing": lambda file: file.__delitem__("var/_index"),
     "obs is an array": replace("obs", np.zeros(3)),
     "obs of anndata 0.6": replace("obs", np.zeros(12, dtype=[("index", "S4"), ("n", "i4")])),
-    "obs has an unknown column": lambda file: file["obs/age"].attrs.__setitem__(
-        "encoding-type", "from the future"
-    ),
+    "obs names an array of another length": replace("obs/age", np.ones(3)),
     "a category beyond all": put("obs/cell_type/codes", 0, 100),
 }
 
@@ -389,6 +387,21 @@ HOSTILE: dict[str, Callable[[h5py.File], None]] = {
 def test_hostile_files(name: str, tmp_path: Path) -> None:
     source = edited(write(make_anndata(), tmp_path / "a.h5ad"), HOSTILE[name])
     refused(source)
+
+
+@pytest.mark.parametrize("encoding", ["from the future", "anndata", "awkward-array"])
+def test_a_column_of_an_unknown_kind_is_left_out_unless_it_is_needed(
+    encoding: str, tmp_path: Path
+) -> None:
+    def change(file: h5py.File) -> None:
+        file["obs/age"].attrs["encoding-type"] = encoding
+
+    source = edited(write(make_anndata(), tmp_path / "a.h5ad"), change)
+    error = refused(source, RegistrationOptions(label_key="age"))
+    assert "'age' of /obs" in str(error)
+    assert encoding in str(error)
+    found = register(source, options=RegistrationOptions(), home=tmp_path / "home")
+    assert any("'age'" in note and encoding in note for note in found.record.notes)
 
 
 @pytest.mark.parametrize("path", ["X", "X/data", "obs", "obs/cell_type", "var", "layers", "raw"])

@@ -45,9 +45,6 @@ ELSEWHERE: dict[str, Callable[[h5py.File], None]] = {
     "column is the file": with_names("/"),
     "columns are one text": lambda file: file["obs"].attrs.__setitem__("column-order", "/"),
     "categories elsewhere": categories_elsewhere,
-    "a column that is a matrix": lambda file: file["obs/age"].attrs.__setitem__(
-        "encoding-type", "anndata"
-    ),
 }
 
 

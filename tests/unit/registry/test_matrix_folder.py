@@ -14,7 +14,7 @@ import pytest
 
 from multiverse.errors import DatasetError
 from multiverse.registry.formats import matrix_market
-from multiverse.registry.source import source_name
+from multiverse.specs.source_names import source_name
 from tests.unit.registry.registry_sources import counts, read
 from tests.unit.registry.tenx_sources import (
     BARCODES,

@@ -200,7 +200,7 @@ def test_other_files_of_cell_ranger(change: object, said: str, tmp_path: Path) -
     assert (values_of(registered(named, tmp_path / "home"))["adt"] == counts()[:, 5:]).all()
 
 
-def lie(path: str, value: object):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def lie(path: str, value: object):  # type: ignore[no-untyped-def]
     def change(file: h5py.File) -> None:
         del file[path]
         file[path] = value

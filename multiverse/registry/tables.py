@@ -1,0 +1,130 @@
+"""Writing tables of cells and features, whatever pandas holds them as."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import write_elem
+
+from multiverse.errors import DatasetError
+
+_TEXT = h5py.string_dtype()
+#: Told of each column that can't be written, and why.
+LeftOut = Callable[[str, str], None]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep warnings of libraries, which are for who wrote the code that calls them, from users."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def write_table(group: h5py.Group, name: str, table: pd.DataFrame, left_out: LeftOut) -> None:
+    """Write a table as anndata does, every column that can be; ``left_out`` hears of the others.
+
+    Raises :class:`DatasetError` where two columns have one name, or a name of a row is no text.
+    """
+    names = [str(column) for column in table.columns]
+    repeated = {column for column in names if names.count(column) > 1} if len(names) < 5000 else ()
+    if repeated:
+        raise DatasetError(
+            f"{name} has two columns that are named {min(repeated)!r:.80}",
+            remedy="Rename one of them.",
+        )
+    place = group.create_group(name)
+    place.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
+    index = next(word for word in ("_index", "index", "names of rows") if word not in names)
+    try:
+        write_elem(place, index, np.array([_name(row) for row in table.index], dtype=object))
+    except UnicodeEncodeError as error:
+        raise DatasetError(f"{name} has a name that is not text: {error.object!r:.60}") from error
+    written = [
+        column
+        for number, column in enumerate(names)
+        if _write_column(place, column, table.iloc[:, number], left_out)
+    ]
+    place.attrs["_index"] = index
+    place.attrs.create("column-order", np.array(written, dtype=object), dtype=_TEXT)
+
+
+def _name(row: object) -> str:
+    return row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row)
+
+
+def _write_column(place: h5py.Group, name: str, values: pd.Series, left_out: LeftOut) -> bool:
+    try:
+        if not name or any(part in ("", ".", "..") for part in name.split("/")):
+            raise ValueError("HDF5 takes its name as a path")
+        with quiet():
+            *folders, leaf = name.split("/")
+            target = place.require_group("/".join(folders)) if folders else place
+            write_elem(target, leaf, _writable(values))
+    except Exception as error:  # each kind of values fails in its own way
+        if not isinstance(error, OSError):
+            left_out(name, (str(error).splitlines() or [type(error).__name__])[0])
+            return False
+        raise
+    return True
+
+
+def _writable(values: pd.Series) -> object:
+    """Return values of a kind that a file can hold and that mean the same.
+
+    Numbers, and categories of numbers or text, stay; text with missing values becomes categories,
+    which keep them apart from empty text; dates, intervals and the like become text. Raises
+    ValueError for what is no single value.
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        categories = values.cat.categories
+        if categories.dtype.kind in "iufb":
+            return values.array
+        return pd.Categorical.from_codes(
+            values.cat.codes.to_numpy(),
+            pd.Index([_scalar(item) for item in categories], dtype=object),
+            ordered=bool(values.cat.ordered),
+        )
+    if isinstance(values.dtype, pd.SparseDtype):
+        values = values.sparse.to_dense()
+    kind = values.dtype.kind
+    if isinstance(values.dtype, np.dtype) and kind in "iufb":
+        return values.to_numpy()
+    if not isinstance(values.dtype, np.dtype) and kind in "iufb":
+        return _nullable(values)
+    missing = values.isna().to_numpy()
+    text = [
+        None if gone else _scalar(value)
+        for value, gone in zip(values.astype(object), missing, strict=True)
+    ]
+    if missing.any():
+        return pd.Categorical(text)
+    return np.array(text, dtype=object)
+
+
+def _nullable(values: pd.Series) -> object:
+    if not values.isna().any():
+        return values.to_numpy(dtype=values.dtype.kind + str(_width(values)))
+    if values.dtype.kind == "f":
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    kind = "boolean" if values.dtype.kind == "b" else "Int64"
+    return values.astype("UInt64" if values.dtype.kind == "u" else kind).array
+
+
+def _width(values: pd.Series) -> int:
+    return int(getattr(values.dtype, "itemsize", 8))
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str) or pd.api.types.is_scalar(value):
+        return str(value)
+    raise ValueError(f"it holds a value of type {type(value).__name__}, {value!r:.40}")
