@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.api import register
 from multiverse.cli.arguments import read_registration
+from multiverse.cli.pairs import files_of
 from multiverse.cli.terminal import console, safe, show_notes
+from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 
 
 @dataclass(frozen=True)
 class RegisterArguments:
-    """A file, its name from now on, and how it is to be read."""
+    """A file or one a modality, its name from now on, and how it is to be read."""
 
-    input: Path
+    input: Path | Mapping[str, Path]
     slug: str | None
     options: RegistrationOptions
 
@@ -24,7 +27,14 @@ class RegisterArguments:
 def read(given: Namespace) -> RegisterArguments:
     """Return the arguments."""
     options = read_registration(given, replace=given.replace)
-    return RegisterArguments(given.input, given.slug, options)
+    files = [*given.files, *given.input]
+    if not files:
+        raise UsageError(
+            "say what to register: a file, or one a modality",
+            remedy="multiverse register data.h5mu --batch-key COLUMN, with the file before the "
+            "options.",
+        )
+    return RegisterArguments(files_of(files), given.slug, options)
 
 
 def main(arguments: RegisterArguments) -> int:

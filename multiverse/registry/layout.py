@@ -23,13 +23,14 @@ class Candidate:
     """A matrix that may hold the raw counts of a modality.
 
     ``open`` returns it, source cells × the features of ``var``; of these ``columns`` belong to the
-    modality (None: all).
+    modality (None: all). ``notes`` are to be told where this matrix is the one that is taken.
     """
 
     name: str
     var: pd.DataFrame
     columns: np.ndarray | None
     open: Callable[[], Matrix]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SourceModality:
     """One modality as it lies in the source.
 
     ``old_name`` is its name there; ``obs`` has a row for each cell that it was measured in.
-    ``layers`` are the names of its layers, sorted.
+    ``layers`` are the names of its layers, sorted; ``layer`` is the one that the user named.
     """
 
     modality: str
@@ -46,15 +47,20 @@ class SourceModality:
     n_vars: int
     layers: tuple[str, ...]
     candidates: Candidates
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The source's own table of cells, and its modalities in the canonical order."""
+    """The source's own table of cells, and its modalities in the canonical order.
+
+    ``left_out``: names in the source that stand for no modality that models know.
+    """
 
     obs: pd.DataFrame
     parts: tuple[SourceModality, ...]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def is_multimodal(self) -> bool:

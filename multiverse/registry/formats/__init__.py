@@ -21,8 +21,4 @@ def read_layout(source: Hdf5, options: RegistrationOptions) -> Layout:
             f"{source.path} is an HDF5 file, but neither AnnData nor MuData",
             remedy="A 10x Genomics .h5 file is read by scanpy.read_10x_h5, which can write .h5ad.",
         )
-    for part in layout.parts:
-        for things, number in (("cells", len(part.obs)), ("features", part.n_vars)):
-            if not number:
-                raise DatasetError(f"{source.path} has no {things} in {part.modality}")
     return layout

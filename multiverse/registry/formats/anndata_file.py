@@ -43,7 +43,7 @@ def read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
         _modality(source, source.file, name, old, obs, var, old if split else None)
         for name, old in ((name, mapped.old_names[name]) for name in mapped)
     )
-    return Layout(obs, tuple(parts), mapped.notes)
+    return Layout(obs, tuple(parts), mapped.notes, mapped.left_out)
 
 
 def modality_of_group(

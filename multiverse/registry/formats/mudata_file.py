@@ -30,4 +30,4 @@ def read_mudata(source: Hdf5, options: RegistrationOptions) -> Layout:
             raise source.error(f"/mod/{old_name} is not a modality")
         parts.append(modality_of_group(source, group, name, old_name))
     shared = read_frame(source, source.file, "obs")
-    return Layout(shared, tuple(parts), mapped.notes)
+    return Layout(shared, tuple(parts), mapped.notes, mapped.left_out)
