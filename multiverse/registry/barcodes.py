@@ -13,6 +13,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from multiverse.errors import DatasetError
 from multiverse.registry.layout import Layout, SourceModality
@@ -20,6 +21,8 @@ from multiverse.registry.modalities import known_modality
 
 #: Barcodes of the same kit agree by chance in fewer names than that, as a share of the fewer cells.
 LEAST_SHARE = 0.1
+#: Names that are taken apart at a time.
+_CHUNK = 100_000
 _SEPARATORS = re.compile(r"[^0-9a-z]+")
 _BARCODE = re.compile(r"[acgtn]{8,}")
 
@@ -158,35 +161,43 @@ class _Written:
 
     @cached_property
     def ways(self) -> tuple[pd.Index, ...]:
-        """The names without their separators, case and words for a modality; then without what
-        follows the barcode, without what precedes it, and without both.
+        """Four ways to write the names, each as hashes of shape (n_cells,).
 
-        Where a name holds no barcode, a first or last word that all names have counts as such.
+        Without separators, case and words for a modality; then also without what follows the
+        barcode, without what precedes it, and without both. Where a name holds no barcode, a first
+        or last word that all names have counts as such.
         """
-        words = [_words(name) for name in self.names]
-        first = _constant({found[0] for found in words if found})
-        last = _constant({found[-1] for found in words if found})
-        parted = [_parted(found, first, last) for found in words]
-        return tuple(
-            pd.Index(
-                ["_".join(word for part in kept for word in part) for kept in ways], dtype=object
+        first, last = self._ends()
+        hashes = np.empty((4, len(self.names)), dtype=np.uint64)
+        for start in range(0, len(self.names), _CHUNK):
+            chunk = self.names[start : start + _CHUNK]
+            parted = [_parted(_words(name), first, last) for name in chunk]
+            ways = (
+                [before + core + after for before, core, after in parted],
+                [before + core for before, core, _ in parted],
+                [core + after for _, core, after in parted],
+                [core for _, core, _ in parted],
             )
-            for ways in (
-                parted,
-                [(before, core) for before, core, _ in parted],
-                [(core, after) for _, core, after in parted],
-                [(core,) for _, core, _ in parted],
-            )
-        )
+            for way, found in enumerate(ways):
+                texts = np.array(["_".join(words) for words in found], dtype=object)
+                hashes[way, start : start + _CHUNK] = hash_array(texts, categorize=False)
+        return tuple(map(pd.Index, hashes))
+
+    def _ends(self) -> tuple[str | None, str | None]:
+        """Return the first and the last word, each None where names differ in it."""
+        first, last = set(), set()
+        for name in self.names:
+            words = _words(name) or [""]
+            first.add(words[0])
+            last.add(words[-1])
+            if len(first) > 1 and len(last) > 1:
+                return None, None
+        return (*first,)[0] if len(first) == 1 else None, (*last,)[0] if len(last) == 1 else None
 
 
 def _words(name: str) -> list[str]:
     words = [word for word in _SEPARATORS.split(name.lower()) if word]
     return [word for word in words if known_modality(word) is None] or words
-
-
-def _constant(words: set[str]) -> str | None:
-    return words.pop() if len(words) == 1 else None
 
 
 def _parted(
@@ -195,7 +206,7 @@ def _parted(
     """Return what precedes the barcode, the barcode, and what follows it."""
     places = [place for place, word in enumerate(words) if _BARCODE.fullmatch(word)]
     start, stop = (places[0], places[-1] + 1) if places else (0, len(words))
-    if not places and len(words) > 2 - (first is None or last is None):
+    if not places:
         start += first is not None and len(words) > 1
         stop -= last is not None and stop - start > 1
     return words[:start], words[start:stop], words[stop:]

@@ -98,15 +98,15 @@ class _Matched:
         if unpaired is Unpaired.KEEP:
             problem = self._no_mosaic()
             if problem is not None:
-                raise self._respelled(spellings, problem)
+                raise self._respelled(spellings) or problem
             return np.ones_like(complete), (
                 f"a mosaic: {self._lacking()}",
                 *map(self._unused, spellings),
             )
         if unpaired is Unpaired.REFUSE:
-            raise self._respelled(spellings, self._refusal())
+            raise self._respelled(spellings) or self._refusal()
         if not complete.any():
-            raise self._respelled(spellings, self._nothing_in_common())
+            raise self._respelled(spellings) or self._nothing_in_common()
         kept = f"{int(complete.sum()):,} of {len(complete):,} cells were kept"
         return complete, (
             f"{kept}, those that have every modality ({self._lacking()})",
@@ -203,10 +203,13 @@ class _Matched:
         shown = [f"{str(names[0])!r:.80} in {modality}" for modality, names in self.names.items()]
         return f"cells are called {' and '.join(shown)}"
 
-    def _respelled(self, spellings: Sequence[Spelling], problem: DatasetError) -> DatasetError:
-        """Return the error that offers to join names which differ in the way they are written."""
+    def _respelled(self, spellings: Sequence[Spelling]) -> DatasetError | None:
+        """Return the error that offers to join names which differ in the way they are written.
+
+        None where there are no such names.
+        """
         if not spellings:
-            return problem
+            return None
         names = {**self.names, **{found.modality: found.names for found in spellings}}
         everyone = pd.Index(dict.fromkeys(name for found in names.values() for name in found))
         joined = _Matched(
@@ -216,4 +219,7 @@ class _Matched:
         if not joined._complete.all():
             remedy = f"Join them with --match-barcodes, and {', or '.join(joined._ways())}."
         said = "; ".join(map(str, spellings))
-        return DatasetError(f"{problem}; but {said}", remedy=remedy)
+        return DatasetError(
+            f"The modalities do not have the same cells: {self._lacking()}; but {said}",
+            remedy=remedy,
+        )

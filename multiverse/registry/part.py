@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
 from multiverse.registry.layout import Candidate, SourceModality
+from multiverse.registry.matrix import Block
 from multiverse.registry.spool import reordered
 
 
@@ -55,6 +57,10 @@ class PartWriter:
                 found.append((candidate.name, str(problem)))
                 continue
             notes = [*candidate.notes]
+            if part.layer is not None and self._is_same(part, candidate):
+                notes.append(
+                    f"layer {part.layer!r} has no effect for {part.modality}: X is the same"
+                )
             if found:
                 notes.append(
                     f"{part.modality}: counts were taken from {candidate.name}, as "
@@ -62,6 +68,21 @@ class PartWriter:
                 )
             return self._finish(part, candidate, written, len(rows), notes)
         raise self._no_counts(part, found)
+
+    def _is_same(self, part: SourceModality, candidate: Candidate) -> bool:
+        """Return whether the matrix that would be tried first, X, holds the same values.
+
+        Both are read side by side, up to the first difference.
+        """
+        first = next(part.candidates(None), None)
+        if first is None or first.name != "X" or candidate.name == "X":
+            return False
+        try:
+            both = zip_longest(first.open().blocks(), candidate.open().blocks())
+            return all(one is not None and other is not None and _equal(one, other)
+                       for one, other in both)  # fmt: skip
+        except DatasetError:  # of X, which nobody asked for
+            return False
 
     def _write_candidate(
         self, part: SourceModality, candidate: Candidate, rows: np.ndarray
@@ -149,3 +170,8 @@ class PartWriter:
             except (NotCounts, DatasetError):
                 return False
         return True
+
+
+def _equal(one: Block, other: Block) -> bool:
+    same_shape = one.counts.shape == other.counts.shape
+    return same_shape and (one.counts - other.counts).nnz == 0

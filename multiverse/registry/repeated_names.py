@@ -6,6 +6,7 @@ the proteins of another wherever the modalities hold their cells in different or
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from itertools import combinations
@@ -49,19 +50,32 @@ def _remedy(layout: Layout, files: Files) -> str:
     column = _telling(layout.parts if layout.is_multimodal else layout.parts[:1])
     if column is not None:
         advice = f"The column {column!r} tells them apart: name the cells by it"
-        advice += " in every modality." if layout.is_multimodal else "."
+        advice += " in every modality" if layout.is_multimodal else ""
     elif layout.is_multimodal:
         return _NOBODY
     else:
-        advice = "All modalities are in one table of cells, so that any new name will do."
+        advice = "All modalities are in one table of cells, so that any new name will do"
     paths = [files] if isinstance(files, Path) else [*files.values()]
     suffixes = {path.suffix.lower() for path in paths}
     if suffixes == {".h5ad"}:
-        return f"{advice} {' && '.join(_command(_anndata(path, column)) for path in paths)}"
+        commands = " && ".join(_command(_anndata(path, column)) for path in paths)
+        return f"{advice}, and {_register(files)}: {commands}"
     if suffixes == {".h5mu"} and column is not None and isinstance(files, Path):
         names = [part.old_name for part in layout.parts]
-        return f"{advice}{_lost(layout)} {_command(_mudata(files, names, column))}"
-    return advice
+        command = _command(_mudata(files, names, column))
+        return f"{advice}{_lost(layout)}, and {_register(files)}: {command}"
+    return f"{advice}, and write the file again."
+
+
+def _register(files: Files) -> str:
+    if isinstance(files, Path):
+        return f"register {shlex.quote(str(_new(files)))}"
+    named = " ".join(shlex.quote(f"{name}={_new(path)}") for name, path in files.items())
+    return f"register --input {named}"
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_named{path.suffix.lower()}")
 
 
 def _lost(layout: Layout) -> str:
@@ -69,7 +83,11 @@ def _lost(layout: Layout) -> str:
     known = {f"{start}{column}" for part in layout.parts for column in part.obs
              for start in ("", f"{part.old_name}:")}  # fmt: skip
     lost = [str(column) for column in layout.obs if str(column) not in known]
-    return f" (The columns {', '.join(lost[:10])} can't be kept.)" if lost else ""
+    return (
+        f" (without the columns {', '.join(lost[:10])}, of which nobody knows whose they are)"
+        if lost
+        else ""
+    )
 
 
 def _telling(parts: Sequence[SourceModality]) -> str | None:
@@ -102,29 +120,32 @@ def _telling(parts: Sequence[SourceModality]) -> str | None:
     return best[2] if best else None
 
 
+def _text(value: object) -> str:
+    """Return a text as a literal of Python in double quotes, which a shell's quotes leave alone."""
+    return json.dumps(str(value), ensure_ascii=not str(value).isprintable())
+
+
 def _command(code: str) -> str:
     return f"python -c {shlex.quote(code)}"
 
 
 def _prefixed(data: str, column: str) -> str:
-    return f'{data}.obs_names = {data}.obs[{column!r}].astype(str) + "_" + {data}.obs_names'
+    return f'{data}.obs_names = {data}.obs[{_text(column)}].astype(str) + "_" + {data}.obs_names'
 
 
 def _anndata(path: Path, column: str | None) -> str:
     """Return lines that give the cells of a file new names, and write it beside the old one."""
     rename = "data.obs_names_make_unique()" if column is None else _prefixed("data", column)
-    new = path.with_name(f"{path.stem}_named.h5ad")
     return (
-        f"import anndata; data = anndata.read_h5ad({str(path)!r}); {rename}; "
-        f"data.write_h5ad({str(new)!r})"
+        f"import anndata; data = anndata.read_h5ad({_text(path)}); {rename}; "
+        f"data.write_h5ad({_text(_new(path))})"
     )
 
 
 def _mudata(path: Path, names: Sequence[str], column: str) -> str:
-    new = path.with_name(f"{path.stem}_named.h5mu")
-    rename = "; ".join(_prefixed(f"data[{name!r}]", column) for name in names)
-    kept = ", ".join(f"{name!r}: data[{name!r}]" for name in names)
+    rename = "; ".join(_prefixed(f"data[{_text(name)}]", column) for name in names)
+    kept = ", ".join(f"{_text(name)}: data[{_text(name)}]" for name in names)
     return (
-        f"import mudata; data = mudata.read_h5mu({str(path)!r}); {rename}; "
-        f"mudata.MuData({{{kept}}}).write_h5mu({str(new)!r})"
+        f"import mudata; data = mudata.read_h5mu({_text(path)}); {rename}; "
+        f"mudata.MuData({{{kept}}}).write_h5mu({_text(_new(path))})"
     )
