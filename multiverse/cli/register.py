@@ -26,7 +26,6 @@ class RegisterArguments:
 
 def read(given: Namespace) -> RegisterArguments:
     """Return the arguments."""
-    options = read_registration(given, replace=given.replace)
     files = [*given.files, *given.input]
     if not files:
         raise UsageError(
@@ -34,6 +33,7 @@ def read(given: Namespace) -> RegisterArguments:
             remedy="multiverse register data.h5mu --batch-key COLUMN, with the file before the "
             "options.",
         )
+    options = read_registration(given, replace=given.replace)
     return RegisterArguments(files_of(files), given.slug, options)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -10,21 +10,22 @@ import pandas as pd
 
 from multiverse.errors import DatasetError
 from multiverse.registry.files import in_order
-from multiverse.registry.formats import read_layout
-from multiverse.registry.formats.anndata_file import WHOLE
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import Layout, SourceModality
+from multiverse.registry.layout import WHOLE, Layout, SourceModality
 from multiverse.registry.options import RegistrationOptions
 
+#: Reads the tables of one file: :func:`multiverse.registry.formats.read_layout`.
+Reader = Callable[[Hdf5, RegistrationOptions], Layout]
 
-def read_files(sources: Mapping[str, Hdf5], options: RegistrationOptions) -> Layout:
+
+def read_files(sources: Mapping[str, Hdf5], options: RegistrationOptions, read: Reader) -> Layout:
     """Read of each file the modality that it is named for, and join them.
 
     Raises :class:`DatasetError` where a file does not hold what it is named for.
     """
     parts, notes = [], []
     for modality, source in in_order(sources):
-        layout = _read(source, modality, options)
+        layout = _read(source, modality, options, read)
         (part,) = [found for found in layout.parts if found.modality == modality]
         others = [found.modality for found in layout.parts if found is not part]
         notes += [f"{source.path.name}: {note}" for note in layout.notes]
@@ -39,12 +40,12 @@ def read_files(sources: Mapping[str, Hdf5], options: RegistrationOptions) -> Lay
     return Layout(pd.DataFrame(index=cells), tuple(parts), tuple(notes))
 
 
-def _read(source: Hdf5, modality: str, options: RegistrationOptions) -> Layout:
+def _read(source: Hdf5, modality: str, options: RegistrationOptions, read: Reader) -> Layout:
     """Read the tables of a file that holds ``modality``, perhaps among others."""
     names = {old: new for old, new in options.modality_names.items() if new == modality}
-    layout = read_layout(source, replace(options, modality_names=names))
+    layout = read(source, replace(options, modality_names=names))
     if not names and [part.old_name for part in layout.parts] == [WHOLE]:
-        return read_layout(source, replace(options, modality_names={WHOLE: modality}))
+        return read(source, replace(options, modality_names={WHOLE: modality}))
     if not any(part.modality == modality for part in layout.parts):
         old = layout.parts[0].old_name
         raise DatasetError(

@@ -14,6 +14,8 @@ import pandas as pd
 
 from multiverse.registry.matrix import Matrix
 
+#: The name of a source as a whole in ``modality_names``, where its features are of one kind.
+WHOLE = "X"
 #: Yields the matrices that may hold raw counts, best first; of a named layer only that one.
 Candidates = Callable[[str | None], Iterator["Candidate"]]
 

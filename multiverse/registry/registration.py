@@ -140,7 +140,7 @@ class _Opened:
             if isinstance(self.files, Path):
                 yield read_layout(readable[""], options)
             else:
-                yield read_files(readable, options)
+                yield read_files(readable, options, read_layout)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from pydantic import (
     JsonValue,
     Tag,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 
@@ -72,13 +71,12 @@ def _is_mapping(value: Any) -> str:
     return "[each]" if isinstance(value, Mapping) else "[one]"
 
 
-_Modality = Annotated[
-    str, AfterValidator(_known_modality), WithJsonSchema({"enum": list(MODALITIES)})
-]
+_Modality = Annotated[str, AfterValidator(_known_modality)]
+_KEYS: dict[str, Any] = {"propertyNames": {"enum": [*MODALITIES]}}
 #: A file, or one for each modality; the tags are no keys of the user's.
 _Files = Annotated[
     Annotated[Path, Tag("[one]")]
-    | Annotated[dict[_Modality, Path], Field(min_length=1), Tag("[each]")],
+    | Annotated[dict[_Modality, Path], Field(min_length=1, json_schema_extra=_KEYS), Tag("[each]")],
     Discriminator(_is_mapping),
 ]
 _Layers = Annotated[

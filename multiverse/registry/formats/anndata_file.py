@@ -12,14 +12,12 @@ import pandas as pd
 from multiverse.errors import DatasetError
 from multiverse.registry.frames import as_text, read_frame
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import Candidate, Layout, SourceModality
+from multiverse.registry.layout import WHOLE, Candidate, Layout, SourceModality
 from multiverse.registry.matrix import open_matrix
 from multiverse.registry.modalities import known_modality, map_modalities
 from multiverse.registry.options import RegistrationOptions
 
 FEATURE_TYPES = "feature_types"
-#: How an ``.h5ad`` as a whole is called in ``modality_names``.
-WHOLE = "X"
 
 
 def read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
