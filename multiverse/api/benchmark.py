@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from multiverse.api.datasets import Data
 from multiverse.api.folder_errors import check_name, folder_errors
 from multiverse.api.plan import make_plan, resolved_yaml
 from multiverse.api.request import Request
@@ -24,9 +25,6 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
-
     from multiverse.api.finish import Conclusion
 
 
@@ -111,7 +109,7 @@ def run_and_finish(
 
 def run(
     models: str | Sequence[str],
-    dataset: str | Path | AnnData | MuData | None = None,
+    dataset: Data | None = None,
     output: str | Path = "results",
     *,
     raise_on_failure: bool = True,
@@ -127,7 +125,8 @@ def run(
     models
         Names of models, or one name.
     dataset
-        A file, an object in memory, or the slug of a registered dataset.
+        A file, an object in memory, one of these for each modality (``{"rna": …, "adt": …}``), or
+        the slug of a registered dataset.
     output
         The results folder. What is complete there is not run again.
     raise_on_failure
@@ -138,9 +137,10 @@ def run(
     settings
         ``parameters``, ``seeds``, ``device``, ``engine``, ``resources``, ``jobs``, ``cpus``,
         ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``batch_key``,
-        ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``intersect``, ``mosaic``,
-        ``build``, ``rerun``, ``only_failed``, ``verbose``, ``tags``, ``models_dirs``,
-        ``evaluate``, ``report``, ``mlflow``: see :class:`multiverse.api.RunKeywords`.
+        ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``without``, ``exclude``,
+        ``intersect``, ``mosaic``, ``match_barcodes``, ``build``, ``rerun``, ``only_failed``,
+        ``verbose``, ``tags``, ``models_dirs``, ``evaluate``, ``report``, ``mlflow``: see
+        :class:`multiverse.api.RunKeywords`.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def run(
 
 def preview(
     models: str | Sequence[str],
-    dataset: str | Path | AnnData | MuData | None = None,
+    dataset: Data | None = None,
     output: str | Path = "results",
     *,
     tell: Tell = silent,

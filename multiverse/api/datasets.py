@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from multiverse.api.request import Folders, Overrides, folders, several
+from multiverse.api.request import Folders, Overrides, folders, several, several_each
 from multiverse.demo import make_demo as make_demo
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Tell, silent
@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
     from multiverse.demo.folder import DemoDataset
 
+#: What can be registered: a file, an object in memory, or one of these for each modality.
+Data: TypeAlias = Union[
+    str, Path, "AnnData", "MuData", Mapping[str, Union[str, Path, "AnnData", "MuData"]]
+]
+
 
 def register(
-    data: str | Path | AnnData | MuData,
+    data: Data,
     *,
     slug: str | None = None,
     options: RegistrationOptions | None = None,
@@ -36,13 +41,14 @@ def register(
     Parameters
     ----------
     data
-        An ``.h5ad`` or ``.h5mu`` file, or an object in memory.
+        An ``.h5ad`` or ``.h5mu`` file, or an object in memory; or one a modality, as in
+        ``{"rna": "a.h5ad", "adt": "b.h5ad"}``, whose cells are joined by name.
     slug
         Its name from now on; made from the file's name if not given.
     options, settings
         :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
-        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``,
-        ``mosaic``, …).
+        (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``without``, ``exclude``,
+        ``intersect``, ``mosaic``, ``match_barcodes``, …).
 
     Raises
     ------
@@ -51,19 +57,35 @@ def register(
     """
     if options is not None and settings:
         raise UsageError("give either options or single settings, not both")
-    if "unlabelled" in settings:
-        settings["unlabelled"] = several(settings["unlabelled"])
+    for name in settings.keys() & {"unlabelled", "without"}:
+        settings[name] = several(settings[name])
+    if "exclude" in settings:
+        settings["exclude"] = several_each(settings["exclude"])
     chosen = options or RegistrationOptions(**settings)
-    if isinstance(data, str | Path):
+    files = files_of(data)
+    if files is not None:
         from multiverse.registry.registration import register as register_file
 
         try:
-            return register_file(Path(data), slug=slug, options=chosen, tell=tell)
+            return register_file(files, slug=slug, options=chosen, tell=tell)
         except OSError as error:
             raise DatasetError(f"{error.filename or data}: {error.strerror or error}") from error
-    from multiverse.registry.objects import register_object
+    from multiverse.registry.objects import register_object, register_objects
 
+    if isinstance(data, Mapping):
+        parts = {name: Path(one) if isinstance(one, str) else one for name, one in data.items()}
+        return register_objects(parts, slug=slug or "dataset", options=chosen, tell=tell)
     return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
+
+
+def files_of(data: Data) -> Path | dict[str, Path] | None:
+    """Return the file of some data, or one a modality; None where any is an object in memory."""
+    if isinstance(data, str | Path):
+        return Path(data)
+    if not isinstance(data, Mapping):
+        return None
+    files = {name: Path(one) for name, one in data.items() if isinstance(one, str | Path)}
+    return files if len(files) == len(data) else None
 
 
 #: The demo shows what a run is; the defaults of these models would train it for much longer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +17,14 @@ from multiverse.errors import DatasetError, Problem
 from multiverse.events import Noted, Tell
 from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
+from multiverse.registry.files import slug_of
 from multiverse.registry.home import cache
 from multiverse.registry.models import find_models, hidden_models, model_folders
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
 from multiverse.specs.model import ModelSpec
-from multiverse.specs.source_names import slug_of_file
+from multiverse.specs.names import make_slug
 
 #: What past runs took, in the user's cache.
 HISTORY = "history.jsonl"
@@ -88,24 +90,47 @@ def _models(request: Request) -> dict[str, ModelSpec]:
 
 def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
     problems: list[Problem] = []
-    seen: set[str] = set()
+    seen: dict[str, DatasetEntry] = {}
     for index, entry in enumerate(source.benchmark.datasets):
         slug = _slug(entry)
         if slug in seen:
-            problems.append(source.problem(f"{slug!r} is listed twice", "datasets", index))
-        seen.add(slug)
+            words = _listed_twice(slug, entry, seen[slug])
+            problems.append(source.problem(words, "datasets", index))
+        seen[slug] = entry
         try:
             if entry.path is None:
                 find_dataset(slug)
-            elif not entry.path.exists():
-                raise DatasetError(f"{entry.path} does not exist")
+            for path in _paths(entry):
+                if not path.exists():
+                    raise DatasetError(f"{path} does not exist")
         except DatasetError as error:
             problems.append(source.problem(str(error), "datasets", index))
     return problems
 
 
+def _listed_twice(slug: str, entry: DatasetEntry, before: DatasetEntry) -> str:
+    """Return what is wrong with two entries of one slug, and a slug that is free."""
+    if entry.path is None or entry.path == before.path:
+        return f"{slug!r} is listed twice"
+    paths = _paths(entry)
+    free = make_slug(f"{paths[0].absolute().parent.name}-{slug}")
+    if free == slug:
+        free = make_slug(f"{slug}-2")
+    return (
+        f"{slug!r} is the slug of another dataset of this benchmark too, after the names of their "
+        f"files: give one of them another, as in slug: {free}"
+    )
+
+
+def _paths(entry: DatasetEntry) -> list[Path]:
+    """Return the files of an entry; none of a registered dataset."""
+    if entry.path is None:
+        return []
+    return [entry.path] if isinstance(entry.path, Path) else [*entry.path.values()]
+
+
 def _slug(entry: DatasetEntry) -> str:
-    return entry.slug or slug_of_file(entry.path or Path())
+    return entry.slug or (slug_of(entry.path) if entry.path else make_slug(""))
 
 
 def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:
@@ -121,6 +146,9 @@ def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
         unlabelled=entry.unlabelled,
         modality_names=entry.modalities,
         layer=entry.layer,
+        without=entry.without,
+        exclude=entry.exclude,
+        match_barcodes=entry.match_barcodes,
         intersect=entry.intersect,
         mosaic=entry.mosaic,
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
@@ -145,9 +173,12 @@ def _registered(slug: str) -> RegisteredDataset | None:
         return None
 
 
-def _absolute(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return a dataset entry with an absolute file, so that it is found from anywhere."""
-    return {"path": str(Path(entry["path"]).resolve())} if "path" in entry else {}
+def _absolute(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the file of a dataset entry as an absolute one, so that it is found from anywhere."""
+    path = entry.get("path")
+    if isinstance(path, Mapping):
+        return {"path": {name: str(Path(file).resolve()) for name, file in path.items()}}
+    return {} if path is None else {"path": str(Path(path).resolve())}
 
 
 def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -> str:
@@ -163,6 +194,9 @@ def resolved_yaml(benchmark: Benchmark, datasets: Sequence[RegisteredDataset]) -
     stream.write("# The benchmark that was run here. Repeat it: multiverse run benchmark.yaml\n")
     for item in datasets:
         stream.write(f"# {item.record.slug}: {item.record.fingerprint}\n")
+        # JSON in ASCII has no line break: a name can't become a line of the file.
+        stream.write(f"#   of {json.dumps(item.record.source_name)}")
+        stream.write(f", read with {json.dumps(item.record.settings)}\n")
     writer = YAML()  # block style, in the order of the schema
     writer.width = 4096
     writer.dump(content, stream)

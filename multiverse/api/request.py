@@ -106,19 +106,16 @@ def short_benchmark(
     return BenchmarkSource.of({"datasets": [dataset], "models": entries, **overrides.content()})
 
 
-def file_entry(path: Path, options: RegistrationOptions, slug: str | None = None) -> dict[str, Any]:
-    """Return the dataset entry of a file that is registered on the way."""
-    content = {
-        "slug": slug,
-        "batch_key": options.batch_key,
-        "label_key": options.label_key,
-        "unlabelled": [*options.unlabelled],
-        "modalities": dict(options.modality_names),
-        "layer": options.layer,
-        "intersect": options.intersect,
-        "mosaic": options.mosaic,
-    }
-    return {"path": str(path), **{name: value for name, value in content.items() if value}}
+def file_entry(
+    files: Path | Mapping[str, Path], options: RegistrationOptions, slug: str | None = None
+) -> dict[str, Any]:
+    """Return the dataset entry of a file, or of one a modality, registered on the way."""
+    path = (
+        str(files)
+        if isinstance(files, Path)
+        else {modality: str(file) for modality, file in files.items()}
+    )
+    return {"path": path, **({"slug": slug} if slug else {}), **options.settings()}
 
 
 def output_of(source: BenchmarkSource, chosen: Path | None) -> Path:
@@ -129,6 +126,11 @@ def output_of(source: BenchmarkSource, chosen: Path | None) -> Path:
 def several(given: str | Sequence[str]) -> tuple[str, ...]:
     """Return one name, or several, as a tuple: the letters of one are no names."""
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def several_each(given: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return a mapping to one text or several as one to tuples."""
+    return {name: several(found) for name, found in given.items()}
 
 
 def folders(given: Folders) -> tuple[Path, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
-from multiverse.api.datasets import register
+from multiverse.api.datasets import Data, files_of, register
 from multiverse.api.request import (
     Folders,
     Overrides,
@@ -17,20 +17,18 @@ from multiverse.api.request import (
     folders,
     room,
     several,
+    several_each,
     short_benchmark,
 )
 from multiverse.engines.choice import named_engine
 from multiverse.errors import UsageError
 from multiverse.events import Tell
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
+from multiverse.registry.files import check_files
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.capacity import Machine
 from multiverse.runner.options import MIN_FREE, RunOptions
 from multiverse.specs.benchmark import DatasetEntry
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
 
 
 class RunKeywords(TypedDict, total=False):
@@ -56,8 +54,8 @@ class RunKeywords(TypedDict, total=False):
         Start nothing when the disk of the results has less (``"1GiB"``).
     slug
         Name of the dataset, if it is registered on the way.
-    batch_key, label_key, unlabelled, modalities, layer, intersect, mosaic
-        How the dataset is to be read
+    batch_key, label_key, unlabelled, modalities, layer, without, exclude, intersect, mosaic
+        and ``match_barcodes``: how the dataset is to be read
         (:class:`~multiverse.registry.options.RegistrationOptions`).
     build, rerun, only_failed, verbose
         Build a missing image; run again what is complete; run only jobs whose last attempt
@@ -87,7 +85,10 @@ class RunKeywords(TypedDict, total=False):
     label_key: str | None
     unlabelled: Sequence[str]
     modalities: Mapping[str, str] | None
-    layer: str | None
+    layer: str | Mapping[str, str] | None
+    without: str | Sequence[str]
+    exclude: Mapping[str, str | Sequence[str]]
+    match_barcodes: bool
     intersect: bool
     mosaic: bool
     build: bool
@@ -103,7 +104,7 @@ class RunKeywords(TypedDict, total=False):
 
 def request_of(
     models: str | Sequence[str],
-    dataset: str | Path | AnnData | MuData | None,
+    dataset: Data | None,
     output: str | Path,
     settings: RunKeywords,
     tell: Tell,
@@ -184,6 +185,9 @@ def _dataset(
         unlabelled=several(settings.get("unlabelled", ())),
         modality_names=settings.get("modalities") or {},
         layer=settings.get("layer"),
+        without=several(settings.get("without", ())),
+        exclude=several_each(settings.get("exclude", {})),
+        match_barcodes=settings.get("match_barcodes", False),
         intersect=settings.get("intersect", False),
         mosaic=settings.get("mosaic", False),
         replace=True,  # a file or an object may change; the version decides, not the slug
@@ -196,10 +200,13 @@ def _dataset(
                 remedy="multiverse.register(file, slug=…, batch_key=…, label_key=…)",
             )
         return {"slug": dataset}, [find_dataset(dataset)]
-    if isinstance(dataset, str | Path):
+    files = files_of(dataset)
+    if files is not None:
         from multiverse.registry.source import check_source
 
-        check_source(Path(dataset))
-        return file_entry(Path(dataset), options, slug), []
+        check_files(files)
+        for path in [files] if isinstance(files, Path) else files.values():
+            check_source(path)
+        return file_entry(files, options, slug), []
     registered = register(dataset, slug=slug, options=options, tell=tell)
     return {"slug": registered.record.slug}, [registered]

@@ -7,12 +7,12 @@ from what argparse found; nothing else sees a namespace.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from multiverse.api import Overrides, Steps, amount, room
+from multiverse.cli.pairs import layers, pairs, patterns
 from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 from multiverse.runner import Machine, RunOptions
@@ -82,22 +82,14 @@ def read_registration(given: Namespace, *, replace: bool) -> RegistrationOptions
         label_key=given.label_key,
         unlabelled=tuple(given.unlabelled),
         modality_names=pairs(given.modality, "--modality"),
-        layer=given.layer,
+        layer=layers(given.layer),
+        without=tuple(dict.fromkeys(given.without)),
+        exclude=patterns(given.exclude),
+        match_barcodes=given.match_barcodes,
         intersect=given.intersect,
         mosaic=given.mosaic,
         replace=replace,
     )
-
-
-def pairs(items: Sequence[str], option: str) -> dict[str, str]:
-    """Return ``NAME=VALUE`` arguments as a dictionary."""
-    found: dict[str, str] = {}
-    for item in items:
-        name, equals, value = item.partition("=")
-        if not equals or not name:
-            raise UsageError(f"{option} {item}: write it as NAME=VALUE")
-        found[name] = value
-    return found
 
 
 def yaml_value(text: str, option: str) -> Any:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.api import check, duration
-from multiverse.cli.arguments import pairs, yaml_value
+from multiverse.cli.arguments import yaml_value
+from multiverse.cli.pairs import pairs
 from multiverse.cli.terminal import console, notes, print_json, safe
 from multiverse.conformance import CheckReport, CheckResult, CheckStatus, SuiteOptions
 from multiverse.specs import format_seconds

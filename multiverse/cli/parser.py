@@ -19,6 +19,24 @@ exit codes: 0 all well · 1 a job failed · 2 wrong request · 3 dataset · 4 en
 """
 
 
+class _Once(argparse.Action):
+    """Takes a value; of an option that is given twice, none is dropped without a word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = vars(namespace).setdefault("given", {})
+        if option_string is not None and given.setdefault(self.dest, values) != values:
+            raise argparse.ArgumentError(
+                self, f"given twice, as {given[self.dest]} and as {values}: which one is meant?"
+            )
+        setattr(namespace, self.dest, values)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of every command with its arguments."""
     parser = argparse.ArgumentParser(
@@ -47,15 +65,19 @@ def _command(commands: Any, name: str, summary: str, **more: Any) -> argparse.Ar
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", **more
     )
+    for action in (None, "store"):
+        parser.register("action", action, _Once)
     return parser
 
 
 def _run(commands: Any) -> None:
     parser = _command(commands, "run", "run models on datasets")
     parser.add_argument("benchmark", nargs="?", type=Path, help="a benchmark.yaml (the full form)")
-    parser.add_argument("--models", nargs="+", metavar="MODEL", help="models to run (short form)")
+    parser.add_argument(
+        "--models", nargs="+", action="extend", metavar="MODEL", help="models to run (short form)"
+    )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--input", type=Path, metavar="FILE", help="an .h5ad or .h5mu file")
+    _input(source)
     source.add_argument("--dataset", metavar="SLUG", help="a registered dataset")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="results (default: results)")
     parser.add_argument(
@@ -66,7 +88,9 @@ def _run(commands: Any) -> None:
         metavar="MODEL.NAME=VALUE",
         help="a parameter, such as mofa.n_factors=20",
     )
-    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="one run each")
+    parser.add_argument(
+        "--seeds", nargs="+", action="extend", type=int, metavar="N", help="one run each"
+    )
     parser.add_argument("--device", metavar="DEVICE", help="cpu (default), cuda or cuda:N")
     _registration(parser)
     _running(parser)
@@ -126,7 +150,12 @@ def _evaluate(commands: Any) -> None:
     parser = _command(commands, "evaluate", "score the complete runs of a results folder")
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
     parser.add_argument(
-        "--datasets", nargs="+", default=[], metavar="SLUG", help="only these (default: all)"
+        "--datasets",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SLUG",
+        help="only these (default: all)",
     )
     parser.add_argument("--again", action="store_true", help="score again what has scores")
     parser.add_argument(
@@ -188,6 +217,17 @@ def _models_dir(parser: Any) -> None:
     )
 
 
+def _input(parser: Any) -> None:
+    parser.add_argument(
+        "--input",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="an .h5ad or .h5mu file, or one a modality: rna=a.h5ad adt=b.h5ad",
+    )
+
+
 def _registration(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how to read the file")
     group.add_argument("--batch-key", metavar="COLUMN", help="obs column with the batch")
@@ -204,7 +244,30 @@ def _registration(parser: argparse.ArgumentParser) -> None:
         metavar="OLD=NEW",
         help="which modality is rna, atac or adt, such as prot=adt",
     )
-    group.add_argument("--layer", metavar="NAME", help="layer with the raw counts")
+    group.add_argument(
+        "--layer",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="layer with the raw counts, or one for each modality: rna=counts_RNA adt=counts_ADT",
+    )
+    group.add_argument(
+        "--without",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="MODALITY",
+        help="leave this modality out",
+    )
+    group.add_argument(
+        "--exclude",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="MODALITY=PATTERN",
+        help="leave out the features that match, such as 'adt=HTO*'",
+    )
     unpaired = group.add_mutually_exclusive_group()
     unpaired.add_argument(
         "--intersect", action="store_true", help="keep only cells that all modalities have"
@@ -214,11 +277,22 @@ def _registration(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep cells that lack a modality too, for models that can take them",
     )
+    group.add_argument(
+        "--match-barcodes",
+        action="store_true",
+        help="join cells whose names agree but for a suffix, a prefix or their spelling",
+    )
 
 
 def _register(commands: Any) -> None:
     parser = _command(commands, "register", "make a dataset canonical, once and for all")
-    parser.add_argument("input", type=Path, metavar="FILE", help="an .h5ad or .h5mu file")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="an .h5ad or .h5mu file, or one a modality: rna=a.h5ad adt=b.h5ad",
+    )
+    _input(parser)
     parser.add_argument("--slug", help="its name from now on (default: from the file's name)")
     _registration(parser)
     parser.add_argument(
@@ -388,7 +462,12 @@ def _care(commands: Any) -> None:
         help="also those that spare a re-run, because the model is not applicable",
     )
     clean.add_argument(
-        "--runs", nargs="+", default=[], metavar="RUN_ID", help="only what belongs to these runs"
+        "--runs",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RUN_ID",
+        help="only what belongs to these runs",
     )
     clean.add_argument(
         "--published", action="store_true", help="the published runs of --runs as well"

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from multiverse.api import register
 from multiverse.cli.arguments import read_registration
+from multiverse.cli.pairs import files_of
 from multiverse.cli.terminal import console, safe, show_notes
+from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 
 
 @dataclass(frozen=True)
 class RegisterArguments:
-    """A file, its name from now on, and how it is to be read."""
+    """A file or one a modality, its name from now on, and how it is to be read."""
 
-    input: Path
+    input: Path | Mapping[str, Path]
     slug: str | None
     options: RegistrationOptions
 
 
 def read(given: Namespace) -> RegisterArguments:
     """Return the arguments."""
+    files = [*given.files, *given.input]
+    if not files:
+        raise UsageError(
+            "say what to register: a file, or one a modality",
+            remedy="multiverse register data.h5mu --batch-key COLUMN, with the file before the "
+            "options.",
+        )
     options = read_registration(given, replace=given.replace)
-    return RegisterArguments(given.input, given.slug, options)
+    return RegisterArguments(files_of(files), given.slug, options)
 
 
 def main(arguments: RegisterArguments) -> int:

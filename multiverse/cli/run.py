@@ -21,9 +21,10 @@ from multiverse.api import (
     run_and_finish,
     short_benchmark,
 )
-from multiverse.cli.arguments import HowToRun, pairs, read_how, read_registration, yaml_value
+from multiverse.cli.arguments import HowToRun, read_how, read_registration, yaml_value
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
+from multiverse.cli.pairs import files_of, pairs
 from multiverse.cli.preview import print_preview
 from multiverse.cli.progress import Progress
 from multiverse.cli.scores import print_scores
@@ -73,7 +74,9 @@ def read(given: Namespace) -> RunArguments:
     return RunArguments(
         benchmark=None,
         models=_models(given.models, given.parameter),
-        dataset={"slug": given.dataset} if given.dataset else file_entry(given.input, reading),
+        dataset={"slug": given.dataset}
+        if given.dataset
+        else file_entry(files_of(given.input), reading),
         output=given.output,
         how=read_how(given),
     )

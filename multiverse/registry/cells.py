@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from multiverse.errors import DatasetError
-from multiverse.registry.frames import check_unique
+from multiverse.registry.barcodes import Spelling, recognise
 from multiverse.registry.options import Unpaired
 from multiverse.specs.cell_groups import CellGroup, unlinked
 
@@ -37,15 +37,14 @@ class Alignment:
 def align(
     everyone: pd.Index, modalities: Mapping[str, pd.Index], unpaired: Unpaired = Unpaired.REFUSE
 ) -> Alignment:
-    """Match the cells of all modalities by name, in the order of ``everyone``.
+    """Match the cells of all modalities by name, which is unique, in the order of ``everyone``.
 
-    Raises :class:`DatasetError` where a name is repeated, and for cells that lack a modality as
-    ``unpaired`` says: always, only if none has all (drop), or only if a cell has none or cells
-    link no two modalities (keep).
+    Raises :class:`DatasetError` for cells that lack a modality as ``unpaired`` says: always, only
+    if none has all (drop), or only if a cell has none or cells link no two modalities (keep).
     """
-    check_unique(everyone, "The file's obs")
     places = {name: _places(name, names, everyone) for name, names in modalities.items()}
-    matched = _Matched(everyone, {name: place >= 0 for name, place in places.items()})
+    measured = {name: place >= 0 for name, place in places.items()}
+    matched = _Matched(everyone, measured, modalities)
     kept, notes = matched.choose(unpaired)
     measured = {name: has[kept] for name, has in matched.measured.items()}
     rows = {name: place[kept][measured[name]].astype(np.int64) for name, place in places.items()}
@@ -72,7 +71,6 @@ def cell_groups(measured: Mapping[str, np.ndarray]) -> tuple[CellGroup, ...]:
 
 def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
     """Return each cell's row in the modality; -1 where it has none. Shape (n_cells,)."""
-    check_unique(names, f"The obs of {modality}")
     strangers = len(names) - int(names.isin(everyone).sum())
     if strangers:
         raise DatasetError(
@@ -85,27 +83,49 @@ def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Matched:
-    """All cells of a source, and which of them each modality has."""
+    """All cells of a source, which of them each modality has, and how it names them."""
 
     cells: pd.Index
     measured: Mapping[str, np.ndarray]
+    names: Mapping[str, pd.Index]
 
     def choose(self, unpaired: Unpaired) -> tuple[np.ndarray, tuple[str, ...]]:
         """Choose the cells to keep; return them with notes for the user."""
-        complete = np.logical_and.reduce([*self.measured.values()])
+        complete = self._complete
         if complete.all():
-            return complete, ()
+            return complete, self._without_effect(unpaired)
+        spellings = tuple(recognise(self.names)[0].values())
         if unpaired is Unpaired.KEEP:
             problem = self._no_mosaic()
             if problem is not None:
-                raise problem
-            return np.ones_like(complete), (f"a mosaic: {self._lacking()}",)
+                raise self._respelled(spellings) or problem
+            return np.ones_like(complete), (
+                f"a mosaic: {self._lacking()}",
+                *map(self._unused, spellings),
+            )
         if unpaired is Unpaired.REFUSE:
-            raise self._refusal(complete)
+            raise self._respelled(spellings) or self._refusal()
         if not complete.any():
-            raise self._nothing_in_common()
+            raise self._respelled(spellings) or self._nothing_in_common()
         kept = f"{int(complete.sum()):,} of {len(complete):,} cells were kept"
-        return complete, (f"{kept}, those that have every modality ({self._lacking()})",)
+        return complete, (
+            f"{kept}, those that have every modality ({self._lacking()})",
+            *map(self._unused, spellings),
+        )
+
+    @property
+    def _complete(self) -> np.ndarray:
+        return np.asarray(np.all([*self.measured.values()], axis=0))
+
+    def _without_effect(self, unpaired: Unpaired) -> tuple[str, ...]:
+        if unpaired is Unpaired.REFUSE:
+            return ()
+        option = "mosaic" if unpaired is Unpaired.KEEP else "intersect"
+        what = "every modality" if len(self.measured) > 1 else "the only modality"
+        return (f"{option} has no effect: all {len(self.cells):,} cells have {what}",)
+
+    def _unused(self, spelling: Spelling) -> str:
+        return f"{spelling}; --match-barcodes joins them"
 
     def _lacking(self) -> str:
         return ", ".join(
@@ -118,41 +138,88 @@ class _Matched:
         """Return why the cells can't be kept as a mosaic; None where they can."""
         nowhere = ~np.logical_or.reduce([*self.measured.values()])
         if nowhere.any():
+            complete = int(self._complete.sum())
             return DatasetError(
                 f"{int(nowhere.sum()):,} of {len(nowhere):,} cells were measured in none of "
                 f"{', '.join(self.measured)}, such as {str(self.cells[nowhere][0])!r:.80}",
-                remedy="Remove them from the file's obs: nothing is known of them.",
+                remedy="Remove them from the file's obs: nothing is known of them."
+                + (
+                    f" Or keep the {complete:,} cells that have every modality: --intersect"
+                    if complete
+                    else ""
+                ),
             )
         apart = unlinked(cell_groups(self.measured), tuple(self.measured))
         if apart:
             return DatasetError(
                 f"No cell links {' or '.join(apart)} to {next(iter(self.measured))}: "
-                f"{self._lacking()}",
+                f"{self._lacking()} ({self._examples()})",
                 remedy="Check that the modalities name their cells in the same way. If they are "
-                "truly different cells, register each modality as a dataset of its own.",
+                f"truly different cells, register {self._each_alone()}.",
             )
         return None
 
-    def _refusal(self, complete: np.ndarray) -> DatasetError:
-        possible = self._no_mosaic() is None
-        if not (complete.any() or possible):
+    def _refusal(self) -> DatasetError:
+        ways = self._ways()
+        if not ways:
             return self._nothing_in_common()
-        ways = []
-        if complete.any():
-            ways.append(
-                f"drop the {int((~complete).sum()):,} cells that lack a modality with --intersect "
-                f"(keeps {int(complete.sum()):,})"
-            )
-        if possible:
-            ways.append(f"keep all {len(complete):,} with --mosaic, for models that can take them")
         remedy = ", or ".join(ways)
         return DatasetError(
             f"The modalities do not have the same cells: {self._lacking()}",
             remedy=f"{remedy[0].upper()}{remedy[1:]}.",
         )
 
+    def _ways(self) -> list[str]:
+        """Return the options that choose what is to become of cells that lack a modality."""
+        complete, ways = self._complete, []
+        if complete.any():
+            ways.append(
+                f"drop the {int((~complete).sum()):,} cells that lack a modality with --intersect "
+                f"(keeps {int(complete.sum()):,})"
+            )
+        if self._no_mosaic() is None:
+            ways.append(f"keep all {len(complete):,} with --mosaic, for models that can take them")
+        return ways
+
     def _nothing_in_common(self) -> DatasetError:
+        mosaic = self._no_mosaic() is None
         return DatasetError(
-            f"No cell has all of {', '.join(self.measured)}: {self._lacking()}",
-            remedy="Check that the modalities name their cells in the same way.",
+            f"No cell has all of {', '.join(self.measured)}: {self._lacking()} "
+            f"({self._examples()})",
+            remedy="Keep them all with --mosaic, for models that can take them."
+            if mosaic
+            else "Check that the modalities name their cells in the same way. If they are truly "
+            f"different cells, register {self._each_alone()}.",
+        )
+
+    def _each_alone(self) -> str:
+        """Return how to register modalities that share no cell, one at a time."""
+        return "each modality as a dataset of its own, with the others left out: " + ", ".join(
+            f"--without {' '.join(other for other in self.measured if other != name)} for {name}"
+            for name in self.measured
+        )
+
+    def _examples(self) -> str:
+        shown = [f"{str(names[0])!r:.80} in {modality}" for modality, names in self.names.items()]
+        return f"cells are called {' and '.join(shown)}"
+
+    def _respelled(self, spellings: Sequence[Spelling]) -> DatasetError | None:
+        """Return the error that offers to join names which differ in the way they are written.
+
+        None where there are no such names.
+        """
+        if not spellings:
+            return None
+        names = {**self.names, **{found.modality: found.names for found in spellings}}
+        everyone = pd.Index(dict.fromkeys(name for found in names.values() for name in found))
+        joined = _Matched(
+            everyone, {name: everyone.isin(found) for name, found in names.items()}, names
+        )
+        remedy = "Join them with --match-barcodes."
+        if not joined._complete.all():
+            remedy = f"Join them with --match-barcodes, and {', or '.join(joined._ways())}."
+        said = "; ".join(map(str, spellings))
+        return DatasetError(
+            f"The modalities do not have the same cells: {self._lacking()}; but {said}",
+            remedy=remedy,
         )

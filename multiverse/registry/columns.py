@@ -131,7 +131,8 @@ def _batches(values: pd.Series, key: str) -> pd.Series:
 def _count_labels(values: pd.Series, unlabelled: tuple[str, ...], notes: list[str]) -> int:
     absent = [value for value in unlabelled if value not in set(values.cat.categories)]
     if absent:
-        notes.append(f"no cell is labelled {', '.join(map(repr, absent))}")
+        named = ", ".join(f"{value!r:.60}" for value in absent)
+        notes.append(f"unlabelled has no effect for {named}: no cell is labelled so")
     unknown = values.isna() | values.isin(unlabelled)
     if unknown.all():
         raise DatasetError(f"No cell has a label in {values.name!r}")

@@ -53,18 +53,6 @@ def text_index(index: pd.Index, where: str) -> pd.Index:
     return pd.Index(names, dtype=object)
 
 
-def check_unique(names: pd.Index, what: str) -> None:
-    """Raise :class:`DatasetError` with the number of repeated names and one of them."""
-    repeated = names[names.duplicated()]
-    if len(repeated):
-        raise DatasetError(
-            f"{what} names {len(repeated):,} cells more than once, "
-            f"such as {str(repeated[0])!r:.80}",
-            remedy="Give each cell its own name, for example adata.obs_names_make_unique() or a "
-            "prefix for each sample, and write the file again.",
-        )
-
-
 def feature_table(var: pd.DataFrame, modality: str) -> tuple[pd.DataFrame, int]:
     """Return ``var`` with unique names and only what says what a feature is.
 

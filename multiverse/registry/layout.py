@@ -14,6 +14,8 @@ import pandas as pd
 
 from multiverse.registry.matrix import Matrix
 
+#: The name of a source as a whole in ``modality_names``, where its features are of one kind.
+WHOLE = "X"
 #: Yields the matrices that may hold raw counts, best first; of a named layer only that one.
 Candidates = Callable[[str | None], Iterator["Candidate"]]
 
@@ -23,13 +25,14 @@ class Candidate:
     """A matrix that may hold the raw counts of a modality.
 
     ``open`` returns it, source cells × the features of ``var``; of these ``columns`` belong to the
-    modality (None: all).
+    modality (None: all). ``notes`` are to be told where this matrix is the one that is taken.
     """
 
     name: str
     var: pd.DataFrame
     columns: np.ndarray | None
     open: Callable[[], Matrix]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class SourceModality:
     """One modality as it lies in the source.
 
     ``old_name`` is its name there; ``obs`` has a row for each cell that it was measured in.
-    ``layers`` are the names of its layers, sorted.
+    ``layers`` are the names of its layers, sorted; ``layer`` is the one that the user named.
     """
 
     modality: str
@@ -46,18 +49,21 @@ class SourceModality:
     n_vars: int
     layers: tuple[str, ...]
     candidates: Candidates
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
 class Layout:
     """The source's own table of cells, and its modalities in the canonical order.
 
-    ``unread`` are the columns of tables that can't be used, ``(table, column)`` → why.
+    ``left_out``: names in the source that stand for no modality that models know. ``unread``: the
+    columns of tables that can't be used, ``(table, column)`` → why.
     """
 
     obs: pd.DataFrame
     parts: tuple[SourceModality, ...]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property

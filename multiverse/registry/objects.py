@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,29 +47,58 @@ def register_object(
         (root / "datasets").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
             path = Path(folder) / ("object.h5mu" if hasattr(data, "mod") else "object.h5ad")
-            _write(data, path, options.layer)
+            _write(data, path, options.layer_names)
             return register(path, slug=slug, options=options, home=home, tell=tell)
 
 
-def _write(data: AnnData | MuData, path: Path, layer: str | None) -> None:
+def register_objects(
+    data: Mapping[str, Path | AnnData | MuData],
+    *,
+    slug: str,
+    options: RegistrationOptions = DEFAULT_OPTIONS,
+    home: Path | None = None,
+    tell: Tell = silent,
+) -> RegisteredDataset:
+    """Register modality → file or object, each as if it were a file.
+
+    Raises as :func:`register_object`.
+    """
+    root = home or default_home()
+    options.check()
+    checked_slug(slug)
+    with storage_errors(root):
+        (root / "datasets").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
+            files = {}
+            for number, (modality, found) in enumerate(data.items()):
+                if isinstance(found, Path):
+                    files[modality] = found
+                    continue
+                suffix = "h5mu" if hasattr(found, "mod") else "h5ad"
+                files[modality] = Path(folder) / f"object{number}.{suffix}"
+                _write(found, files[modality], options.layer_names)
+            return register(files, slug=slug, options=options, home=home, tell=tell)
+
+
+def _write(data: AnnData | MuData, path: Path, layers: Set[str]) -> None:
     """Write only what registration reads; the libraries' own writers change the object."""
     with new_hdf5(path) as (file, _):
         if not hasattr(data, "mod"):
-            _write_anndata(file, data, layer)
+            _write_anndata(file, data, layers)
             return
         _write_element(file, "obs", data.obs)
         file.attrs["axis"] = int(data.axis)
         for name, modality in data.mod.items():
-            _write_anndata(file.create_group(f"mod/{name}"), modality, layer)
+            _write_anndata(file.create_group(f"mod/{name}"), modality, layers)
 
 
-def _write_anndata(group: h5py.Group, data: AnnData, layer: str | None) -> None:
+def _write_anndata(group: h5py.Group, data: AnnData, named: Set[str]) -> None:
     _write_element(group, "obs", data.obs)
     _write_element(group, "var", data.var)
     if data.X is not None:
         _write_element(group, "X", data.X)
     layers = group.create_group("layers")
-    for name in {"counts", layer or "counts"} & set(data.layers):
+    for name in {"counts", *named} & set(data.layers):
         _write_element(layers, name, data.layers[name])
     _write_tables(group, data)
     if data.raw is not None:

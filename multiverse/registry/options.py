@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from multiverse.errors import UsageError
 from multiverse.specs.dataset import MODALITIES
@@ -45,8 +46,16 @@ class RegistrationOptions:
         Keep every cell, also those that were not measured in every modality; a missing
         measurement stays missing. Excludes ``intersect``.
     layer
-        The layer that holds raw counts; without it ``X``, ``layers["counts"]`` and ``raw`` are
-        tried in this order.
+        The layer that holds raw counts: one name for every modality that has it, or modality →
+        layer. Without it ``X``, ``layers["counts"]`` and ``raw`` are tried in this order.
+    without
+        Modalities to leave out.
+    exclude
+        Modality → patterns of features to leave out, such as ``HTO*`` (``*``, ``?`` and ``[…]``
+        as in a shell; upper and lower case differ).
+    match_barcodes
+        Join cells whose names agree but for a suffix, a prefix or the way they are written; they
+        get the names that the first modality has.
     replace
         Move the slug on to this content when it stands for another one.
     """
@@ -57,7 +66,10 @@ class RegistrationOptions:
     modality_names: Mapping[str, str] = field(default_factory=dict)
     intersect: bool = False
     mosaic: bool = False
-    layer: str | None = None
+    layer: str | Mapping[str, str] | None = None
+    without: tuple[str, ...] = ()
+    exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    match_barcodes: bool = False
     replace: bool = False
 
     def check(self) -> None:
@@ -92,6 +104,29 @@ class RegistrationOptions:
             return Unpaired.DROP
         return Unpaired.KEEP if self.mosaic else Unpaired.REFUSE
 
+    @property
+    def layer_names(self) -> frozenset[str]:
+        """The names of all layers that are asked for."""
+        if self.layer is None:
+            return frozenset()
+        return frozenset([self.layer] if isinstance(self.layer, str) else self.layer.values())
+
+    def settings(self) -> dict[str, Any]:
+        """Return what differs from the defaults, as an entry of a benchmark file says it."""
+        content = {
+            "batch_key": self.batch_key,
+            "label_key": self.label_key,
+            "unlabelled": [*self.unlabelled],
+            "modalities": dict(self.modality_names),
+            "layer": dict(self.layer) if isinstance(self.layer, Mapping) else self.layer,
+            "without": [*self.without],
+            "exclude": {name: [*patterns] for name, patterns in self.exclude.items()},
+            "intersect": self.intersect,
+            "mosaic": self.mosaic,
+            "match_barcodes": self.match_barcodes,
+        }
+        return {name: value for name, value in content.items() if value}
+
     def sha256(self) -> str:
         """Return the hash of everything here that can change what is registered."""
         content: dict[str, object] = {
@@ -101,10 +136,19 @@ class RegistrationOptions:
             "unlabelled": sorted(self.unlabelled),
             "modality_names": dict(self.modality_names),
             "intersect": self.intersect,
-            "layer": self.layer,
+            "layer": dict(self.layer) if isinstance(self.layer, Mapping) else self.layer,
         }
-        if self.mosaic:  # left out otherwise: registrations made before it existed keep their hash
-            content["mosaic"] = True
+        # Left out at their defaults: registrations made before they existed keep their hash.
+        content |= {
+            name: value
+            for name, value in {
+                "mosaic": self.mosaic,
+                "without": sorted({*self.without}),
+                "exclude": {name: sorted({*found}) for name, found in self.exclude.items()},
+                "match_barcodes": self.match_barcodes,
+            }.items()
+            if value
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
 from multiverse.registry.layout import Candidate, SourceModality
+from multiverse.registry.matrix import Block
 from multiverse.registry.spool import reordered
 
 
@@ -30,11 +33,14 @@ class WrittenPart:
 
 @dataclass(frozen=True)
 class PartWriter:
-    """Writes modalities into ``file``; ``scratch`` is a folder for big leftovers."""
+    """Writes modalities into ``file``; ``scratch`` is a folder for big leftovers.
+
+    ``parts`` are all that are to be written: what is advised for one depends on the others.
+    """
 
     file: CanonicalFile
     scratch: Path
-    layer: str | None
+    parts: Sequence[SourceModality]
     tell: Tell
 
     def write(self, part: SourceModality, rows: np.ndarray) -> WrittenPart:
@@ -44,13 +50,17 @@ class PartWriter:
         Raises :class:`DatasetError` with what each matrix holds instead, where none does.
         """
         found: list[tuple[str, str]] = []
-        for candidate in part.candidates(self.layer):
+        for candidate in part.candidates(part.layer):
             try:
                 written = self._write_candidate(part, candidate, rows)
             except NotCounts as problem:
                 found.append((candidate.name, str(problem)))
                 continue
-            notes = []
+            notes = [*candidate.notes]
+            if part.layer is not None and self._is_same(part, candidate):
+                notes.append(
+                    f"layer {part.layer!r} has no effect for {part.modality}: X is the same"
+                )
             if found:
                 notes.append(
                     f"{part.modality}: counts were taken from {candidate.name}, as "
@@ -59,19 +69,40 @@ class PartWriter:
             return self._finish(part, candidate, written, len(rows), notes)
         raise self._no_counts(part, found)
 
+    def _is_same(self, part: SourceModality, candidate: Candidate) -> bool:
+        """Return whether the matrix that would be tried first, X, holds the same values.
+
+        Both are read side by side, up to the first difference.
+        """
+        first = next(part.candidates(None), None)
+        if first is None or first.name != "X" or candidate.name == "X":
+            return False
+        try:
+            both = zip_longest(first.open().blocks(), candidate.open().blocks())
+            return all(one is not None and other is not None and _equal(one, other)
+                       for one, other in both)  # fmt: skip
+        except DatasetError:  # of X, which nobody asked for
+            return False
+
     def _write_candidate(
         self, part: SourceModality, candidate: Candidate, rows: np.ndarray
     ) -> WrittenCounts:
-        columns = candidate.columns
-        names = candidate.var.index if columns is None else candidate.var.index[columns]
+        n_vars = len(candidate.var) if candidate.columns is None else len(candidate.columns)
         in_file = np.sort(rows)
-        blocks: Iterator[csr_array] = verified_counts(
-            candidate.open(), in_file, columns, part.obs.index[in_file], names
-        )
+        blocks = self._verified(part, candidate, in_file)
         if not np.array_equal(in_file, rows):
             order = np.searchsorted(in_file, rows)
-            blocks = reordered(blocks, order, len(names), self.scratch)
-        return self.file.write_counts(part.modality, blocks, len(rows), len(names))
+            blocks = reordered(blocks, order, n_vars, self.scratch)
+        return self.file.write_counts(part.modality, blocks, len(rows), n_vars)
+
+    def _verified(
+        self, part: SourceModality, candidate: Candidate, rows: np.ndarray
+    ) -> Iterator[csr_array]:
+        """Yield the counts of the rows, which rise; shape (n_cells, n_features) together."""
+        columns = candidate.columns
+        names = candidate.var.index if columns is None else candidate.var.index[columns]
+        cells = part.obs.index[rows]
+        return verified_counts(candidate.open(), rows, columns, cells, names)
 
     def _finish(
         self,
@@ -99,16 +130,48 @@ class PartWriter:
 
     def _no_counts(self, part: SourceModality, found: list[tuple[str, str]]) -> DatasetError:
         if not found:
-            return DatasetError(f"{part.modality} has no matrix: neither X, a layer nor raw")
+            return DatasetError(
+                f"{part.modality} has no matrix: neither X, a layer nor raw",
+                remedy=self._leaving_out(part) or None,
+            )
         what = "; ".join(f"in {name}, {problem}" for name, problem in found)
         tried = {name for name, _ in found}
         layers = [name for name in part.layers if f"layers[{name!r}]" not in tried]
-        if layers:
-            remedy = f"Name the layer that holds raw counts with --layer: {', '.join(layers)}"
+        holding = [name for name in layers if self._holds_counts(part, name)]
+        if holding:
+            named = {other.modality: other.layer for other in self.parts if other.layer}
+            chosen = {**named, part.modality: holding[0]}
+            words = " ".join(shlex.quote(f"{name}={layer}") for name, layer in chosen.items())
+            remedy = f"Name the layer that holds raw counts, for each modality: --layer {words}"
+            if len(holding) > 1:
+                remedy += f" (or one of {', '.join(holding[1:])})"
         else:
+            none = f"None of its layers holds any ({', '.join(layers)}). " if layers else ""
             remedy = (
-                "Models need raw counts, which can't be had back from normalised values. Keep "
-                "them before normalising, adata.layers['counts'] = adata.X.copy(), and pass "
-                "--layer counts."
+                f"{none}Models need raw counts, which can't be had back from normalised values. "
+                "Keep them before normalising, adata.layers['counts'] = adata.X.copy(), and pass "
+                f"--layer counts.{self._leaving_out(part)}"
             )
         return DatasetError(f"{part.modality} holds no raw counts: {what}", remedy=remedy)
+
+    def _leaving_out(self, part: SourceModality) -> str:
+        """Return the way to go on without a modality; nothing where it is the only one."""
+        if len(self.parts) == 1:
+            return ""
+        others = " and ".join(other.modality for other in self.parts if other is not part)
+        return f" Or go on with {others} alone, and leave it out: --without {part.modality}"
+
+    def _holds_counts(self, part: SourceModality, layer: str) -> bool:
+        """Return whether a layer that was not tried holds raw counts."""
+        for candidate in part.candidates(layer):
+            try:
+                for _ in self._verified(part, candidate, np.arange(len(part.obs))):
+                    pass
+            except (NotCounts, DatasetError):
+                return False
+        return True
+
+
+def _equal(one: Block, other: Block) -> bool:
+    same_shape = one.counts.shape == other.counts.shape
+    return same_shape and (one.counts - other.counts).nnz == 0

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -18,34 +21,38 @@ from multiverse import __version__
 from multiverse.contract.paths import DATA_FILE, LABELS_FILE
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
+from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.columns import Columns, choose_columns, join_tables
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
+from multiverse.registry.files import Files, check_files, joint_sha256, name_of, slug_of
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.formats import read_layout
 from multiverse.registry.home import home as default_home
+from multiverse.registry.joining import read_files
 from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import opened_source
+from multiverse.registry.repeated_names import check_names
+from multiverse.registry.selection import select
+from multiverse.registry.source import Source, opened_source
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
-from multiverse.specs.source_names import slug_of_file
 
 __all__ = ["RegistrationOptions", "register"]
 
 
 def register(
-    source: Path,
+    source: Files,
     *,
     slug: str | None = None,
     options: RegistrationOptions = DEFAULT_OPTIONS,
     home: Path | None = None,
     tell: Tell = silent,
 ) -> RegisteredDataset:
-    """Register a file, or a folder that is one dataset, under a slug (by default, its name).
+    """Register a file or folder, or one of them a modality, under a slug (by default, its name).
 
     The same source, slug and options again return at once what was made before. Other content
     under a slug that is taken needs ``options.replace``.
@@ -53,8 +60,8 @@ def register(
     Parameters
     ----------
     source
-        An ``.h5ad`` or ``.h5mu`` file, a 10x ``.h5`` file or matrix folder. It is only read; CSR
-        and dense matrices are never loaded whole.
+        An ``.h5ad`` or ``.h5mu`` file, a zarr store of one, a 10x ``.h5`` file or matrix folder;
+        or modality → one of these. It is only read; CSR and dense matrices are never loaded whole.
     tell
         Receives one-line messages about what is being done.
 
@@ -68,20 +75,22 @@ def register(
         The home can't be written.
     """
     options.check()
-    slug = checked_slug(slug_of_file(source) if slug is None else slug)
+    check_files(source)
+    slug = checked_slug(slug_of(source) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
-    with opened_source(source) as opened:
-        origin = Origin(slug, source.name, opened.sha256(), options)
+    with ExitStack() as stack:
+        opened = _Opened(source, stack)
+        origin = Origin(slug, source, opened.sha256(), options)
         with locked(folder, replace=options.replace, tell=tell) as store:
             known = store.find(origin.sha256, options.sha256())
             if known is not None:
-                tell(Noted(f"{slug} is already registered from this file"))
+                files = "this file" if isinstance(source, Path) else "these files"
+                tell(Noted(f"{slug} is already registered from {files}"))
                 return store.use(known)
             with store.temporary() as temporary:
                 scratch = temporary / "scratch"
                 scratch.mkdir()
-                with opened.readable(scratch) as readable:
-                    layout = read_layout(readable, options)
+                with opened.layout(scratch, options) as layout:
                     record = Registration(layout, origin, temporary, scratch, tell).run()
                 shutil.rmtree(scratch)
                 return store.publish(record, temporary)
@@ -92,9 +101,46 @@ class Origin:
     """The origin of a dataset: its source and the options it was registered with."""
 
     slug: str
-    name: str
+    files: Files
     sha256: str
     options: RegistrationOptions
+
+    @property
+    def name(self) -> str:
+        """The names of its files."""
+        return name_of(self.files)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """One opened file, or several."""
+
+    files: Files
+    stack: ExitStack
+
+    @cached_property
+    def _sources(self) -> Mapping[str, Source]:
+        files = {"": self.files} if isinstance(self.files, Path) else self.files
+        return {name: self.stack.enter_context(opened_source(path)) for name, path in files.items()}
+
+    def sha256(self) -> str:
+        """Return the hash of the one file, or of all with their modalities."""
+        hashes = {name: source.sha256() for name, source in self._sources.items()}
+        return hashes[""] if isinstance(self.files, Path) else joint_sha256(hashes)
+
+    @contextmanager
+    def layout(self, scratch: Path, options: RegistrationOptions) -> Iterator[Layout]:
+        """Read all tables; the matrices can be read as long as the context lasts."""
+        with ExitStack() as stack:
+            readable = {}
+            for name, source in self._sources.items():
+                place = scratch / (name or "file")
+                place.mkdir()
+                readable[name] = stack.enter_context(source.readable(place))
+            if isinstance(self.files, Path):
+                yield read_layout(readable[""], options)
+            else:
+                yield read_files(readable, options, read_layout)
 
 
 @dataclass(frozen=True)
@@ -110,9 +156,11 @@ class Registration:
     def run(self) -> DatasetRecord:
         """Write everything but the record, and return the record."""
         options = self.origin.options
-        layout = self.layout
-        self._check_layer()
         self._check_keys()
+        layout = select(self.layout, options)
+        check_names(layout, self.origin.files)
+        if options.match_barcodes:
+            layout = match_barcodes(layout)
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
@@ -123,20 +171,11 @@ class Registration:
             tuple(part.old_name for part in layout.parts),
             options,
         )
-        written = self._write_data(alignment, columns)
+        written = self._write_data(layout, alignment, columns)
         if columns.labels is not None:
             write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
         return self._record(alignment, columns, written, notes)
-
-    def _check_layer(self) -> None:
-        layer = self.origin.options.layer
-        names = {name for part in self.layout.parts for name in part.layers}
-        if layer is not None and layer not in names:
-            raise DatasetError(
-                f"There is no layer {layer!r} in {self.origin.name}",
-                remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
-            )
 
     def _check_keys(self) -> None:
         """Raise :class:`DatasetError` where a column that is needed is one that was left out."""
@@ -151,11 +190,13 @@ class Registration:
                     "write the file again.",
                 )
 
-    def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
+    def _write_data(
+        self, layout: Layout, alignment: Alignment, columns: Columns
+    ) -> dict[str, WrittenPart]:
         written = {}
         with CanonicalFile.create(self.folder / DATA_FILE) as file:
-            writer = PartWriter(file, self.scratch, self.origin.options.layer, self.tell)
-            for part in self.layout.parts:
+            writer = PartWriter(file, self.scratch, layout.parts, self.tell)
+            for part in layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])
             written = unique_across(written)
             features = {name: part.features for name, part in written.items()}
@@ -194,6 +235,7 @@ class Registration:
             source_name=self.origin.name,
             source_sha256=self.origin.sha256,
             options_sha256=self.origin.options.sha256(),
+            settings=self.origin.options.settings(),
             registered_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             multiverse_version=__version__,
             notes=(*notes, *(note for part in written.values() for note in part.notes)),

@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     JsonValue,
+    Tag,
     ValidationError,
     model_validator,
 )
 
 from multiverse.contract.job_spec import Device
 from multiverse.errors import Problem, SpecError
+from multiverse.specs.dataset import MODALITIES
 from multiverse.specs.names import Slug
 from multiverse.specs.quantity import Duration, MemoryAmount
 from multiverse.specs.yaml_file import YamlFile, validation_problems
@@ -57,22 +61,67 @@ _Seeds = Annotated[
 ]
 
 
+def _one_text_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _known_modality(name: str) -> str:
+    if name not in MODALITIES:
+        raise ValueError(f"is not a modality that models know: write {' or '.join(MODALITIES)}")
+    return name
+
+
+def _is_mapping(value: Any) -> str:
+    return "[each]" if isinstance(value, Mapping) else "[one]"
+
+
+_Modality = Annotated[str, AfterValidator(_known_modality)]
+_KEYS: dict[str, Any] = {"propertyNames": {"enum": [*MODALITIES]}}
+#: A file, or one for each modality; the tags are no keys of the user's.
+_Files = Annotated[
+    Annotated[Path, Tag("[one]")]
+    | Annotated[dict[_Modality, Path], Field(min_length=1, json_schema_extra=_KEYS), Tag("[each]")],
+    Discriminator(_is_mapping),
+]
+_Layers = Annotated[
+    Annotated[str, Tag("[one]")] | Annotated[dict[str, str], Field(min_length=1), Tag("[each]")],
+    Discriminator(_is_mapping),
+]
+_Texts = Annotated[
+    tuple[str, ...], BeforeValidator(_one_text_or_many, json_schema_input_type=str | list[str])
+]
+
+
 class DatasetEntry(_Frozen):
-    """A registered dataset by its slug, or a file that is registered on the way."""
+    """A registered dataset by its slug, or a file, or one a modality, registered on the way."""
 
     slug: Slug | None = None
-    path: Path | None = None
+    path: _Files | None = Field(
+        default=None, description="a file, or one file a modality: {rna: a.h5ad, adt: b.h5ad}"
+    )
     batch_key: str | None = None
     label_key: str | None = None
     unlabelled: tuple[str, ...] = ()
     modalities: dict[str, str] = Field(default_factory=dict)
-    layer: str | None = None
+    layer: _Layers | None = Field(
+        default=None,
+        description="the layer with the raw counts, where it is, or one for each modality",
+    )
+    without: _Texts = Field(default=(), description="modalities to leave out")
+    exclude: dict[str, _Texts] = Field(
+        default_factory=dict,
+        description="patterns of features to leave out, for each modality, such as HTO*",
+    )
     intersect: bool = Field(
         default=False, description="keep only the cells that all modalities have"
     )
     mosaic: bool = Field(
         default=False,
         description="keep the cells that lack a modality too, for models that can take them",
+    )
+    match_barcodes: bool = Field(
+        default=False,
+        description="join cells whose names agree but for a suffix, a prefix or their spelling",
     )
 
     @staticmethod
@@ -165,6 +214,13 @@ class Benchmark(_Frozen):
         }
 
 
+def below(base: Path, files: Path | Mapping[str, Path]) -> Path | dict[str, Path]:
+    """Return a file, or one for each modality, with relative paths taken from ``base``."""
+    if isinstance(files, Path):
+        return base / files
+    return {modality: base / path for modality, path in files.items()}
+
+
 class BenchmarkSource:
     """A benchmark and where it was written, so that later findings can name the line too."""
 
@@ -179,7 +235,9 @@ class BenchmarkSource:
         parsed = file.parse(Benchmark)
         base = path.resolve().parent
         datasets = tuple(
-            entry if entry.path is None else entry.model_copy(update={"path": base / entry.path})
+            entry
+            if entry.path is None
+            else entry.model_copy(update={"path": below(base, entry.path)})
             for entry in parsed.datasets
         )
         output = None if parsed.output is None else base / parsed.output

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from multiverse.specs.cell_groups import CellGroup
 from multiverse.specs.names import Slug
@@ -50,9 +50,15 @@ class DatasetRecord(_Frozen):
     label_key: str | None = None
     n_labels: int | None = None
     unlabelled: tuple[str, ...] = ()
-    source_name: str = Field(description="file name of the source, without its folder")
+    source_name: str = Field(
+        description="file name of the source, without its folder; of several as modality=name"
+    )
     source_sha256: str
     options_sha256: str = Field(description="hash of the registration options")
+    settings: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="how the source was read, as an entry of a benchmark file says it",
+    )
     registered_at: str
     multiverse_version: str
     notes: tuple[str, ...] = Field(default=(), description="what a user should know")

@@ -26,7 +26,7 @@ def sample_of_matrix(name: str) -> str:
 
 
 def source_name(path: Path) -> str:
-    """Return what a source is called: ``data/pbmc.h5ad`` → ``pbmc``, ``cells.zarr.zip`` → ``cells``.
+    """Return what a source is called: ``pbmc.h5ad`` → ``pbmc``, ``cells.zarr.zip`` → ``cells``.
 
     A matrix without the name of a sample is called as its folder.
     """

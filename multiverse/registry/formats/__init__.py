@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from multiverse.errors import DatasetError
 from multiverse.registry.columns import MOST_COLUMNS
 from multiverse.registry.formats.anndata_file import read_anndata
 from multiverse.registry.formats.foreign import foreign_hdf5
@@ -25,10 +24,6 @@ def read_layout(source: Hdf5, options: RegistrationOptions) -> Layout:
         layout = read_tenx(source, options)
     else:
         raise foreign_hdf5(source)
-    for part in layout.parts:
-        for things, number in (("cells", len(part.obs)), ("features", part.n_vars)):
-            if not number:
-                raise DatasetError(f"{source.path} has no {things} in {part.modality}")
     return replace(
         layout, notes=(*source.notes, *layout.notes, *_left_out(source)), unread=source.unread
     )

@@ -16,13 +16,10 @@ from multiverse.registry.formats.kinds import FeatureKinds, KindFilter, find_kin
 from multiverse.registry.formats.proteins import CellTable, note_unused, read_tables
 from multiverse.registry.frames import as_text, read_frame
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import Candidate, Layout, SourceModality
+from multiverse.registry.layout import WHOLE, Candidate, Layout, SourceModality
 from multiverse.registry.matrix import open_matrix
 from multiverse.registry.modalities import known_modality, map_modalities
 from multiverse.registry.options import RegistrationOptions
-
-#: How an ``.h5ad`` as a whole is called in ``modality_names``.
-WHOLE = "X"
 
 
 def read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
@@ -60,7 +57,7 @@ def read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
         for old, table in tables.items()
         if old not in mapped.old_names.values()
     ]
-    return Layout(obs, tuple(parts), tuple(notes))
+    return Layout(obs, tuple(parts), tuple(notes), left_out=mapped.left_out)
 
 
 def _features(

@@ -41,4 +41,5 @@ def read_mudata(source: Hdf5, options: RegistrationOptions) -> Layout:
         parts |= {part.modality: part for part in found}
         notes += said
     shared = read_frame(source, source.file, "obs")
-    return Layout(shared, tuple(parts[name] for name in MODALITIES if name in parts), tuple(notes))
+    found_parts = tuple(parts[name] for name in MODALITIES if name in parts)
+    return Layout(shared, found_parts, tuple(notes), left_out=mapped.left_out)

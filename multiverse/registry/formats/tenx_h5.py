@@ -77,7 +77,7 @@ def read_tenx(source: Hdf5, options: RegistrationOptions) -> Layout:
     if kinds is not None:
         notes += kinds.left_out(mapped.left_out)
     notes += _genomes(var)
-    return Layout(obs, tuple(parts), tuple(notes))
+    return Layout(obs, tuple(parts), tuple(notes), left_out=mapped.left_out)
 
 
 def _choose_group(source: Hdf5, groups: list[h5py.Group], chosen: dict[str, str]) -> h5py.Group:

@@ -184,7 +184,7 @@ def test_values_that_are_no_counts(value: float, problem: str, kind: Any, tmp_pa
     assert problem in str(error)
     assert "'cell7'" in str(error)
     assert "'g4'" in str(error)
-    assert "--layer: smoothed" in str(error.remedy)
+    assert "None of its layers holds any (smoothed)" in str(error.remedy)
 
 
 def test_negative_integers(tmp_path: Path) -> None:

@@ -394,7 +394,7 @@ def test_unlabelled_cells_are_no_label(tmp_path: Path) -> None:
     assert dataset.record.n_labels == 2
     assert dataset.record.unlabelled == ("unknown", "absent")
     assert "6 of 12 cells have no label" in dataset.record.notes
-    assert "no cell is labelled 'absent'" in dataset.record.notes
+    assert "unlabelled has no effect for 'absent': no cell is labelled so" in dataset.record.notes
     assert read_h5ad(dataset.labels).obs["cell_type"].isna().sum() == 3
 
 

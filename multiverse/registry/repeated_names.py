@@ -1,0 +1,151 @@
+"""Names of cells that stand for several: refused, with the way to tell those apart if it is known.
+
+Names that are made unique by their position in each modality would pair the RNA of one cell with
+the proteins of another wherever the modalities hold their cells in different orders.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+from multiverse.errors import DatasetError
+from multiverse.registry.files import Files
+from multiverse.registry.frames import as_text
+from multiverse.registry.layout import Layout, SourceModality
+
+#: Cells that two modalities must share once a column tells them apart, of those of the smaller.
+_LEAST_SHARE = 0.5
+_NOBODY = (
+    "Nothing in obs tells these cells apart in every modality, so which belong together can't be "
+    "known from this file. Name the cells by their sample where the file is made, before the "
+    "modalities are joined."
+)
+
+
+def check_names(layout: Layout, files: Files) -> None:
+    """Raise :class:`DatasetError` where a name stands for several cells.
+
+    The error names a column that tells them apart in every modality, with the command that names
+    the cells by it, or says that nothing does.
+    """
+    tables = [("The file's obs", layout.obs.index)]
+    tables += [(f"The obs of {part.modality}", part.obs.index) for part in layout.parts]
+    if not layout.is_multimodal:
+        tables = tables[:1]
+    for what, names in [*tables[1:], *tables[:1]]:
+        repeated = names[names.duplicated()]
+        if len(repeated):
+            raise DatasetError(
+                f"{what} names {len(repeated):,} cells more than once, such as "
+                f"{str(repeated[0])!r:.80}",
+                remedy=_remedy(layout, files),
+            )
+
+
+def _remedy(layout: Layout, files: Files) -> str:
+    column = _telling(layout.parts if layout.is_multimodal else layout.parts[:1])
+    if column is not None:
+        advice = f"The column {column!r} tells them apart: name the cells by it"
+        advice += " in every modality" if layout.is_multimodal else ""
+    elif layout.is_multimodal:
+        return _NOBODY
+    else:
+        advice = "All modalities are in one table of cells, so that any new name will do"
+    paths = [files] if isinstance(files, Path) else [*files.values()]
+    suffixes = {path.suffix.lower() for path in paths}
+    if suffixes == {".h5ad"}:
+        commands = " && ".join(_command(_anndata(path, column)) for path in paths)
+        return f"{advice}, and {_register(files)}: {commands}"
+    if suffixes == {".h5mu"} and column is not None and isinstance(files, Path):
+        names = [part.old_name for part in layout.parts]
+        command = _command(_mudata(files, names, column))
+        return f"{advice}{_lost(layout)}, and {_register(files)}: {command}"
+    return f"{advice}, and write the file again."
+
+
+def _register(files: Files) -> str:
+    if isinstance(files, Path):
+        return f"register {shlex.quote(str(_new(files)))}"
+    named = " ".join(shlex.quote(f"{name}={_new(path)}") for name, path in files.items())
+    return f"register --input {named}"
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_named{path.suffix.lower()}")
+
+
+def _lost(layout: Layout) -> str:
+    """Return what is to be said of columns that no modality has: nobody knows whose they are."""
+    known = {f"{start}{column}" for part in layout.parts for column in part.obs
+             for start in ("", f"{part.old_name}:")}  # fmt: skip
+    lost = [str(column) for column in layout.obs if str(column) not in known]
+    return (
+        f" (without the columns {', '.join(lost[:10])}, of which nobody knows whose they are)"
+        if lost
+        else ""
+    )
+
+
+def _telling(parts: Sequence[SourceModality]) -> str | None:
+    """Return the column that with a cell's name is unique in each modality and the same in all."""
+    columns = [
+        str(column)
+        for column in parts[0].obs
+        if all(column in part.obs and part.obs[column].notna().all() for part in parts)
+    ]
+    best: tuple[int, int, str] | None = None
+    for column in columns:
+        values = [as_text(part.obs[column]) for part in parts]
+        kinds = {*values[0]}
+        if any({*other} != kinds for other in values[1:]):
+            continue
+        names = [found + "_" + found.index for found in values]
+        if not all(found.is_unique for found in names):
+            continue
+        share = min(
+            (
+                one.isin(other).sum() / min(len(one), len(other))
+                for one, other in combinations(names, 2)
+            ),
+            default=1,
+        )
+        if share < _LEAST_SHARE:
+            continue
+        rank = (round(-1000 * share), len(kinds), column)
+        best = min(best, rank) if best else rank
+    return best[2] if best else None
+
+
+def _text(value: object) -> str:
+    """Return a text as a literal of Python in double quotes, which a shell's quotes leave alone."""
+    return json.dumps(str(value), ensure_ascii=not str(value).isprintable())
+
+
+def _command(code: str) -> str:
+    return f"python -c {shlex.quote(code)}"
+
+
+def _prefixed(data: str, column: str) -> str:
+    return f'{data}.obs_names = {data}.obs[{_text(column)}].astype(str) + "_" + {data}.obs_names'
+
+
+def _anndata(path: Path, column: str | None) -> str:
+    """Return lines that give the cells of a file new names, and write it beside the old one."""
+    rename = "data.obs_names_make_unique()" if column is None else _prefixed("data", column)
+    return (
+        f"import anndata; data = anndata.read_h5ad({_text(path)}); {rename}; "
+        f"data.write_h5ad({_text(_new(path))})"
+    )
+
+
+def _mudata(path: Path, names: Sequence[str], column: str) -> str:
+    rename = "; ".join(_prefixed(f"data[{_text(name)}]", column) for name in names)
+    kept = ", ".join(f"{_text(name)}: data[{_text(name)}]" for name in names)
+    return (
+        f"import mudata; data = mudata.read_h5mu({_text(path)}); {rename}; "
+        f"mudata.MuData({{{kept}}}).write_h5mu({_text(_new(path))})"
+    )
