@@ -9,7 +9,8 @@
     ├── EngineError            4   the engine can't do its work
     │   ├── EngineUnavailable  4   no daemon, no permission, no uv
     │   ├── ImageMissing       4   an image is neither here nor can be built
-    │   └── BuildError         4   an image or an environment could not be built
+    │   ├── BuildError         4   an image or an environment could not be built
+    │   └── ChecksUnavailable  4   the process that checks outputs does not work here
     ├── ResultsError           5   the results folder: not writable, damaged
     │   ├── ResultsLocked      5   another runner works on it
     │   ├── NoLocks            5   its file system has no locks
@@ -93,6 +94,10 @@ class ImageMissing(EngineError):
 
 class BuildError(EngineError):
     """An image or a locked environment could not be made."""
+
+
+class ChecksUnavailable(EngineError):
+    """The process that checks outputs does not work here; nothing is known of any output."""
 
 
 class ResultsError(MultiverseError):
