@@ -140,7 +140,9 @@ class Examiner:
 
         Raises :class:`ChecksUnavailable` where that does not work: no output could be checked here.
         """
-        with _written(_tiny_embeddings()) as stream:
+        with tempfile.NamedTemporaryFile() as stream:  # the library wants a name
+            stream.write(_tiny_embeddings())
+            stream.flush()
             bounds = CheckBounds.of(os.fstat(stream.fileno()).st_size, len(_TINY_CELLS))
             request = _request(_TINY_CELLS, bounds)
             answer = self.ask(stream.fileno(), request, START_SECONDS, cancelled)
@@ -279,7 +281,9 @@ def search_path() -> str:
         here = os.getcwd()
     except OSError:  # it was removed: nothing is found by a relative name
         here = ""
-    given = [] if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    given = (
+        [] if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    )
     found = [os.path.normpath(os.path.join(here, entry)) for entry in (*given, *sys.path) if entry]
     kept = [entry for entry in found if os.path.isabs(entry) and entry != here]
     return os.pathsep.join(dict.fromkeys([root, *kept]))
@@ -305,10 +309,10 @@ def _request(names: Sequence[str], bounds: CheckBounds) -> bytes:
 
 
 @contextmanager
-def _written(content: bytes) -> Iterator[IO[bytes]]:
-    """Yield what is to be handed over as a file without a name, to be read from its beginning."""
+def _written(request: bytes) -> Iterator[IO[bytes]]:
+    """Yield the request as a file without a name, to be read from its beginning."""
     with tempfile.TemporaryFile() as stream:
-        stream.write(content)
+        stream.write(request)
         stream.seek(0)
         yield stream
 
