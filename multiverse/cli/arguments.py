@@ -34,6 +34,7 @@ class HowToRun:
 
 def read_how(given: Namespace) -> HowToRun:
     """Return how jobs are to be run; :class:`UsageError` for an amount that is none."""
+    room(given.job_memory, "--job-memory")  # refused by the name that it was given
     resources = {
         "cpus": given.job_cpus,
         "memory": given.job_memory,
@@ -96,7 +97,11 @@ def pairs(items: Sequence[str], option: str) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not equals or not name:
             raise UsageError(f"{option} {item}: write it as NAME=VALUE")
-        found[name] = value
+        if found.setdefault(name, value) != value:
+            raise UsageError(
+                f"{option} {name} is given twice, as {found[name]} and as {value}: "
+                "it takes one value"
+            )
     return found
 
 

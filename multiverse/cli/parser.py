@@ -43,10 +43,38 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Kept(argparse._StoreAction):
+    """Stores what an option is given, and never drops what it was given before.
+
+    A list goes on where the option is repeated; one value can't be two.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before: dict[str, Any] = vars(namespace).setdefault("given", {})
+        if self.option_strings and self.dest in before:
+            first = before[self.dest]
+            if isinstance(values, list):
+                values = [*first, *values]
+            elif values != first:
+                raise argparse.ArgumentError(
+                    self, f"is given twice, as {first} and as {values}: it takes one value"
+                )
+        before[self.dest] = values
+        super().__call__(parser, namespace, values, option_string)
+
+
 def _command(commands: Any, name: str, summary: str, **more: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", **more
     )
+    for action in (None, "store"):  # of all options that say no other
+        parser.register("action", action, _Kept)
     return parser
 
 
