@@ -81,8 +81,6 @@ def format_seconds(seconds: float) -> str:
 
 MemoryAmount = Annotated[
     int,
-    BeforeValidator(
-        parse_room, json_schema_input_type=Annotated[int, Field(ge=LEAST_ROOM)] | str
-    ),
+    BeforeValidator(parse_room, json_schema_input_type=Annotated[int, Field(ge=LEAST_ROOM)] | str),
 ]
 Duration = Annotated[int, BeforeValidator(parse_seconds, json_schema_input_type=int | str)]

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -261,7 +262,7 @@ def test_a_package_that_is_not_found_is_named(
 ) -> None:
     (tmp_path / "h5py.py").write_text("raise ModuleNotFoundError('No module named mpi4py')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(ChecksUnavailable, match="exit code 1: .*No module named mpi4py"):
+    with pytest.raises(ChecksUnavailable, match=r"exit code 1: .*No module named mpi4py"):
         another.try_out()
     monkeypatch.delenv("PYTHONPATH")
     another.try_out()
@@ -301,7 +302,7 @@ def test_a_check_that_the_system_kills_says_nothing_of_the_file(
     for _ in range(2):
         (child,) = until(of_this_process)
         child.kill()
-        until(lambda: ended(child))
+        until(partial(ended, child))
     with pytest.raises(ChecksUnavailable, match="ended by SIGKILL, as by a system"):
         asked.result(PATIENCE_SECONDS)
 

@@ -88,7 +88,7 @@ def test_no_amounts(text: object) -> None:
     ],
 )
 def test_a_number_without_a_unit(given: object, meant: str | None) -> None:
-    with pytest.raises(ValueError, match="has no unit: write|more than nothing") as refused:
+    with pytest.raises(ValueError, match=r"has no unit: write|more than nothing") as refused:
         parse_room(given)
     if meant is not None:
         written = str(refused.value).partition("write ")[2].partition(" ")[0]
