@@ -9,6 +9,7 @@
     ├── EngineError            4   the engine can't do its work
     │   ├── EngineUnavailable  4   no daemon, no permission, no uv
     │   ├── ImageMissing       4   an image is neither here nor can be built
+    │   ├── ForeignImage       4   another program's image has the name of one of ours
     │   ├── BuildError         4   an image or an environment could not be built
     │   └── ChecksUnavailable  4   the process that checks outputs does not work here
     ├── ResultsError           5   the results folder: not writable, damaged
@@ -90,6 +91,10 @@ class EngineUnavailable(EngineError):
 
 class ImageMissing(EngineError):
     """The image of a model is not on this machine, and nothing here can build it."""
+
+
+class ForeignImage(EngineError):
+    """An image has the name of one of ours, and is another program's: neither run nor replaced."""
 
 
 class BuildError(EngineError):

@@ -118,7 +118,7 @@ def _running(parser: argparse.ArgumentParser) -> None:
         "--tag", action="append", default=[], metavar="NAME=VALUE", help="recorded with every run"
     )
     group.add_argument(
-        "--dry-run", action="store_true", help="say what would be run and why, and run nothing"
+        "--dry-run", action="store_true", help="say what would be run and why, and change nothing"
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument("--rerun", action="store_true", help="run again what is complete")
@@ -413,7 +413,7 @@ def _care(commands: Any) -> None:
     clean.add_argument(
         "--all-attempts",
         action="store_true",
-        help="also those that spare a re-run, because the model is not applicable",
+        help="also those that spare a re-run: not applicable, or still to be checked",
     )
     clean.add_argument(
         "--runs", nargs="+", default=[], metavar="RUN_ID", help="only what belongs to these runs"
