@@ -9,7 +9,9 @@
     ├── EngineError            4   the engine can't do its work
     │   ├── EngineUnavailable  4   no daemon, no permission, no uv
     │   ├── ImageMissing       4   an image is neither here nor can be built
-    │   └── BuildError         4   an image or an environment could not be built
+    │   ├── ForeignImage       4   another program's image has the name of one of ours
+    │   ├── BuildError         4   an image or an environment could not be built
+    │   └── ChecksUnavailable  4   the process that checks outputs does not work here
     ├── ResultsError           5   the results folder: not writable, damaged
     │   ├── ResultsLocked      5   another runner works on it
     │   ├── NoLocks            5   its file system has no locks
@@ -91,8 +93,16 @@ class ImageMissing(EngineError):
     """The image of a model is not on this machine, and nothing here can build it."""
 
 
+class ForeignImage(EngineError):
+    """An image has the name of one of ours, and is another program's: neither run nor replaced."""
+
+
 class BuildError(EngineError):
     """An image or a locked environment could not be made."""
+
+
+class ChecksUnavailable(EngineError):
+    """The process that checks outputs does not work here; nothing is known of any output."""
 
 
 class ResultsError(MultiverseError):

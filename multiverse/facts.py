@@ -39,6 +39,7 @@ class Cause(StrEnum):
     TIME_LIMIT = "time_limit"
     MODEL_ERROR = "model_error"
     BAD_OUTPUT = "bad_output"
+    NOT_CHECKED = "not_checked"
     ENGINE_LOST = "engine_lost"
     ENGINE_ERROR = "engine_error"
     DISK_LIMIT = "disk_limit"

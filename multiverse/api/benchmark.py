@@ -15,9 +15,10 @@ from multiverse.api.plan import make_plan, resolved_yaml
 from multiverse.api.request import Request
 from multiverse.api.settings import RunKeywords, request_of
 from multiverse.errors import Cancelled, JobsFailed, ResultsError
-from multiverse.events import Summarised, Tell, silent
+from multiverse.events import Noted, Summarised, Tell, silent
 from multiverse.facts import RunState
 from multiverse.registry.models import hidden_models
+from multiverse.registry.overlay import is_lasting, overlay
 from multiverse.runner.execute import execute
 from multiverse.runner.preview import Preview
 from multiverse.runner.preview import preview as preview_plan
@@ -76,14 +77,21 @@ def run_benchmark(request: Request, *, tell: Tell = silent) -> Results:
 
 
 def preview_benchmark(request: Request, *, tell: Tell = silent) -> list[Preview]:
-    """Return what :func:`run_benchmark` would do with each job, and why; start nothing.
+    """Return what :func:`run_benchmark` would do with each job, and why; change nothing.
 
-    A dataset that is given as a file is registered, because only its content tells what is done.
+    A file that is not registered yet is registered in a temporary folder, because only its content
+    tells what would be done.
     """
-    work = make_plan(request, tell)
-    results = ResultsFolder.at(request.output)
-    with folder_errors(request.output):
-        return preview_plan(work.plan, work.engine, results, work.options, tell)
+    check_name(request.output)
+    with overlay():
+        work = make_plan(request, tell)
+        for dataset in work.datasets:
+            if not is_lasting(dataset.folder):
+                words = "read for this preview only: the run registers it"
+                tell(Noted(f"{dataset.record.slug}: {words}"))
+        results = ResultsFolder.at(request.output)
+        with folder_errors(request.output):
+            return preview_plan(work.plan, work.engine, results, work.options, tell)
 
 
 def run_and_finish(
@@ -174,14 +182,15 @@ def preview(
     tell: Tell = silent,
     **settings: Unpack[RunKeywords],
 ) -> list[Preview]:
-    """Return what :func:`run` would do with each job, and why; start nothing.
+    """Return what :func:`run` would do with each job, and why; change nothing.
 
-    A dataset that is no slug is registered, because only its content tells what is done. Takes
-    and raises what :func:`run` does.
+    Data that are not registered yet are registered in a temporary folder, because only their
+    content tells what would be done. Takes and raises what :func:`run` does.
     """
-    request = request_of(models, dataset, output, settings, tell)
-    _warn_of_hidden_models(request)
-    return preview_benchmark(request, tell=tell)
+    with overlay():
+        request = request_of(models, dataset, output, settings, tell)
+        _warn_of_hidden_models(request)
+        return preview_benchmark(request, tell=tell)
 
 
 def _warn_of_hidden_models(request: Request) -> None:

@@ -19,7 +19,7 @@ from multiverse.cleanup.removable import (
 )
 from multiverse.contract.folders import exists
 from multiverse.errors import ResultsError
-from multiverse.facts import RunState
+from multiverse.facts import Cause, RunState
 from multiverse.runs.folder import AttemptFolder, ResultsFolder, is_run_id
 from multiverse.runs.places import attempt_folders, opened_folder, read_record
 from multiverse.runs.record import RunRecord
@@ -79,6 +79,8 @@ class KeptAttempts:
     def _judge_record(self, record: RunRecord) -> tuple[bool, str]:
         if record.state is RunState.NOT_APPLICABLE and not self.also_spared:
             return False, "not applicable: its record spares a re-run (--all-attempts)"
+        if record.cause is Cause.NOT_CHECKED and not self.also_spared:
+            return False, "its output is still to be checked by the next run (--all-attempts)"
         if record.state is RunState.COMPLETE:
             return False, "complete, and not where it belongs: look at it"
         cause = f": {record.cause.value}" if record.cause else ""

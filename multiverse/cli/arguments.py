@@ -34,6 +34,7 @@ class HowToRun:
 
 def read_how(given: Namespace) -> HowToRun:
     """Return how jobs are to be run; :class:`UsageError` for an amount that is none."""
+    room(given.job_memory, "--job-memory")  # refused by the name that it was given
     resources = {
         "cpus": given.job_cpus,
         "memory": given.job_memory,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import tempfile
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +40,20 @@ def read(given: Namespace) -> DemoArguments:
 
 def main(arguments: DemoArguments) -> int:
     """Make two small datasets, and run every model on them if wanted."""
+    if not arguments.how.dry_run:
+        return _demonstrate(arguments, arguments.folder)
+    with tempfile.TemporaryDirectory(prefix="multiverse-demo-") as folder:
+        say(f"{arguments.folder} is left as it is: the datasets are made for this preview only")
+        return _demonstrate(arguments, Path(folder))
+
+
+def _demonstrate(arguments: DemoArguments, folder: Path) -> int:
     how = arguments.how
-    datasets = make_demo(
-        arguments.folder, n_cells=arguments.cells, seed=arguments.seed, tell=show_notes
-    )
+    datasets = make_demo(folder, n_cells=arguments.cells, seed=arguments.seed, tell=show_notes)
     if not arguments.run:
         for dataset in datasets:
-            say(f"run it: multiverse run --models pca mofa --input {dataset.path}")
+            path = shlex.quote(str(arguments.folder / dataset.path.name))
+            say(f"run it: multiverse run --models pca mofa --input {path}")
         return 0
     source = demo_benchmark(datasets, how.overrides, how.models_dirs)
     say("training is cut short for a first look; defaults: multiverse models NAME")

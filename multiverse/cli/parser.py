@@ -19,24 +19,6 @@ exit codes: 0 all well · 1 a job failed · 2 wrong request · 3 dataset · 4 en
 """
 
 
-class _Once(argparse.Action):
-    """Takes a value; of an option that is given twice, none is dropped without a word."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,  # noqa: ARG002
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        given = vars(namespace).setdefault("given", {})
-        if option_string is not None and given.setdefault(self.dest, values) != values:
-            raise argparse.ArgumentError(
-                self, f"given twice, as {given[self.dest]} and as {values}: which one is meant?"
-            )
-        setattr(namespace, self.dest, values)
-
-
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of every command with its arguments."""
     parser = argparse.ArgumentParser(
@@ -61,21 +43,45 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Kept(argparse._StoreAction):
+    """Stores what an option is given, and never drops what it was given before.
+
+    A list goes on where the option is repeated; one value can't be two.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before: dict[str, Any] = vars(namespace).setdefault("given", {})
+        if self.option_strings and self.dest in before:
+            first = before[self.dest]
+            if isinstance(values, list):
+                values = [*first, *values]
+            elif values != first:
+                raise argparse.ArgumentError(
+                    self, f"is given twice, as {first} and as {values}: it takes one value"
+                )
+        before[self.dest] = values
+        super().__call__(parser, namespace, values, option_string)
+
+
 def _command(commands: Any, name: str, summary: str, **more: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", **more
     )
-    for action in (None, "store"):
-        parser.register("action", action, _Once)
+    for action in (None, "store"):  # of all options that say no other
+        parser.register("action", action, _Kept)
     return parser
 
 
 def _run(commands: Any) -> None:
     parser = _command(commands, "run", "run models on datasets")
     parser.add_argument("benchmark", nargs="?", type=Path, help="a benchmark.yaml (the full form)")
-    parser.add_argument(
-        "--models", nargs="+", action="extend", metavar="MODEL", help="models to run (short form)"
-    )
+    parser.add_argument("--models", nargs="+", metavar="MODEL", help="models to run (short form)")
     source = parser.add_mutually_exclusive_group()
     _input(source)
     source.add_argument("--dataset", metavar="SLUG", help="a registered dataset")
@@ -88,9 +94,7 @@ def _run(commands: Any) -> None:
         metavar="MODEL.NAME=VALUE",
         help="a parameter, such as mofa.n_factors=20",
     )
-    parser.add_argument(
-        "--seeds", nargs="+", action="extend", type=int, metavar="N", help="one run each"
-    )
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="N", help="one run each")
     parser.add_argument("--device", metavar="DEVICE", help="cpu (default), cuda or cuda:N")
     _registration(parser)
     _running(parser)
@@ -114,7 +118,7 @@ def _running(parser: argparse.ArgumentParser) -> None:
         "--tag", action="append", default=[], metavar="NAME=VALUE", help="recorded with every run"
     )
     group.add_argument(
-        "--dry-run", action="store_true", help="say what would be run and why, and run nothing"
+        "--dry-run", action="store_true", help="say what would be run and why, and change nothing"
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument("--rerun", action="store_true", help="run again what is complete")
@@ -152,7 +156,6 @@ def _evaluate(commands: Any) -> None:
     parser.add_argument(
         "--datasets",
         nargs="+",
-        action="extend",
         default=[],
         metavar="SLUG",
         help="only these (default: all)",
@@ -221,7 +224,6 @@ def _input(parser: Any) -> None:
     parser.add_argument(
         "--input",
         nargs="+",
-        action="extend",
         default=[],
         metavar="FILE",
         help="an .h5ad or .h5mu file, or one a modality: rna=a.h5ad adt=b.h5ad",
@@ -247,7 +249,6 @@ def _registration(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--layer",
         nargs="+",
-        action="extend",
         default=[],
         metavar="NAME",
         help="layer with the raw counts, or one for each modality: rna=counts_RNA adt=counts_ADT",
@@ -255,7 +256,6 @@ def _registration(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--without",
         nargs="+",
-        action="extend",
         default=[],
         metavar="MODALITY",
         help="leave this modality out",
@@ -263,7 +263,6 @@ def _registration(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--exclude",
         nargs="+",
-        action="extend",
         default=[],
         metavar="MODALITY=PATTERN",
         help="leave out the features that match, such as 'adt=HTO*'",
@@ -459,12 +458,11 @@ def _care(commands: Any) -> None:
     clean.add_argument(
         "--all-attempts",
         action="store_true",
-        help="also those that spare a re-run, because the model is not applicable",
+        help="also those that spare a re-run: not applicable, or still to be checked",
     )
     clean.add_argument(
         "--runs",
         nargs="+",
-        action="extend",
         default=[],
         metavar="RUN_ID",
         help="only what belongs to these runs",

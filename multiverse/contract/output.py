@@ -15,7 +15,7 @@ from multiverse.contract.child_check import check_apart
 from multiverse.contract.files import check_regular, read_regular
 from multiverse.contract.finding import MAX_MESSAGE, Finding, FindingKind
 from multiverse.contract.paths import NAMES, OutputFiles
-from multiverse.errors import Cancelled
+from multiverse.errors import Cancelled, ChecksUnavailable
 
 if TYPE_CHECKING:
     from multiverse.contract.cells import CellNames
@@ -62,6 +62,11 @@ def check_output(
         The names of the input's cells, in order.
     cancelled
         Once it is set, :class:`Cancelled` is raised: nothing is known of the output then.
+
+    Raises
+    ------
+    ChecksUnavailable
+        If the process that looks at files does not work, which says nothing about the output.
     """
     files = OutputFiles(folder)
     findings = [
@@ -79,7 +84,7 @@ def _guarded(path: Path, check: Callable[[Path], list[Finding]]) -> list[Finding
     """Return the findings of one file. A file that breaks its check is a finding, not a crash."""
     try:
         return check(path)
-    except Cancelled:
+    except (Cancelled, ChecksUnavailable):
         raise
     except Exception as error:
         message = f"can't be read: {type(error).__name__}: {error}"

@@ -19,6 +19,7 @@ from typing import Any
 from multiverse.doctor.clock import outside
 from multiverse.doctor.scene import Scene, nearest
 from multiverse.errors import EngineError
+from multiverse.images.ownership import is_of_model
 from multiverse.images.sdk import SOURCES_LABEL
 
 LABEL = "multiverse"
@@ -130,7 +131,9 @@ def _image(client: Any, scene: Scene) -> str:
 
     for model in scene.models:
         with suppress(ImageNotFound):
-            return str(client.inspect_image(model.image_tag)["Id"])
+            image = client.inspect_image(model.image_tag)
+            if is_of_model(image, model):
+                return str(image["Id"])
     labelled = client.images(filters={"label": SOURCES_LABEL})
     if not labelled:
         raise NoProbe("no image of a model is here")

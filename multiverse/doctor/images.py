@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from multiverse.doctor.finding import MachineFinding, note, ok, warning
 from multiverse.doctor.scene import Scene
 from multiverse.engines.docker import is_outdated
-from multiverse.errors import BuildError, EngineError
+from multiverse.errors import BuildError, EngineError, ForeignImage
 from multiverse.images.docker_cli import find_docker
+from multiverse.images.ownership import foreign_image, is_of_model
 
 AREA = "images"
 
@@ -18,6 +19,7 @@ def check_images(scene: Scene) -> Iterator[MachineFinding]:
     from docker.errors import ImageNotFound
 
     present, outdated, absent = list[str](), list[str](), list[str]()
+    foreign = list[ForeignImage]()
     try:
         with scene.daemon() as client:
             for model in scene.models:
@@ -26,12 +28,17 @@ def check_images(scene: Scene) -> Iterator[MachineFinding]:
                 except ImageNotFound:
                     absent.append(model.name)
                     continue
+                if model.built_in and not is_of_model(image, model):
+                    foreign.append(foreign_image(model, image))
+                    continue
                 (outdated if is_outdated(image, model) else present).append(model.name)
     except EngineError as problem:
         yield note(AREA, f"not looked at: {problem}")
         return
     if present:
         yield ok(AREA, f"present: {', '.join(present)}")
+    for error in foreign:
+        yield warning(AREA, str(error), error.remedy or "Give it another name.")
     yield from _to_build("their sources have changed since they were built", outdated)
     yield from _to_build("not here", absent)
     try:

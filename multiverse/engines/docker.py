@@ -22,6 +22,7 @@ from multiverse.errors import EngineError, EngineUnavailable, ImageMissing
 from multiverse.events import Noted, Tell
 from multiverse.facts import EngineFacts
 from multiverse.images.daemon import connect
+from multiverse.images.ownership import foreign_image, is_of_model
 from multiverse.images.sdk import SOURCES_LABEL, sources_hash
 from multiverse.specs.accelerator import accelerator_of
 from multiverse.specs.model import ModelSpec
@@ -90,9 +91,12 @@ class DockerEngine:
         """Return the model's image by its tag, built first if ``build`` and absent or outdated.
 
         Outdated is an image that was built on this machine from sources that have changed
-        since; one that came from a registry is taken as it is.
+        since; one that came from a registry is taken as it is. Raises :class:`ForeignImage` for
+        one that has a built-in model's name without its label.
         """
         image = self._find(model)
+        if image is not None and model.built_in and not is_of_model(image, model):
+            raise foreign_image(model, image)
         if image is None and not (build and model.dockerfile.is_file()):
             raise ImageMissing(
                 f"the image {model.image_tag} of {model.name} is not on this machine",

@@ -18,6 +18,7 @@ from multiverse.events import Noted, Tell
 from multiverse.exclusive import exclusive
 from multiverse.images.docker_cli import DockerCli
 from multiverse.images.offline import debian
+from multiverse.images.ownership import check_shared
 
 PYTHON = "python:3.11-slim-bookworm"
 MICROMAMBA = "mambaorg/micromamba:2-debian12-slim"
@@ -65,7 +66,9 @@ def choose_base(docker: DockerCli, wanted: str, tell: Tell) -> BaseImage:
 def _auto(docker: DockerCli, tell: Tell) -> BaseImage:
     if docker.image(PYTHON) is not None:
         return BaseImage(PYTHON, shared=True, reason="on this machine")
-    if docker.image(debian.IMAGE) is not None:
+    there = docker.image(debian.IMAGE)
+    if there is not None:
+        check_shared(debian.IMAGE, there)
         return BaseImage(debian.IMAGE, shared=True, reason="made here before")
     failure = docker.pull(PYTHON, seconds=_PULL_SECONDS)
     if failure is None:
@@ -85,7 +88,9 @@ def _debian(docker: DockerCli, tell: Tell, reason: str) -> BaseImage:
     # Two builds at once must not make two: every image on top would be made anew for the second.
     words = "another process makes the Debian base: waiting for it"
     with exclusive(place / "debian.lock", waiting=lambda: tell(Noted(words))):
-        if docker.image(debian.IMAGE) is None:
+        there = docker.image(debian.IMAGE)
+        check_shared(debian.IMAGE, there)
+        if there is None:
             debian.make_image(docker, tell)
     return BaseImage(debian.IMAGE, shared=True, reason=reason)
 

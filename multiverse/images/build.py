@@ -22,6 +22,13 @@ from multiverse.images.context import BuildContext, staged, staged_sdk, staged_s
 from multiverse.images.docker_cli import DockerCli, ImageInfo, find_docker
 from multiverse.images.offline.pip_settings import PipSettings
 from multiverse.images.offline.wheelhouse import served, without_local
+from multiverse.images.ownership import (
+    check_shared,
+    foreign_image,
+    is_of_model,
+    set_aside,
+    whose,
+)
 from multiverse.images.sdk import MODEL_LABEL, SOURCES_LABEL, sources_hash
 from multiverse.images.sources import check_context, read_text, source_files
 from multiverse.images.stacks import Stack, stack_for
@@ -139,6 +146,7 @@ class _Builder:
     def prepare_sdk(self) -> None:
         """Build the SDK as an image to copy from, for models outside the package."""
         arguments = {"BASE_IMAGE": self._base.reference} if self._base else {}
+        check_shared(SDK_TAG, self._docker.image(SDK_TAG))
         with staged_sdk() as context:
             self._sdk = self._build(SDK_TAG, _options(context, arguments)).tag
 
@@ -160,6 +168,7 @@ class _Builder:
     def _stack(self, stack: Stack) -> str:
         """Return the tag of a stack, built on its parent unless this builder has built it."""
         if stack not in self._stacks:
+            check_shared(stack.tag, self._docker.image(stack.tag))
             base = self._base.reference if self._base else ""
             parent = self._stack(stack.parent) if stack.parent else base
             arguments = {"BASE_IMAGE": parent}
@@ -226,16 +235,22 @@ def check_distinct(models: Sequence[ModelSpec]) -> None:
 
 
 def _check_owner(model: ModelSpec, there: ImageInfo | None) -> None:
-    """Raise :class:`BuildError` for an image of that tag that was not built from such a model."""
-    owner = None if there is None else there.labels.get(MODEL_LABEL)
-    if there is None or model.built_in or owner == model.name:
+    """Raise an error for an image of that tag that was not built from such a model.
+
+    :class:`ForeignImage` where the model is a built-in one, whose name nobody can change;
+    otherwise :class:`BuildError`.
+    """
+    if there is None or is_of_model(there.inspected, model):
         return
-    whose = f"the model {owner}" if owner else "something else: multiverse did not build it"
+    if model.built_in:
+        raise foreign_image(model, there.inspected)
+    owner = there.labels.get(MODEL_LABEL)
+    what = f"the model {owner}" if owner else "something else: multiverse did not build it"
     raise BuildError(
-        f"{model.image_tag} is there, and is the image of {whose}; "
+        f"{model.image_tag} is there, and is the image of {what}, {whose(there.inspected)}; "
         f"building {model.name} would replace it",
-        remedy=f"Give {model.name} another `image` in its model.yaml; or, if that image is not "
-        f"needed: docker image rm {model.image_tag}",
+        remedy=f"Give {model.name} another `image` in its model.yaml; or keep that image under "
+        f"another name: {set_aside(model.image_tag, there.inspected)}",
     )
 
 

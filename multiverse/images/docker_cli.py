@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from multiverse.errors import BuildError, EngineUnavailable
 
@@ -25,11 +26,15 @@ _QUESTION_SECONDS = 30
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """An image as the daemon knows it. ``id``: ``sha256:…``; ``size``: bytes."""
+    """An image as the daemon knows it. ``id``: ``sha256:…``; ``size``: bytes.
+
+    ``inspected``: all that the daemon says of it.
+    """
 
     id: str
     size: int
     labels: Mapping[str, str] = field(default_factory=dict)
+    inspected: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class DockerCli:
         if done.returncode == 0:
             (found,) = json.loads(done.stdout)
             labels = (found.get("Config") or {}).get("Labels") or {}
-            return ImageInfo(found["Id"], int(found["Size"]), labels)
+            return ImageInfo(found["Id"], int(found["Size"]), labels, found)
         if "No such image" in done.stderr:
             return None
         raise EngineUnavailable(

@@ -94,9 +94,13 @@ def environment_lock(folder: Path) -> Path:
 
 def is_prepared(model: ModelSpec, *, cache: Path) -> bool:
     """Return whether :func:`prepare_environment` would find the environment complete."""
-    return model.requirements.is_file() and _is_complete(
-        _folder(model, _find_python(silent), cache)
-    )
+    if not model.requirements.is_file():
+        return False
+    try:
+        interpreter = _find_python(silent, fetch=False)
+    except BuildError:
+        return False
+    return _is_complete(_folder(model, interpreter, cache))
 
 
 def used_folders(models: Iterable[ModelSpec], *, cache: Path) -> frozenset[Path]:

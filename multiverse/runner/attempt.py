@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from multiverse.contract.cells import CellNames
-from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.epochs import EpochFollower
 from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.folders import remove_file
@@ -25,7 +24,7 @@ from multiverse.engines.protocol import (
     Running,
     heed,
 )
-from multiverse.errors import Cancelled, EngineError, EngineUnavailable
+from multiverse.errors import Cancelled, ChecksUnavailable, EngineError, EngineUnavailable
 from multiverse.events import AttemptStarted, Printed, Progressed, Tell
 from multiverse.facts import Cause, EngineFacts, EpochFacts, RunState, Usage
 from multiverse.plan.job import Limits
@@ -40,6 +39,9 @@ from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.started import Ended, Started
 from multiverse.runs.writing import disk_errors, write_atomic
+
+#: Follows the reason for which an output could not be checked.
+CHECKED_LATER = "its output is kept, and the next run checks it without training again"
 
 
 class Attempts:
@@ -153,7 +155,12 @@ class Attempts:
         try:
             verdict = judge(ending, attempt, read_cells, limits, self._cancelled)
         except Cancelled:
-            return self._put_off(attempt, started, ending)
+            words = "stopped on request before its output was checked: the next run checks it"
+            verdict = Verdict(RunState.CANCELLED, Cause.CANCELLED, words)
+            return self._put_off(attempt, started, verdict, ending)
+        except ChecksUnavailable as error:
+            verdict = Verdict(RunState.FAILED, Cause.NOT_CHECKED, f"{error}: {CHECKED_LATER}")
+            return self._put_off(attempt, started, verdict, ending)
         if verdict.state is RunState.COMPLETE:
             gpu = gpu_usage(attempt.output.folder)
             verdict = device_verdict(started.record.device, gpu) or verdict
@@ -177,10 +184,10 @@ class Attempts:
         verdict = Verdict(RunState.FAILED, cause, str(error))
         return self._keep(attempt, started, verdict, Ending(None, cause, Usage()))
 
-    def _put_off(self, attempt: AttemptFolder, started: Started, ending: Ending) -> Run:
-        """Leave the judgement to the next command: this one is to end at once."""
-        words = "stopped on request before its output was checked: the next run checks it"
-        verdict = Verdict(RunState.CANCELLED, Cause.CANCELLED, words)
+    def _put_off(
+        self, attempt: AttemptFolder, started: Started, verdict: Verdict, ending: Ending
+    ) -> Run:
+        """Leave the judgement to the next command: this one is to end at once, or can't judge."""
         record = self._record(attempt, started, verdict, ending)
         ended = Ended(exit_code=ending.exit_code, usage=ending.usage)
         write_atomic(attempt.ended, ended.to_json())
@@ -249,7 +256,6 @@ class Attempts:
         """Read once a dataset, while the container is being started."""
         with self._cells_lock:
             if data not in self._cells:
-                self._reader.submit(EXAMINER.start)
                 self._cells[data] = self._reader.submit(CellNames.read, data)
             return self._cells[data]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from multiverse.contract.child_check import EXAMINER
 from multiverse.engines.protocol import Capacity, Engine
 from multiverse.errors import EngineError
 from multiverse.events import Noted, Planned, Tell, everybody, guarded
@@ -58,13 +59,15 @@ def execute(
     Raises
     ------
     UsageError, ResultsError, EngineError
-        Before anything was started.
+        Before anything was started; :class:`ChecksUnavailable` where no output could be checked.
     """
     for device in {job.device for job in plan.jobs}:
         engine.check_device(device)
     capacity = usable(engine.capacity(), options.machine)
     jobs = fit(plan.jobs, capacity, tell, no_gpu=options.machine.gpus == ())
+    EXAMINER.start()  # loads its libraries meanwhile
     prepare_folder(results)
+    EXAMINER.try_out()
     expectations = Expectations(History(options.history).read() if options.history else ())
     prepared = prepare(plan.name, jobs, data, engine, options, expectations, tell)
     with folder_lock(results):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BYTES |= {f"{prefix}i": 1024 ** (n + 1) for n, prefix in enumerate("kmgt")}
@@ -15,21 +15,33 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 def parse_bytes(text: Any) -> int:
-    """Parse ``"8GiB"`` → 8589934592; a bare number is bytes. ValueError says what is expected."""
-    return _parse(text, r"b?", _BYTES, "an amount of memory such as 8GiB or 500MB")
+    """Parse ``"8GiB"`` → 8589934592. ValueError says what is expected.
+
+    Text needs a unit: a bare number is GiB to some, MB to users of a batch system, bytes to others.
+    A number is bytes, unless it is below :data:`LEAST_ROOM`, where bytes can't be meant.
+    """
+    amount = _parse(text, r"b?", _BYTES, "an amount of memory such as 8GiB or 500MB")
+    bare = str(text).strip()
+    if not bare[-1].isalpha() and (isinstance(text, str) or amount < LEAST_ROOM):
+        raise ValueError(f"{text!r} has no unit: write {_with_unit(bare, amount)}")
+    return amount
+
+
+def _with_unit(bare: str, amount: int) -> str:
+    """Return what a number without a unit is likely to mean."""
+    if amount < 1000:
+        return f"{bare}GiB"
+    if amount < LEAST_ROOM:
+        return f"{bare}MB"
+    return f"{bare}B for bytes"
 
 
 def parse_room(text: Any) -> int:
-    """Parse memory or disk of a job as :func:`parse_bytes`; ValueError for too little for any.
-
-    A forgotten unit is what that is: ``3`` for ``3GiB``.
-    """
+    """Parse memory or disk of a job as :func:`parse_bytes`; ValueError for too little for any."""
     amount = parse_bytes(text)
     if amount < LEAST_ROOM:
-        bare = str(text).strip()
-        guess = f": did you mean {bare}GiB?" if bare.isdecimal() else ""
         raise ValueError(
-            f"{text!r} is {amount:,} bytes, and nothing runs with less than {LEAST_ROOM:,}{guess}"
+            f"{text!r} is {amount:,} bytes, and nothing runs with less than {LEAST_ROOM:,}"
         )
     return amount
 
@@ -67,5 +79,8 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
 
 
-MemoryAmount = Annotated[int, BeforeValidator(parse_room, json_schema_input_type=int | str)]
+MemoryAmount = Annotated[
+    int,
+    BeforeValidator(parse_room, json_schema_input_type=Annotated[int, Field(ge=LEAST_ROOM)] | str),
+]
 Duration = Annotated[int, BeforeValidator(parse_seconds, json_schema_input_type=int | str)]

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,9 +22,15 @@ import psutil
 import pytest
 
 from multiverse.contract import CellNames, FindingKind
-from multiverse.contract.child_check import EXAMINER, CheckBounds, check_apart
+from multiverse.contract.child_check import (
+    EXAMINER,
+    CheckBounds,
+    Examiner,
+    check_apart,
+    search_path,
+)
 from multiverse.contract.finding import Finding
-from multiverse.errors import Cancelled
+from multiverse.errors import Cancelled, ChecksUnavailable
 
 MIB = 1024**2
 Found = TypeVar("Found")
@@ -241,3 +248,78 @@ def test_every_block_is_looked_at_once(
         ((kind, message),) = check_embeddings(path, names)
         assert kind is FindingKind.NOT_FINITE
         assert f"first in row {row}" in message
+
+
+@pytest.fixture
+def another() -> Iterator[Examiner]:
+    examiner = Examiner()
+    yield examiner
+    examiner._end()
+
+
+def test_a_package_that_is_not_found_is_named(
+    another: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "h5py.py").write_text("raise ModuleNotFoundError('No module named mpi4py')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ChecksUnavailable, match=r"exit code 1: .*No module named mpi4py"):
+        another.try_out()
+    monkeypatch.delenv("PYTHONPATH")
+    another.try_out()
+
+
+@pytest.mark.parametrize("python", ["/nowhere/python", "/bin/true", "/bin/false"])
+def test_a_python_that_is_none(
+    another: Examiner, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a program that has Python built in."""
+    monkeypatch.setattr(sys, "executable", python)
+    another.start()
+    with pytest.raises(ChecksUnavailable, match="checks outputs does not work here"):
+        another.try_out()
+
+
+def test_a_process_that_does_not_answer_is_replaced(
+    another: Examiner, honest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another.try_out()
+    process = another._process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr("multiverse.contract.child_check.GRACE_SECONDS", 0.5)
+    request = json.dumps({"names": FEW.names, **vars(CheckBounds.of(0, 4))}).encode()
+    with honest.open("rb") as stream:
+        with pytest.raises(ChecksUnavailable, match=r"no answer within \d s"):
+            another.ask(stream.fileno(), request, 0.5, None)
+        until(lambda: ended(psutil.Process(process.pid)) if psutil.pid_exists(process.pid) else 1)
+        assert another.ask(stream.fileno(), request, PATIENCE_SECONDS, None).text == "[]"
+
+
+def test_a_check_that_the_system_kills_says_nothing_of_the_file(
+    busy: Path, pool: ThreadPoolExecutor
+) -> None:
+    asked = pool.submit(check, busy, MANY)
+    for _ in range(2):
+        (child,) = until(of_this_process)
+        child.kill()
+        until(partial(ended, child))
+    with pytest.raises(ChecksUnavailable, match="ended by SIGKILL, as by a system"):
+        asked.result(PATIENCE_SECONDS)
+
+
+def test_the_search_path_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"::/modules/numpy:lib:.:{tmp_path}:/modules/numpy")
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), "/of/the/notebook", "/modules/numpy"])
+    root, *others = search_path().split(":")
+    assert Path(root, "multiverse/contract/examiner.py").is_file()
+    assert others == ["/modules/numpy", str(tmp_path / "lib"), "/of/the/notebook"]
+
+
+def test_a_script_of_a_librarys_name_in_the_current_folder(
+    another: Examiner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "h5py.py").write_text("raise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f":{tmp_path.parent}:")
+    another.try_out()

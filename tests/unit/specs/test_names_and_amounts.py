@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from multiverse.specs.names import check_slug, make_slug
-from multiverse.specs.quantity import format_bytes, format_seconds, parse_bytes, parse_seconds
+from multiverse.specs.quantity import (
+    format_bytes,
+    format_seconds,
+    parse_bytes,
+    parse_room,
+    parse_seconds,
+)
 
 
 @pytest.mark.parametrize("slug", ["pbmc", "a", "0x", "my_data-2.1", "a" * 64])
@@ -49,7 +55,8 @@ def test_a_slug_can_be_made_of_any_text(text: str) -> None:
         ("8GiB", 8 * 1024**3),
         ("500MB", 500_000_000),
         ("1.5 g", 1_500_000_000),
-        (1024, 1024),
+        (8_589_934_592, 8_589_934_592),
+        ("8589934592 B", 8_589_934_592),
         ("2ki", 2048),
     ],
 )
@@ -66,6 +73,27 @@ def test_seconds(text: object, amount: int) -> None:
 def test_no_amounts(text: object) -> None:
     with pytest.raises(ValueError, match=r"not an amount|more than nothing"):
         parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("8", "8GiB"),
+        (" 1.5 ", "1.5GiB"),
+        ("8192", "8192MB"),
+        ("8589934592", "8589934592B"),
+        (8, "8GiB"),
+        (0.5, None),
+        (64_000, "64000MB"),
+    ],
+)
+def test_a_number_without_a_unit(given: object, meant: str | None) -> None:
+    with pytest.raises(ValueError, match=r"has no unit: write|more than nothing") as refused:
+        parse_room(given)
+    if meant is not None:
+        written = str(refused.value).partition("write ")[2].partition(" ")[0]
+        assert written == meant
+        assert parse_room(written) >= 10**9, "what it says to write is taken"
 
 
 @given(st.integers(min_value=1, max_value=2**50))
