@@ -139,7 +139,7 @@ def run(
         ``parameters``, ``seeds``, ``device``, ``engine``, ``resources``, ``jobs``, ``cpus``,
         ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``batch_key``,
         ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``intersect``, ``mosaic``,
-        ``build``, ``rerun``, ``only_failed``, ``verbose``, ``tags``, ``models_dirs``,
+        ``round``, ``build``, ``rerun``, ``only_failed``, ``verbose``, ``tags``, ``models_dirs``,
         ``evaluate``, ``report``, ``mlflow``: see :class:`multiverse.api.RunKeywords`.
 
     Raises

@@ -42,7 +42,7 @@ def register(
     options, settings
         :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
         (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``,
-        ``mosaic``, …).
+        ``mosaic``, ``round``, …).
 
     Raises
     ------
@@ -51,8 +51,8 @@ def register(
     """
     if options is not None and settings:
         raise UsageError("give either options or single settings, not both")
-    if "unlabelled" in settings:
-        settings["unlabelled"] = several(settings["unlabelled"])
+    for name in settings.keys() & {"unlabelled", "round"}:
+        settings[name] = several(settings[name])
     chosen = options or RegistrationOptions(**settings)
     if isinstance(data, str | Path):
         from multiverse.registry.registration import register as register_file

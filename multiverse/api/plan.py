@@ -123,6 +123,7 @@ def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
         layer=entry.layer,
         intersect=entry.intersect,
         mosaic=entry.mosaic,
+        round=entry.round,
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
     )
     before = _registered(_slug(entry))

@@ -117,6 +117,7 @@ def file_entry(path: Path, options: RegistrationOptions, slug: str | None = None
         "layer": options.layer,
         "intersect": options.intersect,
         "mosaic": options.mosaic,
+        "round": [*options.round],
     }
     return {"path": str(path), **{name: value for name, value in content.items() if value}}
 

@@ -56,7 +56,7 @@ class RunKeywords(TypedDict, total=False):
         Start nothing when the disk of the results has less (``"1GiB"``).
     slug
         Name of the dataset, if it is registered on the way.
-    batch_key, label_key, unlabelled, modalities, layer, intersect, mosaic
+    batch_key, label_key, unlabelled, modalities, layer, intersect, mosaic, round
         How the dataset is to be read
         (:class:`~multiverse.registry.options.RegistrationOptions`).
     build, rerun, only_failed, verbose
@@ -90,6 +90,7 @@ class RunKeywords(TypedDict, total=False):
     layer: str | None
     intersect: bool
     mosaic: bool
+    round: str | Sequence[str]
     build: bool
     rerun: bool
     only_failed: bool
@@ -186,6 +187,7 @@ def _dataset(
         layer=settings.get("layer"),
         intersect=settings.get("intersect", False),
         mosaic=settings.get("mosaic", False),
+        round=several(settings.get("round", ())),
         replace=True,  # a file or an object may change; the version decides, not the slug
     )
     if isinstance(dataset, str) and DatasetEntry.is_slug(dataset):

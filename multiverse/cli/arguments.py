@@ -85,6 +85,7 @@ def read_registration(given: Namespace, *, replace: bool) -> RegistrationOptions
         layer=given.layer,
         intersect=given.intersect,
         mosaic=given.mosaic,
+        round=tuple(given.round),
         replace=replace,
     )
 

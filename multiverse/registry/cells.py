@@ -70,6 +70,16 @@ def cell_groups(measured: Mapping[str, np.ndarray]) -> tuple[CellGroup, ...]:
     return tuple(sorted(groups, key=lambda group: -len(group.modalities)))
 
 
+def check_links(cells: pd.Index, measured: Mapping[str, np.ndarray]) -> None:
+    """Raise :class:`DatasetError` unless these cells can be kept as a mosaic.
+
+    ``measured``: modality → boolean array of shape (n_cells,).
+    """
+    problem = _Matched(cells, measured).obstacle()
+    if problem is not None:
+        raise problem
+
+
 def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
     """Return each cell's row in the modality; -1 where it has none. Shape (n_cells,)."""
     check_unique(names, f"The obs of {modality}")
@@ -96,7 +106,7 @@ class _Matched:
         if complete.all():
             return complete, ()
         if unpaired is Unpaired.KEEP:
-            problem = self._no_mosaic()
+            problem = self.obstacle()
             if problem is not None:
                 raise problem
             return np.ones_like(complete), (f"a mosaic: {self._lacking()}",)
@@ -114,7 +124,7 @@ class _Matched:
             if not has.all()
         )
 
-    def _no_mosaic(self) -> DatasetError | None:
+    def obstacle(self) -> DatasetError | None:
         """Return why the cells can't be kept as a mosaic; None where they can."""
         nowhere = ~np.logical_or.reduce([*self.measured.values()])
         if nowhere.any():
@@ -134,7 +144,7 @@ class _Matched:
         return None
 
     def _refusal(self, complete: np.ndarray) -> DatasetError:
-        possible = self._no_mosaic() is None
+        possible = self.obstacle() is None
         if not (complete.any() or possible):
             return self._nothing_in_common()
         ways = []

@@ -14,7 +14,10 @@ import pandas as pd
 
 from multiverse.registry.matrix import Matrix
 
-#: Yields the matrices that may hold raw counts, best first; of a named layer only that one.
+#: Matrices that are named as a layer is, where no layer has that name.
+MATRICES = ("X", "raw")
+#: Yields the matrices that may hold raw counts, best first; of a named layer or one of
+#: ``MATRICES`` only that one, where it exists.
 Candidates = Callable[[str | None], Iterator["Candidate"]]
 
 
@@ -30,6 +33,11 @@ class Candidate:
     var: pd.DataFrame
     columns: np.ndarray | None
     open: Callable[[], Matrix]
+
+    @property
+    def features(self) -> pd.Index:
+        """Return the names of the modality's features in this matrix."""
+        return self.var.index if self.columns is None else self.var.index[self.columns]
 
 
 @dataclass(frozen=True)

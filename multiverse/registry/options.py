@@ -15,6 +15,10 @@ from multiverse.specs.dataset import MODALITIES
 REGISTRATION_FORMAT = 1
 
 
+#: In ``round``: every modality.
+EVERY = "all"
+
+
 class Unpaired(StrEnum):
     """The treatment of cells that were not measured in every modality."""
 
@@ -45,7 +49,11 @@ class RegistrationOptions:
         measurement stays missing. Excludes ``intersect``.
     layer
         The layer that holds raw counts; without it ``X``, ``layers["counts"]`` and ``raw`` are
-        tried in this order.
+        tried in this order. ``X`` and ``raw`` can be named too; what is named is taken even if
+        it is doubtful, with a note.
+    round
+        Modalities (or ``all``) whose values are rounded to the nearest whole number where no
+        matrix holds whole ones; what that changed is recorded.
     replace
         Move the slug on to this content when it stands for another one.
     """
@@ -57,6 +65,7 @@ class RegistrationOptions:
     intersect: bool = False
     mosaic: bool = False
     layer: str | None = None
+    round: tuple[str, ...] = ()
     replace: bool = False
 
     def check(self) -> None:
@@ -72,6 +81,12 @@ class RegistrationOptions:
                 "intersect drops the cells that lack a modality, mosaic keeps them: both can't be",
                 remedy="Choose one of --intersect and --mosaic.",
             )
+        for name in self.round:
+            if name not in (*MODALITIES, EVERY):
+                raise UsageError(
+                    f"{name!r} can't be rounded: it is not a modality that models know",
+                    remedy=f"Use one of {', '.join(MODALITIES)}, or {EVERY}",
+                )
         if self.label_key is not None and self.label_key == self.batch_key:
             raise UsageError(
                 f"{self.label_key!r} can't be both the batch and the label column: models see "
@@ -91,6 +106,10 @@ class RegistrationOptions:
             return Unpaired.DROP
         return Unpaired.KEEP if self.mosaic else Unpaired.REFUSE
 
+    def rounds(self, modality: str) -> bool:
+        """Return whether fractional values of this modality are to be rounded."""
+        return modality in self.round or EVERY in self.round
+
     def sha256(self) -> str:
         """Return the hash of everything here that can change what is registered."""
         content: dict[str, object] = {
@@ -104,6 +123,8 @@ class RegistrationOptions:
         }
         if self.mosaic:  # left out otherwise: registrations made before it existed keep their hash
             content["mosaic"] = True
+        if self.round:
+            content["round"] = sorted(self.round)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,15 @@ from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell
+from multiverse.registry.antibodies import antibody_notes
 from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
 from multiverse.registry.layout import Candidate, SourceModality
+from multiverse.registry.options import RegistrationOptions
+from multiverse.registry.rounding import Rounding
 from multiverse.registry.spool import reordered
+from multiverse.registry.verdict import Judge, Survey, layer_option
 
 
 @dataclass(frozen=True)
@@ -30,43 +34,69 @@ class WrittenPart:
 
 @dataclass(frozen=True)
 class PartWriter:
-    """Writes modalities into ``file``; ``scratch`` is a folder for big leftovers."""
+    """Writes modalities into ``file``; ``scratch`` is a folder for big leftovers.
+
+    ``batches`` is the batch of each cell by its name, to say where values are missing.
+    """
 
     file: CanonicalFile
     scratch: Path
-    layer: str | None
+    options: RegistrationOptions
+    batches: pd.Series | None
     tell: Tell
 
     def write(self, part: SourceModality, rows: np.ndarray) -> WrittenPart:
-        """Write the first matrix of ``part`` that holds raw counts, for the cells ``rows``.
+        """Write the matrix of ``part`` that holds its raw counts, for the cells ``rows``.
 
         ``rows``: source rows to keep, of shape (n_cells,), strictly increasing.
-        Raises :class:`DatasetError` with what each matrix holds instead, where none does.
+        Raises :class:`DatasetError` with what each matrix holds instead, where none does, and
+        where two disagree.
         """
-        found: list[tuple[str, str]] = []
-        for candidate in part.candidates(self.layer):
+        judge = Judge.of(part, rows, self.options, self.batches)
+        surveys, written = self._survey(judge, rows)
+        verdict = judge.choose(surveys)
+        taken = verdict.taken()
+        if written is None:
+            rounding = None if taken.rounded is None else Rounding()
             try:
-                written = self._write_candidate(part, candidate, rows)
-            except NotCounts as problem:
-                found.append((candidate.name, str(problem)))
-                continue
-            notes = []
-            if found:
-                notes.append(
-                    f"{part.modality}: counts were taken from {candidate.name}, as "
-                    f"{found[0][0]} holds none ({found[0][1]})"
-                )
-            return self._finish(part, candidate, written, len(rows), notes)
-        raise self._no_counts(part, found)
+                written = self._write_candidate(part, taken.candidate, rows, rounding)
+            except NotCounts as problem:  # among features that were not compared
+                raise DatasetError(
+                    f"{part.modality} holds no raw counts: in {taken.name}, {problem}",
+                    remedy=f"Take others with {layer_option(surveys[0].name)}.",
+                ) from problem
+        return self._finish(part, taken, written, len(rows), list(verdict.notes))
+
+    def _survey(
+        self, judge: Judge, rows: np.ndarray
+    ) -> tuple[tuple[Survey, ...], WrittenCounts | None]:
+        """Survey all matrices; the last one is written at once if no other holds counts."""
+        candidates = list(judge.part.candidates(judge.layer))
+        surveys = judge.survey_all(candidates[:-1])
+        if not candidates or any(one.holds_counts for one in surveys):
+            return judge.survey_all(candidates[-1:], surveys), None
+        try:
+            written = self._write_candidate(judge.part, candidates[-1], rows)
+        except NotCounts as problem:
+            return (*surveys, judge.failed(candidates[-1], problem)), None
+        found = judge.found(candidates[-1], written.evidence, written.sha256)
+        return (*surveys, found), written
 
     def _write_candidate(
-        self, part: SourceModality, candidate: Candidate, rows: np.ndarray
+        self,
+        part: SourceModality,
+        candidate: Candidate,
+        rows: np.ndarray,
+        rounding: Rounding | None = None,
     ) -> WrittenCounts:
-        columns = candidate.columns
-        names = candidate.var.index if columns is None else candidate.var.index[columns]
-        in_file = np.sort(rows)
+        in_file, names = np.sort(rows), candidate.features
         blocks: Iterator[csr_array] = verified_counts(
-            candidate.open(), in_file, columns, part.obs.index[in_file], names
+            candidate.open(),
+            in_file,
+            candidate.columns,
+            part.obs.index[in_file],
+            names,
+            rounding,
         )
         if not np.array_equal(in_file, rows):
             order = np.searchsorted(in_file, rows)
@@ -76,15 +106,16 @@ class PartWriter:
     def _finish(
         self,
         part: SourceModality,
-        candidate: Candidate,
+        survey: Survey,
         written: WrittenCounts,
         n_obs: int,
         notes: list[str],
     ) -> WrittenPart:
+        candidate = survey.candidate
         columns = candidate.columns
         var = candidate.var if columns is None else candidate.var.iloc[columns]
         features, renamed = feature_table(var, part.modality)
-        summary = written.summary
+        summary = written.summary.model_copy(update={"rounded": survey.rounded})
         if not summary.n_values:
             raise DatasetError(f"{part.modality} holds no count at all: every value is zero")
         if renamed:
@@ -93,22 +124,16 @@ class PartWriter:
             notes.append(f"{part.modality}: {summary.empty_cells:,} cells have no count")
         if summary.empty_features:
             notes.append(f"{part.modality}: {summary.empty_features:,} features have no count")
+        notes += antibody_notes(part.modality, features.index)
         size = f"{n_obs:,} cells × {summary.n_vars:,} features"
-        self.tell(Noted(f"{part.modality}: {size}, verified as raw counts"))
-        return WrittenPart(written, features, tuple(notes))
+        self.tell(Noted(f"{part.modality}: {size}, {_standing(survey)}"))
+        return WrittenPart(replace(written, summary=summary), features, tuple(notes))
 
-    def _no_counts(self, part: SourceModality, found: list[tuple[str, str]]) -> DatasetError:
-        if not found:
-            return DatasetError(f"{part.modality} has no matrix: neither X, a layer nor raw")
-        what = "; ".join(f"in {name}, {problem}" for name, problem in found)
-        tried = {name for name, _ in found}
-        layers = [name for name in part.layers if f"layers[{name!r}]" not in tried]
-        if layers:
-            remedy = f"Name the layer that holds raw counts with --layer: {', '.join(layers)}"
-        else:
-            remedy = (
-                "Models need raw counts, which can't be had back from normalised values. Keep "
-                "them before normalising, adata.layers['counts'] = adata.X.copy(), and pass "
-                "--layer counts."
-            )
-        return DatasetError(f"{part.modality} holds no raw counts: {what}", remedy=remedy)
+
+def _standing(survey: Survey) -> str:
+    """Return what was found of the values, for the line that a user sees."""
+    if survey.rounded is not None:
+        return "rounded to whole numbers"
+    if survey.findings:
+        return "whole numbers, but see the note"
+    return "verified as raw counts"

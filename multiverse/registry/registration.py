@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from multiverse import __version__
@@ -26,10 +27,12 @@ from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.formats import read_layout
 from multiverse.registry.home import home as default_home
 from multiverse.registry.labels import write_labels
-from multiverse.registry.layout import Layout
-from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
+from multiverse.registry.layout import MATRICES, Layout
+from multiverse.registry.options import DEFAULT_OPTIONS, EVERY, RegistrationOptions
+from multiverse.registry.padding import Filling, filled_cells, find_padding, without_padding
 from multiverse.registry.part import PartWriter, WrittenPart
 from multiverse.registry.source import opened_source
+from multiverse.registry.verdict import Judge
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import make_slug
@@ -111,6 +114,7 @@ class Registration:
         options = self.origin.options
         layout = self.layout
         self._check_layer()
+        self._check_rounding()
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
@@ -121,25 +125,59 @@ class Registration:
             tuple(part.old_name for part in layout.parts),
             options,
         )
+        if options.mosaic:
+            alignment = self._without_padding(alignment, columns.batches)
         written = self._write_data(alignment, columns)
         if columns.labels is not None:
             write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
+        if not options.mosaic:
+            fillings = {
+                name: Filling.of(alignment.measured[name], part.counts.evidence.lengths > 0)
+                for name, part in written.items()
+            }
+            found = find_padding(fillings, columns.batches)
+            notes = (*notes, *(padding.warning() for padding in found))
         return self._record(alignment, columns, written, notes)
 
     def _check_layer(self) -> None:
         layer = self.origin.options.layer
+        if layer is None:
+            return
         names = {name for part in self.layout.parts for name in part.layers}
-        if layer is not None and layer not in names:
+        found = (one.name for part in self.layout.parts for one in part.candidates(layer))
+        if layer not in names and not (layer in MATRICES and layer in found):
             raise DatasetError(
                 f"There is no layer {layer!r} in {self.origin.name}",
                 remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
             )
 
+    def _check_rounding(self) -> None:
+        names = [part.modality for part in self.layout.parts]
+        unknown = [name for name in self.origin.options.round if name not in (*names, EVERY)]
+        if unknown:
+            raise DatasetError(
+                f"{', '.join(unknown)} is to be rounded, and is not in {self.origin.name}",
+                remedy=f"The modalities are: {', '.join(names)}",
+            )
+
+    def _without_padding(self, alignment: Alignment, batches: pd.Series | None) -> Alignment:
+        """Return the alignment without cells that are empty or missing in one modality only."""
+        fillings = {}
+        for part in self.layout.parts:
+            rows = alignment.rows[part.modality]
+            judge = Judge.of(part, rows, self.origin.options, batches)
+            order = np.searchsorted(judge.rows, rows)
+            filled, absent = (which[order] for which in filled_cells(judge))
+            fillings[part.modality] = Filling.of(alignment.measured[part.modality], filled, absent)
+        found = find_padding(fillings, batches)
+        return without_padding(alignment, found) if found else alignment
+
     def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
         written = {}
         with CanonicalFile.create(self.folder / DATA_FILE) as file:
-            writer = PartWriter(file, self.scratch, self.origin.options.layer, self.tell)
+            options = self.origin.options
+            writer = PartWriter(file, self.scratch, options, columns.batches, self.tell)
             for part in self.layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])
             written = unique_across(written)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -46,6 +46,12 @@ def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, dict | int) else value
 
 
+def _one_or_several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+_Rounded = Literal["rna", "atac", "adt", "all"]
+
 _Seeds = Annotated[
     tuple[Seed, ...],
     BeforeValidator(_one_or_many, json_schema_input_type=Seed | list[Seed]),
@@ -63,6 +69,11 @@ class DatasetEntry(_Frozen):
     unlabelled: tuple[str, ...] = ()
     modalities: dict[str, str] = Field(default_factory=dict)
     layer: str | None = None
+    round: Annotated[
+        tuple[_Rounded, ...],
+        BeforeValidator(_one_or_several, json_schema_input_type=_Rounded | list[_Rounded]),
+        Field(description="modalities whose counts are fractional and to be rounded"),
+    ] = ()
     intersect: bool = Field(
         default=False, description="keep only the cells that all modalities have"
     )

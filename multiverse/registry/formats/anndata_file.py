@@ -103,16 +103,19 @@ def _candidates(
 
     layers = source.group(group, "layers")
     names = [] if layers is None else source.names(layers)
+    raw = source.group(group, "raw")
+    has_raw = raw is not None and source.child(raw, "X") is not None
     if layers is not None and layer is not None and layer in names:
         yield candidate(f"layers[{layer!r}]", _must(source, layers, layer))
         return
-    if (matrix := source.child(group, "X")) is not None:
+    matrix = source.child(group, "X")
+    named = {"X": matrix is not None, "raw": has_raw}.get(layer or "", False)
+    if matrix is not None and not (named and layer != "X"):
         yield candidate("X", matrix)
-    if layers is not None and "counts" in names:
+    if layers is not None and "counts" in names and not named:
         yield candidate("layers['counts']", _must(source, layers, "counts"))
-    raw = source.group(group, "raw")
-    if raw is not None and (matrix := source.child(raw, "X")) is not None:
-        found = candidate("raw", matrix, read_frame(source, raw, "var"))
+    if raw is not None and has_raw and not (named and layer != "raw"):
+        found = candidate("raw", _must(source, raw, "X"), read_frame(source, raw, "var"))
         if found.columns is None or len(found.columns):
             yield found
 
