@@ -9,14 +9,14 @@ from collections.abc import Iterable
 
 #: Antibodies or lipids that mark the sample of a cell: cell hashing, MULTI-seq, CellPlex.
 _HASHTAG = re.compile(
-    r"(?:^|[^a-z])(?:hto|hashtags?|hash[ _.-]?tag|cmo|multi[ _.-]?seq|lmo)(?:[^a-z]|$)|hashtag",
+    r"(?:^|[^a-z])(?:hto|hashtags?|hash[ _.-]?tag|cmo|multi[ _.-]?seq)(?:[^a-z]|$)|hashtag",
     re.IGNORECASE,
 )
 #: Antibodies that bind nothing. An IgG with a subclass is one where an animal, a clone or a
 #: control is named (mouse IgG1); IgD, IgM, IgE and IgG Fc are targets.
 _ISOTYPE = re.compile(
     r"isotype|(?:^|[^a-z])iso(?:[^a-z]|$)"
-    r"|(?:mouse|rat|hamster|rabbit|goat|\bms|\bm|\br)[ _.-]*igg?[gma]?[ _.-]?\d?[abc]?"
+    r"|(?:mouse|rat|rag|hamster|rabbit|goat|\bms|\bm|\br)[ _.-]*igg?[gma]?[ _.-]?\d?[abc]?"
     r"(?:[ _.-]?(?:kappa|k|κ|lambda|l|λ))?(?:[ _.-]?(?:control|ctrl|iso\w*|tot\w*|trdt?\w*))?$"
     r"|^(?:adt[ _.-]?)?igg[ _.-]?[1-4][abc]?(?:[ _.-]?(?:kappa|k|κ|lambda|l|λ))?"
     r"(?:[ _.-]?(?:control|ctrl|tot\w*|trdt?\w*))?$"

@@ -20,6 +20,9 @@ EVEN_SPREAD = 0.15
 GAPPED_CELLS = 0.05
 #: A share of cells that have exactly the largest library size: raw counts 1 cell.
 SAME_DEPTH = 0.2
+#: Independent counts have a variance of their sum that is at least its mean (Poisson): raw counts
+#: 12 to 2,656 times the mean, rounded normalised ones from 0.0 on.
+UNDER_CHANCE = 0.5
 #: Library sizes are judged where there are this many cells, of this many counts (median).
 JUDGED_CELLS, JUDGED_DEPTH = 20, 100
 #: The number of repeated counts to expect by chance from which their absence is no chance:
@@ -31,19 +34,25 @@ HALF_FLOAT_EXACT = 2048
 NARROW_LIMITS = {127: "int8", 255: "uint8", 32767: "int16", 65535: "uint16"}
 #: Values that share the largest one by then are cut off: raw counts at most 7.
 SATURATED_VALUES = 10
+_NORMALISED = "values that were normalised to one depth and rounded"
 
 
 @dataclass(frozen=True)
 class Finding:
     """A peculiarity of a matrix, as a clause whose subject is the matrix.
 
+    ``consequence``: what that means for models, as sentences.
     ``grave``: such values are not taken for raw counts unless they are named.
     ``suspicious``: another matrix without it is preferred.
     """
 
     text: str
+    consequence: str = ""
     grave: bool = False
     suspicious: bool = False
+
+    def __str__(self) -> str:
+        return ". ".join(filter(None, (self.text, self.consequence)))
 
 
 class Evidence:
@@ -58,6 +67,7 @@ class Evidence:
         self.n_gapped_cells = 0
         self.n_past_half_float = 0
         self.n_odd_past_half_float = 0
+        #: Cells with a count, (n_features,).
         self.per_feature = np.zeros(n_vars, dtype=np.int64)
         self._lengths: list[np.ndarray] = []
         self._totals: list[np.ndarray] = []
@@ -129,9 +139,10 @@ class Evidence:
             )
         if modality == "atac":
             return Finding(
-                "holds 0 and 1 only: peaks are open or not. multivi uses no more than that; "
-                "cobolt's likelihood is one of counts, and pca, mofa and mowgli weigh a peak by "
-                "its share of the cell's counts, so that these see less than in fragment counts",
+                "holds 0 and 1 only: peaks are open or not",
+                "multivi uses no more than that; cobolt's likelihood is one of counts, and pca, "
+                "mofa and mowgli weigh a peak by its share of the cell's counts: they see less "
+                "than in counts of fragments",
                 suspicious=True,
             )
         return Finding(
@@ -146,41 +157,31 @@ class Evidence:
         totals = totals[totals > 0]
         if len(totals) < JUDGED_CELLS or (middle := float(np.median(totals))) < JUDGED_DEPTH:
             return []
-        sizes = f"(median {middle:,.0f})"
+        spread, gapped = robust_spread(totals), self.n_gapped_cells / len(totals)
         same = int((totals == totals.max()).sum())
+        sizes = (
+            f"has nearly the same number of counts in each cell (median {middle:,.0f}), a spread "
+            f"of {spread:.1%}"
+        )
+        if spread < EVEN_SPREAD and modality != "adt" and gapped >= GAPPED_CELLS:
+            text = f"{sizes}, and {gapped:.0%} of the cells have no value of 1: {_NORMALISED}"
+            return [Finding(text, grave=True, suspicious=True)]
         if same >= SAME_DEPTH * len(totals):
-            return [
-                Finding(
-                    f"has exactly {totals.max():,.0f} counts in {same:,} of {len(totals):,} cells, "
-                    "as after down-sampling to one depth",
-                    suspicious=True,
-                )
-            ]
-        spread = robust_spread(totals)
+            text = (
+                f"has exactly {totals.max():,.0f} counts in {same:,} of {len(totals):,} cells, as "
+                "after down-sampling to one depth"
+            )
+            return [Finding(text, suspicious=True)]
         if spread >= EVEN_SPREAD:
             return []
-        gapped = self.n_gapped_cells / len(totals)
-        if totals.var() < 0.5 * totals.mean():
-            why = "less than chance alone makes them differ"
-        elif modality != "adt" and gapped >= GAPPED_CELLS:
-            why = f"and {gapped:.0%} of the cells have no value of 1"
-        else:
-            return [
-                Finding(
-                    f"has nearly the same number of counts in each cell {sizes}, a spread of "
-                    f"{spread:.0%} where raw counts have 20 % and more: corrected or normalised "
-                    "counts look so, and simulated ones of one depth",
-                    suspicious=True,
-                )
-            ]
-        return [
-            Finding(
-                f"has nearly the same number of counts in each cell {sizes}, a spread of "
-                f"{spread:.1%}, {why}: values that were normalised to one depth and rounded",
-                grave=True,
-                suspicious=True,
-            )
-        ]
+        if totals.var() < UNDER_CHANCE * totals.mean():
+            text = f"{sizes}, less than chance alone makes them differ: {_NORMALISED}"
+            return [Finding(text, grave=True, suspicious=True)]
+        text = (
+            f"{sizes}, where raw counts have 20 % and more: corrected or normalised counts look "
+            "so, and simulated ones of one depth"
+        )
+        return [Finding(text, suspicious=True)]
 
     def _numbers(self) -> list[Finding]:
         found = []

@@ -170,8 +170,10 @@ class Registration:
             order = np.searchsorted(judge.rows, rows)
             filled, absent = (which[order] for which in filled_cells(judge))
             fillings[part.modality] = Filling.of(alignment.measured[part.modality], filled, absent)
-        found = find_padding(fillings, batches)
-        return without_padding(alignment, found) if found else alignment
+        alignment = without_padding(alignment, find_padding(fillings, batches))
+        if not alignment.groups:
+            self.tell(Noted("--mosaic changes nothing: every cell was measured in every modality"))
+        return alignment
 
     def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
         written = {}

@@ -26,6 +26,8 @@ COMMON_DEPTH = 0.01
 NEAR, MOSTLY = 0.005, 0.95
 #: Multiples of the smallest value up to which they can be told from others.
 MULTIPLES = 20.0
+#: Values taken back from a logarithm are told from whole ones up to here: single precision.
+LARGEST_TOLD = 1000.0
 #: Mean distance from the nearest whole number: 0.25 where values have nothing to do with those.
 NEAR_WHOLE = 0.2
 #: Small values tell how near they are to whole numbers, if they are this share of all.
@@ -53,12 +55,18 @@ _SCALES: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
 class Scale:
     """What values look like; ``spread_counts`` if like counts that a tool made fractional.
 
-    ``transformed`` is True where they are certainly none that rounding would bring back.
+    ``too_large`` is True where they are too large for logarithms, so that nothing but their
+    fractions speaks against counts.
     """
 
     text: str
-    transformed: bool = False
     spread_counts: bool = False
+    too_large: bool = False
+
+    @property
+    def may_be_rounded(self) -> bool:
+        """True unless rounding would make counts of something else."""
+        return self.spread_counts or self.too_large
 
 
 def scale_of(blocks: Iterable[csr_array]) -> Scale:
@@ -72,16 +80,14 @@ def scale_of(blocks: Iterable[csr_array]) -> Scale:
         return Scale("it holds nothing else")
     if values.data.min() < 0:
         low, high = values.data.min(), values.data.max()
-        return Scale(
-            f"values from {low:.3g} to {high:.3g}: scaled, centred or residuals", transformed=True
-        )
+        return Scale(f"values from {low:.3g} to {high:.3g}: scaled, centred or residuals")
     for name, back in _SCALES:
         if "log" in name and values.data.max() > LARGEST_LOGARITHM:
             continue
         counts = csr_array((back(values.data), values.indices, values.indptr), shape=values.shape)
         found = _common_scale(counts) or (_whole(counts) if name else None)
         if found is not None:
-            return Scale(f"the values are {name}{found}", transformed=True)
+            return Scale(f"the values are {name}{found}")
     return _fractions(values)
 
 
@@ -103,8 +109,10 @@ def _common_scale(counts: csr_array) -> str | None:
 
 
 def _whole(counts: csr_array) -> str | None:
-    near = np.abs(counts.data - np.rint(counts.data)) < 1e-5 * np.maximum(counts.data, 1)
-    return "counts" if near.mean() >= MOSTLY else None
+    small = counts.data[counts.data < LARGEST_TOLD]
+    if len(small) <= SMALL * counts.nnz:
+        return None
+    return "counts" if (np.abs(small - np.rint(small)) < NEAR).mean() >= MOSTLY else None
 
 
 def _fractions(values: csr_array) -> Scale:
@@ -124,7 +132,8 @@ def _fractions(values: csr_array) -> Scale:
         f"to {low:,.5g} to {high:,.5g}"
     )
     if data.max() < 2 or not like:
-        return Scale(f"no scale of counts was recognised: {numbers}")
+        too_large = bool(vanish <= 0.5 and data.max() > LARGEST_LOGARITHM)
+        return Scale(f"no scale of counts was recognised: {numbers}", too_large=too_large)
     return Scale(
         "the values look like counts that became fractional by removal of ambient RNA (SoupX, "
         "decontX, CellBender) or by sharing out reads (STARsolo EM, alevin, RSEM, kallisto): "

@@ -153,11 +153,10 @@ class Judge:
 
     def survey(self, candidate: Candidate, names: pd.Index | None = None) -> Survey:
         """Read a matrix once, up to its first value that is no count; only ``names`` if given."""
-        columns, features = candidate.columns, candidate.features
-        if names is not None:
-            columns, features = _columns_of(candidate, names), names
-            if columns is None:
-                return Survey(candidate, comparable=False)
+        looked_at = candidate if names is None else _restricted(candidate, names)
+        if looked_at is None:
+            return Survey(candidate, comparable=False)
+        columns, features = looked_at.columns, looked_at.features
         evidence, content = Evidence(len(features)), CountsHash()
         cells = self.part.obs.index[self.rows]
         try:
@@ -217,7 +216,9 @@ class Judge:
             )
         if best.grave and not self.is_named(best.candidate):
             return self._refused(surveys, self._grave(best))
-        notes += [f"{modality}: {best.name} {one.text}" for one in best.findings]
+        notes += [f"{modality}: {best.name} {one}" for one in best.findings]
+        if self.round_fractions:
+            notes.append(f"{modality}: nothing was rounded, as {best.name} holds whole numbers")
         if best.grave:
             notes.append(f"{modality}: {best.name} was taken because it was named")
         why = "; ".join(notes) or f"{modality}: {best.name} holds raw counts"
@@ -249,7 +250,7 @@ class Judge:
             return self._refused(surveys, damaged[0])
         if self.round_fractions:
             for survey in surveys:
-                if survey.scale is not None and not survey.scale.transformed:
+                if survey.scale is not None and survey.scale.may_be_rounded:
                     return self._rounded(survey, surveys)
         what = "; ".join(f"in {one.name}, {one.described()}" for one in surveys)
         remedy = self._remedy(surveys)
@@ -279,7 +280,7 @@ class Judge:
                 f"{modality}: whether these were counts can't be told from the values "
                 f"({survey.scale.text})"
             )
-        notes += [f"{modality}: {survey.name} {one.text}" for one in findings]
+        notes += [f"{modality}: {survey.name} {one}" for one in findings]
         return Verdict(modality, rounded, "; ".join(notes), tuple(notes), surveys)
 
     def _remedy(self, surveys: tuple[Survey, ...]) -> str:
@@ -307,7 +308,7 @@ class Judge:
             "in adata.raw, in another layer or in the file before normalisation: keep them there "
             "with adata.layers['counts'] = adata.X.copy(), and pass --layer counts."
         )
-        if any(not scale.transformed for scale in scales):
+        if any(scale.too_large for scale in scales):
             text += (
                 " If a tool only made counts fractional, --round "
                 f"{self.part.modality} rounds them, and records by how much."
@@ -388,16 +389,16 @@ def _either(layers: list[str]) -> str:
     return " or ".join(f"layer {name!r} with --layer {shlex.quote(name)}" for name in layers)
 
 
-def _columns_of(candidate: Candidate, names: pd.Index) -> np.ndarray | None:
-    """Return where the candidate has these features; None where it lacks some."""
-    own = candidate.var.index
-    columns = np.arange(len(own)) if candidate.columns is None else candidate.columns
-    if own[columns].equals(names):
-        return candidate.columns
-    if not own[columns].is_unique:
+def _restricted(candidate: Candidate, names: pd.Index) -> Candidate | None:
+    """Return the candidate with these features only, in their order; None where it lacks some."""
+    own = candidate.features
+    if own.equals(names):
+        return candidate
+    places = own.get_indexer(names) if own.is_unique else np.full(1, -1)
+    if (places < 0).any():
         return None
-    places = own[columns].get_indexer(names)
-    return None if (places < 0).any() else columns[places]
+    columns = np.arange(len(own)) if candidate.columns is None else candidate.columns
+    return replace(candidate, columns=columns[places])
 
 
 def _better(modality: str, best: Survey, other: Survey) -> tuple[Survey, str | None] | DatasetError:
@@ -411,7 +412,7 @@ def _better(modality: str, best: Survey, other: Survey) -> tuple[Survey, str | N
         return winner, f"counts were taken from {winner.name}, as {loser.name} {loser.described()}"
     ours, theirs = best.totals, other.totals
     share = f"{_share(ours.sum(), theirs.sum())} of its counts, and in no cell more"
-    if (ours <= theirs).all() and ours.sum() < theirs.sum():
+    if _is_left_of(best.evidence, other.evidence):
         return other, (
             f"counts were taken from {other.name}, as {best.name} has {share}: it seems to be what "
             f"a correction, a filter or down-sampling left of them ({layer_option(best.name)} "
@@ -429,6 +430,18 @@ def _better(modality: str, best: Survey, other: Survey) -> tuple[Survey, str | N
         remedy=f"Say which one holds the raw counts, with {layer_option(best.name)} or "
         f"{layer_option(other.name)}.",
     )
+
+
+def _is_left_of(less: Evidence | None, more: Evidence | None) -> bool:
+    """Return whether taking counts away, and nothing else, may have made the one of the other."""
+    if less is None or more is None or less.totals.sum() == more.totals.sum():
+        return False
+    pairs = (
+        (less.totals, more.totals),
+        (less.lengths, more.lengths),
+        (less.per_feature, more.per_feature),
+    )
+    return all(bool((one <= other).all()) for one, other in pairs)
 
 
 def _share(part: float, whole: float) -> str:
