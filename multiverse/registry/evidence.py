@@ -38,18 +38,16 @@ _NORMALISED = "values that were normalised to one depth and rounded"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A peculiarity of a matrix, as a clause whose subject is the matrix.
+class Doubt:
+    """A reason to doubt that values are raw counts, as a clause whose subject is the matrix.
 
     ``consequence``: what that means for models, as sentences.
     ``grave``: such values are not taken for raw counts unless they are named.
-    ``suspicious``: another matrix without it is preferred.
     """
 
     text: str
     consequence: str = ""
     grave: bool = False
-    suspicious: bool = False
 
     def __str__(self) -> str:
         return ". ".join(filter(None, (self.text, self.consequence)))
@@ -122,37 +120,33 @@ class Evidence:
         share = self.per_feature / max(self.n_values, 1)
         return float((lengths * (lengths - 1) / 2).sum() * (share**2).sum())
 
-    def findings(self, modality: str) -> tuple[Finding, ...]:
-        """Return what is peculiar about these counts of a modality, the gravest first."""
+    def doubts(self, modality: str) -> tuple[Doubt, ...]:
+        """Return what speaks against these being raw counts of a modality, the gravest first."""
         if not self.n_values:
             return ()
         found = [self._binary(modality), *self._depths(modality), *self._numbers()]
         return tuple(sorted((one for one in found if one), key=lambda one: not one.grave))
 
-    def _binary(self, modality: str) -> Finding | None:
+    def _binary(self, modality: str) -> Doubt | None:
         if self.n_above_one:
             return None
         expected = self.expected_repeats()
         if expected < EXPECTED_REPEATS:
-            return Finding(
-                "holds 0 and 1 only; it is so sparse that this may be chance", suspicious=True
-            )
+            return Doubt("holds 0 and 1 only; it is so sparse that this may be chance")
         if modality == "atac":
-            return Finding(
+            return Doubt(
                 "holds 0 and 1 only: peaks are open or not",
                 "multivi uses no more than that; cobolt's likelihood is one of counts, and pca, "
                 "mofa and mowgli weigh a peak by its share of the cell's counts: they see less "
                 "than in counts of fragments",
-                suspicious=True,
             )
-        return Finding(
+        return Doubt(
             "holds 0 and 1 only, where counts as many as these would have about "
             f"{expected:,.0f} values above 1 by chance: it was made binary",
             grave=True,
-            suspicious=True,
         )
 
-    def _depths(self, modality: str) -> list[Finding]:
+    def _depths(self, modality: str) -> list[Doubt]:
         totals = self.totals
         totals = totals[totals > 0]
         if len(totals) < JUDGED_CELLS or (middle := float(np.median(totals))) < JUDGED_DEPTH:
@@ -165,50 +159,47 @@ class Evidence:
         )
         if spread < EVEN_SPREAD and modality != "adt" and gapped >= GAPPED_CELLS:
             text = f"{sizes}, and {gapped:.0%} of the cells have no value of 1: {_NORMALISED}"
-            return [Finding(text, grave=True, suspicious=True)]
+            return [Doubt(text, grave=True)]
         if same >= SAME_DEPTH * len(totals):
             text = (
                 f"has exactly {totals.max():,.0f} counts in {same:,} of {len(totals):,} cells, as "
                 "after down-sampling to one depth"
             )
-            return [Finding(text, suspicious=True)]
+            return [Doubt(text)]
         if spread >= EVEN_SPREAD:
             return []
         if totals.var() < UNDER_CHANCE * totals.mean():
             text = f"{sizes}, less than chance alone makes them differ: {_NORMALISED}"
-            return [Finding(text, grave=True, suspicious=True)]
+            return [Doubt(text, grave=True)]
         text = (
             f"{sizes}, where raw counts have 20 % and more: corrected or normalised counts look "
             "so, and simulated ones of one depth"
         )
-        return [Finding(text, suspicious=True)]
+        return [Doubt(text)]
 
-    def _numbers(self) -> list[Finding]:
+    def _numbers(self) -> list[Doubt]:
         found = []
         if self.divisor > 1:
             found.append(
-                Finding(
+                Doubt(
                     f"holds multiples of {self.divisor:,} only: counts that were multiplied, or "
                     "counted more than once",
-                    suspicious=True,
                 )
             )
         if self.largest in NARROW_LIMITS and self.n_largest > SATURATED_VALUES:
             kind = NARROW_LIMITS[self.largest]
             found.append(
-                Finding(
+                Doubt(
                     f"ends at {self.largest:,}, which {self.n_largest:,} values are: the largest "
                     f"number of {kind}, so that larger counts seem to have been cut off",
-                    suspicious=True,
                 )
             )
         even_only = self.divisor == 1 and not self.n_odd_past_half_float
         if even_only and self.n_past_half_float > SATURATED_VALUES:
             found.append(
-                Finding(
+                Doubt(
                     f"has no odd number among its {self.n_past_half_float:,} values above "
                     f"{HALF_FLOAT_EXACT:,}, as float16 can't hold them: large counts are rounded",
-                    suspicious=True,
                 )
             )
         return found

@@ -10,7 +10,7 @@ import pandas as pd
 
 from multiverse.registry.cells import Alignment, check_links
 from multiverse.registry.counts import NotCounts, WrongValue
-from multiverse.registry.verdict import Judge
+from multiverse.registry.judge import Judge
 
 #: A batch whose cells are empty in a modality to this share was not measured there.
 PADDED_BATCH = 0.5

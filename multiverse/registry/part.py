@@ -16,11 +16,11 @@ from multiverse.registry.antibodies import antibody_notes
 from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
+from multiverse.registry.judge import Judge, Survey, layer_option
 from multiverse.registry.layout import Candidate, SourceModality
 from multiverse.registry.options import RegistrationOptions
 from multiverse.registry.rounding import Rounding
 from multiverse.registry.spool import reordered
-from multiverse.registry.verdict import Judge, Survey, layer_option
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,6 @@ def _standing(survey: Survey) -> str:
     """Return what was found of the values, for the line that a user sees."""
     if survey.rounded is not None:
         return "rounded to whole numbers"
-    if survey.findings:
+    if survey.doubts:
         return "whole numbers, but see the note"
     return "verified as raw counts"

@@ -26,13 +26,13 @@ from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, check
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.formats import read_layout
 from multiverse.registry.home import home as default_home
+from multiverse.registry.judge import Judge
 from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import MATRICES, Layout
 from multiverse.registry.options import DEFAULT_OPTIONS, EVERY, RegistrationOptions
 from multiverse.registry.padding import Filling, filled_cells, find_padding, without_padding
 from multiverse.registry.part import PartWriter, WrittenPart
 from multiverse.registry.source import opened_source
-from multiverse.registry.verdict import Judge
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import make_slug

@@ -39,7 +39,7 @@ def _as_it_is(values: np.ndarray) -> np.ndarray:
 
 
 def _exp2m1(values: np.ndarray) -> np.ndarray:
-    return np.expm1(values * np.log(2.0))
+    return np.asarray(np.expm1(values * np.log(2.0)))
 
 
 #: How a scale is called, and how to get back from it. Logarithms are tried first.

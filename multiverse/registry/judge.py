@@ -11,7 +11,7 @@ import pandas as pd
 
 from multiverse.errors import DatasetError
 from multiverse.registry.counts import NotCounts, WrongValue, selected_blocks, verified_counts
-from multiverse.registry.evidence import Evidence, Finding
+from multiverse.registry.evidence import Doubt, Evidence
 from multiverse.registry.fingerprint import CountsHash
 from multiverse.registry.layout import Candidate, SourceModality
 from multiverse.registry.missing import MissingValues
@@ -36,7 +36,7 @@ class Survey:
     candidate: Candidate
     evidence: Evidence | None = None
     sha256: str = ""
-    findings: tuple[Finding, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     problem: NotCounts | DatasetError | None = None
     scale: Scale | None = None
     comparable: bool = True
@@ -60,24 +60,22 @@ class Survey:
     @property
     def grave(self) -> bool:
         """True if its values are not taken for raw counts unless it is named."""
-        return any(one.grave for one in self.findings)
+        return any(one.grave for one in self.doubts)
 
     @property
     def standing(self) -> int:
-        """The rank among matrices of whole numbers: grave 0, suspicious 1, clean 2."""
-        if self.grave:
-            return 0
-        return 1 if any(one.suspicious for one in self.findings) else 2
+        """The rank among matrices of whole numbers: gravely doubted 0, doubted 1, clean 2."""
+        return 0 if self.grave else 1 if self.doubts else 2
 
     def described(self) -> str:
         """Return what is found, as a clause after the name."""
         if self.problem is not None:
             return "; ".join([str(self.problem), *([self.scale.text] if self.scale else [])])
-        return " and ".join(one.text for one in self.findings) or "holds raw counts"
+        return " and ".join(one.text for one in self.doubts) or "holds raw counts"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CountsVerdict:
     """The judgement of a modality: the matrix to take as ``survey``, or a ``refusal``.
 
     ``why`` is a sentence for the user; ``notes`` are for the dataset's record; ``surveys`` holds
@@ -170,7 +168,7 @@ class Judge:
 
     def found(self, candidate: Candidate, evidence: Evidence, sha256: str) -> Survey:
         """Return the survey of a matrix of whole numbers."""
-        return Survey(candidate, evidence, sha256, evidence.findings(self.part.modality))
+        return Survey(candidate, evidence, sha256, evidence.doubts(self.part.modality))
 
     def failed(self, candidate: Candidate, problem: NotCounts | DatasetError) -> Survey:
         """Return the survey of a matrix that holds something else, with what it looks like."""
@@ -184,11 +182,11 @@ class Judge:
         """Return whether the user named this matrix."""
         return self.layer is not None and candidate.name in (self.layer, f"layers[{self.layer!r}]")
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> CountsVerdict:
         """Survey every matrix that may hold the counts, and choose."""
         return self.choose(self.survey_all(list(self.part.candidates(self.layer))))
 
-    def choose(self, surveys: tuple[Survey, ...]) -> Verdict:
+    def choose(self, surveys: tuple[Survey, ...]) -> CountsVerdict:
         """Choose among matrices that were surveyed, in this order."""
         best: Survey | None = None
         notes: list[str] = []
@@ -205,7 +203,7 @@ class Judge:
             return self._without_counts(surveys)
         return self._chosen(best, surveys, notes)
 
-    def _chosen(self, best: Survey, surveys: tuple[Survey, ...], notes: list[str]) -> Verdict:
+    def _chosen(self, best: Survey, surveys: tuple[Survey, ...], notes: list[str]) -> CountsVerdict:
         modality = self.part.modality
         before = surveys[0]
         if not before.holds_counts:
@@ -216,19 +214,19 @@ class Judge:
             )
         if best.grave and not self.is_named(best.candidate):
             return self._refused(surveys, self._grave(best))
-        notes += [f"{modality}: {best.name} {one}" for one in best.findings]
+        notes += [f"{modality}: {best.name} {one}" for one in best.doubts]
         if self.round_fractions:
             notes.append(f"{modality}: nothing was rounded, as {best.name} holds whole numbers")
         if best.grave:
             notes.append(f"{modality}: {best.name} was taken because it was named")
         why = "; ".join(notes) or f"{modality}: {best.name} holds raw counts"
-        return Verdict(modality, best, why, tuple(notes), surveys)
+        return CountsVerdict(modality, best, why, tuple(notes), surveys)
 
-    def _refused(self, surveys: tuple[Survey, ...], refusal: DatasetError) -> Verdict:
-        return Verdict(self.part.modality, None, str(refusal), (), surveys, refusal)
+    def _refused(self, surveys: tuple[Survey, ...], refusal: DatasetError) -> CountsVerdict:
+        return CountsVerdict(self.part.modality, None, str(refusal), (), surveys, refusal)
 
     def _grave(self, survey: Survey) -> DatasetError:
-        found = next(one.text for one in survey.findings if one.grave)
+        found = next(one.text for one in survey.doubts if one.grave)
         others = self._other_layers({survey.name})
         ways = [f"take the counts from {_either(others)}"] if others else []
         if not others:
@@ -240,7 +238,7 @@ class Judge:
             remedy=f"{remedy[0].upper()}{remedy[1:]}.",
         )
 
-    def _without_counts(self, surveys: tuple[Survey, ...]) -> Verdict:
+    def _without_counts(self, surveys: tuple[Survey, ...]) -> CountsVerdict:
         modality = self.part.modality
         if not surveys:
             refusal = DatasetError(f"{modality} has no matrix: neither X, a layer nor raw")
@@ -258,7 +256,7 @@ class Judge:
             surveys, DatasetError(f"{modality} holds no raw counts: {what}", remedy=remedy)
         )
 
-    def _rounded(self, survey: Survey, surveys: tuple[Survey, ...]) -> Verdict:
+    def _rounded(self, survey: Survey, surveys: tuple[Survey, ...]) -> CountsVerdict:
         modality, candidate = self.part.modality, survey.candidate
         cells, names = self.part.obs.index[self.rows], candidate.features
         evidence, rounding = Evidence(len(names)), Rounding()
@@ -269,9 +267,9 @@ class Judge:
         except NotCounts as problem:
             refusal = DatasetError(f"{modality} can't be rounded: {problem}")
             return self._refused(surveys, refusal)
-        findings = evidence.findings(modality)
+        doubts = evidence.doubts(modality)
         record = rounding.record()
-        rounded = replace(survey, evidence=evidence, findings=findings, rounded=record)
+        rounded = replace(survey, evidence=evidence, doubts=doubts, rounded=record)
         if rounded.grave and not self.is_named(survey.candidate):
             return self._refused(surveys, self._grave(rounded))
         notes = [f"{modality}: {survey.name}: {rounding}"]
@@ -280,8 +278,8 @@ class Judge:
                 f"{modality}: whether these were counts can't be told from the values "
                 f"({survey.scale.text})"
             )
-        notes += [f"{modality}: {survey.name} {one}" for one in findings]
-        return Verdict(modality, rounded, "; ".join(notes), tuple(notes), surveys)
+        notes += [f"{modality}: {survey.name} {one}" for one in doubts]
+        return CountsVerdict(modality, rounded, "; ".join(notes), tuple(notes), surveys)
 
     def _remedy(self, surveys: tuple[Survey, ...]) -> str:
         others = self._other_layers({one.name for one in surveys})
@@ -328,7 +326,7 @@ class Judge:
         return MissingValues.of(blocks, candidate.features, self.batches)
 
     def _other_layers(self, known: set[str]) -> list[str]:
-        """Return layers that hold counts without a grave finding, of those not looked at yet."""
+        """Return layers that hold counts without a grave doubt, of those not looked at yet."""
         found = []
         names = [name for name in self.part.layers if f"layers[{name!r}]" not in known]
         for layer in names[:MOST_LAYERS]:
@@ -346,7 +344,7 @@ def judge(
     layer: str | None = None,
     *,
     batches: pd.Series | None = None,
-) -> Verdict:
+) -> CountsVerdict:
     """Say which matrix of a modality registration would take for its raw counts, and why.
 
     Nothing is written. Every matrix that may hold counts is read once, block by block, in the
@@ -365,7 +363,7 @@ def judge(
 
     Returns
     -------
-    Verdict
+    CountsVerdict
         ``candidate.name`` is the matrix (None where registration would refuse: ``refusal`` is
         what it would raise); ``why`` a sentence; ``surveys`` what each matrix holds, whose
         ``evidence`` has ``totals`` (library sizes) and ``lengths``, each (n_cells,).

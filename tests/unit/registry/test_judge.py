@@ -11,11 +11,11 @@ from scipy.sparse import csr_array
 
 from multiverse.registry.evidence import Evidence
 from multiverse.registry.formats import read_layout
+from multiverse.registry.judge import CountsVerdict, judge
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS
 from multiverse.registry.registration import register
 from multiverse.registry.source import opened_source
-from multiverse.registry.verdict import Verdict, judge
 from tests.unit.registry.realistic import (
     Registered,
     cell_table,
@@ -253,7 +253,7 @@ def test_numbers_that_overflowed_are_refused_as_such(tmp_path: Path, capsys: Sai
     assert "stored as int16: a number too large for it turns negative" in error
 
 
-def layout_of(path: Path, folder: Path) -> tuple[Layout, Verdict]:
+def layout_of(path: Path, folder: Path) -> tuple[Layout, CountsVerdict]:
     with opened_source(path) as opened, opened.readable(folder) as readable:
         layout = read_layout(readable, DEFAULT_OPTIONS)
         return layout, judge(layout.parts[0])
