@@ -146,9 +146,9 @@ def run(
         ``parameters``, ``seeds``, ``device``, ``engine``, ``resources``, ``jobs``, ``cpus``,
         ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``batch_key``,
         ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``without``, ``exclude``,
-        ``intersect``, ``mosaic``, ``match_barcodes``, ``build``, ``rerun``, ``only_failed``,
-        ``verbose``, ``tags``, ``models_dirs``, ``evaluate``, ``report``, ``mlflow``: see
-        :class:`multiverse.api.RunKeywords`.
+        ``intersect``, ``mosaic``, ``match_barcodes``, ``round``, ``build``, ``rerun``,
+        ``only_failed``, ``verbose``, ``tags``, ``models_dirs``, ``evaluate``, ``report``,
+        ``mlflow``: see :class:`multiverse.api.RunKeywords`.
 
     Raises
     ------

@@ -48,7 +48,7 @@ def register(
     options, settings
         :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
         (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``without``, ``exclude``,
-        ``intersect``, ``mosaic``, ``match_barcodes``, …).
+        ``intersect``, ``mosaic``, ``match_barcodes``, ``round``, …).
 
     Raises
     ------
@@ -57,7 +57,7 @@ def register(
     """
     if options is not None and settings:
         raise UsageError("give either options or single settings, not both")
-    for name in settings.keys() & {"unlabelled", "without"}:
+    for name in settings.keys() & {"unlabelled", "without", "round"}:
         settings[name] = several(settings[name])
     if "exclude" in settings:
         settings["exclude"] = several_each(settings["exclude"])

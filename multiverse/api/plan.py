@@ -151,6 +151,7 @@ def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
         match_barcodes=entry.match_barcodes,
         intersect=entry.intersect,
         mosaic=entry.mosaic,
+        round=entry.round,
         replace=True,  # a file named in a benchmark may change; the version decides, not the slug
     )
     before = _registered(_slug(entry))

@@ -55,7 +55,7 @@ class RunKeywords(TypedDict, total=False):
     slug
         Name of the dataset, if it is registered on the way.
     batch_key, label_key, unlabelled, modalities, layer, without, exclude, intersect, mosaic
-        and ``match_barcodes``: how the dataset is to be read
+        and ``match_barcodes``, ``round``: how the dataset is to be read
         (:class:`~multiverse.registry.options.RegistrationOptions`).
     build, rerun, only_failed, verbose
         Build a missing image; run again what is complete; run only jobs whose last attempt
@@ -91,6 +91,7 @@ class RunKeywords(TypedDict, total=False):
     match_barcodes: bool
     intersect: bool
     mosaic: bool
+    round: str | Sequence[str]
     build: bool
     rerun: bool
     only_failed: bool
@@ -190,6 +191,7 @@ def _dataset(
         match_barcodes=settings.get("match_barcodes", False),
         intersect=settings.get("intersect", False),
         mosaic=settings.get("mosaic", False),
+        round=several(settings.get("round", ())),
         replace=True,  # a file or an object may change; the version decides, not the slug
     )
     if isinstance(dataset, str) and DatasetEntry.is_slug(dataset):

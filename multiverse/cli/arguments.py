@@ -89,6 +89,7 @@ def read_registration(given: Namespace, *, replace: bool) -> RegistrationOptions
         match_barcodes=given.match_barcodes,
         intersect=given.intersect,
         mosaic=given.mosaic,
+        round=tuple(given.round),
         replace=replace,
     )
 

@@ -267,6 +267,16 @@ def _registration(parser: argparse.ArgumentParser) -> None:
         metavar="MODALITY=PATTERN",
         help="leave out the features that match, such as 'adt=HTO*'",
     )
+    group.add_argument(
+        "--round",
+        action="append",
+        nargs="?",
+        const="all",
+        default=[],
+        choices=("rna", "atac", "adt", "all"),
+        metavar="MODALITY",
+        help="round counts that a tool made fractional, of rna, atac, adt or all (the default)",
+    )
     unpaired = group.add_mutually_exclusive_group()
     unpaired.add_argument(
         "--intersect", action="store_true", help="keep only cells that all modalities have"

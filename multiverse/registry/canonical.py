@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from multiverse import __version__
 from multiverse.registry.counts import NotCounts
+from multiverse.registry.evidence import Evidence
 from multiverse.registry.fingerprint import CountsHash
 from multiverse.registry.guarded import GuardedStream, new_hdf5
 from multiverse.specs.dataset import ModalitySummary
@@ -35,6 +36,7 @@ class WrittenCounts:
 
     summary: ModalitySummary
     sha256: str
+    evidence: Evidence
 
 
 class CanonicalFile:
@@ -121,8 +123,7 @@ def _write_blocks(
 ) -> WrittenCounts:
     n_obs, n_vars = shape
     data, indices = _growing(group, "data", np.float32), _growing(group, "indices", np.int32)
-    lengths = [np.zeros(1, dtype=np.int64)]
-    per_feature = np.zeros(n_vars, dtype=np.int64)
+    evidence = Evidence(n_vars)
     content = CountsHash()
     done = 0
     for block in blocks:
@@ -130,14 +131,15 @@ def _write_blocks(
             dataset.resize((done + block.nnz,))
             dataset[done:] = values
         done += block.nnz
-        lengths.append(np.diff(block.indptr).astype(np.int64))
-        per_feature += np.bincount(block.indices, minlength=n_vars)
+        evidence.update(block)
         content.update(block)
         check()
-    per_cell = np.concatenate(lengths)
-    if len(per_cell) != n_obs + 1:
-        raise AssertionError(f"{len(per_cell) - 1} of {n_obs} cells were streamed")
-    pointer = per_cell.cumsum().astype(np.int32 if done <= _INT32_MAX else np.int64)
+    lengths = evidence.lengths
+    if len(lengths) != n_obs:
+        raise AssertionError(f"{len(lengths)} of {n_obs} cells were streamed")
+    pointer = (
+        np.concatenate([[0], lengths]).cumsum().astype(np.int32 if done <= _INT32_MAX else np.int64)
+    )
     group.create_dataset(
         "indptr", data=pointer, compression="gzip", compression_opts=1, shuffle=True
     )
@@ -146,10 +148,10 @@ def _write_blocks(
     summary = ModalitySummary(
         n_vars=n_vars,
         n_values=done,
-        empty_cells=int((per_cell[1:] == 0).sum()),
-        empty_features=int((per_feature == 0).sum()),
+        empty_cells=int((lengths == 0).sum()),
+        empty_features=int((evidence.per_feature == 0).sum()),
     )
-    return WrittenCounts(summary, content.hexdigest())
+    return WrittenCounts(summary, content.hexdigest(), evidence)
 
 
 def _growing(group: h5py.Group, name: str, kind: type[np.generic]) -> h5py.Dataset:

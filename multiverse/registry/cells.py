@@ -69,6 +69,17 @@ def cell_groups(measured: Mapping[str, np.ndarray]) -> tuple[CellGroup, ...]:
     return tuple(sorted(groups, key=lambda group: -len(group.modalities)))
 
 
+def check_links(cells: pd.Index, measured: Mapping[str, np.ndarray]) -> None:
+    """Raise :class:`DatasetError` unless these cells can be kept as a mosaic.
+
+    ``measured``: modality → boolean array of shape (n_cells,).
+    """
+    names = {modality: cells[has] for modality, has in measured.items()}
+    problem = _Matched(cells, measured, names).obstacle()
+    if problem is not None:
+        raise problem
+
+
 def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
     """Return each cell's row in the modality; -1 where it has none. Shape (n_cells,)."""
     strangers = len(names) - int(names.isin(everyone).sum())
@@ -79,6 +90,12 @@ def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
             remedy="Open the file with mudata, call .update(), and write it again.",
         )
     return np.asarray(names.get_indexer(everyone))
+
+
+def without_effect(option: str, n_cells: int, n_modalities: int) -> str:
+    """Return the note for an option about cells that lack a modality, where none does."""
+    what = "every modality" if n_modalities > 1 else "the only modality"
+    return f"{option} has no effect: all {n_cells:,} cells have {what}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,7 @@ class _Matched:
             return complete, self._without_effect(unpaired)
         spellings = tuple(recognise(self.names)[0].values())
         if unpaired is Unpaired.KEEP:
-            problem = self._no_mosaic()
+            problem = self.obstacle()
             if problem is not None:
                 raise self._respelled(spellings) or problem
             return np.ones_like(complete), (
@@ -118,11 +135,9 @@ class _Matched:
         return np.asarray(np.all([*self.measured.values()], axis=0))
 
     def _without_effect(self, unpaired: Unpaired) -> tuple[str, ...]:
-        if unpaired is Unpaired.REFUSE:
+        if unpaired is not Unpaired.DROP:  # a mosaic may still be found where cells are empty
             return ()
-        option = "mosaic" if unpaired is Unpaired.KEEP else "intersect"
-        what = "every modality" if len(self.measured) > 1 else "the only modality"
-        return (f"{option} has no effect: all {len(self.cells):,} cells have {what}",)
+        return (without_effect("intersect", len(self.cells), len(self.measured)),)
 
     def _unused(self, spelling: Spelling) -> str:
         return f"{spelling}; --match-barcodes joins them"
@@ -134,7 +149,7 @@ class _Matched:
             if not has.all()
         )
 
-    def _no_mosaic(self) -> DatasetError | None:
+    def obstacle(self) -> DatasetError | None:
         """Return why the cells can't be kept as a mosaic; None where they can."""
         nowhere = ~np.logical_or.reduce([*self.measured.values()])
         if nowhere.any():
@@ -177,12 +192,12 @@ class _Matched:
                 f"drop the {int((~complete).sum()):,} cells that lack a modality with --intersect "
                 f"(keeps {int(complete.sum()):,})"
             )
-        if self._no_mosaic() is None:
+        if self.obstacle() is None:
             ways.append(f"keep all {len(complete):,} with --mosaic, for models that can take them")
         return ways
 
     def _nothing_in_common(self) -> DatasetError:
-        mosaic = self._no_mosaic() is None
+        mosaic = self.obstacle() is None
         return DatasetError(
             f"No cell has all of {', '.join(self.measured)}: {self._lacking()} "
             f"({self._examples()})",

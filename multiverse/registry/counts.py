@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -10,17 +11,37 @@ from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
 from multiverse.registry.matrix import Matrix
+from multiverse.registry.rounding import Rounding
 
 #: Above it float32 can't hold every whole number.
 MAX_COUNT = 2**24
 
 
+class WrongValue(Enum):
+    """The kinds of values that are no raw counts; the member's value is what a message says."""
+
+    MISSING = "is missing (NaN)"
+    INFINITE = "is not a finite number"
+    NEGATIVE = "is negative"
+    FRACTION = "is not a whole number"
+    LARGE = f"is above {MAX_COUNT:,}, more than float32 can hold exactly"
+
+
 class NotCounts(Exception):
     """A matrix holds something else than raw counts. The message says what, and where."""
 
+    def __init__(self, message: str, kind: WrongValue) -> None:
+        super().__init__(message)
+        self.kind = kind
+
 
 def verified_counts(
-    matrix: Matrix, rows: np.ndarray, columns: np.ndarray | None, cells: pd.Index, names: pd.Index
+    matrix: Matrix,
+    rows: np.ndarray,
+    columns: np.ndarray | None,
+    cells: pd.Index,
+    names: pd.Index,
+    rounding: Rounding | None = None,
 ) -> Iterator[csr_array]:
     """Yield blocks of canonical counts: float32, int32, sorted, no explicit zeros or duplicates.
 
@@ -34,11 +55,28 @@ def verified_counts(
         Source columns to keep, of shape (n_features,); None keeps all.
     cells, names
         Names of what is kept, for messages.
+    rounding
+        Rounds the values that are not whole; without it they are refused.
 
     Raises :class:`NotCounts` at the first value that is no raw count, :class:`DatasetError`
     where a value is stored twice.
     """
     done = 0
+    for counts in selected_blocks(matrix, rows, columns):
+        here = cells[done : done + counts.shape[0]]
+        _check_values(counts, here, names, whole=rounding is None)
+        yield _canonical(counts if rounding is None else rounding.apply(counts), here, names)
+        done += counts.shape[0]
+
+
+def selected_blocks(
+    matrix: Matrix, rows: np.ndarray, columns: np.ndarray | None
+) -> Iterator[csr_array]:
+    """Yield the values of some cells and features as they are, whatever they are.
+
+    ``rows`` (n_cells,), strictly increasing, and ``columns`` (n_features,) or None for all are
+    positions in the source.
+    """
     for block in matrix.blocks():
         first, last = np.searchsorted(rows, (block.start, block.start + block.counts.shape[0]))
         counts = block.counts
@@ -46,39 +84,38 @@ def verified_counts(
             counts = counts[rows[first:last] - block.start]
         if columns is not None:
             counts = counts[:, columns]
-        if not counts.shape[0]:
-            continue
-        _check_values(counts, cells[done : done + counts.shape[0]], names)
-        yield _canonical(counts, cells[done : done + counts.shape[0]], names)
-        done += counts.shape[0]
+        if counts.shape[0]:
+            yield counts
 
 
-def _check_values(counts: csr_array, cells: pd.Index, names: pd.Index) -> None:
+def _check_values(counts: csr_array, cells: pd.Index, names: pd.Index, *, whole: bool) -> None:
     values = counts.data
     if values.dtype.kind == "f":
-        for wrong, problem in (
-            (~np.isfinite(values), "is not a finite number"),
-            (values < 0, "is negative"),
-            (values != np.floor(values), "is not a whole number"),
-        ):
-            _refuse(counts, wrong, problem, cells, names)
+        _refuse(counts, np.isnan(values), WrongValue.MISSING, cells, names)
+        _refuse(counts, np.isinf(values), WrongValue.INFINITE, cells, names)
+        _refuse(counts, values < 0, WrongValue.NEGATIVE, cells, names)
+        if whole:
+            _refuse(counts, values != np.floor(values), WrongValue.FRACTION, cells, names)
     elif values.dtype.kind == "i":
-        _refuse(counts, values < 0, "is negative", cells, names)
-    problem = f"is above {MAX_COUNT:,}, more than float32 can hold exactly"
-    _refuse(counts, values > MAX_COUNT, problem, cells, names)
+        _refuse(counts, values < 0, WrongValue.NEGATIVE, cells, names)
+    _refuse(counts, values > MAX_COUNT, WrongValue.LARGE, cells, names)
 
 
 def _refuse(
-    counts: csr_array, wrong: np.ndarray, problem: str, cells: pd.Index, names: pd.Index
+    counts: csr_array, wrong: np.ndarray, kind: WrongValue, cells: pd.Index, names: pd.Index
 ) -> None:
     found = np.flatnonzero(wrong)
     if not len(found):
         return
     row = int(np.searchsorted(counts.indptr, found[0], side="right")) - 1
     column = int(counts.indices[found[0]])
+    overflow = ""
+    if kind is WrongValue.NEGATIVE and counts.data.dtype.kind == "i":
+        overflow = f" (stored as {counts.data.dtype}: a number too large for it turns negative)"
     raise NotCounts(
         f"the value {counts.data[found[0]]:g} of cell {cells[row]!r:.60}, "
-        f"feature {names[column]!r:.60} {problem}"
+        f"feature {names[column]!r:.60} {kind.value}{overflow}",
+        kind,
     )
 
 

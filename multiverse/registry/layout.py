@@ -16,7 +16,10 @@ from multiverse.registry.matrix import Matrix
 
 #: The name of a source as a whole in ``modality_names``, where its features are of one kind.
 WHOLE = "X"
-#: Yields the matrices that may hold raw counts, best first; of a named layer only that one.
+#: Matrices that are named as a layer is, where no layer has that name.
+MATRICES = ("X", "raw")
+#: Yields the matrices that may hold raw counts, best first; of a named layer or one of
+#: ``MATRICES`` only that one, where it exists.
 Candidates = Callable[[str | None], Iterator["Candidate"]]
 
 
@@ -33,6 +36,11 @@ class Candidate:
     columns: np.ndarray | None
     open: Callable[[], Matrix]
     notes: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> pd.Index:
+        """Return the names of the modality's features in this matrix."""
+        return self.var.index if self.columns is None else self.var.index[self.columns]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ from multiverse.specs.dataset import MODALITIES
 REGISTRATION_FORMAT = 2
 
 
+#: In ``round``: every modality.
+EVERY = "all"
+
+
 class Unpaired(StrEnum):
     """The treatment of cells that were not measured in every modality."""
 
@@ -47,7 +51,8 @@ class RegistrationOptions:
         measurement stays missing. Excludes ``intersect``.
     layer
         The layer that holds raw counts: one name for every modality that has it, or modality →
-        layer. Without it ``X``, ``layers["counts"]`` and ``raw`` are tried in this order.
+        layer. Without it ``X``, ``layers["counts"]`` and ``raw`` are tried in this order. ``X``
+        and ``raw`` can be named too; what is named is taken even if it is doubtful, with a note.
     without
         Modalities to leave out.
     exclude
@@ -56,6 +61,9 @@ class RegistrationOptions:
     match_barcodes
         Join cells whose names agree but for a suffix, a prefix or the way they are written; they
         get the names that the first modality has.
+    round
+        Modalities (or ``all``) whose values are rounded to the nearest whole number where no
+        matrix holds whole ones; what that changed is recorded.
     replace
         Move the slug on to this content when it stands for another one.
     """
@@ -70,6 +78,7 @@ class RegistrationOptions:
     without: tuple[str, ...] = ()
     exclude: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     match_barcodes: bool = False
+    round: tuple[str, ...] = ()
     replace: bool = False
 
     def check(self) -> None:
@@ -85,6 +94,12 @@ class RegistrationOptions:
                 "intersect drops the cells that lack a modality, mosaic keeps them: both can't be",
                 remedy="Choose one of --intersect and --mosaic.",
             )
+        for name in self.round:
+            if name not in (*MODALITIES, EVERY):
+                raise UsageError(
+                    f"{name!r} can't be rounded: it is not a modality that models know",
+                    remedy=f"Use one of {', '.join(MODALITIES)}, or {EVERY}",
+                )
         if self.label_key is not None and self.label_key == self.batch_key:
             raise UsageError(
                 f"{self.label_key!r} can't be both the batch and the label column: models see "
@@ -124,8 +139,13 @@ class RegistrationOptions:
             "intersect": self.intersect,
             "mosaic": self.mosaic,
             "match_barcodes": self.match_barcodes,
+            "round": [*self.round],
         }
         return {name: value for name, value in content.items() if value}
+
+    def rounds(self, modality: str) -> bool:
+        """Return whether fractional values of this modality are to be rounded."""
+        return modality in self.round or EVERY in self.round
 
     def sha256(self) -> str:
         """Return the hash of everything here that can change what is registered."""
@@ -146,6 +166,7 @@ class RegistrationOptions:
                 "without": sorted({*self.without}),
                 "exclude": {name: sorted({*found}) for name, found in self.exclude.items()},
                 "match_barcodes": self.match_barcodes,
+                "round": sorted({*self.round}),
             }.items()
             if value
         }

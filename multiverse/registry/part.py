@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,11 +13,15 @@ from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell
+from multiverse.registry.antibodies import antibody_notes
 from multiverse.registry.canonical import CanonicalFile, WrittenCounts
 from multiverse.registry.counts import NotCounts, verified_counts
 from multiverse.registry.frames import feature_table
+from multiverse.registry.judge import Judge, Survey
 from multiverse.registry.layout import Candidate, SourceModality
 from multiverse.registry.matrix import Block
+from multiverse.registry.options import RegistrationOptions
+from multiverse.registry.rounding import Rounding
 from multiverse.registry.spool import reordered
 
 
@@ -36,38 +39,40 @@ class PartWriter:
     """Writes modalities into ``file``; ``scratch`` is a folder for big leftovers.
 
     ``parts`` are all that are to be written: what is advised for one depends on the others.
+    ``batches`` is the batch of each cell by its name, to say where values are missing.
     """
 
     file: CanonicalFile
     scratch: Path
     parts: Sequence[SourceModality]
+    options: RegistrationOptions
+    batches: pd.Series | None
     tell: Tell
 
     def write(self, part: SourceModality, rows: np.ndarray) -> WrittenPart:
-        """Write the first matrix of ``part`` that holds raw counts, for the cells ``rows``.
+        """Write the matrix of ``part`` that holds its raw counts, for the cells ``rows``.
 
         ``rows``: source rows to keep, of shape (n_cells,), strictly increasing.
-        Raises :class:`DatasetError` with what each matrix holds instead, where none does.
+        Raises :class:`DatasetError` with what each matrix holds instead, where none does, and
+        where two disagree.
         """
-        found: list[tuple[str, str]] = []
-        for candidate in part.candidates(part.layer):
+        judge = Judge.of(part, rows, self.options, self.batches, self.parts)
+        surveys, written = self._survey(judge, rows)
+        verdict = judge.choose(surveys)
+        taken = verdict.taken()
+        if written is None:
+            rounding = None if taken.rounded is None else Rounding()
             try:
-                written = self._write_candidate(part, candidate, rows)
-            except NotCounts as problem:
-                found.append((candidate.name, str(problem)))
-                continue
-            notes = [*candidate.notes]
-            if part.layer is not None and self._is_same(part, candidate):
-                notes.append(
-                    f"layer {part.layer!r} has no effect for {part.modality}: X is the same"
-                )
-            if found:
-                notes.append(
-                    f"{part.modality}: counts were taken from {candidate.name}, as "
-                    f"{found[0][0]} holds none ({found[0][1]})"
-                )
-            return self._finish(part, candidate, written, len(rows), notes)
-        raise self._no_counts(part, found)
+                written = self._write_candidate(part, taken.candidate, rows, rounding)
+            except NotCounts as problem:  # among features that were not compared
+                raise DatasetError(
+                    f"{part.modality} holds no raw counts: in {taken.name}, {problem}",
+                    remedy=f"Take others with {judge.layer_option(surveys[0].name)}.",
+                ) from problem
+        notes = [*taken.candidate.notes, *verdict.notes]
+        if part.layer is not None and self._is_same(part, taken.candidate):
+            notes.append(f"layer {part.layer!r} has no effect for {part.modality}: X is the same")
+        return self._finish(part, taken, written, len(rows), notes)
 
     def _is_same(self, part: SourceModality, candidate: Candidate) -> bool:
         """Return whether the matrix that would be tried first, X, holds the same values.
@@ -84,38 +89,55 @@ class PartWriter:
         except DatasetError:  # of X, which nobody asked for
             return False
 
+    def _survey(
+        self, judge: Judge, rows: np.ndarray
+    ) -> tuple[tuple[Survey, ...], WrittenCounts | None]:
+        """Survey all matrices; the last one is written at once if no other holds counts."""
+        candidates = list(judge.part.candidates(judge.layer))
+        surveys = judge.survey_all(candidates[:-1])
+        if not candidates or any(one.holds_counts for one in surveys):
+            return judge.survey_all(candidates[-1:], surveys), None
+        try:
+            written = self._write_candidate(judge.part, candidates[-1], rows)
+        except NotCounts as problem:
+            return (*surveys, judge.failed(candidates[-1], problem)), None
+        found = judge.found(candidates[-1], written.evidence, written.sha256)
+        return (*surveys, found), written
+
     def _write_candidate(
-        self, part: SourceModality, candidate: Candidate, rows: np.ndarray
+        self,
+        part: SourceModality,
+        candidate: Candidate,
+        rows: np.ndarray,
+        rounding: Rounding | None = None,
     ) -> WrittenCounts:
-        n_vars = len(candidate.var) if candidate.columns is None else len(candidate.columns)
-        in_file = np.sort(rows)
-        blocks = self._verified(part, candidate, in_file)
+        in_file, names = np.sort(rows), candidate.features
+        blocks: Iterator[csr_array] = verified_counts(
+            candidate.open(),
+            in_file,
+            candidate.columns,
+            part.obs.index[in_file],
+            names,
+            rounding,
+        )
         if not np.array_equal(in_file, rows):
             order = np.searchsorted(in_file, rows)
-            blocks = reordered(blocks, order, n_vars, self.scratch)
-        return self.file.write_counts(part.modality, blocks, len(rows), n_vars)
-
-    def _verified(
-        self, part: SourceModality, candidate: Candidate, rows: np.ndarray
-    ) -> Iterator[csr_array]:
-        """Yield the counts of the rows, which rise; shape (n_cells, n_features) together."""
-        columns = candidate.columns
-        names = candidate.var.index if columns is None else candidate.var.index[columns]
-        cells = part.obs.index[rows]
-        return verified_counts(candidate.open(), rows, columns, cells, names)
+            blocks = reordered(blocks, order, len(names), self.scratch)
+        return self.file.write_counts(part.modality, blocks, len(rows), len(names))
 
     def _finish(
         self,
         part: SourceModality,
-        candidate: Candidate,
+        survey: Survey,
         written: WrittenCounts,
         n_obs: int,
         notes: list[str],
     ) -> WrittenPart:
+        candidate = survey.candidate
         columns = candidate.columns
         var = candidate.var if columns is None else candidate.var.iloc[columns]
         features, renamed = feature_table(var, part.modality)
-        summary = written.summary
+        summary = written.summary.model_copy(update={"rounded": survey.rounded})
         if not summary.n_values:
             raise DatasetError(f"{part.modality} holds no count at all: every value is zero")
         if renamed:
@@ -124,52 +146,19 @@ class PartWriter:
             notes.append(f"{part.modality}: {summary.empty_cells:,} cells have no count")
         if summary.empty_features:
             notes.append(f"{part.modality}: {summary.empty_features:,} features have no count")
+        notes += antibody_notes(part.modality, features.index)
         size = f"{n_obs:,} cells × {summary.n_vars:,} features"
-        self.tell(Noted(f"{part.modality}: {size}, verified as raw counts"))
-        return WrittenPart(written, features, tuple(notes))
+        self.tell(Noted(f"{part.modality}: {size}, {_standing(survey)}"))
+        return WrittenPart(replace(written, summary=summary), features, tuple(notes))
 
-    def _no_counts(self, part: SourceModality, found: list[tuple[str, str]]) -> DatasetError:
-        if not found:
-            return DatasetError(
-                f"{part.modality} has no matrix: neither X, a layer nor raw",
-                remedy=self._leaving_out(part) or None,
-            )
-        what = "; ".join(f"in {name}, {problem}" for name, problem in found)
-        tried = {name for name, _ in found}
-        layers = [name for name in part.layers if f"layers[{name!r}]" not in tried]
-        holding = [name for name in layers if self._holds_counts(part, name)]
-        if holding:
-            named = {other.modality: other.layer for other in self.parts if other.layer}
-            chosen = {**named, part.modality: holding[0]}
-            words = " ".join(shlex.quote(f"{name}={layer}") for name, layer in chosen.items())
-            remedy = f"Name the layer that holds raw counts, for each modality: --layer {words}"
-            if len(holding) > 1:
-                remedy += f" (or one of {', '.join(holding[1:])})"
-        else:
-            none = f"None of its layers holds any ({', '.join(layers)}). " if layers else ""
-            remedy = (
-                f"{none}Models need raw counts, which can't be had back from normalised values. "
-                "Keep them before normalising, adata.layers['counts'] = adata.X.copy(), and pass "
-                f"--layer counts.{self._leaving_out(part)}"
-            )
-        return DatasetError(f"{part.modality} holds no raw counts: {what}", remedy=remedy)
 
-    def _leaving_out(self, part: SourceModality) -> str:
-        """Return the way to go on without a modality; nothing where it is the only one."""
-        if len(self.parts) == 1:
-            return ""
-        others = " and ".join(other.modality for other in self.parts if other is not part)
-        return f" Or go on with {others} alone, and leave it out: --without {part.modality}"
-
-    def _holds_counts(self, part: SourceModality, layer: str) -> bool:
-        """Return whether a layer that was not tried holds raw counts."""
-        for candidate in part.candidates(layer):
-            try:
-                for _ in self._verified(part, candidate, np.arange(len(part.obs))):
-                    pass
-            except (NotCounts, DatasetError):
-                return False
-        return True
+def _standing(survey: Survey) -> str:
+    """Return what was found of the values, for the line that a user sees."""
+    if survey.rounded is not None:
+        return "rounded to whole numbers"
+    if survey.doubts:
+        return "whole numbers, but see the note"
+    return "verified as raw counts"
 
 
 def _equal(one: Block, other: Block) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from multiverse import __version__
@@ -23,7 +24,7 @@ from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.canonical import CanonicalFile
-from multiverse.registry.cells import Alignment, align
+from multiverse.registry.cells import Alignment, align, without_effect
 from multiverse.registry.columns import Columns, choose_columns, join_tables
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.files import Files, check_files, joint_sha256, name_of, slug_of
@@ -31,9 +32,11 @@ from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.formats import read_layout
 from multiverse.registry.home import home as default_home
 from multiverse.registry.joining import read_files
+from multiverse.registry.judge import Judge
 from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
-from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
+from multiverse.registry.options import DEFAULT_OPTIONS, EVERY, RegistrationOptions
+from multiverse.registry.padding import Filling, filled_cells, find_padding, without_padding
 from multiverse.registry.part import PartWriter, WrittenPart
 from multiverse.registry.repeated_names import check_names
 from multiverse.registry.selection import select
@@ -158,6 +161,7 @@ class Registration:
         options = self.origin.options
         self._check_keys()
         layout = select(self.layout, options)
+        self._check_rounding(layout)
         check_names(layout, self.origin.files)
         if options.match_barcodes:
             layout = match_barcodes(layout)
@@ -171,10 +175,19 @@ class Registration:
             tuple(part.old_name for part in layout.parts),
             options,
         )
+        if options.mosaic:
+            alignment = self._without_padding(layout, alignment, columns.batches)
         written = self._write_data(layout, alignment, columns)
         if columns.labels is not None:
             write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
+        if not options.mosaic:
+            fillings = {
+                name: Filling.of(alignment.measured[name], part.counts.evidence.lengths > 0)
+                for name, part in written.items()
+            }
+            found = find_padding(fillings, columns.batches)
+            notes = (*notes, *(padding.warning() for padding in found))
         return self._record(alignment, columns, written, notes)
 
     def _check_keys(self) -> None:
@@ -190,12 +203,40 @@ class Registration:
                     "write the file again.",
                 )
 
+    def _check_rounding(self, layout: Layout) -> None:
+        names = [part.modality for part in layout.parts]
+        unknown = [name for name in self.origin.options.round if name not in (*names, EVERY)]
+        if unknown:
+            raise DatasetError(
+                f"{', '.join(unknown)} is to be rounded, and is not in {self.origin.name}",
+                remedy=f"The modalities are: {', '.join(names)}",
+            )
+
+    def _without_padding(
+        self, layout: Layout, alignment: Alignment, batches: pd.Series | None
+    ) -> Alignment:
+        """Return the alignment without cells that are empty or missing in one modality only."""
+        fillings = {}
+        for part in layout.parts:
+            rows = alignment.rows[part.modality]
+            judge = Judge.of(part, rows, self.origin.options, batches)
+            order = np.searchsorted(judge.rows, rows)
+            filled, absent = (which[order] for which in filled_cells(judge))
+            fillings[part.modality] = Filling.of(alignment.measured[part.modality], filled, absent)
+        alignment = without_padding(alignment, find_padding(fillings, batches))
+        if not alignment.groups:
+            note = without_effect("mosaic", len(alignment.cells), len(layout.parts))
+            return replace(alignment, notes=(*alignment.notes, note))
+        return alignment
+
     def _write_data(
         self, layout: Layout, alignment: Alignment, columns: Columns
     ) -> dict[str, WrittenPart]:
         written = {}
         with CanonicalFile.create(self.folder / DATA_FILE) as file:
-            writer = PartWriter(file, self.scratch, layout.parts, self.tell)
+            writer = PartWriter(
+                file, self.scratch, layout.parts, self.origin.options, columns.batches, self.tell
+            )
             for part in layout.parts:
                 written[part.modality] = writer.write(part, alignment.rows[part.modality])
             written = unique_across(written)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from multiverse.errors import DatasetError
-from multiverse.registry.layout import Candidate, Candidates, Layout, SourceModality
+from multiverse.registry.layout import MATRICES, Candidate, Candidates, Layout, SourceModality
 from multiverse.registry.modalities import known_modality
 from multiverse.registry.options import RegistrationOptions
 from multiverse.specs.yaml_file import suggestion
@@ -141,7 +141,7 @@ def _layers(parts: Sequence[SourceModality], options: RegistrationOptions) -> di
     if layer is None:
         return {}
     if isinstance(layer, str):
-        found = {part.modality: layer for part in parts if layer in part.layers}
+        found = {part.modality: layer for part in parts if _has(part, layer)}
         if not found:
             names = sorted({name for part in parts for name in part.layers})
             raise DatasetError(
@@ -152,12 +152,19 @@ def _layers(parts: Sequence[SourceModality], options: RegistrationOptions) -> di
     chosen = _by_modality(parts, layer, "--layer", options.without)
     for part in parts:
         name = chosen.get(part.modality)
-        if name is not None and name not in part.layers:
+        if name is not None and not _has(part, name):
             raise DatasetError(
                 f"There is no layer {name!r} in {part.modality}{suggestion(name, part.layers)}",
                 remedy=f"The layers are: {_listed(parts)}",
             )
     return chosen
+
+
+def _has(part: SourceModality, layer: str) -> bool:
+    """Return whether a modality has a layer, or a matrix that is named as one is."""
+    if layer in part.layers:
+        return True
+    return layer in MATRICES and any(one.name == layer for one in part.candidates(layer))
 
 
 def _listed(parts: Sequence[SourceModality]) -> str:
@@ -190,7 +197,7 @@ def _excluding(
 ) -> SourceModality:
     """Return the modality without the features that match a pattern."""
     patterns = _Patterns(given)
-    places = [_names(candidate) for candidate in part.candidates(part.layer)]
+    places = [candidate.features for candidate in part.candidates(part.layer)]
     for pattern in given:
         if places and not any(patterns.found(pattern, names).any() for names in places):
             raise _no_feature(part, pattern, places, parts)
@@ -215,7 +222,7 @@ class _Excluding:
     def __call__(self, layer: str | None) -> Iterator[Candidate]:
         """Yield them without the features, each with a note that says how many these are."""
         for candidate in self.candidates(layer):
-            names = _names(candidate)
+            names = candidate.features
             out = self.patterns.any(names)
             columns = candidate.columns
             kept = np.flatnonzero(~out) if columns is None else columns[~out]
@@ -223,12 +230,6 @@ class _Excluding:
             if out.any():
                 note += f": {_shortened(names[out])}"
             yield replace(candidate, columns=kept, notes=(*candidate.notes, note))
-
-
-def _names(candidate: Candidate) -> pd.Index:
-    """Return the names of the features that a matrix has of the modality."""
-    names = candidate.var.index
-    return names if candidate.columns is None else names[candidate.columns]
 
 
 def _no_feature(
@@ -249,7 +250,7 @@ def _no_feature(
             )
     for other in parts:
         for candidate in () if other is part else other.candidates(None):
-            found = patterns.found(pattern, _names(candidate)).sum()
+            found = patterns.found(pattern, candidate.features).sum()
             if found:
                 return DatasetError(
                     f"{message}; {found:,} features of {other.modality} do",

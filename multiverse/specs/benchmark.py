@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -53,6 +53,8 @@ def _model_shorthand(value: Any) -> Any:
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, dict | int) else value
 
+
+_Rounded = Literal["rna", "atac", "adt", "all"]
 
 _Seeds = Annotated[
     tuple[Seed, ...],
@@ -112,6 +114,11 @@ class DatasetEntry(_Frozen):
         default_factory=dict,
         description="patterns of features to leave out, for each modality, such as HTO*",
     )
+    round: Annotated[
+        tuple[_Rounded, ...],
+        BeforeValidator(_one_text_or_many, json_schema_input_type=_Rounded | list[_Rounded]),
+        Field(description="modalities whose counts are fractional and to be rounded"),
+    ] = ()
     intersect: bool = Field(
         default=False, description="keep only the cells that all modalities have"
     )

@@ -19,6 +19,16 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class RoundedCounts(_Frozen):
+    """What rounding changed: values that were counts but for a fraction."""
+
+    n_changed: int = Field(ge=0, description="values that were not whole")
+    largest_change: float = Field(ge=0, le=0.5, description="of one value")
+    moved: float = Field(ge=0, description="sum of the absolute changes")
+    total_before: float = Field(ge=0, description="sum of all values as they were")
+    total_after: float = Field(ge=0, description="sum of all counts as they are")
+
+
 class ModalitySummary(_Frozen):
     """One modality of a registered dataset, in numbers."""
 
@@ -26,6 +36,9 @@ class ModalitySummary(_Frozen):
     n_values: int = Field(ge=0, description="stored non-zero counts")
     empty_cells: int = Field(default=0, ge=0, description="cells without any count here")
     empty_features: int = Field(default=0, ge=0, description="features without any count")
+    rounded: RoundedCounts | None = Field(
+        default=None, description="what rounding changed, where it was asked for"
+    )
 
 
 class DatasetRecord(_Frozen):

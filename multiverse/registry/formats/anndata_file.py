@@ -235,18 +235,23 @@ def _candidates(
 
     layers = source.group(group, "layers")
     names = [] if layers is None else source.names(layers)
-    if layers is not None and layer is not None and layer in names:
-        yield candidate(f"layers[{layer!r}]", _must(source, layers, layer))
-        return
-    if (matrix := source.child(group, "X")) is not None:
-        yield candidate("X", matrix)
-    if layers is not None and "counts" in names:
-        yield candidate("layers['counts']", _must(source, layers, "counts"))
     raw, prefix = source.group(group, "raw"), ""
     if raw is None:  # anndata before 0.7 had no group for it
         raw, prefix = group, "raw."
-    if (matrix := source.child(raw, f"{prefix}X")) is not None:
-        found = candidate("raw", matrix, read_frame(source, raw, f"{prefix}var"))
+    has_raw = source.child(raw, f"{prefix}X") is not None
+    if layers is not None and layer is not None and layer in names:
+        yield candidate(f"layers[{layer!r}]", _must(source, layers, layer))
+        return
+    matrix = source.child(group, "X")
+    named = {"X": matrix is not None, "raw": has_raw}.get(layer or "", False)
+    if matrix is not None and not (named and layer != "X"):
+        yield candidate("X", matrix)
+    if layers is not None and "counts" in names and not named:
+        yield candidate("layers['counts']", _must(source, layers, "counts"))
+    if has_raw and not (named and layer != "raw"):
+        found = candidate(
+            "raw", _must(source, raw, f"{prefix}X"), read_frame(source, raw, f"{prefix}var")
+        )
         if found.columns is None or len(found.columns):
             yield found
 

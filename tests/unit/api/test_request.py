@@ -59,6 +59,7 @@ def test_a_setting_of_python_means_what_the_option_means(source: Path) -> None:
             "modalities": {"X": "rna"},
             "layer": "counts",
             "mosaic": True,
+            "round": "adt",
             "build": False,
             "only_failed": True,
             "verbose": True,
@@ -75,7 +76,8 @@ def test_a_setting_of_python_means_what_the_option_means(source: Path) -> None:
         "--job-memory", "4GiB", "--time-limit", "2h", "--retries", 1, "--jobs", 3, "--cpus", 8,
         "--memory", "16GiB", "--gpus", "0,1", "--jobs-per-gpu", 2, "--min-free", "2GiB",
         "--batch-key", "donor", "--label-key", "cell_type", "--unlabelled", "unknown",
-        "--modality", "X=rna", "--layer", "counts", "--mosaic", "--no-build", "--only-failed",
+        "--modality", "X=rna", "--layer", "counts", "--mosaic", "--round", "adt",
+        "--no-build", "--only-failed",
         "--verbose", "--tag", "who=me", "--models-dir", "mine", "--no-evaluate",
         "--mlflow", "http://localhost:5000",
     ]  # fmt: skip

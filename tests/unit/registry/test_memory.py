@@ -52,7 +52,7 @@ def write_large(path: Path, n_obs: int, per_cell: int, *, dense: bool, shuffled:
         indices = x.create_dataset("indices", (n_obs * per_cell,), "i4")
         for start in range(0, n_obs, 1000):
             part = slice(start * per_cell, (start + 1000) * per_cell)
-            data[part] = 1
+            data[part] = 1 + np.arange(1000 * per_cell) % 2
             indices[part] = np.tile(np.arange(per_cell, dtype="i4"), 1000)
     return n_obs * per_cell
 

@@ -201,8 +201,9 @@ except DiskFull as error:
 @pytest.mark.parametrize("size", ["100k", "900k", "1900k"])
 def test_a_full_disk(size: str, tmp_path: Path) -> None:
     """On a real small file system, in a mount namespace of its own; 2 MiB would be enough."""
-    values = np.random.default_rng(0).integers(1, 2**20, (2000, 300)).astype(np.float32)
-    source = write(make_anndata(csr_matrix(values)), tmp_path / "a.h5ad")
+    random = np.random.default_rng(0)
+    values = random.integers(1, 2**20, (2000, 300)) >> random.integers(0, 4, (2000, 1))
+    source = write(make_anndata(csr_matrix(values.astype(np.float32))), tmp_path / "a.h5ad")
     home, script = tmp_path / "home", tmp_path / "script.py"
     home.mkdir()
     script.write_text(FULL_DISK)
