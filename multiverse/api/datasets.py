@@ -49,11 +49,7 @@ def register(
     DatasetError
         If it can't be made canonical without inventing something.
     """
-    if options is not None and settings:
-        raise UsageError("give either options or single settings, not both")
-    if "unlabelled" in settings:
-        settings["unlabelled"] = several(settings["unlabelled"])
-    chosen = options or RegistrationOptions(**settings)
+    chosen = registration_options(options, settings)
     if isinstance(data, str | Path):
         from multiverse.registry.registration import register as register_file
 
@@ -64,6 +60,17 @@ def register(
     from multiverse.registry.objects import register_object
 
     return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
+
+
+def registration_options(
+    options: RegistrationOptions | None, settings: dict[str, Any]
+) -> RegistrationOptions:
+    """Return the options, given whole or by their fields; :class:`UsageError` for both."""
+    if options is not None and settings:
+        raise UsageError("give either options or single settings, not both")
+    if "unlabelled" in settings:
+        settings["unlabelled"] = several(settings["unlabelled"])
+    return options or RegistrationOptions(**settings)
 
 
 #: The demo shows what a run is; the defaults of these models would train it for much longer.

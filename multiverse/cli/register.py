@@ -6,9 +6,9 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.api import register
+from multiverse.api import advise_keys, register
 from multiverse.cli.arguments import read_registration
-from multiverse.cli.terminal import console, safe, show_notes
+from multiverse.cli.terminal import console, print_command, safe, show_notes
 from multiverse.registry import RegistrationOptions
 
 
@@ -40,6 +40,12 @@ def main(arguments: RegisterArguments) -> int:
     for note in record.notes:
         out.print(safe(f"  note: {note}", "yellow"))
     out.print(safe(f"  fingerprint {record.fingerprint}", "dim"))
+    advice = advise_keys(dataset, arguments.input, arguments.options)
+    for line in advice.lines:
+        out.print(safe(f"  {line}", "yellow"))
+    if advice.command is not None:
+        out.print(safe("to register it with them:", "dim"))
+        print_command(advice.command)
     models = "cobolt" if record.groups else "pca mofa"  # what can take a mosaic
     out.print(safe(f"run it: multiverse run --models {models} --dataset {record.slug}", "dim"))
     return 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from multiverse.errors import DatasetError
 from multiverse.registry.matrix import Matrix
 
 #: Yields the matrices that may hold raw counts, best first; of a named layer only that one.
@@ -60,3 +61,12 @@ class Layout:
     def is_multimodal(self) -> bool:
         """True if modalities have tables of their own."""
         return any(part.obs is not self.obs for part in self.parts)
+
+    def check_layer(self, layer: str | None, name: str) -> None:
+        """Raise :class:`DatasetError` where no modality of the source ``name`` has that layer."""
+        names = {name for part in self.parts for name in part.layers}
+        if layer is not None and layer not in names:
+            raise DatasetError(
+                f"There is no layer {layer!r} in {name}",
+                remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
+            )

@@ -20,7 +20,7 @@ from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align
-from multiverse.registry.columns import Columns, choose_columns, join_tables
+from multiverse.registry.columns import Columns, all_columns, choose_columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.formats import read_layout
@@ -110,14 +110,14 @@ class Registration:
         """Write everything but the record, and return the record."""
         options = self.origin.options
         layout = self.layout
-        self._check_layer()
+        layout.check_layer(options.layer, self.origin.name)
         alignment = align(
             layout.obs.index,
             {part.modality: part.obs.index for part in layout.parts},
             options.unpaired,
         )
         columns = choose_columns(
-            _all_columns(layout, alignment),
+            all_columns(layout, alignment),
             tuple(part.old_name for part in layout.parts),
             options,
         )
@@ -126,15 +126,6 @@ class Registration:
             write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
         return self._record(alignment, columns, written, notes)
-
-    def _check_layer(self) -> None:
-        layer = self.origin.options.layer
-        names = {name for part in self.layout.parts for name in part.layers}
-        if layer is not None and layer not in names:
-            raise DatasetError(
-                f"There is no layer {layer!r} in {self.origin.name}",
-                remedy=f"The layers are: {', '.join(sorted(names)) or 'none at all'}",
-            )
 
     def _write_data(self, alignment: Alignment, columns: Columns) -> dict[str, WrittenPart]:
         written = {}
@@ -211,11 +202,3 @@ def unique_across(written: dict[str, WrittenPart]) -> dict[str, WrittenPart]:
         taken.update(part.features.index)
         unique[modality] = part
     return unique
-
-
-def _all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
-    shared = layout.obs.loc[alignment.cells]
-    if not layout.is_multimodal:
-        return shared
-    tables = {part.old_name: part.obs.iloc[alignment.rows[part.modality]] for part in layout.parts}
-    return join_tables(shared, tables)
