@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from multiverse.registry.options import RegistrationOptions
 
@@ -58,7 +59,7 @@ def register_command(path: Path, slug: str, options: RegistrationOptions) -> str
 
 def option_words(name: str, value: str) -> list[str]:
     """Return an option with its value as words that argparse takes for what they are."""
-    if not value and name in _FLAGS:
+    if name in _FLAGS:
         return [name]
     return [f"{name}={value}"] if value.startswith("-") or not value else [name, value]
 
@@ -67,25 +68,24 @@ _FLAGS = ("--intersect", "--mosaic")
 
 
 def _said(options: RegistrationOptions) -> Iterator[tuple[str, str]]:
-    """Yield every option that is not as usual."""
-    if options.batch_key is not None:
-        yield "--batch-key", options.batch_key
-    if options.label_key is not None:
-        yield "--label-key", options.label_key
-    for value in options.unlabelled:
-        yield "--unlabelled", value
-    for old, new in options.modality_names.items():
-        yield "--modality", f"{old}={new}"
-    if options.layer is not None:
-        yield "--layer", options.layer
-    if options.intersect:
-        yield "--intersect", ""
-    if options.mosaic:
-        yield "--mosaic", ""
+    """Yield every option that is not as usual, with its value; a flag has none."""
+    for name, value in _settings(options).items():
+        option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        if isinstance(value, Mapping):
+            yield from ((option, f"{key}={item}") for key, item in value.items())
+        elif isinstance(value, list):
+            yield from ((option, item) for item in value)
+        else:
+            yield option, "" if value is True else str(value)
 
 
-def _python(models: Sequence[str], name: str, options: RegistrationOptions) -> str:
-    given: Mapping[str, object] = {
+#: Where the command line says the singular.
+_OPTIONS = {"modalities": "--modality"}
+
+
+def _settings(options: RegistrationOptions) -> dict[str, Any]:
+    """Return what differs from the defaults, as an entry of a benchmark file says it."""
+    given = {
         "batch_key": options.batch_key,
         "label_key": options.label_key,
         "unlabelled": list(options.unlabelled),
@@ -94,7 +94,11 @@ def _python(models: Sequence[str], name: str, options: RegistrationOptions) -> s
         "intersect": options.intersect,
         "mosaic": options.mosaic,
     }
-    words = [f"{key}={value!r}" for key, value in given.items() if value]
+    return {name: value for name, value in given.items() if value}
+
+
+def _python(models: Sequence[str], name: str, options: RegistrationOptions) -> str:
+    words = [f"{key}={value!r}" for key, value in _settings(options).items()]
     return f"multiverse.run({', '.join([repr(list(models)), name, *words])})"
 
 

@@ -16,7 +16,7 @@ from multiverse.inspection.facts import Findings, Obstacle, Way
 from multiverse.inspection.keys import KeyAdvice, missing
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.column_facts import describe_columns
-from multiverse.registry.column_roles import Role, best_batches, best_labels, guesses
+from multiverse.registry.column_roles import Guess, Role, best_batches, best_labels, guesses
 from multiverse.registry.columns import all_columns, choose_columns
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.formats import read_layout
@@ -195,15 +195,19 @@ def with_keys(options: RegistrationOptions, table: pd.DataFrame) -> Registration
     """
     columns = guesses(describe_columns(table))
     if options.label_key is None:
-        labels = [item.column.name for item in best_labels(columns)]
-        label = next((name for name in labels if name != options.batch_key), None)
+        label = _first(best_labels(columns), options.batch_key)
         suspects = () if label is None else suspect_labels(table[label])
         options = replace(options, label_key=label, unlabelled=suspects)
     if options.batch_key is None:
-        batches = [item.column.name for item in best_batches(columns)]
-        batch = next((name for name in batches if name != options.label_key), None)
+        batch = _first(best_batches(columns), options.label_key)
         options = replace(options, batch_key=batch)
     return options
+
+
+def _first(fit: Sequence[Guess], taken: str | None) -> str | None:
+    """Return the first column whose name can stand in a command, other than ``taken``."""
+    names = (item.column.name for item in fit)
+    return next((name for name in names if name != taken and name.isprintable()), None)
 
 
 def advise_keys(

@@ -59,6 +59,7 @@ def describe_columns(table: pd.DataFrame) -> tuple[ColumnFacts, ...]:
 
 def describe_column(name: str, values: pd.Series) -> ColumnFacts:
     """Return the facts of one column, of shape (n_cells,)."""
+    values = values.infer_objects()
     if values.dtype == object:  # may hold what can't be compared or hashed
         values = as_text(values)
     numbers = values.value_counts(dropna=True)
