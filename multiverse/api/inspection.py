@@ -149,8 +149,8 @@ def _file(
 
     try:
         with opened_source(path) as source:
-            size = path.stat().st_size
-            tell(Noted(f"reading {name} ({format_bytes(size)})"))
+            size = path.stat().st_size if path.is_file() else None
+            tell(Noted(f"reading {name}" + (f" ({format_bytes(size)})" if size else "")))
             findings = find_in_source(source, options, scratch, tell)
     except OSError as error:
         raise DatasetError(f"{name}: {error.strerror or error}") from error

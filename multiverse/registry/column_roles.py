@@ -191,4 +191,5 @@ def offer(columns: Sequence[ColumnFacts], role: Role) -> str:
         return f"None of the {len(columns)} columns holds groups of cells"
     rest = len(columns) - len(shown)
     more = f"; and {rest} more" if rest else ""
-    return f"Name a column with groups of cells: {', '.join(item.column.words for item in shown)}{more}"
+    names = ", ".join(item.column.words for item in shown)
+    return f"Name a column with groups of cells: {names}{more}"

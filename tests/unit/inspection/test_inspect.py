@@ -94,8 +94,8 @@ def test_columns_are_suggested_and_the_command_uses_them(
 
 
 def test_the_command_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    obs = {"cell type": [("a b", "c'd", "$(id)")[number % 3] for number in range(CELLS)]}
-    data = rna(**obs)
+    data = rna()
+    data.obs["cell type"] = [("a b", "c'd", "$(id)")[number % 3] for number in range(CELLS)]
     del data.obs["cell_type"]
     found = multiverse.inspect(write(data, tmp_path / "-dash $HOME `x`.h5ad"))
     script = f'multiverse() {{ "{sys.executable}" -m multiverse "$@" --dry-run; }}\n{found.command}'
@@ -193,7 +193,7 @@ def test_repeated_cells_are_an_obstacle_with_a_next_step(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("keys", [{"label_key": "nope"}, {"layer": "nope"}, {"batch_key": "nope"}])
 def test_what_is_asked_for_and_is_not_there_is_refused(
-    tmp_path: Path, keys: dict[str, str]
+    tmp_path: Path, keys: dict[str, Any]
 ) -> None:
     path = write(rna(), tmp_path / "data.h5ad")
     with pytest.raises(DatasetError, match="nope"):
