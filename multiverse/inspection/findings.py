@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,7 +177,8 @@ class _SourceFindings:
             registered_at="",
             multiverse_version=__version__,
         )
-        return Way(options, record, "; ".join(alignment.notes))
+        words = _words(choice, record.n_obs, len(self.layout.obs)) or "; ".join(alignment.notes)
+        return Way(options, record, words)
 
 
 def _unpaired(options: RegistrationOptions, choice: str) -> RegistrationOptions:
@@ -187,6 +188,14 @@ def _unpaired(options: RegistrationOptions, choice: str) -> RegistrationOptions:
         intersect=options.intersect or choice == "intersect",
         mosaic=options.mosaic or choice == "mosaic",
     )
+
+
+def _words(choice: str, kept: int, total: int) -> str:
+    if choice == "intersect":
+        return f"--intersect keeps the {kept:,} of {total:,} cells that have every modality"
+    if choice == "mosaic":
+        return f"--mosaic keeps all {kept:,} cells, for models that can take them"
+    return ""
 
 
 def with_keys(options: RegistrationOptions, table: pd.DataFrame) -> RegistrationOptions:

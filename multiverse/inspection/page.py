@@ -26,10 +26,9 @@ def as_html(found: Inspection) -> str:
         for item in found.obstacles
     ]
     if found.command is not None:
-        parts.append(f"<pre>{_text(found.command)}</pre>")
+        parts.append(_command(found.command))
     parts += [
-        f"<p>{_text(item.words)}</p><pre>{_text(item.command)}</pre>"
-        for item in found.other_commands
+        f"<p>{_text(item.words)}</p>{_command(item.command)}" for item in found.other_commands
     ]
     return f"<div>{''.join(parts)}</div>"
 
@@ -49,7 +48,11 @@ def _row(tag: str, sides: Sequence[str], texts: Sequence[str]) -> str:
 
 
 def _cell(tag: str, side: str, text: str) -> str:
-    return f'<{tag} style="text-align:{side}">{_text(text)}</{tag}>'
+    return f'<{tag} style="text-align:{side};padding:0 .6em">{_text(text)}</{tag}>'
+
+
+def _command(text: str) -> str:
+    return f'<pre style="white-space:pre-wrap">{_text(text)}</pre>'
 
 
 def _list(lines: Sequence[str]) -> str:
