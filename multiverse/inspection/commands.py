@@ -98,7 +98,8 @@ def _settings(options: RegistrationOptions) -> dict[str, Any]:
 
 
 def _python(models: Sequence[str], name: str, options: RegistrationOptions) -> str:
-    words = [f"{key}={value!r}" for key, value in _settings(options).items()]
+    settings = {"slug": name, **_settings(options)}
+    words = [f"{key}={value!r}" for key, value in settings.items()]
     return f"multiverse.run({', '.join([repr(list(models)), name, *words])})"
 
 

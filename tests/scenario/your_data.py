@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,10 +126,10 @@ def matrix_folder(folder: Path, prefix: str = "", *, packed: bool = True) -> Non
         path.write_bytes(gzip.compress(data) if packed else data)
 
 
-def cell_ranger(folder: Path) -> None:
-    matrix_folder(folder / "filtered_feature_bc_matrix")
+def matrix_file(path: Path) -> None:
+    """The layout of Cell Ranger 3 and later."""
     both = csc_matrix(np.hstack([counts().toarray(), counts(N_PROTEINS, 1).toarray()]).T)
-    with h5py.File(folder / "filtered_feature_bc_matrix.h5", "w") as file:
+    with h5py.File(path, "w") as file:
         matrix = file.create_group("matrix")
         matrix["barcodes"] = np.array(barcodes(), dtype="S")
         matrix["data"] = both.data.astype(np.int32)
@@ -141,8 +142,18 @@ def cell_ranger(folder: Path) -> None:
         features["genome"] = np.array(["GRCh38"] * len(FEATURES), dtype="S")
 
 
-def starsolo(folder: Path) -> None:
+def cell_ranger(folder: Path) -> None:
+    matrix_folder(folder / "filtered_feature_bc_matrix")
+    matrix_file(folder / "filtered_feature_bc_matrix.h5")
+
+
+def cellbender_and_starsolo(folder: Path) -> None:
     matrix_folder(folder / "Solo.out" / "Gene" / "filtered", packed=False)
+    matrix_file(folder / "cellbender_filtered.h5")
+    with h5py.File(folder / "cellbender_filtered.h5", "r+") as file:
+        file["droplet_latents/cell_probability"] = np.ones(N_CELLS)
+        file["global_latents/ambient_expression"] = np.full(N_GENES + N_PROTEINS, 0.01)
+        file["metadata/fraction_data_used_for_testing"] = 0.1
 
 
 def geo(folder: Path) -> None:
@@ -158,6 +169,13 @@ def scvi_tools(folder: Path) -> None:
         adt().X.toarray(), index=data.obs_names, columns=genes("CD", N_PROTEINS)
     )
     write(data, folder / "totalvi.h5ad")
+
+
+def zarr_stores(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of zarr, about the version of its format
+        rna().write_zarr(folder / "cells.zarr")
+        joint().write_zarr(folder / "study.zarr")
 
 
 def nothing(_: Path) -> None:
@@ -186,11 +204,18 @@ SECTIONS: dict[str, Section] = {
         {"from-file": Registered(features=BOTH), "from-folder": Registered(features=BOTH)},
         _READER,
     ),
-    "STARsolo": Section(starsolo, {"star": Registered(features=BOTH)}, _READER),
+    "CellBender and STARsolo": Section(
+        cellbender_and_starsolo,
+        {"cellbender": Registered(features=BOTH), "star": Registered(features=BOTH)},
+        _READER,
+    ),
     "A download from GEO": Section(geo, {"gsm1": Registered(features=BOTH)}, _READER),
     "scvi-tools": Section(scvi_tools, {"totalvi": Registered(features=BOTH)}, _READER),
+    "Zarr stores": Section(
+        zarr_stores, {"cells-zarr": Registered(), "study-zarr": Registered(features=BOTH)}, _READER
+    ),
     "Seurat and SingleCellExperiment": Section(nothing),
-    "Objects in a notebook": Section(nothing, {"dataset": Registered()}),
+    "Objects in a notebook": Section(nothing, {"pbmc": Registered()}),
     "Cells that lack a modality": Section(
         mosaic, {"complete": Registered(25, BOTH), "all-cells": Registered(features=BOTH)}
     ),

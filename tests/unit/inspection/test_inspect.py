@@ -304,7 +304,7 @@ def test_the_command_of_an_object_is_python(monkeypatch: pytest.MonkeyPatch) -> 
     assert "pca" in models
     assert data is adata
     assert settings == {
-        "batch_key": "batch", "label_key": "cell_type", "unlabelled": ["Unknown"],
+        "slug": "adata", "batch_key": "batch", "label_key": "cell_type", "unlabelled": ["Unknown"],
     }  # fmt: skip
     assert multiverse.api.preview(["pca"], adata, engine="local", **settings)[0].model == "pca"
 
