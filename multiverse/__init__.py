@@ -17,15 +17,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multiverse.api import Results, evaluate, open_results, preview, register, run
+    from multiverse.api import Results, evaluate, inspect, open_results, preview, register, run
 
 __version__ = "1.0.0"
 
-__all__ = ["Results", "__version__", "evaluate", "open_results", "preview", "register", "run"]
+__all__ = [
+    "Results",
+    "__version__",
+    "evaluate",
+    "inspect",
+    "open_results",
+    "preview",
+    "register",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Results", "evaluate", "open_results", "preview", "register", "run"}:
+    if name in __all__:
         from multiverse import api
 
         return getattr(api, name)

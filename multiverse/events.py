@@ -138,6 +138,11 @@ class Warned(Noted):
 
 
 @dataclass(frozen=True)
+class Advised(Noted):
+    """Advice for people on what else could be asked for; machines are not told."""
+
+
+@dataclass(frozen=True)
 class Summarised(Event):
     """The number of jobs in each state, when all have ended."""
 

@@ -44,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": {"specs", "contract", "images", "runs", "registry"},
     "forecast": {"contract", "specs", "plan", "runs"},
     "runner": {"plan", "runs", "engines", "contract", "specs", "forecast"},
+    "inspection": {"specs", "registry", "plan", "engines", "runner", "forecast"},
     "conformance": {"contract", "specs", "registry", "plan", "runs", "engines", "runner", "demo"},
     "scaffold": {"specs"},
     "cleanup": {"contract", "specs", "registry", "plan", "images", "runs", "engines", "runner",
@@ -58,10 +59,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tracking": {"contract", "runs", "exclusive"},
     "api": {"specs", "registry", "plan", "runs", "engines", "images", "runner",
             "scoring", "report", "compare", "tracking", "verify", "cleanup", "doctor",
-            "conformance", "scaffold", "demo", "contract"},
+            "conformance", "scaffold", "demo", "contract", "forecast", "inspection"},
     "cli": {"api", "specs", "registry", "contract", "runs", "engines", "images", "runner",
             "scoring", "report", "compare", "tracking", "verify", "cleanup", "doctor",
-            "conformance"},
+            "conformance", "inspection"},
 }  # fmt: skip
 #: For every room but those that are in containers.
 GROUND = {"events", "facts", "lazy"}
@@ -168,8 +169,9 @@ def test_arguments_are_read_in_one_place(path: Path) -> None:
 
 #: The least that each command can be told.
 LEAST = {
-    "build": ["pca"], "check": ["pca"], "compare": ["a", "b"], "new-model": ["my_model"],
-    "register": ["data.h5mu"], "run": ["benchmark.yaml"], "schema": ["model"], "show": ["9db9"],
+    "build": ["pca"], "check": ["pca"], "compare": ["a", "b"], "inspect": ["a"],
+    "new-model": ["my_model"], "register": ["data.h5mu"], "run": ["benchmark.yaml"],
+    "schema": ["model"], "show": ["9db9"],
 }  # fmt: skip
 
 

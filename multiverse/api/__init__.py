@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from multiverse.api.datasets import demo_benchmark, list_datasets, make_demo, register
     from multiverse.api.finish import Conclusion, evaluate, evaluation_settings, score_results
+    from multiverse.api.inspection import advise_keys, inspect
     from multiverse.api.machine import doctor
     from multiverse.api.models import (
         build_images,
@@ -72,6 +73,7 @@ else:
         ),
         datasets="demo_benchmark list_datasets make_demo register",
         finish="Conclusion evaluate evaluation_settings score_results",
+        inspection="advise_keys inspect",
         machine="doctor",
         models="build_images check find_model hidden_models list_models new_model",
         request=(
@@ -97,6 +99,7 @@ __all__ = [
     "Run",
     "RunKeywords",
     "Steps",
+    "advise_keys",
     "amount",
     "build_images",
     "check",
@@ -112,6 +115,7 @@ __all__ = [
     "find_model",
     "find_run",
     "hidden_models",
+    "inspect",
     "list_datasets",
     "list_models",
     "make_demo",

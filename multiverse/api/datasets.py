@@ -55,13 +55,7 @@ def register(
     DatasetError
         If it can't be made canonical without inventing something.
     """
-    if options is not None and settings:
-        raise UsageError("give either options or single settings, not both")
-    for name in settings.keys() & {"unlabelled", "without", "round"}:
-        settings[name] = several(settings[name])
-    if "exclude" in settings:
-        settings["exclude"] = several_each(settings["exclude"])
-    chosen = options or RegistrationOptions(**settings)
+    chosen = registration_options(options, settings)
     files = files_of(data)
     if files is not None:
         from multiverse.registry.registration import register as register_file
@@ -86,6 +80,19 @@ def files_of(data: Data) -> Path | dict[str, Path] | None:
         return None
     files = {name: Path(one) for name, one in data.items() if isinstance(one, str | Path)}
     return files if len(files) == len(data) else None
+
+
+def registration_options(
+    options: RegistrationOptions | None, settings: dict[str, Any]
+) -> RegistrationOptions:
+    """Return the options, given whole or by their fields; :class:`UsageError` for both."""
+    if options is not None and settings:
+        raise UsageError("give either options or single settings, not both")
+    for name in settings.keys() & {"unlabelled", "without", "round"}:
+        settings[name] = several(settings[name])
+    if "exclude" in settings:
+        settings["exclude"] = several_each(settings["exclude"])
+    return options or RegistrationOptions(**settings)
 
 
 #: The demo shows what a run is; the defaults of these models would train it for much longer.

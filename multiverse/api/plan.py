@@ -14,7 +14,7 @@ from multiverse.api.request import Request
 from multiverse.engines.choice import choose_engine
 from multiverse.engines.protocol import Engine
 from multiverse.errors import DatasetError, Problem
-from multiverse.events import Noted, Tell
+from multiverse.events import Advised, Noted, Tell
 from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.files import slug_of
@@ -164,6 +164,10 @@ def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
         )
     for note in dataset.record.notes:
         tell(Noted(f"{dataset.record.slug}: note: {note}"))
+    from multiverse.api.inspection import advise_keys  # a registered dataset needs none of it
+
+    for line in advise_keys(dataset, entry.path, options).lines:
+        tell(Advised(f"{dataset.record.slug}: {line}"))
     return dataset
 
 

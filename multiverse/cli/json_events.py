@@ -17,7 +17,7 @@ from typing import Annotated, Any, TextIO, Union
 from pydantic import BaseModel, Field, TypeAdapter
 
 from multiverse.engines import printable
-from multiverse.events import Event, Finished, MetricScored, Progressed, Retried
+from multiverse.events import Advised, Event, Finished, MetricScored, Progressed, Retried
 
 #: Of one job, progress is told at most this often (seconds).
 PROGRESS_SECONDS = 1.0
@@ -50,7 +50,7 @@ class JsonEvents:
     def __call__(self, event: Event) -> None:
         """Write whole lines only, in ASCII: nothing in them is obeyed by a terminal."""
         with self._lock:
-            if self._is_too_soon(event):
+            if isinstance(event, Advised) or self._is_too_soon(event):
                 return
             line = json.dumps(asdict(event), allow_nan=False, default=_plain)
             self._out.write(line + "\n")

@@ -11,6 +11,7 @@ from multiverse import __version__
 DESCRIPTION = "Which multimodal integration model should I trust for my data?"
 EPILOG = """\
 A first look:         multiverse demo --run
+What is in a file:    multiverse inspect data.h5mu
 Your own data:        multiverse run --models pca mofa --input data.h5mu --output results/
 A whole benchmark:    multiverse run benchmark.yaml
 
@@ -31,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _run(commands)
     _evaluate(commands)
+    _inspect(commands)
     _register(commands)
     _demo(commands)
     _build(commands)
@@ -291,6 +293,24 @@ def _registration(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="join cells whose names agree but for a suffix, a prefix or their spelling",
     )
+
+
+def _inspect(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "inspect",
+        "say what is in a file, which models can run on it, and what they need",
+        epilog="Nothing is registered, run or written.",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="FILE",
+        help="an .h5ad or .h5mu file, or a registered dataset; several are looked at in turn",
+    )
+    _registration(parser)
+    _models_dir(parser)
+    _json(parser)
 
 
 def _register(commands: Any) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from multiverse.api import register
+from multiverse.api import advise_keys, register
 from multiverse.cli.arguments import read_registration
 from multiverse.cli.pairs import files_of
-from multiverse.cli.terminal import console, safe, show_notes
+from multiverse.cli.terminal import console, print_command, safe, show_notes
 from multiverse.errors import UsageError
 from multiverse.registry import RegistrationOptions
 
@@ -50,6 +50,12 @@ def main(arguments: RegisterArguments) -> int:
     for note in record.notes:
         out.print(safe(f"  note: {note}", "yellow"))
     out.print(safe(f"  fingerprint {record.fingerprint}", "dim"))
+    advice = advise_keys(dataset, arguments.input, arguments.options)
+    for line in advice.lines:
+        out.print(safe(f"  {line}", "yellow"))
+    if advice.command is not None:
+        out.print(safe("to register it with them:", "dim"))
+        print_command(advice.command)
     models = "cobolt" if record.groups else "pca mofa"  # what can take a mosaic
     out.print(safe(f"run it: multiverse run --models {models} --dataset {record.slug}", "dim"))
     return 0

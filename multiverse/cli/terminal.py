@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -14,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multiverse.engines import printable
-from multiverse.events import Event, Noted, Tell
+from multiverse.events import Advised, Event, Noted, Tell
 
 #: Width where nobody looks (a pipe or a file): wide enough that no cell is folded.
 PIPE_WIDTH = 200
@@ -40,8 +42,8 @@ def show_notes(event: Event) -> None:
 
 
 def show_notes_beside(event: Event) -> None:
-    """Print the message of a note on standard error, which is not the result's."""
-    if isinstance(event, Noted):
+    """Print the message of a note on standard error, which is not the result's; no advice."""
+    if isinstance(event, Noted) and not isinstance(event, Advised):
         console(stderr=True).print(Text(printable(event.message)))
 
 
@@ -62,8 +64,34 @@ def print_error(message: str, remedy: str | None) -> None:
     out.print(Text("error: ", style="bold red") + Text(printable(first)))
     for line in more:
         out.print(Text("       " + printable(line)))
-    if remedy:
-        out.print(Text("  next: ", style="bold") + Text(printable(remedy)))
+    if remedy:  # not broken by us: a command in it can be pasted
+        out.print(Text("  next: ", style="bold") + Text(printable(remedy)), soft_wrap=True)
+
+
+def print_command(command: str) -> None:
+    """Print a shell command to copy; on a terminal, long ones go on after a backslash."""
+    out = console()
+    lines = [command]
+    if out.is_terminal and len(command) + 2 > out.width:
+        lines = _broken(shlex.split(command), out.width - 4)
+    for number, line in enumerate(lines):
+        more = " \\" if number < len(lines) - 1 else ""
+        out.print(Text(f"{'    ' if number else '  '}{printable(line)}{more}"), soft_wrap=True)
+
+
+def _broken(words: Sequence[str], width: int) -> list[str]:
+    """Return the words as lines of at most ``width`` cells where possible, broken at options."""
+    groups: list[list[str]] = [[]]
+    for word in words:
+        groups += [[]] if word.startswith("-") else []
+        groups[-1].append(word)
+    lines = [shlex.join(groups[0])]
+    for group in map(shlex.join, groups[1:]):
+        if len(lines[-1]) + 1 + len(group) > width:
+            lines.append(group)
+        else:
+            lines[-1] += f" {group}"
+    return lines
 
 
 def print_json(content: Any) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from multiverse.forecast.extrapolate import Known, SizedFigure, at_size
+from multiverse.forecast.extrapolate import Known
 from multiverse.forecast.history import PastRun
 from multiverse.forecast.memory_estimate import MemoryEstimate, estimate_memory
 from multiverse.forecast.similar_runs import PastRuns, Subject
+from multiverse.forecast.time_estimate import TimeEstimate, estimate_time
 from multiverse.plan.job import PlannedJob
 from multiverse.specs.quantity import format_bytes
 
-#: The seconds of starting a job and importing its libraries.
-BASE_SECONDS = 5.0
 #: A stored count in memory, as the worker reads it: float32 and the int32 index of its feature.
 VALUE_BYTES = 4 + 4
 REMEDY = "allow more with --job-memory, or `resources: memory:` in the benchmark file"
@@ -33,22 +32,23 @@ class Expectations:
             run for run in past if run.out_of_memory or run.peak_memory_bytes
         )
         self._subjects: dict[tuple[object, ...], tuple[PlannedJob, Subject]] = {}
-        self._seconds: dict[Subject, float | None] = {}
+        self._time: dict[Subject, TimeEstimate | None] = {}
         self._memory: dict[Subject, MemoryEstimate | None] = {}
 
     def seconds(self, job: PlannedJob) -> float | None:
         """Return expected wall seconds; None without a completed run of the model on that device.
 
-        They grow with cells: a model trains on cells, of features that were selected to a fixed
-        number. Runs with as many CPUs come first.
+        As :meth:`time` has them.
         """
+        found = self.time(job)
+        return None if found is None else found.expected
+
+    def time(self, job: PlannedJob) -> TimeEstimate | None:
+        """Return the expected wall time, with what it rests on; None where nothing is known."""
         subject = self._subject(job)
-        if subject not in self._seconds:
-            runs = self._with_seconds.alike(subject, lambda run: run.cpus == subject.cpus)
-            points = [SizedFigure(run.n_obs, run.wall_seconds) for run in runs]
-            expected = at_size(points, subject.n_obs, BASE_SECONDS) if points else None
-            self._seconds[subject] = None if expected is None else expected.value
-        return self._seconds[subject]
+        if subject not in self._time:
+            self._time[subject] = estimate_time(self._with_seconds, subject)
+        return self._time[subject]
 
     def memory(self, job: PlannedJob) -> MemoryEstimate | None:
         """Return the expected peak of memory; None without a run that says anything about it.

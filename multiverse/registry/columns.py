@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from multiverse.errors import DatasetError
+from multiverse.registry.cells import Alignment
+from multiverse.registry.column_facts import describe_columns
+from multiverse.registry.column_roles import Role, offer
 from multiverse.registry.frames import as_text
+from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
-from multiverse.specs.yaml_file import suggestion
-
-#: So many columns are named to whoever asked for one that is not there.
-MOST_COLUMNS = 50
+from multiverse.specs.yaml_file import nearest
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,15 @@ class Columns:
         if self.batches is not None:
             obs[self.batch_key] = pd.Categorical(self.batches, sorted(set(self.batches)))
         return obs
+
+
+def all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
+    """Return every column that is known of the kept cells, those of a modality as ``rna:name``."""
+    shared = layout.obs.loc[alignment.cells]
+    if not layout.is_multimodal:
+        return shared
+    tables = {part.old_name: part.obs.iloc[alignment.rows[part.modality]] for part in layout.parts}
+    return join_tables(shared, tables)
 
 
 def join_tables(shared: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -102,11 +112,7 @@ def _find(
         return table.rename(columns={key: name}), name
     found = [f"{name}:{key}" for name in modalities if f"{name}:{key}" in table]
     if not found:
-        shown = [f"{column!s:.60}" for column in table.columns[:MOST_COLUMNS]]
-        raise DatasetError(
-            f"There is no {what} column {key!r} in obs{suggestion(key, shown)}",
-            remedy=f"The columns are: {', '.join(shown) or 'none at all'}",
-        )
+        raise _absent(table, key, modalities, what)
     values = as_text(table[found[0]])
     for other in (as_text(table[name]) for name in found[1:]):
         if (values.notna() & other.notna() & (values != other)).any():
@@ -116,6 +122,18 @@ def _find(
             )
         values = values.where(values.notna(), other)
     return table.drop(columns=found).assign(**{key: values}), key
+
+
+def _absent(table: pd.DataFrame, key: str, modalities: tuple[str, ...], what: str) -> DatasetError:
+    """Return the error for a column that is not there, with those that may be meant."""
+    names = [str(name) for name in table.columns]
+    plain = [name.partition(":")[2] for name in names if name.partition(":")[0] in modalities]
+    near = nearest(key, [*plain, *names])
+    remedy = f"obs has no columns at all: leave --{what}-key out."
+    if names:
+        remedy = offer(describe_columns(table), Role.LABEL if what == "label" else Role.BATCH)
+    meant = "" if near is None else f"; did you mean {near!r}?"
+    return DatasetError(f"There is no {what} column {key!r} in obs{meant}", remedy=remedy)
 
 
 def _batches(values: pd.Series, key: str) -> pd.Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ def register_object(
         (root / "datasets").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
             path = Path(folder) / ("object.h5mu" if hasattr(data, "mod") else "object.h5ad")
-            _write(data, path, options.layer_names)
+            write_object(data, path, {"counts", *options.layer_names})
             return register(path, slug=slug, options=options, home=home, tell=tell)
 
 
@@ -76,12 +76,15 @@ def register_objects(
                     continue
                 suffix = "h5mu" if hasattr(found, "mod") else "h5ad"
                 files[modality] = Path(folder) / f"object{number}.{suffix}"
-                _write(found, files[modality], options.layer_names)
+                write_object(found, files[modality], {"counts", *options.layer_names})
             return register(files, slug=slug, options=options, home=home, tell=tell)
 
 
-def _write(data: AnnData | MuData, path: Path, layers: Set[str]) -> None:
-    """Write only what registration reads; the libraries' own writers change the object."""
+def write_object(data: AnnData | MuData, path: Path, layers: Collection[str] | None = None) -> None:
+    """Write what registration reads, of layers only these (None: all).
+
+    The libraries' own writers change the object. Raises :class:`DatasetError`.
+    """
     with new_hdf5(path) as (file, _):
         if not hasattr(data, "mod"):
             _write_anndata(file, data, layers)
@@ -92,14 +95,14 @@ def _write(data: AnnData | MuData, path: Path, layers: Set[str]) -> None:
             _write_anndata(file.create_group(f"mod/{name}"), modality, layers)
 
 
-def _write_anndata(group: h5py.Group, data: AnnData, named: Set[str]) -> None:
+def _write_anndata(group: h5py.Group, data: AnnData, layers: Collection[str] | None) -> None:
     _write_element(group, "obs", data.obs)
     _write_element(group, "var", data.var)
     if data.X is not None:
         _write_element(group, "X", data.X)
-    layers = group.create_group("layers")
-    for name in {"counts", *named} & set(data.layers):
-        _write_element(layers, name, data.layers[name])
+    kept = group.create_group("layers")
+    for name in data.layers if layers is None else set(layers) & set(data.layers):
+        _write_element(kept, name, data.layers[name])
     _write_tables(group, data)
     if data.raw is not None:
         raw = group.create_group("raw")

@@ -25,7 +25,7 @@ from multiverse.events import Noted, Tell, silent
 from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align, without_effect
-from multiverse.registry.columns import Columns, choose_columns, join_tables
+from multiverse.registry.columns import Columns, all_columns, choose_columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.files import Files, check_files, joint_sha256, name_of, slug_of
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
@@ -171,7 +171,7 @@ class Registration:
             options.unpaired,
         )
         columns = choose_columns(
-            _all_columns(layout, alignment),
+            all_columns(layout, alignment),
             tuple(part.old_name for part in layout.parts),
             options,
         )
@@ -309,11 +309,3 @@ def unique_across(written: dict[str, WrittenPart]) -> dict[str, WrittenPart]:
         taken.update(part.features.index)
         unique[modality] = part
     return unique
-
-
-def _all_columns(layout: Layout, alignment: Alignment) -> pd.DataFrame:
-    shared = layout.obs.loc[alignment.cells]
-    if not layout.is_multimodal:
-        return shared
-    tables = {part.old_name: part.obs.iloc[alignment.rows[part.modality]] for part in layout.parts}
-    return join_tables(shared, tables)

@@ -9,11 +9,7 @@ from multiverse.errors import DatasetError
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset
 from multiverse.registry.home import home
 from multiverse.runs.run import Run
-
-#: Labels that often mean that there is none. They count as cell types unless they are declared.
-SUSPECTS = frozenset(
-    {"", "unknown", "unassigned", "unlabelled", "unlabeled", "nan", "na", "n/a", "none", "doublet"}
-)
+from multiverse.specs.dataset import SUSPECT_LABELS
 
 
 @dataclass(frozen=True)
@@ -79,5 +75,5 @@ def label_notes(labels: Mapping[str, int], declared: Iterable[str]) -> list[str]
         f"the label {name!r} ({labels[name]:,} cells) counts as a cell type; if it means that a "
         f"cell has none, register the file with --unlabelled {name!r}"
         for name in labels
-        if name.strip().lower() in SUSPECTS and name not in declared
+        if name.strip().lower() in SUSPECT_LABELS and name not in declared
     ]

@@ -13,6 +13,10 @@ from multiverse.specs.names import Slug
 RECORD_MAX_BYTES = 16 * 1024 * 1024
 #: The modalities that models know, by the names they know them.
 MODALITIES = ("rna", "atac", "adt")
+#: Labels that often mean that there is none. They count as cell types unless they are declared.
+SUSPECT_LABELS = frozenset(
+    {"", "unknown", "unassigned", "unlabelled", "unlabeled", "nan", "na", "n/a", "none", "doublet"}
+)
 
 
 class _Frozen(BaseModel):

@@ -179,11 +179,18 @@ def read_value(text: str) -> Any:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'n_factors'?"``, or the list of what exists, or nothing."""
     names = sorted({text for text in known if len(text) <= MAX_NAME})
-    near = difflib.get_close_matches(name[:MAX_NAME], names[:MAX_KNOWN], n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"; did you mean {near!r}?"
     more = f", and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return f"; known: {', '.join(names[:MAX_LISTED])}{more}" if names else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that was probably meant, whatever its case; None where none is near."""
+    names = {text.lower(): text for text in known if len(text) <= MAX_NAME}
+    near = difflib.get_close_matches(name[:MAX_NAME].lower(), list(names)[:MAX_KNOWN], n=1)
+    return names[near[0]] if near else None
 
 
 @cache

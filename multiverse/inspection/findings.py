@@ -1,0 +1,247 @@
+"""Reads a source as registration would, and goes on where registration has to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from multiverse import __version__
+from multiverse.errors import DatasetError
+from multiverse.events import Tell
+from multiverse.inspection.commands import register_command
+from multiverse.inspection.counts import FoundCounts, find_counts
+from multiverse.inspection.facts import Findings, Obstacle, Way
+from multiverse.inspection.keys import KeyAdvice, missing
+from multiverse.registry.cells import Alignment, align
+from multiverse.registry.column_facts import describe_columns
+from multiverse.registry.column_roles import Guess, Role, best_batches, best_labels, guesses
+from multiverse.registry.columns import all_columns, choose_columns
+from multiverse.registry.datasets import RegisteredDataset
+from multiverse.registry.formats import read_layout
+from multiverse.registry.frames import as_text, read_frame
+from multiverse.registry.layout import Layout
+from multiverse.registry.options import RegistrationOptions
+from multiverse.registry.source import Source, opened_source
+from multiverse.specs.dataset import SUSPECT_LABELS, DatasetRecord
+from multiverse.specs.names import make_slug
+
+
+def find_in_source(
+    source: Source, options: RegistrationOptions, scratch: Path, tell: Tell
+) -> Findings:
+    """Look through a source. Every matrix is streamed, none is kept.
+
+    Raises :class:`DatasetError` where nothing can be read, and where a column, a layer or a
+    modality that was asked for is not there.
+    """
+    with source.readable(scratch) as readable:
+        layout = read_layout(readable, options)
+        layout.check_layer(options.layer, source.path.name)
+        found = [find_counts(part, options.layer, tell) for part in layout.parts]
+    return _SourceFindings(source.path, layout, options, found).findings()
+
+
+def find_in_registered(dataset: RegisteredDataset, scratch: Path, tell: Tell) -> Findings:
+    """Look through a registered dataset: its counts again, and the columns held out of models."""
+    with opened_source(dataset.data) as source, source.readable(scratch) as readable:
+        layout = read_layout(readable, RegistrationOptions())
+        found = [find_counts(part, None, tell) for part in layout.parts]
+    record = dataset.record
+    return Findings(
+        n_cells=record.n_obs,
+        modalities=tuple(item.facts for item in found),
+        lacking=record.lacking,
+        columns=guesses(describe_columns(columns_of(dataset, scratch))),
+        batch_key=record.batch_key,
+        label_key=record.label_key,
+        notes=record.notes,
+        obstacles=(),
+        ways=(Way(RegistrationOptions(), record),),
+    )
+
+
+def columns_of(dataset: RegisteredDataset, scratch: Path) -> pd.DataFrame:
+    """Return the ``obs`` of a registered dataset, cells × columns, the held-out ones included."""
+    held_out = dataset.labels.is_file()
+    place = dataset.labels if held_out else dataset.data
+    with opened_source(place) as source, source.readable(scratch) as readable:
+        return read_frame(readable, readable.file, "obs")
+
+
+@dataclass(frozen=True)
+class _SourceFindings:
+    path: Path
+    layout: Layout
+    options: RegistrationOptions
+    found: list[FoundCounts]
+
+    def findings(self) -> Findings:
+        alignments, problem = self._alignments()
+        tables = {name: all_columns(self.layout, found) for name, found in alignments.items()}
+        first = next(iter(tables.values()), self.layout.obs)
+        old_names = tuple(part.old_name for part in self.layout.parts)
+        chosen = choose_columns(first, old_names, self.options)
+        obstacles = [*problem, *(item.obstacle for item in self.found if item.obstacle)]
+        obstacles += self._layers_apart()
+        notes = [*self.layout.notes, *chosen.notes]
+        ways: list[Way] = []
+        for name, alignment in alignments.items() if not obstacles else ():
+            options = self._options(tables[name])
+            ways.append(self._way(options, name, alignment))
+        for way in ways[:1]:
+            notes += [way.words] if way.words else []
+            notes += self._unknown(way.options)
+        widest = max(tables.values(), key=len, default=first)
+        return Findings(
+            n_cells=len(self.layout.obs),
+            modalities=tuple(item.facts for item in self.found),
+            lacking=self._lacking(),
+            columns=guesses(describe_columns(widest)),
+            batch_key=self.options.batch_key,
+            label_key=self.options.label_key,
+            notes=tuple(notes),
+            obstacles=tuple(obstacles),
+            ways=tuple(ways),
+        )
+
+    def _unknown(self, options: RegistrationOptions) -> list[str]:
+        """Return a note on labels that the command declares, and that nobody asked to."""
+        if options.unlabelled == self.options.unlabelled:
+            return []
+        names = ", ".join(map(repr, options.unlabelled))
+        return [f"{names} in {options.label_key} reads like no label, and is declared so below"]
+
+    def _alignments(self) -> tuple[dict[str, Alignment], list[Obstacle]]:
+        """Return the alignments that work, by the option each needs; none if none does."""
+        refused: list[Obstacle] = []
+        found: dict[str, Alignment] = {}
+        try:
+            found[""] = self._aligned(self.options)
+        except DatasetError as error:
+            refused = [Obstacle(str(error), error.remedy)]
+            if self.options.intersect or self.options.mosaic:
+                return {}, refused
+            for name in ("intersect", "mosaic"):
+                try:
+                    found[name] = self._aligned(_unpaired(self.options, name))
+                except DatasetError:
+                    continue
+        return found, [] if found else refused
+
+    def _aligned(self, options: RegistrationOptions) -> Alignment:
+        indices = {part.modality: part.obs.index for part in self.layout.parts}
+        return align(self.layout.obs.index, indices, options.unpaired)
+
+    def _lacking(self) -> dict[str, int]:
+        cells = self.layout.obs.index
+        missing = {
+            part.modality: len(cells) - int(cells.isin(part.obs.index).sum())
+            for part in self.layout.parts
+        }
+        return {name: number for name, number in missing.items() if number}
+
+    def _layers_apart(self) -> list[Obstacle]:
+        """Return the obstacle of modalities whose counts lie in layers of different names."""
+        layers = {item.facts.modality: item.layer for item in self.found if item.layer}
+        if len(set(layers.values())) < 2:
+            return []
+        words = " and ".join(f"{name} in {layer!r}" for name, layer in layers.items())
+        remedy = "Give them the same name in all modalities, and write the file again."
+        return [Obstacle(f"The counts lie in layers of different names: {words}", remedy)]
+
+    def _options(self, table: pd.DataFrame) -> RegistrationOptions:
+        """Return the options with what is suggested where nothing was said."""
+        options = with_keys(self.options, table)
+        layer = next((item.layer for item in self.found if item.layer), None)
+        return replace(options, layer=options.layer or layer)
+
+    def _way(self, options: RegistrationOptions, choice: str, alignment: Alignment) -> Way:
+        options = _unpaired(options, choice)
+        modalities = {
+            item.facts.modality: item.sums.summary(alignment.rows[item.facts.modality])
+            for item in self.found
+            if item.sums is not None
+        }
+        record = DatasetRecord(
+            slug=make_slug(self.path.stem),
+            fingerprint="",
+            n_obs=len(alignment.cells),
+            modalities=modalities,
+            groups=alignment.groups,
+            source_name=self.path.name,
+            source_sha256="",
+            options_sha256="",
+            registered_at="",
+            multiverse_version=__version__,
+        )
+        words = _words(choice, record.n_obs, len(self.layout.obs)) or "; ".join(alignment.notes)
+        return Way(options, record, words)
+
+
+def _unpaired(options: RegistrationOptions, choice: str) -> RegistrationOptions:
+    """Return the options with ``intersect``, ``mosaic`` or, for "", neither chosen besides."""
+    return replace(
+        options,
+        intersect=options.intersect or choice == "intersect",
+        mosaic=options.mosaic or choice == "mosaic",
+    )
+
+
+def _words(choice: str, kept: int, total: int) -> str:
+    if choice == "intersect":
+        return f"--intersect keeps the {kept:,} of {total:,} cells that have every modality"
+    if choice == "mosaic":
+        return f"--mosaic keeps all {kept:,} cells, for models that can take them"
+    return ""
+
+
+def with_keys(options: RegistrationOptions, table: pd.DataFrame) -> RegistrationOptions:
+    """Return the options with the columns of ``obs`` that look like the label and the batch.
+
+    Only where none was named; labels that read like the lack of one are declared as such.
+    """
+    columns = guesses(describe_columns(table))
+    if options.label_key is None:
+        label = _first(best_labels(columns), options.batch_key)
+        suspects = () if label is None else suspect_labels(table[label])
+        options = replace(options, label_key=label, unlabelled=suspects)
+    if options.batch_key is None:
+        batch = _first(best_batches(columns), options.label_key)
+        options = replace(options, batch_key=batch)
+    return options
+
+
+def _first(fit: Sequence[Guess], taken: str | None) -> str | None:
+    """Return the first column whose name can stand in a command, other than ``taken``."""
+    names = (item.column.name for item in fit)
+    return next((name for name in names if name != taken and name.isprintable()), None)
+
+
+def advise_keys(
+    dataset: RegisteredDataset, path: Path, options: RegistrationOptions, scratch: Path
+) -> KeyAdvice:
+    """Return what is to be said of a dataset that was registered without a batch or a label.
+
+    ``path`` and ``options`` are what it was registered from. No lines where it has both.
+    """
+    roles = {Role.LABEL: options.label_key, Role.BATCH: options.batch_key}
+    wanted = [role for role, key in roles.items() if key is None]
+    if not wanted:
+        return KeyAdvice((), None)
+    table = columns_of(dataset, scratch)
+    columns = guesses(describe_columns(table))
+    lines = tuple(missing(role, columns) for role in wanted)
+    better = with_keys(options, table)
+    if better == options:
+        return KeyAdvice(lines, None)
+    return KeyAdvice(lines, register_command(path, dataset.record.slug, better))
+
+
+def suspect_labels(values: pd.Series) -> tuple[str, ...]:
+    """Return the labels that read like the lack of one, as text, of shape (n_cells,)."""
+    present = pd.Series(values.dropna().unique(), dtype=object)
+    names = as_text(present) if len(present) else present
+    return tuple(sorted(name for name in names if name.strip().lower() in SUSPECT_LABELS))

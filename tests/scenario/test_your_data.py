@@ -1,0 +1,82 @@
+"""The page "Your data": its commands are given as they stand, on files as they are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import multiverse
+from multiverse.cli.main import main
+from multiverse.registry.datasets import list_datasets
+from tests.conftest import REPOSITORY
+from tests.scenario.your_data import SECTIONS, in_memory
+
+PAGE = (REPOSITORY / "docs" / "your-data.md").read_text(encoding="utf-8")
+
+
+def sections() -> dict[str, str]:
+    """Heading → its text."""
+    parts = re.split(r"^#{2,3} (.+)$", PAGE, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_every_section_has_its_files() -> None:
+    assert list(sections()) == list(SECTIONS)
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=found.pending, strict=True))
+        if found.pending
+        else name
+        for name, found in SECTIONS.items()
+    ],
+)
+def test_the_commands_of_a_section_do_what_it_says(
+    heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    section = SECTIONS[heading]
+    section.make(folder)
+    for block in blocks(sections()[heading], "sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            follow(line, folder)
+    for block in blocks(sections()[heading], "python"):
+        follow_python(block, monkeypatch)
+    found = {item.record.slug: item.record for item in list_datasets()}
+    assert set(found) == set(section.registered)
+    for slug, wanted in section.registered.items():
+        features = {name: part.n_vars for name, part in found[slug].modalities.items()}
+        assert (found[slug].n_obs, features) == (wanted.n_obs, wanted.features), slug
+
+
+def follow(line: str, folder: Path) -> None:
+    """Give a command; of a run everything but its jobs."""
+    words = shlex.split(line, comments=True)
+    if words[:1] != ["multiverse"]:
+        subprocess.run(["/bin/sh", "-c", line], check=True, cwd=folder)
+        return
+    extra = ["--dry-run", "--engine", "local"] if words[1] == "run" else []
+    assert main([*words[1:], *extra]) == 0, line
+
+
+def follow_python(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run an example; where it runs models, say only what would be run."""
+
+    def preview(*given: Any, **settings: Any) -> list[Any]:
+        return multiverse.api.preview(*given, engine="local", **settings)
+
+    monkeypatch.setattr(multiverse, "run", preview, raising=False)
+    exec(block, in_memory())  # noqa: S102

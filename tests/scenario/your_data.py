@@ -1,0 +1,222 @@
+"""Makes the files of the page "Your data", small, as the programs that it names write them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from mudata import MuData
+from scipy.io import mmwrite
+from scipy.sparse import csc_matrix, csr_matrix
+
+from tests.unit.registry.registry_sources import make_mudata, write
+
+N_CELLS, N_GENES, N_PROTEINS = 40, 12, 5
+RNA, BOTH = {"rna": N_GENES}, {"rna": N_GENES, "adt": N_PROTEINS}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What a command has to register: cells, and features by modality."""
+
+    n_obs: int = N_CELLS
+    features: Mapping[str, int] = field(default_factory=lambda: dict(RNA))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: who makes its files, and what becomes of each by its slug."""
+
+    make: Callable[[Path], None]
+    registered: Mapping[str, Registered] = field(default_factory=dict)
+    pending: str = ""
+
+
+def counts(n_vars: int = N_GENES, seed: int = 0) -> csr_matrix:
+    values = np.random.default_rng(seed).negative_binomial(1, 0.3, (N_CELLS, n_vars))
+    values[:, 0] += 1
+    return csr_matrix(values.astype(np.float32))
+
+
+def cells() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "donor": [f"d{number % 2}" for number in range(N_CELLS)],
+            "batch": [f"b{number % 2}" for number in range(N_CELLS)],
+            "cell_type": [("B", "T")[number // 2 % 2] for number in range(N_CELLS)],
+        },
+        index=barcodes(),
+    )
+
+
+def barcodes() -> list[str]:
+    bases = "ACGT"
+    return ["".join(bases[n // 4**k % 4] for k in range(16)) + "-1" for n in range(N_CELLS)]
+
+
+def genes(prefix: str = "GENE", number: int = N_GENES) -> list[str]:
+    return [f"{prefix}{index}" for index in range(number)]
+
+
+def rna() -> AnnData:
+    return AnnData(counts(), obs=cells(), var=pd.DataFrame(index=genes()))
+
+
+def adt() -> AnnData:
+    var = pd.DataFrame(index=genes("CD", N_PROTEINS))
+    return AnnData(counts(N_PROTEINS, 1), obs=cells(), var=var)
+
+
+def joint(second: str = "adt", n_adt: int = N_CELLS) -> MuData:
+    bare = pd.DataFrame(index=cells().index)
+    parts = {"rna": rna(), second: adt()[:n_adt].copy()}
+    for part in parts.values():
+        part.obs = bare.loc[part.obs_names]
+    data = make_mudata(**parts)
+    data.obs = cells().loc[data.obs_names]
+    return data
+
+
+def look_first(folder: Path) -> None:
+    write(joint(), folder / "pbmc.h5mu")
+
+
+def anndata_and_mudata(folder: Path) -> None:
+    write(rna(), folder / "cells.h5ad")
+    write(joint("surface"), folder / "study.h5mu")
+
+
+def counts_in_a_layer(folder: Path) -> None:
+    data = rna()
+    data.layers["umis"] = data.X.copy()
+    data.X = np.log1p(data.X.toarray())
+    write(data, folder / "scaled.h5ad")
+
+
+FEATURES = [
+    *((f"ENSG{index:011}", name, "Gene Expression") for index, name in enumerate(genes())),
+    *((name, name, "Antibody Capture") for name in genes("CD", N_PROTEINS)),
+]
+
+
+def matrix_folder(folder: Path, prefix: str = "", *, packed: bool = True) -> None:
+    """Features × cells, as Cell Ranger (packed) and STARsolo (not packed) write them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    market = io.BytesIO()
+    both = np.vstack([counts().T.toarray(), counts(N_PROTEINS, 1).T.toarray()]).astype(int)
+    mmwrite(market, csc_matrix(both), field="integer")
+    features = "".join("\t".join(row) + "\n" for row in FEATURES)
+    content = {
+        "matrix.mtx": market.getvalue(),
+        "barcodes.tsv": "".join(f"{name}\n" for name in barcodes()).encode(),
+        "features.tsv": features.encode(),
+    }
+    for name, data in content.items():
+        path = folder / f"{prefix}{name}{'.gz' if packed else ''}"
+        path.write_bytes(gzip.compress(data) if packed else data)
+
+
+def matrix_file(path: Path) -> None:
+    """The layout of Cell Ranger 3 and later."""
+    both = csc_matrix(np.hstack([counts().toarray(), counts(N_PROTEINS, 1).toarray()]).T)
+    with h5py.File(path, "w") as file:
+        matrix = file.create_group("matrix")
+        matrix["barcodes"] = np.array(barcodes(), dtype="S")
+        matrix["data"] = both.data.astype(np.int32)
+        matrix["indices"] = both.indices.astype(np.int64)
+        matrix["indptr"] = both.indptr.astype(np.int64)
+        matrix["shape"] = np.array(both.shape, dtype=np.int32)
+        features = matrix.create_group("features")
+        for name, column in (("id", 0), ("name", 1), ("feature_type", 2)):
+            features[name] = np.array([row[column] for row in FEATURES], dtype="S")
+        features["genome"] = np.array(["GRCh38"] * len(FEATURES), dtype="S")
+
+
+def cell_ranger(folder: Path) -> None:
+    matrix_folder(folder / "filtered_feature_bc_matrix")
+    matrix_file(folder / "filtered_feature_bc_matrix.h5")
+
+
+def cellbender_and_starsolo(folder: Path) -> None:
+    matrix_folder(folder / "Solo.out" / "Gene" / "filtered", packed=False)
+    matrix_file(folder / "cellbender_filtered.h5")
+    with h5py.File(folder / "cellbender_filtered.h5", "r+") as file:
+        file["droplet_latents/cell_probability"] = np.ones(N_CELLS)
+        file["global_latents/ambient_expression"] = np.full(N_GENES + N_PROTEINS, 0.01)
+        file["metadata/fraction_data_used_for_testing"] = 0.1
+
+
+def geo(folder: Path) -> None:
+    matrix_folder(folder / "raw", "GSM1_sample_")
+    with tarfile.open(folder / "GSE100_RAW.tar", "w") as archive:
+        for path in sorted((folder / "raw").iterdir()):
+            archive.add(path, path.name)
+
+
+def scvi_tools(folder: Path) -> None:
+    data = rna()
+    data.obsm["protein_expression"] = pd.DataFrame(
+        adt().X.toarray(), index=data.obs_names, columns=genes("CD", N_PROTEINS)
+    )
+    write(data, folder / "totalvi.h5ad")
+
+
+def zarr_stores(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of zarr, about the version of its format
+        rna().write_zarr(folder / "cells.zarr")
+        joint().write_zarr(folder / "study.zarr")
+
+
+def nothing(_: Path) -> None:
+    pass
+
+
+def mosaic(folder: Path) -> None:
+    write(joint(n_adt=25), folder / "mosaic.h5mu")
+
+
+def in_memory() -> dict[str, Any]:
+    """What a notebook of the page has."""
+    return {"adata": rna()}
+
+
+_READER = "its reader is built on another branch"
+#: Heading → what its files are, and what its commands register.
+SECTIONS: dict[str, Section] = {
+    "Look first": Section(look_first),
+    "AnnData and MuData": Section(
+        anndata_and_mudata, {"cells": Registered(), "study": Registered(features=BOTH)}
+    ),
+    "Counts in a layer": Section(counts_in_a_layer, {"scaled": Registered()}),
+    "Cell Ranger": Section(
+        cell_ranger,
+        {"from-file": Registered(features=BOTH), "from-folder": Registered(features=BOTH)},
+        _READER,
+    ),
+    "CellBender and STARsolo": Section(
+        cellbender_and_starsolo,
+        {"cellbender": Registered(features=BOTH), "star": Registered(features=BOTH)},
+        _READER,
+    ),
+    "A download from GEO": Section(geo, {"gsm1": Registered(features=BOTH)}, _READER),
+    "scvi-tools": Section(scvi_tools, {"totalvi": Registered(features=BOTH)}, _READER),
+    "Zarr stores": Section(
+        zarr_stores, {"cells-zarr": Registered(), "study-zarr": Registered(features=BOTH)}, _READER
+    ),
+    "Seurat and SingleCellExperiment": Section(nothing),
+    "Objects in a notebook": Section(nothing, {"pbmc": Registered()}),
+    "Cells that lack a modality": Section(
+        mosaic, {"complete": Registered(25, BOTH), "all-cells": Registered(features=BOTH)}
+    ),
+}
