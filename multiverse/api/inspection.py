@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.api.datasets import registration_options
+from multiverse.api.datasets import files_of, registration_options
 from multiverse.api.plan import HISTORY
 from multiverse.api.request import Folders, folders
 from multiverse.engines.local import LocalEngine
@@ -20,6 +20,7 @@ from multiverse.inspection.conclude import conclude
 from multiverse.inspection.facts import Inspection
 from multiverse.inspection.outlook import Foresight
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
+from multiverse.registry.files import Files, check_files
 from multiverse.registry.home import cache
 from multiverse.registry.models import list_models
 from multiverse.registry.options import RegistrationOptions
@@ -28,14 +29,12 @@ from multiverse.specs.names import is_slug
 from multiverse.specs.quantity import format_bytes
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
-
+    from multiverse.api.datasets import Data
     from multiverse.inspection.keys import KeyAdvice
 
 
 def inspect(
-    data: str | Path | AnnData | MuData,
+    data: Data,
     *,
     options: RegistrationOptions | None = None,
     models_dirs: Folders = (),
@@ -49,7 +48,7 @@ def inspect(
     Parameters
     ----------
     data
-        A file, an object in memory, or the slug of a registered dataset.
+        A file, modality → file, an object in memory, or the slug of a registered dataset.
     options, settings
         How a file or an object is read, as for :func:`multiverse.register`.
     models_dirs
@@ -74,11 +73,19 @@ def inspect(
     foresight = _foresight(extra)
     with tempfile.TemporaryDirectory(prefix="multiverse-inspect-") as folder:
         scratch = Path(folder)
-        if isinstance(data, str | Path):
-            if _is_registered(data):
-                return _registered(str(data), chosen, foresight, extra, scratch, tell)
-            target = Target.of_file(Path(data), extra)
-            return _file(Path(data), target, str(data), chosen, foresight, scratch, tell)
+        if isinstance(data, str | Path) and _is_registered(data):
+            return _registered(str(data), chosen, foresight, extra, scratch, tell)
+        files = files_of(data)
+        if files is not None:
+            check_files(files)
+            target = Target.of_files(files, extra)
+            name = " ".join(target.values)
+            return _files(files, target, name, chosen, foresight, scratch, tell)
+        if isinstance(data, Mapping):
+            raise UsageError(
+                "objects in memory are looked at one by one",
+                remedy="multiverse.inspect(adata) for each of them, or name files.",
+            )
         from multiverse.registry.objects import write_object
 
         several = hasattr(data, "mod")
@@ -86,18 +93,20 @@ def inspect(
         write_object(data, path)
         kind, name = ("MuData", "mdata") if several else ("AnnData", "adata")
         target = Target.of_object(name)
-        return _file(path, target, f"the {kind} in memory", chosen, foresight, scratch, tell)
+        return _files(path, target, f"the {kind} in memory", chosen, foresight, scratch, tell)
 
 
-def advise_keys(dataset: RegisteredDataset, path: Path, options: RegistrationOptions) -> KeyAdvice:
+def advise_keys(
+    dataset: RegisteredDataset, files: Files, options: RegistrationOptions
+) -> KeyAdvice:
     """Return what is to be said of a dataset that has no batch or no label column.
 
-    ``path`` and ``options`` are what it was registered from. It has no lines where both were named.
+    ``files`` and ``options`` are what it was registered from. No lines where both were named.
     """
     from multiverse.inspection import findings
 
     with tempfile.TemporaryDirectory(prefix="multiverse-inspect-") as folder:
-        return findings.advise_keys(dataset, path, options, Path(folder))
+        return findings.advise_keys(dataset, files, options, Path(folder))
 
 
 def _foresight(models_dirs: Sequence[Path]) -> Foresight:
@@ -135,8 +144,8 @@ def _registered(
     return conclude(findings, target, foresight, slug, dataset.data.stat().st_size)
 
 
-def _file(
-    path: Path,
+def _files(
+    files: Files,
     target: Target,
     name: str,
     options: RegistrationOptions,
@@ -144,14 +153,18 @@ def _file(
     scratch: Path,
     tell: Tell,
 ) -> Inspection:
-    from multiverse.inspection.findings import find_in_source
-    from multiverse.registry.source import opened_source
+    from multiverse.inspection.findings import find_in_files
 
+    size = _size(files)
     try:
-        with opened_source(path) as source:
-            size = path.stat().st_size if path.is_file() else None
-            tell(Noted(f"reading {name}" + (f" ({format_bytes(size)})" if size else "")))
-            findings = find_in_source(source, options, scratch, tell)
+        tell(Noted(f"reading {name}" + (f" ({format_bytes(size)})" if size else "")))
+        findings = find_in_files(files, options, scratch, tell)
     except OSError as error:
         raise DatasetError(f"{name}: {error.strerror or error}") from error
     return conclude(findings, target, foresight, name, size if target.option else None)
+
+
+def _size(files: Files) -> int | None:
+    """Return the bytes of all files; None where one is a folder or is not there."""
+    paths = [files] if isinstance(files, Path) else [*files.values()]
+    return sum(path.stat().st_size for path in paths) if all(map(Path.is_file, paths)) else None

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from multiverse.registry.files import Files, in_order
 from multiverse.registry.options import RegistrationOptions
 
 
@@ -19,42 +19,50 @@ class Target:
     """
 
     option: str
-    value: str
+    values: tuple[str, ...]
     more: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of_file(cls, path: Path, models_dirs: Sequence[Path] = ()) -> Target:
-        return cls("--input", str(path), _folders(models_dirs))
+    def of_files(cls, files: Files, models_dirs: Sequence[Path] = ()) -> Target:
+        return cls("--input", _words(files), _folders(models_dirs))
 
     @classmethod
     def of_slug(cls, slug: str, models_dirs: Sequence[Path] = ()) -> Target:
-        return cls("--dataset", slug, _folders(models_dirs))
+        return cls("--dataset", (slug,), _folders(models_dirs))
 
     @classmethod
     def of_object(cls, name: str) -> Target:
         """``name``: of a variable that holds it, such as ``adata``."""
-        return cls("", name)
+        return cls("", (name,))
 
     def run(self, models: Sequence[str], options: RegistrationOptions) -> str | None:
         """Return the command that runs models on it; None where a name can't be pasted."""
         if not self.option:
-            return _python(models, self.value, options)
+            return _python(models, self.values[0], options)
         words = ["multiverse", "run", "--models", *models]
-        given = [(self.option, self.value), *_said(options), *self.more]
+        given = [*((self.option, value) for value in self.values), *_said(options), *self.more]
         if not all(value.isprintable() for _, value in given):
             return None
         words += [word for name, value in given for word in option_words(name, value)]
         return shlex.join(words)
 
 
-def register_command(path: Path, slug: str, options: RegistrationOptions) -> str | None:
-    """Return the command that registers a file anew; None where a name can't be pasted."""
+def register_command(files: Files, slug: str, options: RegistrationOptions) -> str | None:
+    """Return the command that registers files anew; None where a name can't be pasted."""
     given = [*_said(options), ("--slug", slug)]
-    if not all(value.isprintable() for value in (str(path), *(value for _, value in given))):
+    paths = _words(files)
+    if not all(value.isprintable() for value in (*paths, *(value for _, value in given))):
         return None
     words = [word for name, value in given for word in option_words(name, value)]
-    file = ["--", str(path)] if str(path).startswith("-") else [str(path)]
-    return shlex.join(["multiverse", "register", *words, "--replace", *file])
+    mark = ["--"] if any(path.startswith("-") for path in paths) else []
+    return shlex.join(["multiverse", "register", *words, "--replace", *mark, *paths])
+
+
+def _words(files: Files) -> tuple[str, ...]:
+    """Return files as the command line takes them: a path, or ``rna=a.h5ad`` for each."""
+    if isinstance(files, Path):
+        return (str(files),)
+    return tuple(f"{modality}={path}" for modality, path in in_order(files))
 
 
 def option_words(name: str, value: str) -> list[str]:
@@ -64,41 +72,33 @@ def option_words(name: str, value: str) -> list[str]:
     return [f"{name}={value}"] if value.startswith("-") or not value else [name, value]
 
 
-_FLAGS = ("--intersect", "--mosaic")
+_FLAGS = ("--intersect", "--mosaic", "--match-barcodes")
 
 
 def _said(options: RegistrationOptions) -> Iterator[tuple[str, str]]:
-    """Yield every option that is not as usual, with its value; a flag has none."""
-    for name, value in _settings(options).items():
+    """Yield every option that is not as usual, with each of its values; a flag has none."""
+    for name, value in options.settings().items():
         option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
         if isinstance(value, Mapping):
-            yield from ((option, f"{key}={item}") for key, item in value.items())
+            for key, items in value.items():
+                yield from ((option, f"{key}={item}") for item in _several(items))
         elif isinstance(value, list):
             yield from ((option, item) for item in value)
         else:
             yield option, "" if value is True else str(value)
 
 
+def _several(items: str | Sequence[str]) -> Sequence[str]:
+    """Return one text as a list of one."""
+    return [items] if isinstance(items, str) else items
+
+
 #: Where the command line says the singular.
 _OPTIONS = {"modalities": "--modality"}
 
 
-def _settings(options: RegistrationOptions) -> dict[str, Any]:
-    """Return what differs from the defaults, as an entry of a benchmark file says it."""
-    given = {
-        "batch_key": options.batch_key,
-        "label_key": options.label_key,
-        "unlabelled": list(options.unlabelled),
-        "modalities": dict(options.modality_names),
-        "layer": options.layer,
-        "intersect": options.intersect,
-        "mosaic": options.mosaic,
-    }
-    return {name: value for name, value in given.items() if value}
-
-
 def _python(models: Sequence[str], name: str, options: RegistrationOptions) -> str:
-    settings = {"slug": name, **_settings(options)}
+    settings = {"slug": name, **options.settings()}
     words = [f"{key}={value!r}" for key, value in settings.items()]
     return f"multiverse.run({', '.join([repr(list(models)), name, *words])})"
 

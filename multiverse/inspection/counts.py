@@ -1,26 +1,26 @@
-"""Looks for the raw counts of a modality and sums them up, block by block; keeps none of them."""
+"""The raw counts of a modality: where they are, and their sums."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell
 from multiverse.inspection.facts import Depth, ModalityFacts, Obstacle
-from multiverse.registry.counts import NotCounts, verified_counts
+from multiverse.registry.judge import Judge, Survey
 from multiverse.registry.layout import Candidate, SourceModality
+from multiverse.registry.matrix import Block
+from multiverse.registry.options import RegistrationOptions
 from multiverse.specs.dataset import ModalitySummary
 
 #: Of a matrix that takes long, progress is told this often (seconds).
 PROGRESS_SECONDS = 5.0
 EXAMPLE_FEATURES = 3
-#: So many layers that nobody named are tried, where the usual places hold no counts.
-MOST_LAYERS = 20
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,6 @@ class CountSums:
     depth: np.ndarray
     values: np.ndarray
     per_feature: np.ndarray
-
-    @classmethod
-    def of(cls, blocks: Iterable[csr_array], n_features: int) -> CountSums:
-        """Sum up blocks of canonical counts, cells × features."""
-        depth, values = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
-        per_feature = np.zeros(n_features, dtype=np.int64)
-        for block in blocks:
-            depth.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-            values.append(np.diff(block.indptr).astype(np.int64))
-            per_feature += np.bincount(block.indices, minlength=n_features)
-        return cls(np.concatenate(depth), np.concatenate(values), per_feature)
 
     def summary(self, rows: np.ndarray) -> ModalitySummary:
         """Return the modality as it would be registered of these cells only."""
@@ -66,98 +55,96 @@ class FoundCounts:
     obstacle: Obstacle | None = None
 
 
-def find_counts(part: SourceModality, layer: str | None, tell: Tell) -> FoundCounts:
-    """Find the first matrix of a modality that holds raw counts, as registration would.
+def find_counts(
+    parts: Sequence[SourceModality], options: RegistrationOptions, tell: Tell
+) -> list[FoundCounts]:
+    """Find the matrix of each modality that registration would take, with its sums.
 
-    Where none of the usual ones does, the layers that nobody named are looked at too.
+    Where it would take none, the layers that nobody named are looked at too.
     """
-    search = _Search(part, tell, [])
+    told = [replace(part, candidates=_Watched(part, tell)) for part in parts]
+    return [_find(part, options, told) for part in told]
+
+
+def _find(
+    part: SourceModality, options: RegistrationOptions, together: Sequence[SourceModality]
+) -> FoundCounts:
+    judge = Judge.of(part, np.arange(len(part.obs)), options, None, together)
     try:
-        for candidate in part.candidates(layer):
-            if (sums := search.sums(candidate)) is not None:
-                return search.found(candidate, sums, layer)
-        for name in search.untried() if layer is None else ():
-            for candidate in part.candidates(name):
-                if (sums := search.sums(candidate)) is not None:
-                    return search.found(candidate, sums, name)
+        verdict, layer = judge.verdict(), part.layer
+        if verdict.survey is None and layer is None:
+            others = judge.other_layers({survey.name for survey in verdict.surveys})
+            if others:
+                layer = others[0]
+                verdict = replace(judge, layer=layer).verdict()
+        survey = verdict.taken()
     except DatasetError as error:
-        return search.nothing(str(error), error.remedy)
-    return search.nothing(*search.why_none())
+        return _nothing(part, str(error), error.remedy)
+    evidence = survey.evidence
+    if evidence is None or not evidence.n_values:
+        message = f"{part.modality} holds no count at all: every value is zero"
+        return _nothing(part, message, "Leave it out, or bring its counts.")
+    sums = CountSums(evidence.totals, evidence.lengths, evidence.per_feature)
+    return FoundCounts(_facts(part, survey, sums, verdict.why), sums, layer)
+
+
+def _facts(part: SourceModality, survey: Survey, sums: CountSums, why: str) -> ModalityFacts:
+    cells, features = len(sums.values), len(sums.per_feature)
+    total = int(sums.values.sum())
+    return ModalityFacts(
+        part.modality,
+        part.old_name,
+        cells,
+        features,
+        part.layers,
+        why.removeprefix(f"{part.modality}: "),
+        counts_in=survey.name,
+        example_features=tuple(
+            f"{name:.40}" for name in survey.candidate.features[:EXAMPLE_FEATURES]
+        ),
+        n_values=total,
+        zeros=1 - total / (cells * features),
+        depth=Depth.of(sums.depth),
+        empty_cells=int((sums.values == 0).sum()),
+        empty_features=int((sums.per_feature == 0).sum()),
+    )
+
+
+def _nothing(part: SourceModality, message: str, remedy: str | None) -> FoundCounts:
+    facts = ModalityFacts(
+        part.modality, part.old_name, len(part.obs), part.n_vars, part.layers, message
+    )
+    return FoundCounts(facts, obstacle=Obstacle(message, remedy))
 
 
 @dataclass(frozen=True)
-class _Search:
+class _Watched:
+    """Candidates of a modality (:data:`~multiverse.registry.layout.Candidates`) that tell how far
+    their reading is.
+    """
+
     part: SourceModality
     tell: Tell
-    refused: list[tuple[str, str]]
 
-    def sums(self, candidate: Candidate) -> CountSums | None:
-        """Return the sums of a matrix; None where it holds something else, which is kept."""
-        columns = candidate.columns
-        names = candidate.var.index if columns is None else candidate.var.index[columns]
-        cells = self.part.obs.index
-        blocks = verified_counts(candidate.open(), np.arange(len(cells)), columns, cells, names)
-        try:
-            return CountSums.of(self._watched(blocks), len(names))
-        except NotCounts as problem:
-            self.refused.append((candidate.name, str(problem)))
-            return None
+    def __call__(self, layer: str | None) -> Iterator[Candidate]:
+        """Yield them, each to be read block by block with a note every few seconds."""
+        for candidate in self.part.candidates(layer):
+            yield replace(candidate, open=partial(_WatchedMatrix, candidate, self))
 
-    def _watched(self, blocks: Iterable[csr_array]) -> Iterator[csr_array]:
-        done, told, total = 0, time.monotonic(), len(self.part.obs)
-        for block in blocks:
+
+@dataclass(frozen=True)
+class _WatchedMatrix:
+    candidate: Candidate
+    watched: _Watched
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield blocks of cells."""
+        part, told = self.watched.part, time.monotonic()
+        for block in self.candidate.open().blocks():
             yield block
-            done += block.shape[0]
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                self.tell(Noted(f"{self.part.modality}: {done:,} of {total:,} cells read"))
-
-    def untried(self) -> list[str]:
-        tried = {name for name, _ in self.refused}
-        layers = [name for name in self.part.layers if f"layers[{name!r}]" not in tried]
-        return layers[:MOST_LAYERS]
-
-    def found(self, candidate: Candidate, sums: CountSums, layer: str | None) -> FoundCounts:
-        total = int(sums.values.sum())
-        if not total:
-            message = f"{self.part.modality} holds no count at all: every value is zero"
-            return self.nothing(message, "Leave it out of the file, or bring its counts.")
-        why = "whole numbers, none negative"
-        if self.refused:
-            name, problem = self.refused[0]
-            why = f"{why}; {name} holds no counts ({problem})"
-        columns = candidate.columns
-        names = candidate.var.index if columns is None else candidate.var.index[columns]
-        cells, features = len(sums.values), len(sums.per_feature)
-        facts = replace(
-            self._facts(why),
-            n_features=features,
-            counts_in=candidate.name,
-            example_features=tuple(f"{name:.40}" for name in names[:EXAMPLE_FEATURES]),
-            n_values=total,
-            zeros=1 - total / (cells * features),
-            depth=Depth.of(sums.depth),
-            empty_cells=int((sums.values == 0).sum()),
-            empty_features=int((sums.per_feature == 0).sum()),
-        )
-        return FoundCounts(facts, sums, layer)
-
-    def nothing(self, message: str, remedy: str | None) -> FoundCounts:
-        facts = self._facts(message)
-        return FoundCounts(facts, obstacle=Obstacle(message, remedy))
-
-    def why_none(self) -> tuple[str, str]:
-        remedy = (
-            "Models need raw counts, which can't be had back from normalised values: put them "
-            "into adata.layers['counts'], and write the file again."
-        )
-        if not self.refused:
-            return f"{self.part.modality} has no matrix: neither X, a layer nor raw", remedy
-        what = "; ".join(f"in {name}, {problem}" for name, problem in self.refused[:3])
-        return f"{self.part.modality} holds no raw counts: {what}", remedy
-
-    def _facts(self, why: str) -> ModalityFacts:
-        part = self.part
-        return ModalityFacts(
-            part.modality, part.old_name, len(part.obs), part.n_vars, part.layers, why
-        )
+                done = block.start + block.counts.shape[0]
+                self.watched.tell(
+                    Noted(f"{part.modality}: {done:,} of {len(part.obs):,} cells read")
+                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,40 +16,48 @@ from multiverse.inspection.commands import register_command
 from multiverse.inspection.counts import FoundCounts, find_counts
 from multiverse.inspection.facts import Findings, Obstacle, Way
 from multiverse.inspection.keys import KeyAdvice, missing
+from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.column_facts import describe_columns
 from multiverse.registry.column_roles import Guess, Role, best_batches, best_labels, guesses
 from multiverse.registry.columns import all_columns, choose_columns
 from multiverse.registry.datasets import RegisteredDataset
+from multiverse.registry.files import Files, name_of, slug_of
 from multiverse.registry.formats import read_layout
 from multiverse.registry.frames import as_text, read_frame
 from multiverse.registry.layout import Layout
+from multiverse.registry.opened_files import OpenedFiles
 from multiverse.registry.options import RegistrationOptions
-from multiverse.registry.source import Source, opened_source
+from multiverse.registry.repeated_names import check_names
+from multiverse.registry.selection import select
+from multiverse.registry.source import opened_source
 from multiverse.specs.dataset import SUSPECT_LABELS, DatasetRecord
-from multiverse.specs.names import make_slug
 
 
-def find_in_source(
-    source: Source, options: RegistrationOptions, scratch: Path, tell: Tell
+def find_in_files(
+    files: Files, options: RegistrationOptions, scratch: Path, tell: Tell
 ) -> Findings:
-    """Look through a source. Every matrix is streamed, none is kept.
+    """Look through a source, or one a modality. Every matrix is streamed, none is kept.
 
     Raises :class:`DatasetError` where nothing can be read, and where a column, a layer or a
     modality that was asked for is not there.
     """
-    with source.readable(scratch) as readable:
-        layout = read_layout(readable, options)
-        layout.check_layer(options.layer, source.path.name)
-        found = [find_counts(part, options.layer, tell) for part in layout.parts]
-    return _SourceFindings(source.path, layout, options, found).findings()
+    with ExitStack() as stack:
+        opened = OpenedFiles(files, stack)
+        with opened.layout(scratch, options) as whole:
+            layout = select(whole, options)
+            check_names(layout, files)
+            if options.match_barcodes:
+                layout = match_barcodes(layout)
+            found = find_counts(layout.parts, options, tell)
+            return _SourceFindings(files, layout, options, found).findings()
 
 
 def find_in_registered(dataset: RegisteredDataset, scratch: Path, tell: Tell) -> Findings:
     """Look through a registered dataset: its counts again, and the columns held out of models."""
     with opened_source(dataset.data) as source, source.readable(scratch) as readable:
         layout = read_layout(readable, RegistrationOptions())
-        found = [find_counts(part, None, tell) for part in layout.parts]
+        found = find_counts(layout.parts, RegistrationOptions(), tell)
     record = dataset.record
     return Findings(
         n_cells=record.n_obs,
@@ -73,7 +82,7 @@ def columns_of(dataset: RegisteredDataset, scratch: Path) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _SourceFindings:
-    path: Path
+    files: Files
     layout: Layout
     options: RegistrationOptions
     found: list[FoundCounts]
@@ -85,7 +94,6 @@ class _SourceFindings:
         old_names = tuple(part.old_name for part in self.layout.parts)
         chosen = choose_columns(first, old_names, self.options)
         obstacles = [*problem, *(item.obstacle for item in self.found if item.obstacle)]
-        obstacles += self._layers_apart()
         notes = [*self.layout.notes, *chosen.notes]
         ways: list[Way] = []
         for name, alignment in alignments.items() if not obstacles else ():
@@ -143,20 +151,15 @@ class _SourceFindings:
         }
         return {name: number for name, number in missing.items() if number}
 
-    def _layers_apart(self) -> list[Obstacle]:
-        """Return the obstacle of modalities whose counts lie in layers of different names."""
-        layers = {item.facts.modality: item.layer for item in self.found if item.layer}
-        if len(set(layers.values())) < 2:
-            return []
-        words = " and ".join(f"{name} in {layer!r}" for name, layer in layers.items())
-        remedy = "Give them the same name in all modalities, and write the file again."
-        return [Obstacle(f"The counts lie in layers of different names: {words}", remedy)]
-
     def _options(self, table: pd.DataFrame) -> RegistrationOptions:
         """Return the options with what is suggested where nothing was said."""
         options = with_keys(self.options, table)
-        layer = next((item.layer for item in self.found if item.layer), None)
-        return replace(options, layer=options.layer or layer)
+        layers = {item.facts.modality: item.layer for item in self.found if item.layer}
+        if not layers:
+            return options
+        if len(self.found) == 1:
+            return replace(options, layer=next(iter(layers.values())))
+        return replace(options, layer=layers)
 
     def _way(self, options: RegistrationOptions, choice: str, alignment: Alignment) -> Way:
         options = _unpaired(options, choice)
@@ -166,12 +169,12 @@ class _SourceFindings:
             if item.sums is not None
         }
         record = DatasetRecord(
-            slug=make_slug(self.path.stem),
+            slug=slug_of(self.files),
             fingerprint="",
             n_obs=len(alignment.cells),
             modalities=modalities,
             groups=alignment.groups,
-            source_name=self.path.name,
+            source_name=name_of(self.files),
             source_sha256="",
             options_sha256="",
             registered_at="",
@@ -221,11 +224,11 @@ def _first(fit: Sequence[Guess], taken: str | None) -> str | None:
 
 
 def advise_keys(
-    dataset: RegisteredDataset, path: Path, options: RegistrationOptions, scratch: Path
+    dataset: RegisteredDataset, files: Files, options: RegistrationOptions, scratch: Path
 ) -> KeyAdvice:
     """Return what is to be said of a dataset that was registered without a batch or a label.
 
-    ``path`` and ``options`` are what it was registered from. No lines where it has both.
+    ``files`` and ``options`` are what it was registered from. No lines where it has both.
     """
     roles = {Role.LABEL: options.label_key, Role.BATCH: options.batch_key}
     wanted = [role for role, key in roles.items() if key is None]
@@ -237,7 +240,7 @@ def advise_keys(
     better = with_keys(options, table)
     if better == options:
         return KeyAdvice(lines, None)
-    return KeyAdvice(lines, register_command(path, dataset.record.slug, better))
+    return KeyAdvice(lines, register_command(files, dataset.record.slug, better))
 
 
 def suspect_labels(values: pd.Series) -> tuple[str, ...]:

@@ -231,7 +231,7 @@ class Judge:
 
     def _grave(self, survey: Survey) -> DatasetError:
         found = next(one.text for one in survey.doubts if one.grave)
-        others = self._other_layers({survey.name})
+        others = self.other_layers({survey.name})
         ways = [f"take the counts from {self._either(others)}"] if others else []
         if not others:
             ways.append("give the file or layer that holds the counts before that was done")
@@ -289,7 +289,7 @@ class Judge:
         return CountsVerdict(modality, rounded, "; ".join(notes), tuple(notes), surveys)
 
     def _remedy(self, surveys: tuple[Survey, ...]) -> str:
-        others = self._other_layers({one.name for one in surveys})
+        others = self.other_layers({one.name for one in surveys})
         if others:
             return f"Take the counts from {self._either(others)}."
         missing = self._missing(surveys)
@@ -332,7 +332,7 @@ class Judge:
         blocks = selected_blocks(candidate.open(), self.rows, candidate.columns)
         return MissingValues.of(blocks, candidate.features, self.batches)
 
-    def _other_layers(self, known: set[str]) -> list[str]:
+    def other_layers(self, known: set[str]) -> list[str]:
         """Return layers that hold counts without a grave doubt, of those not looked at yet."""
         found = []
         names = [name for name in self.part.layers if f"layers[{name!r}]" not in known]
@@ -386,14 +386,14 @@ class Judge:
         share = f"{_share(ours.sum(), theirs.sum())} of its counts, and in no cell more"
         if _is_left_of(best.evidence, other.evidence):
             return other, (
-                f"counts were taken from {other.name}, as {best.name} has {share}: it seems to be what "
-                f"a correction, a filter or down-sampling left of them ({self.layer_option(best.name)} "
-                "takes it all the same)"
+                f"counts were taken from {other.name}, as {best.name} has {share}: it seems to be "
+                "what a correction, a filter or down-sampling left of them "
+                f"({self.layer_option(best.name)} takes it all the same)"
             )
         differ = int((ours != theirs).sum())
         return DatasetError(
-            f"{self.part.modality} holds two matrices that both look like raw counts: {best.name} with "
-            f"{ours.sum():,.0f} counts and {other.name} with {theirs.sum():,.0f}, and "
+            f"{self.part.modality} holds two matrices that both look like raw counts: {best.name} "
+            f"with {ours.sum():,.0f} counts and {other.name} with {theirs.sum():,.0f}, and "
             + (
                 f"{differ:,} of {len(ours):,} cells have another total"
                 if differ

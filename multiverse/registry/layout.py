@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from multiverse.errors import DatasetError
 from multiverse.registry.matrix import Matrix
 
 #: The name of a source as a whole in ``modality_names``, where its features are of one kind.

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +25,18 @@ from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment, align, without_effect
 from multiverse.registry.columns import Columns, all_columns, choose_columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
-from multiverse.registry.files import Files, check_files, joint_sha256, name_of, slug_of
+from multiverse.registry.files import Files, check_files, name_of, slug_of
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
-from multiverse.registry.formats import read_layout
 from multiverse.registry.home import home as default_home
-from multiverse.registry.joining import read_files
 from multiverse.registry.judge import Judge
 from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
+from multiverse.registry.opened_files import OpenedFiles
 from multiverse.registry.options import DEFAULT_OPTIONS, EVERY, RegistrationOptions
 from multiverse.registry.padding import Filling, filled_cells, find_padding, without_padding
 from multiverse.registry.part import PartWriter, WrittenPart
 from multiverse.registry.repeated_names import check_names
 from multiverse.registry.selection import select
-from multiverse.registry.source import Source, opened_source
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 
@@ -82,7 +78,7 @@ def register(
     slug = checked_slug(slug_of(source) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
     with ExitStack() as stack:
-        opened = _Opened(source, stack)
+        opened = OpenedFiles(source, stack)
         origin = Origin(slug, source, opened.sha256(), options)
         with locked(folder, replace=options.replace, tell=tell) as store:
             known = store.find(origin.sha256, options.sha256())
@@ -112,38 +108,6 @@ class Origin:
     def name(self) -> str:
         """The names of its files."""
         return name_of(self.files)
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """One opened file, or several."""
-
-    files: Files
-    stack: ExitStack
-
-    @cached_property
-    def _sources(self) -> Mapping[str, Source]:
-        files = {"": self.files} if isinstance(self.files, Path) else self.files
-        return {name: self.stack.enter_context(opened_source(path)) for name, path in files.items()}
-
-    def sha256(self) -> str:
-        """Return the hash of the one file, or of all with their modalities."""
-        hashes = {name: source.sha256() for name, source in self._sources.items()}
-        return hashes[""] if isinstance(self.files, Path) else joint_sha256(hashes)
-
-    @contextmanager
-    def layout(self, scratch: Path, options: RegistrationOptions) -> Iterator[Layout]:
-        """Read all tables; the matrices can be read as long as the context lasts."""
-        with ExitStack() as stack:
-            readable = {}
-            for name, source in self._sources.items():
-                place = scratch / (name or "file")
-                place.mkdir()
-                readable[name] = stack.enter_context(source.readable(place))
-            if isinstance(self.files, Path):
-                yield read_layout(readable[""], options)
-            else:
-                yield read_files(readable, options, read_layout)
 
 
 @dataclass(frozen=True)

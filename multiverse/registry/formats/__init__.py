@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from multiverse.registry.columns import MOST_COLUMNS
 from multiverse.registry.formats.anndata_file import read_anndata
 from multiverse.registry.formats.foreign import foreign_hdf5
 from multiverse.registry.formats.mudata_file import read_mudata
@@ -12,6 +11,9 @@ from multiverse.registry.formats.tenx_h5 import find_matrices, read_tenx
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
+
+#: So many columns that can't be used are named.
+MOST_COLUMNS = 50
 
 
 def read_layout(source: Hdf5, options: RegistrationOptions) -> Layout:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from multiverse.contract.evaluation import EvaluationSettings
+from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.scores import Reason
-from multiverse.engines.protocol import MAX_FILE_BYTES
 from multiverse.errors import Cancelled, ResultsError
 from multiverse.events import Event, MetricScored, silent
 from multiverse.facts import Cause, RunState

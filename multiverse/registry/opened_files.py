@@ -1,0 +1,48 @@
+"""The files of a dataset, opened together and read as one layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from multiverse.registry.files import Files, joint_sha256
+from multiverse.registry.formats import read_layout
+from multiverse.registry.joining import read_files
+from multiverse.registry.layout import Layout
+from multiverse.registry.options import RegistrationOptions
+from multiverse.registry.source import Source, opened_source
+
+
+@dataclass(frozen=True)
+class OpenedFiles:
+    """One source, or one a modality, open as long as a stack lasts."""
+
+    files: Files
+    stack: ExitStack
+
+    @cached_property
+    def _sources(self) -> Mapping[str, Source]:
+        files = {"": self.files} if isinstance(self.files, Path) else self.files
+        return {name: self.stack.enter_context(opened_source(path)) for name, path in files.items()}
+
+    def sha256(self) -> str:
+        """Return the hash of the one file, or of all with their modalities."""
+        hashes = {name: source.sha256() for name, source in self._sources.items()}
+        return hashes[""] if isinstance(self.files, Path) else joint_sha256(hashes)
+
+    @contextmanager
+    def layout(self, scratch: Path, options: RegistrationOptions) -> Iterator[Layout]:
+        """Read all tables; the matrices can be read as long as the context lasts."""
+        with ExitStack() as stack:
+            readable = {}
+            for name, source in self._sources.items():
+                place = scratch / (name or "file")
+                place.mkdir()
+                readable[name] = stack.enter_context(source.readable(place))
+            if isinstance(self.files, Path):
+                yield read_layout(readable[""], options)
+            else:
+                yield read_files(readable, options, read_layout)
