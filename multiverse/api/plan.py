@@ -105,9 +105,11 @@ def _dataset_problems(source: BenchmarkSource) -> list[Problem]:
 
 
 def _slug(entry: DatasetEntry) -> str:
+    if entry.slug is not None or entry.path is None:
+        return entry.slug or make_slug("")
     from multiverse.registry.source import source_name  # loads h5py
 
-    return entry.slug or make_slug(source_name(entry.path) if entry.path else "")
+    return make_slug(source_name(entry.path))
 
 
 def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:

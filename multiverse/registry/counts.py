@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
-from multiverse.registry.matrix import Matrix
+
+if TYPE_CHECKING:
+    from multiverse.registry.matrix import Matrix
 
 #: Above it float32 can't hold every whole number.
 MAX_COUNT = 2**24

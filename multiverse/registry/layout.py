@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multiverse.registry.matrix import Matrix
+if TYPE_CHECKING:
+    from multiverse.registry.matrix import Matrix
 
 #: Yields the matrices that may hold raw counts, best first; of a named layer only that one.
 Candidates = Callable[[str | None], Iterator["Candidate"]]

@@ -173,7 +173,8 @@ def _r_file(path: Path, read: str, what: str = "a file of R") -> DatasetError:
     alternative = 'as(SingleCellExperiment::altExp(x, a), "SingleCellExperiment")'
     program = (
         f'{read}; if (inherits(x, "Seurat")) for (a in names(x@assays)) {{ '
-        'if (inherits(x[[a]], "Assay5")) x@assays[[a]] <- as(SeuratObject::JoinLayers(x[[a]]), "Assay"); '
+        'if (inherits(x[[a]], "Assay5")) x@assays[[a]] <- '
+        'as(SeuratObject::JoinLayers(x[[a]]), "Assay"); '
         f'{write % ("x", ", assay_name = a")} }} else {{ a <- "main"; {write % ("x", "")}; '
         "for (a in SingleCellExperiment::altExpNames(x)) "
         f"{write % (alternative, '')} }}"

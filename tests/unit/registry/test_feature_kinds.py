@@ -63,7 +63,7 @@ def test_any_column_that_tells_the_kinds(column: str, categorical: bool, tmp_pat
         ["protein_coding"] * 4 + ["lncRNA"] * 3,
         ["gene"] * 7,
         ["gene"] * 4 + ["ERCC"] * 3,
-        ["protein"] + ["x", "y", "z", "u", "v", "w"],
+        ["protein", "x", "y", "z", "u", "v", "w"],
         [True, False] * 3 + [True],
         [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, np.nan],
     ],
