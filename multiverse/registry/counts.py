@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
 from multiverse.errors import DatasetError
-from multiverse.registry.matrix import Matrix
 from multiverse.registry.rounding import Rounding
+
+if TYPE_CHECKING:
+    from multiverse.registry.matrix import Matrix
 
 #: Above it float32 can't hold every whole number.
 MAX_COUNT = 2**24

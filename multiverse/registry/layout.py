@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from multiverse.registry.matrix import Matrix
+if TYPE_CHECKING:
+    from multiverse.registry.matrix import Matrix
 
 #: The name of a source as a whole in ``modality_names``, where its features are of one kind.
 WHOLE = "X"

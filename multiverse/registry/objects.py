@@ -48,7 +48,21 @@ def register_object(
         with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
             path = Path(folder) / ("object.h5mu" if hasattr(data, "mod") else "object.h5ad")
             write_object(data, path, {"counts", *options.layer_names})
-            return register(path, slug=slug, options=options, home=home, tell=tell)
+            try:
+                return register(path, slug=slug, options=options, home=home, tell=tell)
+            except DatasetError as error:
+                raise _of_object(error, path) from error
+
+
+def _of_object(error: DatasetError, path: Path) -> DatasetError:
+    """Return an error that speaks of the object, and of no file that is gone by then."""
+    message, remedy = str(error).replace(str(path), "the object"), error.remedy or ""
+    step, command, rest = remedy.partition(": python -c ")
+    if command and str(path) in rest:
+        remedy = (
+            f"{step}, and register it again.{rest[rest.rindex(' If ') :] if ' If ' in rest else ''}"
+        )
+    return DatasetError(message, remedy=remedy.replace(str(path), "the object") or None)
 
 
 def register_objects(

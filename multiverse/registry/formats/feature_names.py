@@ -45,7 +45,8 @@ def check_feature_names(names: pd.Index, path: Path, *, is_anndata: bool = True)
                 remedy=f"Say what they are: --modality X={modality} (or X=rna, if they are genes)",
             )
         how = (
-            f"Write the kinds into var, and register the new file: {_lines(path, pattern, kind)}"
+            f'Write the kinds ({kind}, Gene Expression) into var["feature_types"]: '
+            f"{_lines(path, pattern, kind)}"
             if is_anndata
             else f"Write the kinds ({kind}, Gene Expression) into the list of features, as its "
             "third column."

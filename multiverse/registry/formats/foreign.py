@@ -157,8 +157,9 @@ def _r_file(path: Path, read: str, what: str = "a file of R") -> DatasetError:
     alternative = 'as(SingleCellExperiment::altExp(x, a), "SingleCellExperiment")'
     program = (
         f'{read}; if (inherits(x, "Seurat")) for (a in names(x@assays)) {{ '
-        'if (inherits(x[[a]], "Assay5")) x[[a]] <- SeuratObject::JoinLayers(x[[a]]); '
-        f"{write % ('x', ', assay_name = a')} }} else {{ a <- 'main'; {write % ('x', '')}; "
+        'if (inherits(x[[a]], "Assay5")) x@assays[[a]] <- '
+        'as(SeuratObject::JoinLayers(x[[a]]), "Assay"); '
+        f'{write % ("x", ", assay_name = a")} }} else {{ a <- "main"; {write % ("x", "")}; '
         "for (a in SingleCellExperiment::altExpNames(x)) "
         f"{write % (alternative, '')} }}"
     )
@@ -166,7 +167,8 @@ def _r_file(path: Path, read: str, what: str = "a file of R") -> DatasetError:
         f"{path} is {what}, which only R reads",
         remedy="Write it again from R, a file for each assay of a Seurat or SingleCellExperiment "
         "object (with the packages anndataR and rhdf5 of Bioconductor; "
-        f"zellkonverter::writeH5AD does the same for the latter): Rscript -e {shlex.quote(program)}",
+        "zellkonverter::writeH5AD does the same for the latter); the file of proteins is then "
+        f"given with --modality X=adt. Rscript -e {shlex.quote(program)}",
     )
 
 

@@ -70,12 +70,6 @@ def test_a_dangling_link(tmp_path: Path) -> None:
     assert "does not exist" in str(refused(tmp_path / "a.h5ad"))
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.h5", "a.loom", "a", "a.h5ad.gz"])
-def test_other_kinds_of_files(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text("x")
-    assert "neither an .h5ad nor an .h5mu" in str(refused(tmp_path / name))
-
-
 @pytest.mark.parametrize("content", [b"not HDF5 at all", b"\x89HDF\r\n\x1a\n" + b"\0" * 100])
 def test_a_file_that_is_not_hdf5(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.h5mu").write_bytes(content)

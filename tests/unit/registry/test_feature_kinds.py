@@ -63,7 +63,7 @@ def test_any_column_that_tells_the_kinds(column: str, categorical: bool, tmp_pat
         ["protein_coding"] * 4 + ["lncRNA"] * 3,
         ["gene"] * 7,
         ["gene"] * 4 + ["ERCC"] * 3,
-        ["protein"] + ["x", "y", "z", "u", "v", "w"],
+        ["protein", "x", "y", "z", "u", "v", "w"],
         [True, False] * 3 + [True],
         [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, np.nan],
     ],
@@ -216,13 +216,25 @@ def test_genes_and_peaks_without_a_column(tmp_path: Path) -> None:
         registered(source, tmp_path / "home")
     command = str(failure.value.remedy)
     command = command[command.index("python -c") : command.index(" If all of them")]
-    done = subprocess.run(
-        ["sh", "-c", command.replace("python", sys.executable, 1)], check=True, cwd=tmp_path
-    )
-    assert done.returncode == 0
+    command = command.replace("python", sys.executable, 1)
+    subprocess.run(["/bin/sh", "-c", command], check=True, cwd=tmp_path)
     dataset = registered(tmp_path / "it's mine_kinds.h5ad", tmp_path / "home")
     assert (values_of(dataset)["rna"] == counts()).all()
     assert (values_of(dataset)["atac"] == counts(12, 7, 1)).all()
+
+
+def test_an_object_of_genes_and_peaks_without_a_column(tmp_path: Path) -> None:
+    data = make_anndata()
+    data.var_names = [*(f"GENE{i}" for i in range(2)), *PEAKS[:5]]
+    with pytest.raises(DatasetError, match="the object: 5 of 7 features are named") as failure:
+        register_object(data, slug="a", home=tmp_path)
+    assert str(failure.value.remedy) == (
+        'Write the kinds (Peaks, Gene Expression) into var["feature_types"], and register it '
+        "again. If all of them are genes: --modality X=rna"
+    )
+    data.var["feature_types"] = ["Gene Expression"] * 2 + ["Peaks"] * 5
+    dataset = register_object(data, slug="a", home=tmp_path)
+    assert (values_of(dataset)["atac"] == counts()[:, 2:]).all()
 
 
 def with_kinds(kinds: list[str]) -> AnnData:

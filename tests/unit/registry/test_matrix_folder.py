@@ -145,7 +145,7 @@ def test_a_folder_above_names_what_is_below(tmp_path: Path) -> None:
 def test_many_samples_in_one_folder(tmp_path: Path) -> None:
     for number in range(3):
         write_folder(tmp_path / "GSE1", counts(seed=number), prefix=f"GSM{number}_it's_")
-    with pytest.raises(DatasetError, match="holds 3 matrices: .*GSM0_it's_matrix") as failure:
+    with pytest.raises(DatasetError, match=r"holds 3 matrices: .*GSM0_it's_matrix") as failure:
         registered(tmp_path / "GSE1", tmp_path / "home")
     assert (values_of(registered(named(failure), tmp_path / "home"))["rna"] == counts()).all()
 
@@ -177,7 +177,7 @@ def test_a_list_with_a_heading(tmp_path: Path) -> None:
     path = folder / "barcodes.tsv"
     text = path.read_text()
     path.write_text(f"barcode\n{text}")
-    with pytest.raises(DatasetError, match="barcodes.tsv has 13") as failure:
+    with pytest.raises(DatasetError, match=r"barcodes\.tsv has 13") as failure:
         registered(folder, tmp_path / "home")
     assert "remove its first line" in str(failure.value.remedy)
     path.write_text(path.read_text().partition("\n")[2])

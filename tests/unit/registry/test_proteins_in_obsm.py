@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ def both(data: AnnData, tmp_path: Path, **options: dict[str, str]) -> Registered
     return dataset
 
 
-def put_frame(key: str, dtype: str) -> Callable[[AnnData], None]:
+def put_frame(key: str, dtype: Any) -> Callable[[AnnData], None]:
     def change(data: AnnData) -> None:
         data.obsm[key] = frame().astype(dtype)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -87,7 +88,7 @@ def test_an_old_file_of_one_genome(tmp_path: Path) -> None:
     after = read(dataset)
     assert (values_of(dataset)["rna"] == counts()).all()
     assert after["rna"].var_names.tolist() == GENES
-    assert after["rna"].var["gene_ids"][0] == "ID_GENE0"
+    assert after["rna"].var["gene_ids"].iloc[0] == "ID_GENE0"
 
 
 def test_an_old_file_of_two_genomes_asks_which(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_other_files_of_cell_ranger(change: object, said: str, tmp_path: Path) -
     assert (values_of(registered(named, tmp_path / "home"))["adt"] == counts()[:, 5:]).all()
 
 
-def lie(path: str, value: object):  # type: ignore[no-untyped-def]
+def lie(path: str, value: object) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         del file[path]
         file[path] = value
