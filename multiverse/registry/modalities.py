@@ -17,6 +17,8 @@ _ALIASES = {
     "adt": "adt adts prot protein proteins antibodycapture antibody ab cite citeseq surfaceprotein",
 }
 _KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
+#: The names that are known, in small letters and without punctuation.
+MODALITY_WORDS = frozenset(_KNOWN)
 
 
 def known_modality(name: str) -> str | None:
