@@ -17,7 +17,7 @@ from pandas.util import hash_array
 
 from multiverse.errors import DatasetError
 from multiverse.registry.layout import Layout, SourceModality
-from multiverse.registry.modalities import known_modality
+from multiverse.registry.modalities import MODALITY_WORDS
 
 #: Barcodes of the same kit agree by chance in fewer names than that, as a share of the fewer cells.
 LEAST_SHARE = 0.1
@@ -197,7 +197,7 @@ class _Written:
 
 def _words(name: str) -> list[str]:
     words = [word for word in _SEPARATORS.split(name.lower()) if word]
-    return [word for word in words if known_modality(word) is None] or words
+    return [word for word in words if word not in MODALITY_WORDS] or words
 
 
 def _parted(

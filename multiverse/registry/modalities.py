@@ -19,6 +19,8 @@ _ALIASES = {
     "surfaceprotein surfaceproteins proteinexpression antibodyderivedtag antibodyderivedtags",
 }
 _KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
+#: The names that are known, in small letters and without punctuation.
+MODALITY_WORDS = frozenset(_KNOWN)
 
 
 def known_modality(name: str) -> str | None:

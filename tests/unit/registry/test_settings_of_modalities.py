@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import mudata
 import numpy as np
 import pytest
 from mudata import MuData
@@ -130,7 +131,7 @@ def test_the_way_out_of_values_that_are_no_counts(
 
 def test_an_empty_modality_can_be_left_out(tmp_path: Path) -> None:
     data = make_mudata(
-        rna=make_anndata(), adt=make_anndata(csr_matrix((12, 0), dtype=np.float32), prefix="p")
+        rna=make_anndata(), adt=make_anndata(csr_matrix(np.zeros((12, 0), np.float32)), prefix="p")
     )
     with pytest.raises(DatasetError, match="adt has no features") as refused:
         registered(data, tmp_path, RegistrationOptions())
@@ -302,3 +303,32 @@ def test_a_file_after_options_that_take_several_values(
 def test_python_says_what_is_wrong_with_a_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not both"):
         multiverse.register("a.h5ad", options=RegistrationOptions(), without="adt")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_told_of_cells_that_obs_lacks_or_nothing_has(tmp_path: Path) -> None:
+    data = make_mudata(
+        rna=make_anndata(csr_matrix(counts(8)), obs=cells()[:8][[]]),
+        adt=make_anndata(csr_matrix(counts(8, 3, 1)), prefix="p", obs=cells()[:8][[]]),
+    )
+    data.mod["rna"] = make_anndata(obs=cells()[[]])  # and no update()
+    source = write(data, tmp_path / "a.h5mu")
+    with pytest.raises(DatasetError, match=r"call .update\(\)|not in the file's") as refused:
+        register(source)
+    assert ".update(), and write it again" in str(refused.value.remedy)
+    data = mudata.read_h5mu(source)
+    data.update()
+    data.write_h5mu(tmp_path / "again.h5mu")
+    after = read(register(tmp_path / "again.h5mu", options=RegistrationOptions(mosaic=True)))
+    np.testing.assert_array_equal(dense(after["rna"]), counts())
+    names = cells().index
+    data = make_mudata(
+        rna=make_anndata(csr_matrix(counts(10)), obs=cells()[:10][[]]),
+        adt=make_anndata(csr_matrix(counts(10, 3, 1)), prefix="p", obs=cells()[:10][[]]),
+        hashtag=make_anndata(csr_matrix(counts(12, 2, 2)), prefix="h", obs=cells()[[]]),
+    )
+    with pytest.raises(DatasetError, match="2 of 12 cells") as refused:
+        registered(data, tmp_path, RegistrationOptions(mosaic=True))
+    assert "--intersect" in str(refused.value.remedy)
+    dataset = registered(data, tmp_path, RegistrationOptions(intersect=True))
+    assert read(dataset).obs_names.tolist() == names[:10].tolist()
