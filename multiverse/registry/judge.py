@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from ast import literal_eval
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -379,8 +380,8 @@ def judge(
 
 def layer_option(name: str) -> str:
     """Return the option that names a matrix, such as ``X`` or ``layers['umi']``."""
-    layer = name.removeprefix("layers[").removesuffix("]").strip("'\"") if "[" in name else name
-    return f"--layer {shlex.quote(layer)}"
+    quoted = name.removeprefix("layers[").removesuffix("]")
+    return f"--layer {shlex.quote(name if quoted == name else literal_eval(quoted))}"
 
 
 def _either(layers: list[str]) -> str:
