@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from ast import literal_eval
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -349,7 +350,8 @@ class Judge:
 
         Where there are other modalities, with the layers that were named for them.
         """
-        layer = name.removeprefix("layers[").removesuffix("]").strip("'\"") if "[" in name else name
+        quoted = name.removeprefix("layers[").removesuffix("]")
+        layer = name if quoted == name else literal_eval(quoted)
         if len(self.together) < 2:
             return f"--layer {shlex.quote(layer)}"
         named = {other.modality: other.layer for other in self.together if other.layer}
