@@ -27,6 +27,7 @@ def register(
     data: str | Path | AnnData | MuData,
     *,
     slug: str | None = None,
+    name: str | None = None,
     options: RegistrationOptions | None = None,
     tell: Tell = silent,
     **settings: Any,
@@ -36,9 +37,10 @@ def register(
     Parameters
     ----------
     data
-        An ``.h5ad`` or ``.h5mu`` file, or an object in memory.
-    slug
-        Its name from now on; made from the file's name if not given.
+        An ``.h5ad`` or ``.h5mu`` file, a zarr store of one, or an object in memory.
+    slug, name
+        Its name from now on, as either of the two. A file's is made from the file's name if none
+        is given; an object in memory has nothing to be named after, and needs one.
     options, settings
         :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
         (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``intersect``,
@@ -46,9 +48,12 @@ def register(
 
     Raises
     ------
+    UsageError
+        If an object in memory has no name: two of them would stand for one another.
     DatasetError
         If it can't be made canonical without inventing something.
     """
+    slug = one_name(slug, name)
     if options is not None and settings:
         raise UsageError("give either options or single settings, not both")
     if "unlabelled" in settings:
@@ -63,7 +68,22 @@ def register(
             raise DatasetError(f"{error.filename or data}: {error.strerror or error}") from error
     from multiverse.registry.objects import register_object
 
-    return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
+    if slug is None:
+        raise UsageError(
+            f"The {type(data).__name__} in memory needs a name: results are filed under it",
+            remedy='Choose one, for example name="pbmc"',
+        )
+    return register_object(data, slug=slug, options=chosen, tell=tell)
+
+
+def one_name(slug: str | None, name: str | None) -> str | None:
+    """Return the name of a dataset, which may be given as either; :class:`UsageError` for two."""
+    if slug is not None and name is not None and slug != name:
+        raise UsageError(
+            f"The dataset has two names, {slug!r} and {name!r}",
+            remedy="Give one of slug and name: they mean the same.",
+        )
+    return name if slug is None else slug
 
 
 #: The demo shows what a run is; the defaults of these models would train it for much longer.

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
+import numpy as np
 import pandas as pd
 from anndata.io import write_elem
 
-from multiverse.errors import DatasetError
+from multiverse.contract.hdf5 import stamp
+from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Tell, silent
 from multiverse.registry.datasets import RegisteredDataset, checked_slug
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.home import home as default_home
+from multiverse.registry.object_matrices import write_matrix
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.registration import register
+from multiverse.registry.source import SourceFile
+from multiverse.registry.tables import quiet, write_table
 from multiverse.registry.versions import storage_errors
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
+
+#: Names and lists of names in ``uns`` that are kept: those of the columns of an array in ``obsm``.
+_MOST_NAMES, _MOST_DEPTH = 100_000, 4
 
 
 def register_object(
@@ -34,9 +45,11 @@ def register_object(
 ) -> RegisteredDataset:
     """Register an object as if it were a file; the object itself is not changed.
 
-    Raises as :func:`multiverse.registry.registration.register`, and :class:`DatasetError` where a
-    table of the object can't be written.
+    A view is not copied, a backed object not loaded, and what dask holds is computed by blocks of
+    cells. Raises as :func:`multiverse.registry.registration.register`, and :class:`DatasetError`
+    where a matrix of the object holds no numbers.
     """
+    _check_kind(data)
     root = home or default_home()
     options.check()
     checked_slug(slug)
@@ -44,54 +57,157 @@ def register_object(
         (root / "datasets").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".object-", dir=root / "datasets") as folder:
             path = Path(folder) / ("object.h5mu" if hasattr(data, "mod") else "object.h5ad")
-            _write(data, path, options.layer)
-            return register(path, slug=slug, options=options, home=home, tell=tell)
+            with quiet():
+                unread = _write(data, path)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                source = SourceFile(path, descriptor, stamp(descriptor), unread)
+                return register(source, slug=slug, options=options, home=home, tell=tell)
+            finally:
+                os.close(descriptor)
 
 
-def _write(data: AnnData | MuData, path: Path, layer: str | None) -> None:
-    """Write only what registration reads; the libraries' own writers change the object."""
-    with new_hdf5(path) as (file, _):
+def _check_kind(data: object) -> None:
+    if not all(hasattr(data, name) for name in ("obs", "var", "obs_names", "uns")):
+        raise UsageError(
+            f"{type(data).__name__} is not a dataset",
+            remedy="Pass the path of a file, an AnnData, or a MuData.",
+        )
+
+
+def _write(data: AnnData | MuData, path: Path) -> dict[tuple[str, str], str]:
+    """Write what registration reads; the libraries' own writers change the object.
+
+    Returns the columns that can't be written, ``(table, column)`` → why.
+    """
+    unread: dict[tuple[str, str], str] = {}
+    with new_hdf5(path, libver=("v108", "v110")) as (file, stream):
         if not hasattr(data, "mod"):
-            _write_anndata(file, data, layer)
-            return
-        _write_element(file, "obs", data.obs)
+            _write_anndata(file, data, unread, stream.check)
+            return unread
+        _write_frame(file, "obs", data.obs, unread)
         file.attrs["axis"] = int(data.axis)
+        _write_names(file, "uns", data.uns)
         for name, modality in data.mod.items():
-            _write_anndata(file.create_group(f"mod/{name}"), modality, layer)
+            if hasattr(modality, "mod"):
+                raise DatasetError(f"{name} is a MuData within a MuData, which is not read")
+            if "/" in name or name in ("", ".", ".."):
+                raise DatasetError(
+                    f"A modality can't be named {name!r:.80}: HDF5 takes it as a path",
+                    remedy="Give it another name.",
+                )
+            group = file.create_group(f"mod/{name}")
+            _write_anndata(group, modality, unread, stream.check)
+    return unread
 
 
-def _write_anndata(group: h5py.Group, data: AnnData, layer: str | None) -> None:
-    _write_element(group, "obs", data.obs)
-    _write_element(group, "var", data.var)
-    if data.X is not None:
-        _write_element(group, "X", data.X)
+def _write_anndata(
+    group: h5py.Group,
+    data: AnnData,
+    unread: dict[tuple[str, str], str],
+    check: Callable[[], None],
+) -> None:
+    _write_frame(group, "obs", data.obs, unread)
+    _write_frame(group, "var", data.var, unread)
+    _write_names(group, "uns", data.uns)
+    shape = data.shape
+    if _has_x(data):
+        write_matrix(group, "X", partial(_x, data), shape, None if data.is_view else data.X)
+        check()
     layers = group.create_group("layers")
-    for name in {"counts", layer or "counts"} & set(data.layers):
-        _write_element(layers, name, data.layers[name])
+    for name in data.layers:
+        if _is_plain(name):
+            held = None if data.is_view else data.layers[name]
+            write_matrix(layers, name, partial(_layer, data, name), shape, held)
+            check()
     if data.raw is not None:
-        raw = group.create_group("raw")
-        _write_element(raw, "X", data.raw.X)
-        _write_element(raw, "var", data.raw.var)
+        _write_raw(group.create_group("raw"), data, unread)
+        check()
+    _write_obsm(group.create_group("obsm"), data, unread)
 
 
-def _write_element(group: h5py.Group, name: str, value: object) -> None:
-    if isinstance(value, pd.DataFrame):
-        value = _writable(value)
-    try:
-        write_elem(group, name, value)
-    except (TypeError, ValueError, NotImplementedError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise DatasetError(
-            f"{name} of the object can't be written: {reason}",
-            remedy="A column with values of several types is the usual cause: make it text.",
-        ) from error
+def _has_x(data: AnnData) -> bool:
+    whole = data._adata_ref if data.is_view else data
+    return data.isbacked or whole.X is not None
 
 
-def _writable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return text with missing values as categories, as anndata's own writer has them."""
-    found = table.copy(deep=False)
-    for column, values in table.items():
-        text = values.dtype == object and values.hasnans
-        if text and all(isinstance(value, str) for value in values.dropna()):
-            found[column] = pd.Categorical(values)
-    return found
+def _x(data: AnnData, start: int, stop: int) -> Any:
+    if data.is_view or data.isbacked:  # of a view nothing but the block is copied
+        return data[start:stop].X
+    return data.X[start:stop]
+
+
+def _layer(data: AnnData, name: str, start: int, stop: int) -> Any:
+    if data.is_view:
+        return data[start:stop].layers[name]
+    return data.layers[name][start:stop]
+
+
+def _write_raw(group: h5py.Group, data: AnnData, unread: dict[tuple[str, str], str]) -> None:
+    """Write ``raw`` of an object, for a view that of its own cells."""
+    whole = data._adata_ref.raw if data.is_view else data.raw
+    _write_frame(group, "var", whole.var, unread)
+    if data.is_view:
+        cells = np.arange(data._adata_ref.n_obs)[data._oidx]
+        matrix = whole.X
+        write_matrix(
+            group,
+            "X",
+            lambda start, stop: matrix[cells[start:stop]],
+            (data.n_obs, whole.n_vars),
+        )
+        return
+    matrix = whole.X
+    write_matrix(
+        group, "X", lambda start, stop: matrix[start:stop], (data.n_obs, whole.n_vars), matrix
+    )
+
+
+def _write_obsm(group: h5py.Group, data: AnnData, unread: dict[tuple[str, str], str]) -> None:
+    """Write frames and arrays of numbers that cells have; of other kinds nothing is read."""
+    for name in data.obsm:
+        if not _is_plain(name):
+            continue
+        value = data.obsm[name]
+        if isinstance(value, pd.DataFrame):
+            _write_frame(group, name, value.set_axis(data.obs_names), unread)
+        elif getattr(value, "ndim", 0) == 2 and np.dtype(value.dtype).kind in "iufb":
+            write_matrix(group, name, partial(_rows, value), value.shape, value)
+
+
+def _rows(value: Any, start: int, stop: int) -> Any:
+    return value[start:stop]
+
+
+def _write_frame(
+    group: h5py.Group, name: str, table: pd.DataFrame, unread: dict[tuple[str, str], str]
+) -> None:
+    where = f"{group.name.rstrip('/')}/{name}"
+
+    def left_out(column: str, why: str) -> None:
+        unread[where, column] = why
+
+    write_table(group, name, table, left_out)
+
+
+def _write_names(group: h5py.Group, name: str, value: object, depth: int = 0) -> None:
+    """Write the texts and lists of texts of ``uns``; nothing else of it is read."""
+    if isinstance(value, Mapping):
+        place = group.create_group(name)
+        for key, item in value.items():
+            if depth < _MOST_DEPTH and isinstance(key, str) and _is_plain(key):
+                _write_names(place, key, item, depth + 1)
+        return
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list | tuple | np.ndarray | pd.Index | pd.Series):
+        names = list(value)[:_MOST_NAMES]
+        if names and all(isinstance(item, str) for item in names) and len(value) <= _MOST_NAMES:
+            try:
+                write_elem(group, name, np.array(names, dtype=object))
+            except (UnicodeEncodeError, ValueError):
+                return
+
+
+def _is_plain(name: object) -> bool:
+    return isinstance(name, str) and "/" not in name and name not in ("", ".", "..")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS, RegistrationOptions
 from multiverse.registry.part import PartWriter, WrittenPart
-from multiverse.registry.source import opened_source
+from multiverse.registry.source import SourceFile, opened_source
 from multiverse.registry.versions import locked
 from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.names import slug_of_file
@@ -38,7 +39,7 @@ __all__ = ["RegistrationOptions", "register"]
 
 
 def register(
-    source: Path,
+    source: Path | SourceFile,
     *,
     slug: str | None = None,
     options: RegistrationOptions = DEFAULT_OPTIONS,
@@ -53,7 +54,8 @@ def register(
     Parameters
     ----------
     source
-        The file. It is only read; CSR and dense matrices are never loaded whole.
+        The file or zarr store, or a file that is open. It is only read; CSR and dense matrices
+        are never loaded whole.
     tell
         Receives one-line messages about what is being done.
 
@@ -67,10 +69,11 @@ def register(
         The home can't be written.
     """
     options.check()
-    slug = checked_slug(slug_of_file(source) if slug is None else slug)
+    path = source if isinstance(source, Path) else source.path
+    slug = checked_slug(slug_of_file(path) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
-    with opened_source(source) as opened:
-        origin = Origin(slug, source.name, opened.sha256(), options)
+    with opened_source(source) if isinstance(source, Path) else nullcontext(source) as opened:
+        origin = Origin(slug, path.name, opened.sha256(), options)
         with locked(folder, replace=options.replace, tell=tell) as store:
             known = store.find(origin.sha256, options.sha256())
             if known is not None:

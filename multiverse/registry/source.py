@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -95,11 +95,15 @@ class Source(Protocol):
 
 @dataclass
 class SourceFile:
-    """An HDF5 file (:class:`Source`), hashed and read through one descriptor."""
+    """An HDF5 file (:class:`Source`), hashed and read through one descriptor.
+
+    ``unread`` are columns that whoever wrote it had to leave out, ``(table, column)`` → why.
+    """
 
     path: Path
     descriptor: int
     stamp: tuple[int, int, int]
+    unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def sha256(self) -> str:
         """Return the SHA-256 of its content in hexadecimal digits."""
@@ -117,7 +121,9 @@ class SourceFile:
             with checked(
                 self.descriptor, Rules(soft_links=True, every_value=False), self.stamp
             ) as found:
-                yield Hdf5(found, path)
+                readable = Hdf5(found, path)
+                readable.unread.update(self.unread)
+                yield readable
         except ChangedFile as error:
             raise DatasetError(
                 f"{path} was changed while it was read", remedy="Try again."
@@ -155,10 +161,9 @@ class StoreSource:
     @contextmanager
     def readable(self, scratch: Path) -> Iterator[Hdf5]:
         copy = scratch / "store.h5"
-        notes = copy_store(self.store, copy)
+        unread = copy_store(self.store, copy)
         with _opened(copy) as (descriptor, _):
-            copied = SourceFile(self.path, descriptor, stamp(descriptor))
+            copied = SourceFile(self.path, descriptor, stamp(descriptor), unread)
             with copied.readable(scratch) as found:
-                found.unread.update(notes)
                 yield found
         copy.unlink()
