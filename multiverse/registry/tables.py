@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import h5py
 import numpy as np
@@ -91,7 +92,7 @@ def _writable(values: pd.Series) -> object:
             ordered=bool(values.cat.ordered),
         )
     if isinstance(values.dtype, pd.SparseDtype):
-        values = values.sparse.to_dense()
+        values = pd.Series(np.asarray(values), index=values.index)
     kind = values.dtype.kind
     if isinstance(values.dtype, np.dtype) and kind in "iufb":
         return values.to_numpy()
@@ -108,16 +109,14 @@ def _writable(values: pd.Series) -> object:
 
 
 def _nullable(values: pd.Series) -> object:
-    if not values.isna().any():
-        return values.to_numpy(dtype=values.dtype.kind + str(_width(values)))
-    if values.dtype.kind == "f":
+    """Return numbers of pandas' or pyarrow's own types as those that anndata writes."""
+    kind = values.dtype.kind
+    if kind == "f":
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    kind = "boolean" if values.dtype.kind == "b" else "Int64"
-    return values.astype("UInt64" if values.dtype.kind == "u" else kind).array
-
-
-def _width(values: pd.Series) -> int:
-    return int(getattr(values.dtype, "itemsize", 8))
+    if not values.isna().any():
+        return values.to_numpy(dtype=np.dtype({"b": "?", "u": "u8"}.get(kind, "i8")))
+    masked: Any = {"b": "boolean", "u": "UInt64"}.get(kind, "Int64")
+    return values.astype(masked).array
 
 
 def _scalar(value: object) -> str:
