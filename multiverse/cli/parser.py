@@ -55,7 +55,7 @@ def _run(commands: Any) -> None:
     parser.add_argument("benchmark", nargs="?", type=Path, help="a benchmark.yaml (the full form)")
     parser.add_argument("--models", nargs="+", metavar="MODEL", help="models to run (short form)")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--input", type=Path, metavar="FILE", help="an .h5ad or .h5mu file")
+    source.add_argument("--input", type=Path, metavar="FILE", help="an .h5ad, .h5mu or zarr store")
     source.add_argument("--dataset", metavar="SLUG", help="a registered dataset")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="results (default: results)")
     parser.add_argument(
@@ -218,7 +218,7 @@ def _registration(parser: argparse.ArgumentParser) -> None:
 
 def _register(commands: Any) -> None:
     parser = _command(commands, "register", "make a dataset canonical, once and for all")
-    parser.add_argument("input", type=Path, metavar="FILE", help="an .h5ad or .h5mu file")
+    parser.add_argument("input", type=Path, metavar="FILE", help="an .h5ad, .h5mu or zarr store")
     parser.add_argument("--slug", help="its name from now on (default: from the file's name)")
     _registration(parser)
     parser.add_argument(

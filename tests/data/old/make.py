@@ -35,8 +35,9 @@ def obs():
 
 def made(sparse, prefix, shift=0):
     counts = values(shift).astype("float32")
-    var = pd.DataFrame({"gene_ids": [f"E{i}" for i in range(5)]},
-                       index=[f"{prefix}{i}" for i in range(5)])
+    var = pd.DataFrame(
+        {"gene_ids": [f"E{i}" for i in range(5)]}, index=[f"{prefix}{i}" for i in range(5)]
+    )
     return anndata.AnnData(sparse(counts), obs=obs(), var=var)
 
 
@@ -69,12 +70,14 @@ def main():
     except ImportError:
         return
     mudata.MuData({"rna": made(sp.csr_matrix, "g"), "adt": made(np.asarray, "p", 3)}).write_h5mu(
-        str(FOLDER / f"{name}-two.h5mu"))
+        str(FOLDER / f"{name}-two.h5mu")
+    )
     try:
         import zarr  # noqa: F401
     except ImportError:
         return
     import tempfile
+
     with tempfile.TemporaryDirectory() as place:
         store = Path(place) / "cells.zarr"
         with_raw().write_zarr(str(store))

@@ -116,7 +116,7 @@ def still_open(path: Path) -> None:
         (still_open, "still open for writing", "h5clear -s"),
     ],
 )
-def test_hdf5_that_is_not_damaged(
+def test_hdf5_that_is_no_use_as_it_is(
     change: Callable[[Path], None], what: str, step: str, tmp_path: Path
 ) -> None:
     source = write(make_anndata(), tmp_path / "a.h5ad")
