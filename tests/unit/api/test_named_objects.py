@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import multiverse
+from multiverse.api import list_datasets
 from multiverse.api.settings import request_of
 from multiverse.errors import UsageError
 from tests.unit.registry.registry_sources import make_anndata, make_mudata
@@ -26,7 +27,7 @@ def test_an_object_without_a_name_is_refused(make: type, tmp_path: Path) -> None
         with pytest.raises(UsageError, match="needs a name") as failure:
             ask()
         assert 'name="pbmc"' in str(failure.value.remedy)
-    assert multiverse.list_datasets() == ()
+    assert list_datasets() == ()
 
 
 def test_the_name_is_the_slug_under_which_it_is_found(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ def test_the_name_is_the_slug_under_which_it_is_found(tmp_path: Path) -> None:
     assert multiverse.register(make_anndata(), slug="pbmc").record.slug == "pbmc"
     request = request_of("pca", make_mudata(), tmp_path, {"name": "cite"}, lambda event: None)
     assert [item.record.slug for item in request.registered] == ["cite"]
-    assert [item.record.slug for item in multiverse.list_datasets()] == ["cite", "pbmc"]
+    assert [item.record.slug for item in list_datasets()] == ["cite", "pbmc"]
 
 
 def test_two_names_are_one_too_many() -> None:
