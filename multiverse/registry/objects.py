@@ -132,15 +132,21 @@ def _has_x(data: AnnData) -> bool:
 
 
 def _x(data: AnnData, start: int, stop: int) -> Any:
-    if data.is_view or data.isbacked:  # of a view nothing but the block is copied
-        return data[start:stop].X
-    return data.X[start:stop]
+    if data.is_view:
+        return _block_of_view(data, start, stop).X
+    return data[start:stop].X if data.isbacked else data.X[start:stop]
 
 
 def _layer(data: AnnData, name: str, start: int, stop: int) -> Any:
     if data.is_view:
-        return data[start:stop].layers[name]
+        return _block_of_view(data, start, stop).layers[name]
     return data.layers[name][start:stop]
+
+
+def _block_of_view(data: AnnData, start: int, stop: int) -> AnnData:
+    """Return some cells of a view; nothing but these is copied. No view of a file has views."""
+    whole = data._adata_ref
+    return whole[np.arange(whole.n_obs)[data._oidx][start:stop], data._vidx]
 
 
 def _write_raw(group: h5py.Group, data: AnnData, unread: dict[tuple[str, str], str]) -> None:
