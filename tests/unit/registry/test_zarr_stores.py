@@ -278,6 +278,20 @@ def test_a_codec_that_runs_code_is_never_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("member", ["obs/age", "obs/cell_type/categories"])
+def test_a_column_that_is_not_unpacked_is_left_out_unless_it_is_needed(
+    member: str, tmp_path: Path
+) -> None:
+    store = write_store(make_anndata(), tmp_path / "cells.zarr", 2)
+    edit_json(store / member / ".zarray", filters=[{"id": "pickle"}])
+    column = member.split("/")[1]
+    found = register(store, home=tmp_path / "h").record
+    assert any(f"'{column}'" in note and "pickle" in note for note in found.notes)
+    options = RegistrationOptions(label_key=column)
+    with pytest.raises(DatasetError, match=f"'{column}' of /obs"):
+        register(store, slug="x", options=options, home=tmp_path / "h")
+
+
 def test_a_zip_whose_members_are_paths(tmp_path: Path) -> None:
     store = write_store(make_anndata(), tmp_path / "cells.zarr", 2)
     target = packed(store, tmp_path / "cells.zip")
