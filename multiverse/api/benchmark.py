@@ -144,7 +144,7 @@ def run(
         threads. What it raises while jobs run is passed over.
     settings
         ``parameters``, ``seeds``, ``device``, ``engine``, ``resources``, ``jobs``, ``cpus``,
-        ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``batch_key``,
+        ``memory``, ``gpus``, ``jobs_per_gpu``, ``min_free``, ``slug``, ``name``, ``batch_key``,
         ``label_key``, ``unlabelled``, ``modalities``, ``layer``, ``without``, ``exclude``,
         ``intersect``, ``mosaic``, ``match_barcodes``, ``round``, ``build``, ``rerun``,
         ``only_failed``, ``verbose``, ``tags``, ``models_dirs``, ``evaluate``, ``report``,

@@ -32,6 +32,7 @@ def register(
     data: Data,
     *,
     slug: str | None = None,
+    name: str | None = None,
     options: RegistrationOptions | None = None,
     tell: Tell = silent,
     **settings: Any,
@@ -41,10 +42,12 @@ def register(
     Parameters
     ----------
     data
-        An ``.h5ad`` or ``.h5mu`` file, or an object in memory; or one a modality, as in
-        ``{"rna": "a.h5ad", "adt": "b.h5ad"}``, whose cells are joined by name.
-    slug
-        Its name from now on; made from the file's name if not given.
+        An ``.h5ad`` or ``.h5mu`` file, a zarr store of one, a 10x file or matrix folder, or an
+        object in memory; or one a modality, as in ``{"rna": "a.h5ad", "adt": "b.h5ad"}``, whose
+        cells are joined by name.
+    slug, name
+        Its name from now on, as either of the two. A file's is made from the file's name if none
+        is given; an object in memory has nothing to be named after, and needs one.
     options, settings
         :class:`~multiverse.registry.options.RegistrationOptions`, whole or by its fields
         (``batch_key``, ``label_key``, ``modality_names``, ``layer``, ``without``, ``exclude``,
@@ -52,9 +55,12 @@ def register(
 
     Raises
     ------
+    UsageError
+        If an object in memory has no name: two of them would stand for one another.
     DatasetError
         If it can't be made canonical without inventing something.
     """
+    slug = one_name(slug, name)
     chosen = registration_options(options, settings)
     files = files_of(data)
     if files is not None:
@@ -66,10 +72,27 @@ def register(
             raise DatasetError(f"{error.filename or data}: {error.strerror or error}") from error
     from multiverse.registry.objects import register_object, register_objects
 
+    if slug is None:
+        kind = type(data).__name__
+        what = "Objects in memory need" if kind == "dict" else f"The {kind} in memory needs"
+        raise UsageError(
+            f"{what} a name: results are filed under it",
+            remedy='Choose one, for example name="pbmc"',
+        )
     if isinstance(data, Mapping):
         parts = {name: Path(one) if isinstance(one, str) else one for name, one in data.items()}
-        return register_objects(parts, slug=slug or "dataset", options=chosen, tell=tell)
-    return register_object(data, slug=slug or "dataset", options=chosen, tell=tell)
+        return register_objects(parts, slug=slug, options=chosen, tell=tell)
+    return register_object(data, slug=slug, options=chosen, tell=tell)
+
+
+def one_name(slug: str | None, name: str | None) -> str | None:
+    """Return the name of a dataset, which may be given as either; :class:`UsageError` for two."""
+    if slug is not None and name is not None and slug != name:
+        raise UsageError(
+            f"The dataset has two names, {slug!r} and {name!r}",
+            remedy="Give one of slug and name: they mean the same.",
+        )
+    return name if slug is None else slug
 
 
 def files_of(data: Data) -> Path | dict[str, Path] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from multiverse.api.datasets import Data, files_of, register
+from multiverse.api.datasets import Data, files_of, one_name, register
 from multiverse.api.request import (
     Folders,
     Overrides,
@@ -52,8 +52,9 @@ class RunKeywords(TypedDict, total=False):
         has.
     min_free
         Start nothing when the disk of the results has less (``"1GiB"``).
-    slug
-        Name of the dataset, if it is registered on the way.
+    slug, name
+        Name of the dataset, if it is registered on the way, as either of the two. An object in
+        memory needs one.
     batch_key, label_key, unlabelled, modalities, layer, without, exclude, intersect, mosaic
         and ``match_barcodes``, ``round``: how the dataset is to be read
         (:class:`~multiverse.registry.options.RegistrationOptions`).
@@ -81,6 +82,7 @@ class RunKeywords(TypedDict, total=False):
     jobs_per_gpu: int
     min_free: str | int
     slug: str | None
+    name: str | None
     batch_key: str | None
     label_key: str | None
     unlabelled: Sequence[str]
@@ -179,7 +181,7 @@ def _dataset(
     """Return the entry of a dataset, and the dataset itself where it is registered already."""
     if dataset is None:
         raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
-    slug = settings.get("slug")
+    slug = one_name(settings.get("slug"), settings.get("name"))
     options = RegistrationOptions(
         batch_key=settings.get("batch_key"),
         label_key=settings.get("label_key"),

@@ -228,7 +228,7 @@ def _input(parser: Any) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="an .h5ad or .h5mu file, or one a modality: rna=a.h5ad adt=b.h5ad",
+        help="a file, store or matrix folder, or one a modality: rna=a.h5ad adt=b.h5ad",
     )
 
 
@@ -319,7 +319,7 @@ def _register(commands: Any) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="an .h5ad or .h5mu file, or one a modality: rna=a.h5ad adt=b.h5ad",
+        help="a file, store or matrix folder, or one a modality: rna=a.h5ad adt=b.h5ad",
     )
     _input(parser)
     parser.add_argument("--slug", help="its name from now on (default: from the file's name)")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from multiverse.contract.hdf5 import first_line
+from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5, Node
 
 Values: TypeAlias = Any
@@ -145,6 +146,8 @@ def read_columns(source: Hdf5, table: h5py.Group) -> pd.DataFrame:
     index = _index_name(source, table)
     columns = {}
     for name in _column_names(source, table, index):
+        if (table.name, name) in source.unread:  # it was left out when the file was made
+            continue
         node = find_member(source, table, name)
         if node is None:
             raise source.error(f"{table.name}: column-order names {name!r:.80}, which is not in it")
@@ -152,6 +155,8 @@ def read_columns(source: Hdf5, table: h5py.Group) -> pd.DataFrame:
             columns[name] = read_values(source, node)
         except Unreadable as problem:
             source.leave_out(table.name, name, str(problem))
+    if (why := source.unread.get((table.name, index))) is not None:
+        raise DatasetError(f"{source.path}: the names of {table.name} can't be read: {why}")
     node = find_member(source, table, index)
     if node is None:
         raise source.error(f"{table.name}: _index names {index!r:.80}, which is not in it")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiverse.contract.files import stream_sha256
@@ -19,12 +19,17 @@ from multiverse.registry.wrappings import damage_of
 
 @dataclass
 class SourceFile:
-    """An HDF5 file (a ``Source``), hashed and read through one descriptor."""
+    """An HDF5 file (a ``Source``), hashed and read through one descriptor.
+
+    ``notes``: what a user should know of how it was made, where it is a copy. ``unread``: columns
+    that whoever wrote it had to leave out, ``(table, column)`` → why.
+    """
 
     path: Path
     descriptor: int
     stamp: tuple[int, int, int]
     notes: tuple[str, ...] = ()
+    unread: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def sha256(self) -> str:
         """Return the SHA-256 of its content in hexadecimal digits."""
@@ -42,7 +47,9 @@ class SourceFile:
             with checked(
                 self.descriptor, Rules(soft_links=True, every_value=False), self.stamp
             ) as found:
-                yield Hdf5(found, path, self.notes)
+                readable = Hdf5(found, path, self.notes)
+                readable.unread.update(self.unread)
+                yield readable
         except ChangedFile as error:
             raise DatasetError(
                 f"{path} was changed while it was read", remedy="Try again."
@@ -52,12 +59,18 @@ class SourceFile:
 
 
 @contextmanager
-def read_copy(copy: Path, path: Path, notes: tuple[str, ...] = ()) -> Iterator[Hdf5]:
+def read_copy(
+    copy: Path,
+    path: Path,
+    notes: tuple[str, ...] = (),
+    unread: Mapping[tuple[str, str], str] | None = None,
+) -> Iterator[Hdf5]:
     """Read a copy in HDF5 that was made of ``path``, which messages name.
 
-    ``notes``: what a user should know of the copy.
+    ``notes`` and ``unread`` are those of :class:`SourceFile`.
     """
     with copy.open("rb", buffering=0) as stream:
         number = stream.fileno()
-        with SourceFile(path, number, stamp(number), notes).readable(copy.parent) as found:
+        source = SourceFile(path, number, stamp(number), notes, unread or {})
+        with source.readable(copy.parent) as found:
             yield found

@@ -8,24 +8,23 @@ import pandas as pd
 from anndata import AnnData
 from anndata.io import write_elem
 
-from multiverse.registry.frames import as_text
+from multiverse.errors import DatasetError
 from multiverse.registry.guarded import new_hdf5
-from multiverse.registry.tables import quiet
+from multiverse.registry.tables import quiet, write_table
 
 
 def write_labels(path: Path, table: pd.DataFrame) -> None:
-    """Write a table of cells × columns as an AnnData file without a matrix."""
-    columns = {str(name): _writable(values) for name, values in table.items()}
-    labels = AnnData(obs=pd.DataFrame(columns, index=table.index))
-    with quiet(), new_hdf5(path) as (file, _):
-        write_elem(file, "/", labels, dataset_kwargs={"compression": "gzip"})
+    """Write a table of cells × columns as an AnnData file without a matrix.
+
+    Raises :class:`DatasetError` where a column can't be written.
+    """
+    with quiet(), new_hdf5(path, libver=("v108", "v110")) as (file, _):
+        write_elem(file, "/", AnnData(obs=pd.DataFrame(index=table.index)))
+        del file["obs"]
+        write_table(file, "obs", table, _refuse, compression="gzip")
 
 
-def _writable(values: pd.Series) -> pd.Series:
-    """Return text as categories, which keep missing values apart from empty text."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        if values.cat.categories.dtype.kind in "OifubU":
-            return values
-    elif values.dtype.kind in "ifub":
-        return values
-    return pd.Series(pd.Categorical(as_text(values)), index=values.index)
+def _refuse(column: str, why: str) -> None:
+    raise DatasetError(
+        f"The column {column!r:.80} of obs can't be kept: {why}", remedy="Rename it, or remove it."
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from multiverse.registry.files import Files, joint_sha256
 from multiverse.registry.formats import read_layout
+from multiverse.registry.hdf5_source import SourceFile
 from multiverse.registry.joining import read_files
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
@@ -18,15 +19,22 @@ from multiverse.registry.source import Source, opened_source
 
 @dataclass(frozen=True)
 class OpenedFiles:
-    """One source, or one a modality, open as long as a stack lasts."""
+    """One source, or one a modality, open as long as a stack lasts.
+
+    ``opened``: those that are open already, by their path.
+    """
 
     files: Files
     stack: ExitStack
+    opened: Mapping[Path, SourceFile] = field(default_factory=dict)
 
     @cached_property
     def _sources(self) -> Mapping[str, Source]:
         files = {"": self.files} if isinstance(self.files, Path) else self.files
-        return {name: self.stack.enter_context(opened_source(path)) for name, path in files.items()}
+        return {
+            name: self.opened.get(path) or self.stack.enter_context(opened_source(path))
+            for name, path in files.items()
+        }
 
     def sha256(self) -> str:
         """Return the hash of the one file, or of all with their modalities."""

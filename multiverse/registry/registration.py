@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from multiverse.registry.columns import Columns, all_columns, choose_columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.files import Files, check_files, name_of, slug_of
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
+from multiverse.registry.hdf5_source import SourceFile
 from multiverse.registry.home import home as default_home
 from multiverse.registry.judge import Judge
 from multiverse.registry.labels import write_labels
@@ -46,6 +48,7 @@ __all__ = ["RegistrationOptions", "register"]
 def register(
     source: Files,
     *,
+    opened: Mapping[Path, SourceFile] | None = None,
     slug: str | None = None,
     options: RegistrationOptions = DEFAULT_OPTIONS,
     home: Path | None = None,
@@ -61,6 +64,8 @@ def register(
     source
         An ``.h5ad`` or ``.h5mu`` file, a zarr store of one, a 10x ``.h5`` file or matrix folder;
         or modality → one of these. It is only read; CSR and dense matrices are never loaded whole.
+    opened
+        Files of ``source`` that are open already, by their path.
     tell
         Receives one-line messages about what is being done.
 
@@ -78,8 +83,8 @@ def register(
     slug = checked_slug(slug_of(source) if slug is None else slug)
     folder = DatasetFolder(slug, home or default_home())
     with ExitStack() as stack:
-        opened = OpenedFiles(source, stack)
-        origin = Origin(slug, source, opened.sha256(), options)
+        found = OpenedFiles(source, stack, opened or {})
+        origin = Origin(slug, source, found.sha256(), options)
         with locked(folder, replace=options.replace, tell=tell) as store:
             known = store.find(origin.sha256, options.sha256())
             if known is not None:
@@ -89,7 +94,7 @@ def register(
             with store.temporary() as temporary:
                 scratch = temporary / "scratch"
                 scratch.mkdir()
-                with opened.layout(scratch, options) as layout:
+                with found.layout(scratch, options) as layout:
                     record = Registration(layout, origin, temporary, scratch, tell).run()
                 shutil.rmtree(scratch)
                 return store.publish(record, temporary)

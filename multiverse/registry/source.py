@@ -126,7 +126,6 @@ class StoreSource:
     def readable(self, scratch: Path) -> Iterator[Hdf5]:
         copy = scratch / "store.h5"
         unread = copy_store(self.store, copy)
-        with read_copy(copy, self.path) as found:
-            found.unread.update(unread)
+        with read_copy(copy, self.path, unread=unread) as found:
             yield found
         copy.unlink()

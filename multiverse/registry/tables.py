@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,7 +27,13 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def write_table(group: h5py.Group, name: str, table: pd.DataFrame, left_out: LeftOut) -> None:
+def write_table(
+    group: h5py.Group,
+    name: str,
+    table: pd.DataFrame,
+    left_out: LeftOut,
+    compression: str | None = None,
+) -> None:
     """Write a table as anndata does, every column that can be; ``left_out`` hears of the others.
 
     Raises :class:`DatasetError` where two columns have one name, or a name of a row is no text.
@@ -41,14 +48,16 @@ def write_table(group: h5py.Group, name: str, table: pd.DataFrame, left_out: Lef
     place = group.create_group(name)
     place.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
     index = next(word for word in ("_index", "index", "names of rows") if word not in names)
+    settings = {} if compression is None else {"compression": compression}
     try:
-        write_elem(place, index, np.array([_name(row) for row in table.index], dtype=object))
+        rows = np.array([_name(row) for row in table.index], dtype=object)
+        write_elem(place, index, rows, dataset_kwargs=settings)
     except UnicodeEncodeError as error:
         raise DatasetError(f"{name} has a name that is not text: {error.object!r:.60}") from error
     written = [
         column
         for number, column in enumerate(names)
-        if _write_column(place, column, table.iloc[:, number], left_out)
+        if _write_column(place, column, table.iloc[:, number], left_out, settings)
     ]
     place.attrs["_index"] = index
     place.attrs.create("column-order", np.array(written, dtype=object), dtype=_TEXT)
@@ -58,14 +67,20 @@ def _name(row: object) -> str:
     return row.decode("utf-8", "replace") if isinstance(row, bytes) else str(row)
 
 
-def _write_column(place: h5py.Group, name: str, values: pd.Series, left_out: LeftOut) -> bool:
+def _write_column(
+    place: h5py.Group,
+    name: str,
+    values: pd.Series,
+    left_out: LeftOut,
+    settings: Mapping[str, Any],
+) -> bool:
     try:
         if not name or any(part in ("", ".", "..") for part in name.split("/")):
             raise ValueError("HDF5 takes its name as a path")
         with quiet():
             *folders, leaf = name.split("/")
             target = place.require_group("/".join(folders)) if folders else place
-            write_elem(target, leaf, _writable(values))
+            write_elem(target, leaf, _writable(values), dataset_kwargs=settings)
     except Exception as error:  # each kind of values fails in its own way
         if not isinstance(error, OSError):
             left_out(name, (str(error).splitlines() or [type(error).__name__])[0])
@@ -91,7 +106,7 @@ def _writable(values: pd.Series) -> object:
             ordered=bool(values.cat.ordered),
         )
     if isinstance(values.dtype, pd.SparseDtype):
-        values = values.sparse.to_dense()
+        values = pd.Series(np.asarray(values), index=values.index)
     kind = values.dtype.kind
     if isinstance(values.dtype, np.dtype) and kind in "iufb":
         return values.to_numpy()
@@ -108,16 +123,14 @@ def _writable(values: pd.Series) -> object:
 
 
 def _nullable(values: pd.Series) -> object:
-    if not values.isna().any():
-        return values.to_numpy(dtype=values.dtype.kind + str(_width(values)))
-    if values.dtype.kind == "f":
+    """Return numbers of pandas' or pyarrow's own types as those that anndata writes."""
+    kind = values.dtype.kind
+    if kind == "f":
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    kind = "boolean" if values.dtype.kind == "b" else "Int64"
-    return values.astype("UInt64" if values.dtype.kind == "u" else kind).array
-
-
-def _width(values: pd.Series) -> int:
-    return int(getattr(values.dtype, "itemsize", 8))
+    if not values.isna().any():
+        return values.to_numpy(dtype=np.dtype({"b": "?", "u": "u8"}.get(kind, "i8")))
+    masked: Any = {"b": "boolean", "u": "UInt64"}.get(kind, "Int64")
+    return values.astype(masked).array
 
 
 def _scalar(value: object) -> str:

@@ -180,7 +180,7 @@ class _Copy:
         text = pipeline.text or pipeline.dtype.kind in "SU"
         kind = _TEXT if text else pipeline.dtype.newbyteorder("=")
         settings: dict[str, Any] = {}
-        if array.shape and math.prod(array.shape):
+        if all(array.shape) and array.shape:
             sides = zip(array.inner or array.chunks, array.shape, strict=True)
             settings["chunks"] = tuple(min(pair) for pair in sides)
             if not text:
@@ -190,7 +190,7 @@ class _Copy:
     def _fill_dataset(self, name: str, dataset: h5py.Dataset, array: ZarrArray) -> None:
         """Write the chunks that are stored."""
         text = array.pipeline.text or array.pipeline.dtype.kind in "SU"
-        if not math.prod(array.shape):
+        if not all(array.shape):
             return
         try:
             for start, values in self._chunks(name, array):

@@ -184,15 +184,17 @@ def test_from_python_with_objects_in_memory(
     import anndata
 
     cells = anndata.read_h5ad(small_h5ad)[::-1].copy()
-    results = multiverse.run("pca", cells, tmp_path / "results", engine="local")
+    results = multiverse.run("pca", cells, tmp_path / "results", name="mine", engine="local")
     assert results["pca"].obs_names() == list(cells.obs_names)
     assert results.to_anndata().obsm["X_pca"].shape[0] == cells.n_obs
     with pytest.raises(JobsFailed, match="memory"):
-        multiverse.run("pca", cells, tmp_path / "b", engine="local", resources={"memory": "1MB"})
+        multiverse.run(
+            "pca", cells, tmp_path / "b", name="mine", engine="local", resources={"memory": "1MB"}
+        )
     monkeypatch.delenv("MULTIVERSE_NO_REPORT")
     (tmp_path / "results" / "report.html").mkdir()
     with pytest.warns(RuntimeWarning, match="was not written"):
-        again = multiverse.run("pca", cells, tmp_path / "results", engine="local")
+        again = multiverse.run("pca", cells, tmp_path / "results", name="mine", engine="local")
     assert again["pca"].complete, "a step that fails costs no run"
 
 

@@ -23,7 +23,7 @@ def values(shift):
 
 
 def obs():
-    table = pd.DataFrame(index=["cell%d" % i for i in range(8)])
+    table = pd.DataFrame(index=[f"cell{i}" for i in range(8)])
     table["donor"] = pd.Categorical(["d2", "d1"] * 4)
     table["cell_type"] = pd.Categorical(["B", "T", None, "B", "T", "T", "NK", "B"])
     table["stage"] = pd.Categorical(["low", "high"] * 4, ["low", "high"], ordered=True)
@@ -36,10 +36,9 @@ def obs():
 def made(sparse, prefix, shift=0):
     counts = values(shift).astype("float32")
     var = pd.DataFrame(
-        {"gene_ids": ["E%d" % i for i in range(5)]}, index=["%s%d" % (prefix, i) for i in range(5)]
+        {"gene_ids": [f"E{i}" for i in range(5)]}, index=[f"{prefix}{i}" for i in range(5)]
     )
-    data = anndata.AnnData(sparse(counts), obs=obs(), var=var)
-    return data
+    return anndata.AnnData(sparse(counts), obs=obs(), var=var)
 
 
 def with_raw():
