@@ -90,7 +90,8 @@ def foreign_hdf5(source: Hdf5) -> DatasetError:
         return DatasetError(f"{path} {what}", remedy=_beside(path))
     shown = ", ".join(f"{name:.40}" for name in sorted(names)[:8]) or "nothing"
     return DatasetError(
-        f"{path} is an HDF5 file, but neither AnnData, MuData nor a 10x matrix: it holds {shown}",
+        f"{path} is an HDF5 file, but neither AnnData nor MuData nor a 10x matrix: it holds "
+        f"{shown}",
         remedy=_beside(path),
     )
 
