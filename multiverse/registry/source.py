@@ -18,7 +18,7 @@ from multiverse.registry.filters import load_plugins
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.wrappings import HEAD_BYTES, broken_link, damage_of, is_hdf5, known_as
 from multiverse.registry.zarr_copy import copy_store
-from multiverse.registry.zarr_store import Store, is_store, opened_store
+from multiverse.registry.zarr_store import StoreFiles, is_store, opened_store
 
 SUFFIXES = (".h5ad", ".h5mu")
 _SUPPORTED = "Pass an AnnData file (.h5ad), a MuData file (.h5mu), or a zarr store of one."
@@ -152,7 +152,7 @@ class StoreSource:
     """A zarr store (:class:`Source`), copied to an HDF5 file to be read."""
 
     path: Path
-    store: Store
+    store: StoreFiles
 
     def sha256(self) -> str:
         """Return the SHA-256 of the names and bytes of its files in hexadecimal digits."""
