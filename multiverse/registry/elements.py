@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -11,7 +11,9 @@ import pandas as pd
 
 from multiverse.contract.hdf5 import first_line
 from multiverse.errors import DatasetError
-from multiverse.registry.hdf5 import Hdf5, Node
+
+if TYPE_CHECKING:
+    from multiverse.registry.hdf5 import Hdf5, Node
 
 Values: TypeAlias = Any
 #: Members of an encoded column: what a name with a slash can't mean.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -12,7 +13,9 @@ from h5py import h5d, h5t
 from multiverse.contract.hdf5_text import _chunks, _contiguous
 from multiverse.contract.hdf5_tree import MAX_TEXT_BYTES, SMALL_BYTES
 from multiverse.registry.elements import Values, categorical, decoded
-from multiverse.registry.hdf5 import Hdf5
+
+if TYPE_CHECKING:
+    from multiverse.registry.hdf5 import Hdf5
 
 _INDEX = ("index", "_index")
 _PLAIN = (h5t.TypeStringID, h5t.TypeIntegerID, h5t.TypeFloatID, h5t.TypeEnumID)

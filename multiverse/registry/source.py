@@ -18,7 +18,7 @@ from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.hdf5_source import SourceFile, read_copy
 from multiverse.registry.wrappings import HEAD_BYTES, broken_link, is_hdf5
 from multiverse.registry.zarr_copy import copy_store
-from multiverse.registry.zarr_store import Store, is_store, opened_store
+from multiverse.registry.zarr_store import StoreFiles, is_store, opened_store
 from multiverse.specs.source_names import is_matrix_name
 
 _SUPPORTED = (
@@ -116,7 +116,7 @@ class StoreSource:
     """A zarr store (:class:`Source`), copied to an HDF5 file to be read."""
 
     path: Path
-    store: Store
+    store: StoreFiles
 
     def sha256(self) -> str:
         """Return the SHA-256 of the names and bytes of its files in hexadecimal digits."""

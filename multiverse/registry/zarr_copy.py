@@ -28,7 +28,7 @@ from multiverse.registry.zarr_chunks import (
     pipeline_v2,
     pipeline_v3,
 )
-from multiverse.registry.zarr_store import ROOT_FILES, Store
+from multiverse.registry.zarr_store import ROOT_FILES, StoreFiles
 
 MAX_NODES = 50_000
 MAX_METADATA_BYTES = 16 * 1024**2
@@ -62,7 +62,7 @@ class ZarrArray:
         return self.separator.join(words)
 
 
-def copy_store(store: Store, target: Path) -> dict[tuple[str, str], str]:
+def copy_store(store: StoreFiles, target: Path) -> dict[tuple[str, str], str]:
     """Copy a store to a new HDF5 file; return the columns that can't be used, with why.
 
     Raises :class:`DatasetError` where the store is damaged, declares more than it may, or is packed
@@ -77,7 +77,7 @@ def copy_store(store: Store, target: Path) -> dict[tuple[str, str], str]:
 
 @dataclass
 class _Copy:
-    store: Store
+    store: StoreFiles
     file: h5py.File
     check: Any
     unread: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -27,7 +27,7 @@ _BLOCK = 1024**2
 _LITTER = (".DS_Store", "Thumbs.db")
 
 
-class Store(ABC):
+class StoreFiles(ABC):
     """The files of a store. ``sizes``: name below the root, with slashes, → bytes."""
 
     def __init__(self, path: Path, sizes: Mapping[str, int]) -> None:
@@ -58,7 +58,7 @@ class Store(ABC):
         return DatasetError(f"{self.path} is damaged: {message}")
 
 
-class FolderStore(Store):
+class FolderStore(StoreFiles):
     """A store in a folder, reached by the folder's descriptor, name by name."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -90,7 +90,7 @@ class FolderStore(Store):
             raise DatasetError(f"{self.path} was changed while it was read", remedy="Try again.")
 
 
-class ZipStore(Store):
+class ZipStore(StoreFiles):
     """A store in a zip archive, which may hold it in a folder of its own."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
@@ -152,7 +152,7 @@ def is_store(path: Path) -> bool:
 
 
 @contextmanager
-def opened_store(path: Path) -> Iterator[Store]:
+def opened_store(path: Path) -> Iterator[StoreFiles]:
     """Open a store for reading. Raises :class:`DatasetError` where it is none, or can't be read."""
     try:
         if path.is_dir():

@@ -178,6 +178,38 @@ def zarr_stores(folder: Path) -> None:
         joint().write_zarr(folder / "study.zarr")
 
 
+def one_file_a_modality(folder: Path) -> None:
+    write(rna(), folder / "genes.h5ad")
+    write(adt(), folder / "proteins.h5ad")
+
+
+def barcodes_that_differ(folder: Path) -> None:
+    write(rna(), folder / "genes.h5ad")
+    proteins = adt()
+    proteins.obs_names = [name.removesuffix("-1") for name in proteins.obs_names]
+    write(proteins, folder / "bare.h5ad")
+
+
+def parts_of_a_file(folder: Path) -> None:
+    data = joint()
+    names = [*genes("CD", N_PROTEINS - 2), "HTO1", "HTO2"]
+    data.mod["adt"].var_names = names
+    data.update()
+    write(data, folder / "parts.h5mu")
+    layers = joint()
+    for name, layer in (("rna", "counts_RNA"), ("adt", "counts_ADT")):
+        part = layers.mod[name]
+        part.layers[layer] = part.X.copy()
+        part.X = np.log1p(part.X.toarray())
+    write(layers, folder / "layers.h5mu")
+
+
+def after_ambient_correction(folder: Path) -> None:
+    data = rna()
+    data.X = csr_matrix(data.X.toarray() * 0.97)
+    write(data, folder / "soupx.h5ad")
+
+
 def nothing(_: Path) -> None:
     pass
 
@@ -191,7 +223,7 @@ def in_memory() -> dict[str, Any]:
     return {"adata": rna()}
 
 
-_READER = "its reader is built on another branch"
+_READER = ""
 #: Heading → what its files are, and what its commands register.
 SECTIONS: dict[str, Section] = {
     "Look first": Section(look_first),
@@ -211,6 +243,20 @@ SECTIONS: dict[str, Section] = {
     ),
     "A download from GEO": Section(geo, {"gsm1": Registered(features=BOTH)}, _READER),
     "scvi-tools": Section(scvi_tools, {"totalvi": Registered(features=BOTH)}, _READER),
+    "One file a modality": Section(
+        one_file_a_modality,
+        {"two-files": Registered(features=BOTH), "genes-proteins": Registered(features=BOTH)},
+    ),
+    "Barcodes that differ": Section(barcodes_that_differ, {"matched": Registered(features=BOTH)}),
+    "Parts of a file": Section(
+        parts_of_a_file,
+        {
+            "only-rna": Registered(),
+            "no-hashtags": Registered(features={"rna": N_GENES, "adt": N_PROTEINS - 2}),
+            "layers": Registered(features=BOTH),
+        },
+    ),
+    "Counts after ambient correction": Section(after_ambient_correction, {"soupx": Registered()}),
     "Zarr stores": Section(
         zarr_stores, {"cells-zarr": Registered(), "study-zarr": Registered(features=BOTH)}, _READER
     ),

@@ -87,11 +87,12 @@ ONLY_OBJECTS = {
 def labels_of(dataset: RegisteredDataset) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return read_h5ad(dataset.labels).obs
+        obs: pd.DataFrame = read_h5ad(dataset.labels).obs
+    return obs
 
 
 def all_columns(kinds: list[str]) -> pd.DataFrame:
-    obs = make_anndata().obs
+    obs: pd.DataFrame = make_anndata().obs
     for kind in kinds:
         obs[kind] = pd.Series(COLUMNS[kind][0], index=obs.index)
     return obs
@@ -136,10 +137,10 @@ def test_any_kind_is_a_batch_or_is_refused_by_its_name(kind: str, tmp_path: Path
         return
     found = read(register_object(data, slug="x", options=options, home=tmp_path))
     for value, text in zip(found.obs["batch"], wanted, strict=True):
-        assert str(value).startswith(text)
+        assert str(value).startswith(str(text))
 
 
-NAMES = {
+NAMES: dict[str, list[Any]] = {
     "slashes": ["G1/S", "a/b/c"],
     "numbers": [0, 1.5],
     "an empty name": [""],

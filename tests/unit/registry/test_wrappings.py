@@ -38,7 +38,7 @@ def command(error: DatasetError) -> str:
 def test_a_packed_file_is_unpacked_by_the_next_step(name: str, tmp_path: Path) -> None:
     plain = write(make_anndata(), tmp_path / "plain.h5ad").read_bytes()
     packer = lzma if name.endswith("xz") else gzip
-    (tmp_path / name).write_bytes(packer.compress(plain))  # type: ignore[attr-defined]
+    (tmp_path / name).write_bytes(packer.compress(plain))
     error = refusal(tmp_path / name)
     subprocess.run(["/bin/bash", "-ec", command(error)], check=True)
     target = Path(shlex.split(str(error.remedy).split(", and take ")[1])[0])
