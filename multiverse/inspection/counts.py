@@ -71,11 +71,13 @@ def _find(
 ) -> FoundCounts:
     judge = Judge.of(part, np.arange(len(part.obs)), options, None, together)
     try:
-        verdict, layer = judge.verdict(), part.layer
+        verdict, layer, passed_over = judge.verdict(), part.layer, ""
         if verdict.survey is None and layer is None:
             others = judge.other_layers({survey.name for survey in verdict.surveys})
             if others:
                 layer = others[0]
+                first = verdict.surveys[0]
+                passed_over = f"; {first.name} holds no counts ({first.described()})"
                 verdict = replace(judge, layer=layer).verdict()
         survey = verdict.taken()
     except DatasetError as error:
@@ -85,7 +87,7 @@ def _find(
         message = f"{part.modality} holds no count at all: every value is zero"
         return _nothing(part, message, "Leave it out, or bring its counts.")
     sums = CountSums(evidence.totals, evidence.lengths, evidence.per_feature)
-    return FoundCounts(_facts(part, survey, sums, verdict.why), sums, layer)
+    return FoundCounts(_facts(part, survey, sums, f"{verdict.why}{passed_over}"), sums, layer)
 
 
 def _facts(part: SourceModality, survey: Survey, sums: CountSums, why: str) -> ModalityFacts:

@@ -16,6 +16,7 @@ from multiverse.inspection.commands import register_command
 from multiverse.inspection.counts import FoundCounts, find_counts
 from multiverse.inspection.facts import Findings, Obstacle, Way
 from multiverse.inspection.keys import KeyAdvice, missing
+from multiverse.registry.as_text import as_text
 from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.column_facts import describe_columns
@@ -24,7 +25,7 @@ from multiverse.registry.columns import all_columns, choose_columns
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.files import Files, name_of, slug_of
 from multiverse.registry.formats import read_layout
-from multiverse.registry.frames import as_text, read_frame
+from multiverse.registry.frames import read_frame
 from multiverse.registry.layout import Layout
 from multiverse.registry.opened_files import OpenedFiles
 from multiverse.registry.options import RegistrationOptions
@@ -46,7 +47,6 @@ def find_in_files(
         opened = OpenedFiles(files, stack)
         with opened.layout(scratch, options) as whole:
             layout = select(whole, options)
-            check_names(layout, files)
             if options.match_barcodes:
                 layout = match_barcodes(layout)
             found = find_counts(layout.parts, options, tell)
@@ -140,6 +140,7 @@ class _SourceFindings:
         return found, [] if found else refused
 
     def _aligned(self, options: RegistrationOptions) -> Alignment:
+        check_names(self.layout, self.files)
         indices = {part.modality: part.obs.index for part in self.layout.parts}
         return align(self.layout.obs.index, indices, options.unpaired)
 

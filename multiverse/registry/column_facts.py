@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from multiverse.registry.frames import as_text
+from multiverse.registry.as_text import as_text
 
 #: So many values of a column are shown, of at most so many characters.
 SHOWN_VALUES, SHOWN_CHARACTERS = 3, 40

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from multiverse.errors import DatasetError
+from multiverse.registry.as_text import as_text
 from multiverse.registry.cells import Alignment
 from multiverse.registry.column_facts import describe_columns
 from multiverse.registry.column_roles import Role, offer
-from multiverse.registry.frames import as_text
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
 from multiverse.specs.yaml_file import nearest

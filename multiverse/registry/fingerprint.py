@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from multiverse.registry.frames import as_text
+from multiverse.registry.as_text import as_text
 
 
 class CountsHash:

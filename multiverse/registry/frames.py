@@ -8,6 +8,7 @@ import h5py
 import pandas as pd
 
 from multiverse.errors import DatasetError
+from multiverse.registry.as_text import as_text
 from multiverse.registry.elements import read_columns
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.records import read_records
@@ -73,19 +74,6 @@ def feature_table(var: pd.DataFrame, modality: str) -> tuple[pd.DataFrame, int]:
     if not kept.index.is_unique:
         raise DatasetError(f"The feature names of {modality} can't be made unique")
     return kept, repeated
-
-
-def as_text(values: pd.Series, missing: str | None = None) -> pd.Series:
-    """Return the values as text; whole numbers without a point; ``missing`` replaces NaN."""
-    present = values.astype(object).where(values.notna(), None)
-    text = [missing if value is None else _text(value) for value in present]
-    return pd.Series(text, index=values.index, dtype=object, name=values.name)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _encodable(name: str) -> bool:

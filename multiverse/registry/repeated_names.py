@@ -13,8 +13,8 @@ from itertools import combinations
 from pathlib import Path
 
 from multiverse.errors import DatasetError
+from multiverse.registry.as_text import as_text
 from multiverse.registry.files import Files
-from multiverse.registry.frames import as_text
 from multiverse.registry.layout import Layout, SourceModality
 
 #: Cells that two modalities must share once a column tells them apart, of those of the smaller.

@@ -11,10 +11,11 @@ import h5py
 import pandas as pd
 
 from multiverse.errors import DatasetError
+from multiverse.registry.as_text import as_text
 from multiverse.registry.formats.feature_names import check_feature_names
 from multiverse.registry.formats.kinds import FeatureKinds, KindFilter, find_kinds
 from multiverse.registry.formats.proteins import CellTable, note_unused, read_tables
-from multiverse.registry.frames import as_text, read_frame
+from multiverse.registry.frames import read_frame
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.layout import WHOLE, Candidate, Layout, SourceModality
 from multiverse.registry.matrix import open_matrix

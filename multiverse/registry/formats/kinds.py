@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from multiverse.errors import DatasetError
-from multiverse.registry.frames import as_text
+from multiverse.registry.as_text import as_text
 from multiverse.registry.modalities import known_modality
 
 #: The names that Cell Ranger, scanpy and muon give to the column.

@@ -33,6 +33,7 @@ def required(name: str) -> list[str]:
     return {
         "compare": ["a", "b"],
         "register": ["data.h5ad"],
+        "inspect": ["data.h5ad"],
         "new-model": ["mine"],
         "show": ["0"],
         "schema": ["model"],
@@ -80,9 +81,12 @@ def test_both_ways_to_write_one_option(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--tag", "who=me", "--tag", "who=you"], "--tag who is given twice, as me and as you"),
-        (["-p", "pca.n_components=3", "-p", "pca.n_components=4"], "--parameter pca.n_components"),
-        (["--modality", "X=rna", "--modality", "X=adt"], "--modality X is given twice"),
+        (["--tag", "who=me", "--tag", "who=you"], "--tag gives who two values, 'me' and 'you'"),
+        (
+            ["-p", "pca.n_components=3", "-p", "pca.n_components=4"],
+            "--parameter gives pca.n_components two values",
+        ),
+        (["--modality", "X=rna", "--modality", "X=adt"], "--modality gives X two values"),
     ],
 )
 def test_one_name_with_two_values(words: list[str], said: str, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from multiverse.events import Event
 from multiverse.forecast.history import History, PastRun, settings_hash
 from multiverse.inspection import Inspection, counts
 from multiverse.registry.models import find_models
+from multiverse.specs.dataset import DatasetRecord
 from tests.unit.registry.registry_sources import make_mudata, write
 
 CELLS = 60
@@ -53,9 +54,19 @@ def tell_dry(command: str, capsys: pytest.CaptureFixture[str]) -> list[dict[str,
     """Follow a command to the letter, but for starting its jobs."""
     words = shlex.split(command)
     assert words[0] == "multiverse"
+    capsys.readouterr()
     assert main([*words[1:], "--dry-run", "--json", "--engine", "local"]) == 0
     jobs: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     return jobs
+
+
+def registered_by(command: str, path: Path) -> DatasetRecord:
+    """Register what a command to run would."""
+    words = shlex.split(command)
+    options = words[words.index(str(path)) + 1 :]
+    assert main(["register", str(path), *options, "--replace"]) == 0
+    (dataset,) = multiverse.api.list_datasets()
+    return dataset.record
 
 
 def test_numbers_are_those_of_the_matrix(tmp_path: Path) -> None:
@@ -88,8 +99,7 @@ def test_columns_are_suggested_and_the_command_uses_them(
     assert {job["model"] for job in jobs} == {
         item.model for item in found.models if item.reason is None
     }
-    (dataset,) = multiverse.api.list_datasets()
-    record = dataset.record
+    record = registered_by(found.command, path)
     assert (record.batch_key, record.label_key, record.n_labels) == ("batch", "cell_type", 2)
 
 
@@ -174,7 +184,7 @@ def test_cells_without_a_modality_leave_two_ways(
     n_obs = []
     for command in (str(found.command), other.command):
         assert tell_dry(command, capsys)
-        n_obs.append(multiverse.api.list_datasets()[0].record.n_obs)
+        n_obs.append(registered_by(command, path).n_obs)
     assert n_obs == [40, CELLS]
     chosen = multiverse.inspect(path, mosaic=True)
     assert chosen.other_commands == ()
