@@ -45,7 +45,7 @@ def find_in_files(
     """
     with ExitStack() as stack:
         opened = OpenedFiles(files, stack)
-        with opened.layout(scratch, options) as whole:
+        with opened.layout(scratch, options, read_layout) as whole:
             layout = select(whole, options)
             if options.match_barcodes:
                 layout = match_barcodes(layout)

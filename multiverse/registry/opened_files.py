@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from multiverse.registry.files import Files, joint_sha256
-from multiverse.registry.formats import read_layout
 from multiverse.registry.hdf5_source import SourceFile
-from multiverse.registry.joining import read_files
+from multiverse.registry.joining import Reader, read_files
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
 from multiverse.registry.source import Source, opened_source
@@ -42,8 +41,8 @@ class OpenedFiles:
         return hashes[""] if isinstance(self.files, Path) else joint_sha256(hashes)
 
     @contextmanager
-    def layout(self, scratch: Path, options: RegistrationOptions) -> Iterator[Layout]:
-        """Read all tables; the matrices can be read as long as the context lasts."""
+    def layout(self, scratch: Path, options: RegistrationOptions, read: Reader) -> Iterator[Layout]:
+        """Read all tables by ``read``; the matrices can be read as long as the context lasts."""
         with ExitStack() as stack:
             readable = {}
             for name, source in self._sources.items():
@@ -51,6 +50,6 @@ class OpenedFiles:
                 place.mkdir()
                 readable[name] = stack.enter_context(source.readable(place))
             if isinstance(self.files, Path):
-                yield read_layout(readable[""], options)
+                yield read(readable[""], options)
             else:
-                yield read_files(readable, options, read_layout)
+                yield read_files(readable, options, read)

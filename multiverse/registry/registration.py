@@ -28,6 +28,7 @@ from multiverse.registry.columns import Columns, all_columns, choose_columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.files import Files, check_files, name_of, slug_of
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
+from multiverse.registry.formats import read_layout
 from multiverse.registry.hdf5_source import SourceFile
 from multiverse.registry.home import home as default_home
 from multiverse.registry.judge import Judge
@@ -94,7 +95,7 @@ def register(
             with store.temporary() as temporary:
                 scratch = temporary / "scratch"
                 scratch.mkdir()
-                with found.layout(scratch, options) as layout:
+                with found.layout(scratch, options, read_layout) as layout:
                     record = Registration(layout, origin, temporary, scratch, tell).run()
                 shutil.rmtree(scratch)
                 return store.publish(record, temporary)
