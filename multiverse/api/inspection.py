@@ -8,22 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiverse.api.datasets import registration_options
-from multiverse.api.plan import HISTORY
 from multiverse.api.request import Folders, folders
-from multiverse.engines.local import LocalEngine
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Noted, Tell, silent
-from multiverse.forecast.forecast import Expectations
-from multiverse.forecast.history import History
 from multiverse.inspection.commands import Target
-from multiverse.inspection.conclude import conclude
-from multiverse.inspection.facts import Inspection
-from multiverse.inspection.outlook import Foresight
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.home import cache
 from multiverse.registry.models import list_models
 from multiverse.registry.options import RegistrationOptions
-from multiverse.runner.capacity import Machine, usable
 from multiverse.specs.names import is_slug
 from multiverse.specs.quantity import format_bytes
 
@@ -31,7 +23,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from mudata import MuData
 
+    from multiverse.inspection.facts import Inspection
     from multiverse.inspection.keys import KeyAdvice
+    from multiverse.inspection.outlook import Foresight
 
 
 def inspect(
@@ -71,6 +65,8 @@ def inspect(
     chosen = registration_options(options, settings)
     chosen.check()
     extra = folders(models_dirs)
+    if isinstance(data, str | Path):
+        tell(Noted(f"reading {data}{_size(Path(data))}"))  # before anything large is imported
     foresight = _foresight(extra)
     with tempfile.TemporaryDirectory(prefix="multiverse-inspect-") as folder:
         scratch = Path(folder)
@@ -100,7 +96,19 @@ def advise_keys(dataset: RegisteredDataset, path: Path, options: RegistrationOpt
         return findings.advise_keys(dataset, path, options, Path(folder))
 
 
+def _size(path: Path) -> str:
+    """Return the size of a file as a remark; nothing of what is none."""
+    return f" ({format_bytes(path.stat().st_size)})" if path.is_file() else ""
+
+
 def _foresight(models_dirs: Sequence[Path]) -> Foresight:
+    from multiverse.api.plan import HISTORY
+    from multiverse.engines.local import LocalEngine
+    from multiverse.forecast.forecast import Expectations
+    from multiverse.forecast.history import History
+    from multiverse.inspection.outlook import Foresight
+    from multiverse.runner.capacity import Machine, usable
+
     past = History(cache() / HISTORY).read()
     return Foresight(
         models=list_models(models_dirs),
@@ -127,6 +135,7 @@ def _registered(
             f"{slug} is registered already: how it is read is said when a file is registered",
             remedy=f"multiverse inspect {slug}",
         )
+    from multiverse.inspection.conclude import conclude
     from multiverse.inspection.findings import find_in_registered
 
     dataset = find_dataset(slug)
@@ -144,13 +153,13 @@ def _file(
     scratch: Path,
     tell: Tell,
 ) -> Inspection:
+    from multiverse.inspection.conclude import conclude
     from multiverse.inspection.findings import find_in_source
     from multiverse.registry.source import opened_source
 
     try:
         with opened_source(path) as source:
             size = path.stat().st_size if path.is_file() else None
-            tell(Noted(f"reading {name}" + (f" ({format_bytes(size)})" if size else "")))
             findings = find_in_source(source, options, scratch, tell)
     except OSError as error:
         raise DatasetError(f"{name}: {error.strerror or error}") from error

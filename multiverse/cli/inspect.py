@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multiverse.api import inspect
 from multiverse.cli.arguments import read_registration
@@ -20,8 +21,10 @@ from multiverse.cli.terminal import (
     show_notes_beside,
 )
 from multiverse.errors import MultiverseError
-from multiverse.inspection import Inspection, TextTable, Wording
 from multiverse.registry import RegistrationOptions
+
+if TYPE_CHECKING:
+    from multiverse.inspection import Inspection, TextTable
 
 #: Columns that are broken over lines where a terminal is narrow.
 FOLDED = ("column of obs", "such as", "rests on, or why not")
@@ -77,6 +80,8 @@ def main(arguments: InspectArguments) -> int:
 
 def print_inspection(found: Inspection) -> None:
     """Print what is in a dataset, what can be done with it, and the command that does it."""
+    from multiverse.inspection import Wording  # loads what reads a file, before which it is told
+
     out = console()
     words = Wording.of(found)
     out.print(safe(words.title, "bold"))
