@@ -8,29 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from multiverse.api.datasets import files_of, registration_options
-from multiverse.api.plan import HISTORY
 from multiverse.api.request import Folders, folders
-from multiverse.engines.local import LocalEngine
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Noted, Tell, silent
-from multiverse.forecast.forecast import Expectations
-from multiverse.forecast.history import History
 from multiverse.inspection.commands import Target
-from multiverse.inspection.conclude import conclude
-from multiverse.inspection.facts import Inspection
-from multiverse.inspection.outlook import Foresight
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.files import Files, check_files
 from multiverse.registry.home import cache
 from multiverse.registry.models import list_models
 from multiverse.registry.options import RegistrationOptions
-from multiverse.runner.capacity import Machine, usable
 from multiverse.specs.names import is_slug
 from multiverse.specs.quantity import format_bytes
 
 if TYPE_CHECKING:
     from multiverse.api.datasets import Data
+    from multiverse.inspection.facts import Inspection
     from multiverse.inspection.keys import KeyAdvice
+    from multiverse.inspection.outlook import Foresight
 
 
 def inspect(
@@ -70,16 +64,19 @@ def inspect(
     chosen = registration_options(options, settings)
     chosen.check()
     extra = folders(models_dirs)
+    files = files_of(data)
+    if files is not None:  # before anything large is imported
+        size = _size(files)
+        name = " ".join(Target.of_files(files).values)
+        tell(Noted(f"reading {name}" + (f" ({format_bytes(size)})" if size else "")))
     foresight = _foresight(extra)
     with tempfile.TemporaryDirectory(prefix="multiverse-inspect-") as folder:
         scratch = Path(folder)
         if isinstance(data, str | Path) and _is_registered(data):
             return _registered(str(data), chosen, foresight, extra, scratch, tell)
-        files = files_of(data)
         if files is not None:
             check_files(files)
             target = Target.of_files(files, extra)
-            name = " ".join(target.values)
             return _files(files, target, name, chosen, foresight, scratch, tell)
         if isinstance(data, Mapping):
             raise UsageError(
@@ -110,6 +107,13 @@ def advise_keys(
 
 
 def _foresight(models_dirs: Sequence[Path]) -> Foresight:
+    from multiverse.api.plan import HISTORY
+    from multiverse.engines.local import LocalEngine
+    from multiverse.forecast.forecast import Expectations
+    from multiverse.forecast.history import History
+    from multiverse.inspection.outlook import Foresight
+    from multiverse.runner.capacity import Machine, usable
+
     past = History(cache() / HISTORY).read()
     return Foresight(
         models=list_models(models_dirs),
@@ -136,6 +140,7 @@ def _registered(
             f"{slug} is registered already: how it is read is said when a file is registered",
             remedy=f"multiverse inspect {slug}",
         )
+    from multiverse.inspection.conclude import conclude
     from multiverse.inspection.findings import find_in_registered
 
     dataset = find_dataset(slug)
@@ -153,11 +158,11 @@ def _files(
     scratch: Path,
     tell: Tell,
 ) -> Inspection:
+    from multiverse.inspection.conclude import conclude
     from multiverse.inspection.findings import find_in_files
 
     size = _size(files)
     try:
-        tell(Noted(f"reading {name}" + (f" ({format_bytes(size)})" if size else "")))
         findings = find_in_files(files, options, scratch, tell)
     except OSError as error:
         raise DatasetError(f"{name}: {error.strerror or error}") from error

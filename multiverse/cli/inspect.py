@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multiverse.api import inspect
 from multiverse.cli.arguments import read_registration
+from multiverse.cli.pairs import files_of, is_named
 from multiverse.cli.terminal import (
     console,
     plain_table,
@@ -20,8 +22,10 @@ from multiverse.cli.terminal import (
     show_notes_beside,
 )
 from multiverse.errors import MultiverseError
-from multiverse.inspection import Inspection, TextTable, Wording
 from multiverse.registry import RegistrationOptions
+
+if TYPE_CHECKING:
+    from multiverse.inspection import Inspection, TextTable
 
 #: Columns that are broken over lines where a terminal is narrow.
 FOLDED = ("column of obs", "such as", "rests on, or why not")
@@ -33,7 +37,7 @@ WIDEST_NAME = 30
 class InspectArguments:
     """Files or registered datasets, and how the files are to be read."""
 
-    inputs: tuple[str, ...]
+    inputs: tuple[str | Path | Mapping[str, Path], ...]
     options: RegistrationOptions
     models_dirs: tuple[Path, ...]
     json: bool
@@ -42,11 +46,16 @@ class InspectArguments:
 def read(given: Namespace) -> InspectArguments:
     """Return the arguments."""
     return InspectArguments(
-        inputs=tuple(given.inputs),
+        inputs=_inputs(given.inputs),
         options=read_registration(given, replace=False),
         models_dirs=tuple(given.models_dir),
         json=given.json,
     )
+
+
+def _inputs(words: Sequence[str]) -> tuple[str | Path | Mapping[str, Path], ...]:
+    """Return what is to be looked at: files and slugs in turn, or one file a modality together."""
+    return (files_of(words),) if all(map(is_named, words)) else tuple(words)
 
 
 def main(arguments: InspectArguments) -> int:
@@ -62,7 +71,7 @@ def main(arguments: InspectArguments) -> int:
             )
         except MultiverseError as error:
             code = code or error.exit_code
-            documents.append({"source": name, "error": str(error), "next": error.remedy})
+            documents.append({"source": str(name), "error": str(error), "next": error.remedy})
             print_error(str(error), error.remedy)
             continue
         documents.append(found.to_dict())
@@ -77,6 +86,8 @@ def main(arguments: InspectArguments) -> int:
 
 def print_inspection(found: Inspection) -> None:
     """Print what is in a dataset, what can be done with it, and the command that does it."""
+    from multiverse.inspection import Wording  # loads what reads a file, before which it is told
+
     out = console()
     words = Wording.of(found)
     out.print(safe(words.title, "bold"))

@@ -31,7 +31,7 @@ def files_of(items: Sequence[str]) -> Path | dict[str, Path]:
 
     Raises :class:`UsageError` for several of which nothing says what they hold.
     """
-    named = {item for item in items if _is_named(item)}
+    named = {item for item in items if is_named(item)}
     plain = [*dict.fromkeys(item for item in items if item not in named)]
     if not named and len(plain) == 1:
         return Path(plain[0])
@@ -46,7 +46,8 @@ def files_of(items: Sequence[str]) -> Path | dict[str, Path]:
     return {name: Path(path) for name, path in pairs(items, "--input").items()}
 
 
-def _is_named(item: str) -> bool:
+def is_named(item: str) -> bool:
+    """Return whether a word is a file with the modality that it holds: ``rna=a.h5ad``."""
     name, equals, _ = item.partition("=")
     return bool(equals) and "/" not in name and not Path(item).exists()
 

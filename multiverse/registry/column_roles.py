@@ -83,6 +83,8 @@ _MEASURES = (
 _GROUPING = (Role.BATCH, Role.DONOR, Role.LABEL, Role.CLUSTERS, Role.GROUPS)
 #: More columns than these help nobody to choose.
 MOST_OFFERED = 12
+#: More names than these are not listed.
+MOST_NAMED = 50
 #: The names by which labels are called most plainly.
 _PLAINEST = ("celltype", "celltypes")
 
@@ -188,8 +190,14 @@ def offer(columns: Sequence[ColumnFacts], role: Role) -> str:
     groups = [item for item in found if item not in best and item.role in _GROUPING]
     shown = [*best, *groups][:MOST_OFFERED]
     if not shown:
-        return f"None of the {len(columns)} columns holds groups of cells"
-    rest = len(columns) - len(shown)
-    more = f"; and {rest} more" if rest else ""
+        names = _listed([item.column.name for item in found])
+        return f"None of the {len(columns)} columns holds groups of cells: {names}"
+    others = [item.column.name for item in found if item not in shown]
+    more = f"; the others are {_listed(others)}" if others else ""
     names = ", ".join(item.column.words for item in shown)
     return f"Name a column with groups of cells: {names}{more}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(f"{name:.60}" for name in names[:MOST_NAMED]) + more

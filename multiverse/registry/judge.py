@@ -237,10 +237,10 @@ class Judge:
         if not others:
             ways.append("give the file or layer that holds the counts before that was done")
         ways.append(f"take the values as they are with {self.layer_option(survey.name)}")
-        remedy = ", or ".join(ways)
+        remedy = " or ".join(ways)
         return DatasetError(
             f"{self.part.modality} holds no raw counts: {survey.name} {found}",
-            remedy=f"{remedy[0].upper()}{remedy[1:]}.{self._leaving_out()}",
+            remedy=self._or_without(f"{remedy[0].upper()}{remedy[1:]}"),
         )
 
     def _without_counts(self, surveys: tuple[Survey, ...]) -> CountsVerdict:
@@ -248,7 +248,7 @@ class Judge:
         if not surveys:
             refusal = DatasetError(
                 f"{modality} has no matrix: neither X, a layer nor raw",
-                remedy=self._leaving_out().strip() or None,
+                remedy=self._or_without("") or None,
             )
             return self._refused(surveys, refusal)
         damaged = [one.problem for one in surveys if isinstance(one.problem, DatasetError)]
@@ -259,7 +259,7 @@ class Judge:
                 if survey.scale is not None and survey.scale.may_be_rounded:
                     return self._rounded(survey, surveys)
         what = "; ".join(f"in {one.name}, {one.described()}" for one in surveys)
-        remedy = f"{self._remedy(surveys)}{self._leaving_out()}"
+        remedy = self._or_without(self._remedy(surveys))
         return self._refused(
             surveys, DatasetError(f"{modality} holds no raw counts: {what}", remedy=remedy)
         )
@@ -292,7 +292,7 @@ class Judge:
     def _remedy(self, surveys: tuple[Survey, ...]) -> str:
         others = self.other_layers({one.name for one in surveys})
         if others:
-            return f"Take the counts from {self._either(others)}."
+            return f"Take the counts from {self._either(others)}"
         missing = self._missing(surveys)
         if missing is not None:
             return missing
@@ -362,15 +362,18 @@ class Judge:
         ways = (f"layer {name!r} with {self.layer_option(f'layers[{name!r}]')}" for name in layers)
         return " or ".join(ways)
 
-    def _leaving_out(self) -> str:
-        """Return the way to go on without the modality; nothing where it is the only one."""
+    def _or_without(self, step: str) -> str:
+        """Return a next step with the way to go on without the modality, if it is not the only one.
+
+        A command is followed by a space at least: a point would be taken for a part of it.
+        """
         others = [other.modality for other in self.together if other is not self.part]
         if not others:
-            return ""
-        return (
-            f" Or go on with {' and '.join(others)} alone, and leave it out: "
-            f"--without {self.part.modality}"
-        )
+            return step
+        way = f"go on with {' and '.join(others)} alone: --without {self.part.modality}"
+        if not step:
+            return f"{way[0].upper()}{way[1:]}"
+        return f"{step} Or {way}" if step.endswith(".") else f"{step} – or {way}"
 
     def _better(self, best: Survey, other: Survey) -> tuple[Survey, str | None] | DatasetError:
         """Return the better one of two matrices of whole numbers, with a note; or that none is."""
@@ -402,7 +405,7 @@ class Judge:
                 else "every cell has the same total in both, of other features"
             ),
             remedy=f"Say which one holds the raw counts, with {self.layer_option(best.name)} or "
-            f"{self.layer_option(other.name)}.",
+            f"{self.layer_option(other.name)}",
         )
 
 

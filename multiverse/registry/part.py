@@ -67,7 +67,7 @@ class PartWriter:
             except NotCounts as problem:  # among features that were not compared
                 raise DatasetError(
                     f"{part.modality} holds no raw counts: in {taken.name}, {problem}",
-                    remedy=f"Take others with {judge.layer_option(surveys[0].name)}.",
+                    remedy=f"Take others with {judge.layer_option(surveys[0].name)}",
                 ) from problem
         notes = [*taken.candidate.notes, *verdict.notes]
         if part.layer is not None and self._is_same(part, taken.candidate):

@@ -98,7 +98,11 @@ def register(
                 with found.layout(scratch, options, read_layout) as layout:
                     record = Registration(layout, origin, temporary, scratch, tell).run()
                 shutil.rmtree(scratch)
-                return store.publish(record, temporary)
+                published = store.publish(record, temporary)
+                for note in record.notes:  # a version that was there before keeps its record
+                    if note not in published.record.notes:
+                        tell(Noted(note))
+                return published
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from multiverse.registry.counts import NotCounts, verified_counts
+from multiverse.registry.elements import find_member
 from multiverse.registry.frames import text_index
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.layout import Candidate, SourceModality
@@ -119,7 +120,6 @@ def _read_table(
     encoding = source.attribute(node, "encoding-type")
     nothing = pd.Index([], dtype=object)
     if isinstance(node, h5py.Group) and encoding == "dataframe":
-        source.check_table(node)
         columns = _frame_columns(source, node)
         if not len(columns):
             return None
@@ -185,7 +185,7 @@ def _frame_matrix(
     """Return the columns of a table as a matrix, or what makes them none."""
     if columns.has_duplicates:
         return None, f"two of its columns are named {str(columns[columns.duplicated()][0])!r:.60}"
-    index = source.child(group, str(source.attribute(group, "_index")))
+    index = find_member(source, group, str(source.attribute(group, "_index")))
     if not isinstance(index, h5py.Dataset):
         return None, "its rows have no names"
     rows = text_index(pd.Index(source.load(index)), str(index.name))
@@ -193,7 +193,7 @@ def _frame_matrix(
         return None, "its rows are not named as the cells of obs are"
     arrays = []
     for name in columns:
-        node = source.child(group, str(name))
+        node = find_member(source, group, str(name))
         if not isinstance(node, h5py.Dataset) or node.dtype.kind not in "iuf":
             return None, f"its column {str(name)!r:.60} is not made of plain numbers"
         if node.shape != (len(obs),):

@@ -72,19 +72,20 @@ def test_tables_of_text(name: str, cells_as_rows: bool, tmp_path: Path) -> None:
 R_CONTENT = b"X\n\x00\x00\x00\x03\x00\x04\x02\x02" + b"\0" * 40
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("pbmc.rds", gzip.compress(R_CONTENT)),
-        ("pbmc.rds", bz2.compress(R_CONTENT)),
-        ("pbmc.RDS", lzma.compress(R_CONTENT)),
-        ("pbmc.rds", R_CONTENT),
-        ("renamed.h5ad", gzip.compress(R_CONTENT)),
-        ("pbmc.RData", gzip.compress(b"RDX3\nX\n" + b"\0" * 40)),
-        ("pbmc.rda", bz2.compress(b"RDX2\nX\n" + b"\0" * 40)),
-    ],
-)
-def test_files_of_r(name: str, content: bytes, tmp_path: Path) -> None:
+FILES_OF_R = {
+    "gzip": ("pbmc.rds", gzip.compress(R_CONTENT)),
+    "bzip2": ("pbmc.rds", bz2.compress(R_CONTENT)),
+    "xz": ("pbmc.RDS", lzma.compress(R_CONTENT)),
+    "plain": ("pbmc.rds", R_CONTENT),
+    "renamed": ("renamed.h5ad", gzip.compress(R_CONTENT)),
+    "RData": ("pbmc.RData", gzip.compress(b"RDX3\nX\n" + b"\0" * 40)),
+    "rda": ("pbmc.rda", bz2.compress(b"RDX2\nX\n" + b"\0" * 40)),
+}
+
+
+@pytest.mark.parametrize("kind", FILES_OF_R)
+def test_files_of_r(kind: str, tmp_path: Path) -> None:
+    name, content = FILES_OF_R[kind]
     path = tmp_path / "my 'data'"
     path.mkdir()
     path = put(path / name, content)
@@ -99,7 +100,7 @@ def test_files_of_r(name: str, content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_named_file_of_r_that_is_none(tmp_path: Path) -> None:
-    error = refused(put(tmp_path / "pbmc.rds", b"<html>not found</html>"))
+    error = refused(put(tmp_path / "pbmc.rds", b"nothing that R wrote"))
     assert "named as a file of R, but is none" in str(error)
 
 
@@ -141,7 +142,7 @@ def test_hdf5_within_gzip(name: str, tmp_path: Path) -> None:
     source = write(make_anndata(), tmp_path / "x.h5ad")
     packed = put(tmp_path / name, gzip.compress(source.read_bytes()))
     error = refused(packed)
-    follow(str(error.remedy).partition("first: ")[2], tmp_path)
+    follow(str(error.remedy).partition(": ")[2].partition(", and take ")[0], tmp_path)
     dataset = registered(tmp_path / name.removesuffix(".gz"), tmp_path / "home")
     assert (values_of(dataset)["rna"] == counts()).all()
 
@@ -201,7 +202,7 @@ def test_fragments(name: str, tmp_path: Path) -> None:
 
 def test_zstd(tmp_path: Path) -> None:
     error = refused(put(tmp_path / "a.h5ad.zst", b"\x28\xb5\x2f\xfd" + b"\0" * 20))
-    assert str(error.remedy).endswith(f"zstd -d {tmp_path}/a.h5ad.zst")
+    assert f"zstd -dc {tmp_path}/a.h5ad.zst > {tmp_path}/a.h5ad" in str(error.remedy)
 
 
 @pytest.mark.parametrize("name", ["a", "a.bin", "a.parquet"])
@@ -212,7 +213,7 @@ def test_unknown_files(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.h5ad", "a.h5mu", "a.h5", "a.loom"])
 def test_files_that_should_be_hdf5(name: str, tmp_path: Path) -> None:
     said = "is not an HDF5 file, or is damaged"
-    assert said in str(refused(put(tmp_path / name, b"<html>error 404</html>")))
+    assert said in str(refused(put(tmp_path / name, b"nothing of the kind")))
 
 
 def test_an_empty_folder_and_others(tmp_path: Path) -> None:

@@ -188,8 +188,8 @@ def test_values_too_large_for_logarithms_are_rounded_with_a_reservation(
     proteins = decontaminated(real_counts("adt") * 7 + 20)
     source = multimodal(tmp_path / "a.h5mu", rna=real_counts(), adt=proteins)
     _, remedy = refusal_by_command(source, capsys)
-    words = options_of(remedy)[-1]
-    assert words == ["--round", "adt"]
+    words, leaving_out = options_of(remedy)[-2:]
+    assert (words, leaving_out) == (["--round", "adt"], ["--without", "adt"])
     register_by_command(source, capsys, *words)
     assert (Registered("a").values("adt") == np.rint(proteins.astype(np.float32))).all()
     assert "adt: whether these were counts can't be told from the values" in Registered("a").notes

@@ -81,7 +81,7 @@ def test_a_few_empty_cells_are_measurements(tmp_path: Path, capsys: Said) -> Non
     assert "adt: 5 cells have no count" in Registered("a").notes
     said = register_by_command(source, capsys, *BATCH, "--mosaic")
     assert not Registered("a").record.groups
-    assert "--mosaic changes nothing: every cell was measured in every modality" in said
+    assert "mosaic has no effect: all 120 cells have every modality" in said
 
 
 def test_padding_of_cells_in_another_order(tmp_path: Path, capsys: Said) -> None:
@@ -114,7 +114,8 @@ def test_cells_without_any_value_become_missing(tmp_path: Path, capsys: Said) ->
     error, remedy = refusal_by_command(source, capsys, *BATCH)
     assert "is missing (NaN)" in error
     assert "60 of 120 cells have no value at all, of batch 'donor 2'" in remedy
-    (words,) = options_of(remedy)
+    words, leaving_out = options_of(remedy)
+    assert leaving_out == ["--without", "adt"]
     register_by_command(source, capsys, *BATCH, *words)
     assert Registered("a").record.lacking == {"adt": 60}
     assert (Registered("a").values("adt") == padded()[:60]).all()
@@ -127,7 +128,12 @@ def test_panels_that_differ_are_told_by_feature_and_batch(tmp_path: Path, capsys
     _, remedy = refusal_by_command(source, capsys, *BATCH)
     assert "2 of 12 features have no value in some cells, of batch 'donor 2'" in remedy
     assert "Keep the 10 features that every cell has" in remedy
-    assert options_of(remedy) == [["--exclude", "adt=a2"], ["--exclude", "adt=a5"]]
+    *words, leaving_out = options_of(remedy)
+    assert words == [["--exclude", "adt=a2"], ["--exclude", "adt=a5"]]
+    assert leaving_out == ["--without", "adt"]
+    register_by_command(source, capsys, *BATCH, *(word for option in words for word in option))
+    kept = np.delete(real_counts("adt"), [2, 5], axis=1)
+    assert (Registered("a").values("adt") == kept).all()
 
 
 HASHTAGS = [

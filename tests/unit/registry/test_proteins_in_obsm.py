@@ -99,7 +99,7 @@ def test_proteins_are_a_modality(change: Callable[[AnnData], None], tmp_path: Pa
         ("protein_expression", PROTEINS * 0.5, "is not a whole number"),
         ("protein_expression", PROTEINS - 1, "is negative"),
         ("denoised_protein", np.log1p(PROTEINS), "is not a whole number"),
-        ("protein_expression", np.where(PROTEINS > 1, np.nan, PROTEINS), "is not a finite number"),
+        ("protein_expression", np.where(PROTEINS > 1, np.nan, PROTEINS), "is missing"),
         ("protein_expression", PROTEINS * 0, "every value is zero"),
     ],
 )

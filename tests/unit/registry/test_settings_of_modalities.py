@@ -50,7 +50,7 @@ def converted() -> MuData:
 def told(error: Exception | str, option: str) -> list[str]:
     """The option with all of its values, as a message tells it; the rest is prose."""
     text = str(getattr(error, "remedy", error))
-    words = shlex.split(text[text.rindex(f"{option} ") :].replace("(or", "("))
+    words = shlex.split(text[text.rindex(f"{option} ") :].replace("(or", "(").replace("–", "-"))
     values = []
     for word in words[1:]:
         if not re.fullmatch(r"[a-z]+=\S+|rna|adt|atac", word):
@@ -269,8 +269,8 @@ def test_a_name_that_tells_two_modalities_apart_has_an_effect(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--batch-key", "a", "--batch-key", "b"], "--batch-key: given twice, as a and as b"),
-        (["--slug", "a", "--slug", "b"], "--slug: given twice"),
+        (["--batch-key", "a", "--batch-key", "b"], "--batch-key: is given twice, as a and as b"),
+        (["--slug", "a", "--slug", "b"], "--slug: is given twice"),
         (["--modality", "x=rna", "--modality", "x=adt"], "--modality gives x two values"),
         (["--layer", "rna=a", "--layer", "rna=b"], "--layer gives rna two values"),
         (["--layer", "a", "rna=b"], "nothing says for which modality 'a' is"),

@@ -8,7 +8,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,17 +44,6 @@ def test_a_packed_file_is_unpacked_by_the_next_step(name: str, tmp_path: Path) -
     assert register(target, home=tmp_path / "home").record.n_obs == 12
 
 
-def test_archives(tmp_path: Path) -> None:
-    write(make_anndata(), tmp_path / "inner.h5ad")
-    with tarfile.open(tmp_path / "GSE1_RAW.h5ad", "w:gz") as archive:
-        archive.add(tmp_path / "inner.h5ad", "inner.h5ad")
-    error = refusal(tmp_path / "GSE1_RAW.h5ad")
-    assert "archive" in str(error)
-    (tmp_path / "there").mkdir()
-    subprocess.run(["/bin/bash", "-ec", command(error)], check=True, cwd=tmp_path / "there")
-    assert register(tmp_path / "there/inner.h5ad", home=tmp_path / "home").record.n_obs == 12
-
-
 CONTENT: dict[str, tuple[bytes, str, str]] = {
     "a web page": (b"<!DOCTYPE html><title>Sign in</title>", "web page, 'Sign in'", "browser"),
     "an answer in XML": (b"<?xml version='1.0'?><Error/>", "web page", "browser"),
@@ -64,8 +52,6 @@ CONTENT: dict[str, tuple[bytes, str, str]] = {
         "123,456 bytes", "git -C",
     ),
     "zeros": (bytes(10_000), "not downloaded to its end", "again"),
-    "a zip": (b"PK\3\4" + bytes(100), "archive", "unzip"),
-    "objects of R": (gzip.compress(b"X\n\0\0\0\3"), "objects of R", "anndataR"),
     "text": (b"cell,gene\n", "not an HDF5 file", "again"),
 }  # fmt: skip
 
