@@ -5,8 +5,11 @@ mudata 0.2.3 and zarr 2 (3.8), 0.10.9 with mudata 0.2.4 and zarr 2 (3.10). The v
 of ``test_old_files.py``.
 """
 
+from __future__ import annotations
+
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import anndata
@@ -18,11 +21,11 @@ VERSION = anndata.__version__
 FOLDER = Path(sys.argv[1])
 
 
-def values(shift):
+def values(shift: int) -> np.ndarray:
     return np.arange(8 * 5).reshape(8, 5) % 4 + (np.arange(8) % 2 * shift)[:, None]
 
 
-def obs():
+def obs() -> pd.DataFrame:
     table = pd.DataFrame(index=[f"cell{i}" for i in range(8)])
     table["donor"] = pd.Categorical(["d2", "d1"] * 4)
     table["cell_type"] = pd.Categorical(["B", "T", None, "B", "T", "T", "NK", "B"])
@@ -33,7 +36,7 @@ def obs():
     return table
 
 
-def made(sparse, prefix, shift=0):
+def made(sparse: Callable[[np.ndarray], object], prefix: str, shift: int = 0) -> anndata.AnnData:
     counts = values(shift).astype("float32")
     var = pd.DataFrame(
         {"gene_ids": [f"E{i}" for i in range(5)]}, index=[f"{prefix}{i}" for i in range(5)]
@@ -41,7 +44,7 @@ def made(sparse, prefix, shift=0):
     return anndata.AnnData(sparse(counts), obs=obs(), var=var)
 
 
-def with_raw():
+def with_raw() -> anndata.AnnData:
     data = made(sp.csr_matrix, "g")
     full = data.copy()
     data = data[:, :4].copy()
@@ -53,14 +56,14 @@ def with_raw():
     return data
 
 
-def zipped(folder):
+def zipped(folder: Path) -> None:
     with zipfile.ZipFile(str(folder) + ".zip", "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 packed.write(str(path), str(path.relative_to(folder)))
 
 
-def main():
+def main() -> None:
     name = "anndata-" + VERSION
     for kind, sparse in (("csr", sp.csr_matrix), ("csc", sp.csc_matrix), ("dense", np.asarray)):
         made(sparse, "g").write_h5ad(FOLDER / f"{name}-{kind}.h5ad", compression="gzip")
