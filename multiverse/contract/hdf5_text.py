@@ -32,9 +32,9 @@ def text_bytes(dataset: h5d.DatasetID, file: h5py.File, reads: CountedReads) -> 
     unit = kind.get_super().get_size() if isinstance(kind, h5t.TypeVlenID) else 1
     plist = dataset.get_create_plist()
     if plist.get_layout() == h5d.CONTIGUOUS:
-        blocks = _contiguous(dataset, width, reads)
+        blocks = contiguous_blocks(dataset, width, reads)
     elif plist.get_layout() == h5d.CHUNKED:
-        blocks = _chunks(dataset, plist, width)
+        blocks = chunk_blocks(dataset, plist, width)
     else:
         return None
     total, base = 0, file.userblock_size
@@ -48,7 +48,9 @@ def text_bytes(dataset: h5d.DatasetID, file: h5py.File, reads: CountedReads) -> 
     return total
 
 
-def _contiguous(dataset: h5d.DatasetID, width: int, reads: CountedReads) -> Iterator[np.ndarray]:
+def contiguous_blocks(
+    dataset: h5d.DatasetID, width: int, reads: CountedReads
+) -> Iterator[np.ndarray]:
     start, number = dataset.get_offset(), math.prod(dataset.shape)
     if start is None or not dataset.get_storage_size():
         return
@@ -60,7 +62,7 @@ def _contiguous(dataset: h5d.DatasetID, width: int, reads: CountedReads) -> Iter
         yield np.frombuffer(block, dtype=np.uint8).reshape(-1, width)
 
 
-def _chunks(dataset: h5d.DatasetID, plist: h5p.PropDCID, width: int) -> Iterator[np.ndarray]:
+def chunk_blocks(dataset: h5d.DatasetID, plist: h5p.PropDCID, width: int) -> Iterator[np.ndarray]:
     """Yield the pointers of each chunk, unpacked by the filters of the dataset.
 
     The library gives out a chunk as it is stored. It is put into a file in memory, as a chunk of

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from h5py import h5d, h5t
 
-from multiverse.contract.hdf5_text import _chunks, _contiguous
+from multiverse.contract.hdf5_text import chunk_blocks, contiguous_blocks
 from multiverse.contract.hdf5_tree import MAX_TEXT_BYTES, SMALL_BYTES
 from multiverse.registry.elements import Values, categorical, decoded
 
@@ -99,7 +99,7 @@ def _text_bytes(source: Hdf5, node: h5py.Dataset) -> int:
 def _blocks(source: Hdf5, node: h5py.Dataset, width: int) -> Iterator[np.ndarray]:
     plist = node.id.get_create_plist()
     if plist.get_layout() == h5d.CONTIGUOUS:
-        return _contiguous(node.id, width, source.reads)
+        return contiguous_blocks(node.id, width, source.reads)
     if plist.get_layout() == h5d.CHUNKED:
-        return _chunks(node.id, plist, width)
+        return chunk_blocks(node.id, plist, width)
     raise source.error(f"{node.name} holds text within records, which can't be measured")
