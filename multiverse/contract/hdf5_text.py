@@ -51,6 +51,7 @@ def text_bytes(dataset: h5d.DatasetID, file: h5py.File, reads: CountedReads) -> 
 def contiguous_blocks(
     dataset: h5d.DatasetID, width: int, reads: CountedReads
 ) -> Iterator[np.ndarray]:
+    """Yield the pointers of a dataset that lies in one piece, as bytes of shape (n, ``width``)."""
     start, number = dataset.get_offset(), math.prod(dataset.shape)
     if start is None or not dataset.get_storage_size():
         return
