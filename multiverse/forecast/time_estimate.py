@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from multiverse.forecast.extrapolate import Expected, Known, SizedFigure, at_size
+from multiverse.forecast.extrapolate import FARTHEST, Expected, Known, SizedFigure, at_size
 from multiverse.forecast.history import PastRun
 from multiverse.forecast.similar_runs import PastRuns, Subject
 from multiverse.specs.quantity import format_seconds
@@ -42,6 +42,10 @@ def estimate_time(past: PastRuns, subject: Subject) -> TimeEstimate | None:
         return None
     points = [SizedFigure(run.n_obs, run.wall_seconds) for run in runs]
     found = at_size(points, subject.n_obs, BASE_SECONDS)
+    if subject.n_obs > FARTHEST * max(run.n_obs for run in runs):
+        # On far more cells, what grows levels off: a line through small sizes is an upper limit.
+        most = max(run.wall_seconds for run in runs)
+        found = replace(found, low=min(most, found.value), known=Known.AT_MOST)
     seen = _seen(runs)
     words = f"{seen} took {_took(runs)}{_on_these(subject, runs, found)}"
     return TimeEstimate(found.value, found.low, found.high, found.known, len(runs), seen, words)

@@ -340,3 +340,14 @@ def test_jobs_that_differ_in_their_seed_have_one_warning() -> None:
     expectations = Expectations([past(job(10_000), 2.1)])
     warnings = {expectations.warning(replace(job(30_000), seed=seed)) for seed in range(5)}
     assert len(warnings) == 1
+
+
+def test_a_time_drawn_from_far_fewer_cells_is_an_upper_limit() -> None:
+    """Runs on 130 and 240 cells say little of one on 7,000: what grows levels off."""
+    runs = [past(job(130), seconds=12), past(job(240), seconds=18)]
+    near, far = (Expectations(runs).time(job(size)) for size in (700, 7_000))
+    assert near is not None
+    assert far is not None
+    assert (near.known, far.known) == (Known.ABOUT, Known.AT_MOST)
+    assert (far.low, far.high) == (18, pytest.approx(far.expected, rel=0.2))
+    assert "at the most on 7,000" in far.words
