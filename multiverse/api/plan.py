@@ -57,7 +57,7 @@ def make_plan(request: Request, tell: Tell) -> Work:
     for sentence in hidden_models(request.models_dirs, models):
         tell(Noted(sentence))
     engine = choose_engine(request.engine, tell)
-    datasets = list(request.registered) or _datasets(request.source.benchmark, tell)
+    datasets = list(request.registered) or _datasets(request.source, tell)
     plan = expand(request.source, [item.record for item in datasets], models)
     for pair in plan.not_applicable:
         tell(Noted(f"not applicable: {pair.model} on {pair.dataset}: {pair.reason}"))
@@ -133,8 +133,17 @@ def _slug(entry: DatasetEntry) -> str:
     return entry.slug or (slug_of(entry.path) if entry.path else make_slug(""))
 
 
-def _datasets(benchmark: Benchmark, tell: Tell) -> list[RegisteredDataset]:
-    return [_dataset(entry, tell) for entry in benchmark.datasets]
+def _datasets(source: BenchmarkSource, tell: Tell) -> list[RegisteredDataset]:
+    try:
+        return [_dataset(entry, tell) for entry in source.benchmark.datasets]
+    except DatasetError as error:
+        if not source.is_file or "--" not in (error.remedy or ""):
+            raise
+        raise DatasetError(
+            str(error),
+            remedy=f"{error.remedy} (of a dataset in a benchmark file, options are said there and "
+            "without dashes, such as match_barcodes: true or without: [adt])",
+        ) from error
 
 
 def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:

@@ -12,6 +12,8 @@ import numpy as np
 from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell
 from multiverse.inspection.facts import Depth, ModalityFacts, Obstacle
+from multiverse.registry.antibodies import antibody_notes
+from multiverse.registry.cells import Alignment
 from multiverse.registry.judge import Judge, Survey
 from multiverse.registry.layout import Candidate, SourceModality
 from multiverse.registry.matrix import Block
@@ -53,23 +55,38 @@ class FoundCounts:
     sums: CountSums | None = None
     layer: str | None = None
     obstacle: Obstacle | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_counts(
-    parts: Sequence[SourceModality], options: RegistrationOptions, tell: Tell
+    parts: Sequence[SourceModality],
+    options: RegistrationOptions,
+    tell: Tell,
+    measured: Alignment | None = None,
 ) -> list[FoundCounts]:
     """Find the matrix of each modality that registration would take, with its sums.
 
-    Where it would take none, the layers that nobody named are looked at too.
+    ``measured``: the cells that count, if not all do. Where registration would take no matrix, the
+    layers that nobody named are looked at too.
     """
     told = [replace(part, candidates=_Watched(part, tell)) for part in parts]
-    return [_find(part, options, told) for part in told]
+    rows = {
+        part.modality: np.arange(len(part.obs))
+        if measured is None
+        else measured.rows[part.modality]
+        for part in parts
+    }
+    return [_find(part, np.sort(rows[part.modality]), options, told) for part in told]
 
 
 def _find(
-    part: SourceModality, options: RegistrationOptions, together: Sequence[SourceModality]
+    part: SourceModality,
+    rows: np.ndarray,
+    options: RegistrationOptions,
+    together: Sequence[SourceModality],
 ) -> FoundCounts:
-    judge = Judge.of(part, np.arange(len(part.obs)), options, None, together)
+    """Find the counts of one modality; ``rows``: its cells that count, rising."""
+    judge = Judge.of(part, rows, options, None, together)
     try:
         verdict, layer, passed_over = judge.verdict(), part.layer, ""
         if verdict.survey is None and layer is None:
@@ -86,12 +103,18 @@ def _find(
     if evidence is None or not evidence.n_values:
         message = f"{part.modality} holds no count at all: every value is zero"
         return _nothing(part, message, "Leave it out, or bring its counts.")
-    sums = CountSums(evidence.totals, evidence.lengths, evidence.per_feature)
-    return FoundCounts(_facts(part, survey, sums, f"{verdict.why}{passed_over}"), sums, layer)
+    depth, values = np.zeros(len(part.obs)), np.zeros(len(part.obs), dtype=np.int64)
+    depth[rows], values[rows] = evidence.totals, evidence.lengths
+    sums = CountSums(depth, values, evidence.per_feature)
+    facts = _facts(part, survey, sums, f"{verdict.why}{passed_over}", rows)
+    notes = (*verdict.notes, *antibody_notes(part.modality, survey.candidate.features))
+    return FoundCounts(facts, sums, layer, notes=notes)
 
 
-def _facts(part: SourceModality, survey: Survey, sums: CountSums, why: str) -> ModalityFacts:
-    cells, features = len(sums.values), len(sums.per_feature)
+def _facts(
+    part: SourceModality, survey: Survey, sums: CountSums, why: str, rows: np.ndarray
+) -> ModalityFacts:
+    cells, features = len(rows), len(sums.per_feature)
     total = int(sums.values.sum())
     return ModalityFacts(
         part.modality,
@@ -106,8 +129,8 @@ def _facts(part: SourceModality, survey: Survey, sums: CountSums, why: str) -> M
         ),
         n_values=total,
         zeros=1 - total / (cells * features),
-        depth=Depth.of(sums.depth),
-        empty_cells=int((sums.values == 0).sum()),
+        depth=Depth.of(sums.depth[rows]),
+        empty_cells=int((sums.values[rows] == 0).sum()),
         empty_features=int((sums.per_feature == 0).sum()),
     )
 

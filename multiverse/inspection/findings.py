@@ -16,23 +16,23 @@ from multiverse.inspection.commands import register_command
 from multiverse.inspection.counts import FoundCounts, find_counts
 from multiverse.inspection.facts import Findings, Obstacle, Way
 from multiverse.inspection.keys import KeyAdvice, missing
-from multiverse.registry.as_text import as_text
 from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.cells import Alignment, align
 from multiverse.registry.column_facts import describe_columns
 from multiverse.registry.column_roles import Guess, Role, best_batches, best_labels, guesses
-from multiverse.registry.columns import all_columns, choose_columns
+from multiverse.registry.columns import all_columns, choose_columns, suspect_labels
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.registry.files import Files, name_of, slug_of
 from multiverse.registry.formats import read_layout
 from multiverse.registry.frames import read_frame
 from multiverse.registry.layout import Layout
+from multiverse.registry.measured_cells import measured_cells, padding_warnings
 from multiverse.registry.opened_files import OpenedFiles
-from multiverse.registry.options import RegistrationOptions
+from multiverse.registry.options import RegistrationOptions, Unpaired
 from multiverse.registry.repeated_names import check_names
 from multiverse.registry.selection import select
 from multiverse.registry.source import opened_source
-from multiverse.specs.dataset import SUSPECT_LABELS, DatasetRecord
+from multiverse.specs.dataset import DatasetRecord
 
 
 def find_in_files(
@@ -49,15 +49,31 @@ def find_in_files(
             layout = select(whole, options)
             if options.match_barcodes:
                 layout = match_barcodes(layout)
-            found = find_counts(layout.parts, options, tell)
-            return _SourceFindings(files, layout, options, found).findings()
+            chosen = _measured(layout, files, options)
+            found = find_counts(layout.parts, options, tell, chosen)
+            return _SourceFindings(files, layout, options, found, chosen).findings()
+
+
+def _measured(layout: Layout, files: Files, options: RegistrationOptions) -> Alignment | None:
+    """Return the cells that registration would keep, where cells without a modality are spoken of.
+
+    None where nothing is said of them, and where it would refuse, which is found out again.
+    """
+    if options.unpaired is Unpaired.REFUSE:
+        return None
+    try:
+        check_names(layout, files)
+        return measured_cells(layout, options)[0]
+    except DatasetError:
+        return None
 
 
 def find_in_registered(dataset: RegisteredDataset, scratch: Path, tell: Tell) -> Findings:
     """Look through a registered dataset: its counts again, and the columns held out of models."""
     with opened_source(dataset.data) as source, source.readable(scratch) as readable:
         layout = read_layout(readable, RegistrationOptions())
-        found = find_counts(layout.parts, RegistrationOptions(), tell)
+        parts = [replace(part, layer="X") for part in layout.parts]  # judged when it was registered
+        found = find_counts(parts, RegistrationOptions(), tell)
     record = dataset.record
     return Findings(
         n_cells=record.n_obs,
@@ -86,6 +102,7 @@ class _SourceFindings:
     layout: Layout
     options: RegistrationOptions
     found: list[FoundCounts]
+    measured: Alignment | None
 
     def findings(self) -> Findings:
         alignments, problem = self._alignments()
@@ -95,6 +112,9 @@ class _SourceFindings:
         chosen = choose_columns(first, old_names, self.options)
         obstacles = [*problem, *(item.obstacle for item in self.found if item.obstacle)]
         notes = [*self.layout.notes, *chosen.notes]
+        notes += [note for item in self.found for note in item.notes]
+        if self.options.unpaired is Unpaired.REFUSE and "" in alignments:
+            notes += self._padding(alignments[""], chosen.batches)
         ways: list[Way] = []
         for name, alignment in alignments.items() if not obstacles else ():
             options = self._options(tables[name])
@@ -114,6 +134,17 @@ class _SourceFindings:
             obstacles=tuple(obstacles),
             ways=tuple(ways),
         )
+
+    def _padding(self, alignment: Alignment, batches: pd.Series | None) -> tuple[str, ...]:
+        """Return what is to be said of cells that are empty in one modality only."""
+        if any(item.sums is None for item in self.found):
+            return ()
+        filled = {
+            item.facts.modality: item.sums.values[alignment.rows[item.facts.modality]] > 0
+            for item in self.found
+            if item.sums is not None
+        }
+        return padding_warnings(alignment, filled, batches)
 
     def _unknown(self, options: RegistrationOptions) -> list[str]:
         """Return a note on labels that the command declares, and that nobody asked to."""
@@ -141,6 +172,8 @@ class _SourceFindings:
 
     def _aligned(self, options: RegistrationOptions) -> Alignment:
         check_names(self.layout, self.files)
+        if self.measured is not None and options == self.options:
+            return self.measured
         indices = {part.modality: part.obs.index for part in self.layout.parts}
         return align(self.layout.obs.index, indices, options.unpaired)
 
@@ -242,10 +275,3 @@ def advise_keys(
     if better == options:
         return KeyAdvice(lines, None)
     return KeyAdvice(lines, register_command(files, dataset.record.slug, better))
-
-
-def suspect_labels(values: pd.Series) -> tuple[str, ...]:
-    """Return the labels that read like the lack of one, as text, of shape (n_cells,)."""
-    present = pd.Series(values.dropna().unique(), dtype=object)
-    names = as_text(present) if len(present) else present
-    return tuple(sorted(name for name in names if name.strip().lower() in SUSPECT_LABELS))

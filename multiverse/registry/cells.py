@@ -10,6 +10,7 @@ import pandas as pd
 
 from multiverse.errors import DatasetError
 from multiverse.registry.barcodes import Spelling, recognise
+from multiverse.registry.layout import Layout
 from multiverse.registry.options import Unpaired
 from multiverse.specs.cell_groups import CellGroup, unlinked
 
@@ -92,10 +93,29 @@ def _places(modality: str, names: pd.Index, everyone: pd.Index) -> np.ndarray:
     return np.asarray(names.get_indexer(everyone))
 
 
-def without_effect(option: str, n_cells: int, n_modalities: int) -> str:
+def without_effect(option: str, layout: Layout) -> str:
     """Return the note for an option about cells that lack a modality, where none does."""
-    what = "every modality" if n_modalities > 1 else "the only modality"
-    return f"{option} has no effect: all {n_cells:,} cells have {what}"
+    what = "every modality" if len(layout.parts) > 1 else "the only modality"
+    return f"{option} has no effect: all {len(layout.obs):,} cells have {what}"
+
+
+def only_complete(alignment: Alignment) -> Alignment:
+    """Return the alignment of the cells that were measured in every modality.
+
+    Raises :class:`DatasetError` where there is none.
+    """
+    complete = np.all([*alignment.measured.values()], axis=0)
+    if complete.all():
+        return alignment
+    if not complete.any():
+        raise DatasetError(
+            f"No cell was measured in all of {', '.join(alignment.measured)}",
+            remedy="Keep them as a mosaic, if some cells have two modalities: --mosaic",
+        )
+    rows = {name: alignment.rows[name][complete[has]] for name, has in alignment.measured.items()}
+    measured = {name: has[complete] for name, has in alignment.measured.items()}
+    note = f"{int(complete.sum()):,} of {len(complete):,} cells were kept, those measured in all"
+    return Alignment(alignment.cells[complete], rows, measured, (*alignment.notes, note))
 
 
 @dataclass(frozen=True)
@@ -110,7 +130,7 @@ class _Matched:
         """Choose the cells to keep; return them with notes for the user."""
         complete = self._complete
         if complete.all():
-            return complete, self._without_effect(unpaired)
+            return complete, ()
         spellings = tuple(recognise(self.names)[0].values())
         if unpaired is Unpaired.KEEP:
             problem = self.obstacle()
@@ -133,11 +153,6 @@ class _Matched:
     @property
     def _complete(self) -> np.ndarray:
         return np.asarray(np.all([*self.measured.values()], axis=0))
-
-    def _without_effect(self, unpaired: Unpaired) -> tuple[str, ...]:
-        if unpaired is not Unpaired.DROP:  # a mosaic may still be found where cells are empty
-            return ()
-        return (without_effect("intersect", len(self.cells), len(self.measured)),)
 
     def _unused(self, spelling: Spelling) -> str:
         return f"{spelling}; --match-barcodes joins them"

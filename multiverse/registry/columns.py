@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from multiverse.registry.column_facts import describe_columns
 from multiverse.registry.column_roles import Role, offer
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
+from multiverse.specs.dataset import SUSPECT_LABELS
 from multiverse.specs.yaml_file import nearest
 
 
@@ -151,6 +153,11 @@ def _count_labels(values: pd.Series, unlabelled: tuple[str, ...], notes: list[st
     if absent:
         named = ", ".join(f"{value!r:.60}" for value in absent)
         notes.append(f"unlabelled has no effect for {named}: no cell is labelled so")
+    suspects = [name for name in suspect_labels(values) if name not in unlabelled]
+    if suspects:
+        options = " ".join(f"--unlabelled {shlex.quote(name)}" for name in suspects)
+        named = ", ".join(map(repr, suspects))
+        notes.append(f"{named} in {values.name!r} reads like no label; if it is none: {options}")
     unknown = values.isna() | values.isin(unlabelled)
     if unknown.all():
         raise DatasetError(f"No cell has a label in {values.name!r}")
@@ -163,3 +170,10 @@ def _equal(one: pd.Series, other: pd.Series) -> bool:
     if not np.array_equal(one.isna().to_numpy(), other.isna().to_numpy()):
         return False
     return np.array_equal(as_text(one).to_numpy(), as_text(other).to_numpy())
+
+
+def suspect_labels(values: pd.Series) -> tuple[str, ...]:
+    """Return the labels that read like the lack of one, as text, of shape (n_cells,)."""
+    present = pd.Series(values.dropna().unique(), dtype=object)
+    names = as_text(present) if len(present) else present
+    return tuple(sorted(name for name in names if name.strip().lower() in SUSPECT_LABELS))

@@ -9,7 +9,8 @@ Layout of a home::
 
 A version is named after all of its content: the fingerprint, the labels, and how they are to be
 read (:func:`version_id`). So equal counts with other labels are another version of the dataset,
-with the same fingerprint, and models need not run again. A version never changes.
+with the same fingerprint, and models need not run again. The data and labels of a version never
+change; its record says what they were registered from last.
 """
 
 from __future__ import annotations

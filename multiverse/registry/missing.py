@@ -57,7 +57,7 @@ class MissingValues:
                 return (
                     f"{absent:,} of {len(self.without_any):,} cells have no value at "
                     f"all{of_batches}: they were not measured in {modality}. Make them missing, "
-                    "with all cells kept, with --mosaic."
+                    "with all cells kept, with --mosaic – or leave those cells out with --intersect"
                 )
             return (
                 f"Each of the {len(gone):,} features lacks a value in some cells{of_batches}: a "

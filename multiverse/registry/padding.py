@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from multiverse.registry.cells import Alignment, check_links
+from multiverse.registry.cells import Alignment
 from multiverse.registry.counts import NotCounts, WrongValue
 from multiverse.registry.judge import Judge
 
@@ -41,7 +41,7 @@ class Padding:
             f"{self.modality}: {self.described()}: padded with zeros and not measured, it seems. "
             "pca and mofa would take the zeros as measured, totalvi too but for whole batches; "
             "cobolt, mowgli and multivi go by the other modality of such a cell. Register with "
-            "--mosaic to make them missing."
+            "--mosaic to make them missing, or with --intersect to leave those cells out."
         )
 
 
@@ -117,10 +117,7 @@ def _padded(name: str, empty: np.ndarray, batches: pd.Series | None) -> list[Pad
 
 
 def without_padding(alignment: Alignment, padding: tuple[Padding, ...]) -> Alignment:
-    """Return the alignment in which padded cells are not measured.
-
-    Raises :class:`DatasetError` where no cell links two modalities any more.
-    """
+    """Return the alignment in which padded cells are not measured."""
     measured, rows = dict(alignment.measured), dict(alignment.rows)
     notes = list(alignment.notes)
     for one in padding:
@@ -128,7 +125,6 @@ def without_padding(alignment: Alignment, padding: tuple[Padding, ...]) -> Align
         rows[one.modality] = rows[one.modality][kept]
         measured[one.modality] = measured[one.modality] & ~one.cells
         notes.append(f"{one.modality}: {one.described()}; they were made missing")
-    check_links(alignment.cells, measured)
     return replace(alignment, rows=rows, measured=measured, notes=tuple(notes))
 
 

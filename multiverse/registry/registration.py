@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from multiverse import __version__
@@ -23,20 +22,19 @@ from multiverse.errors import DatasetError
 from multiverse.events import Noted, Tell, silent
 from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.canonical import CanonicalFile
-from multiverse.registry.cells import Alignment, align, without_effect
-from multiverse.registry.columns import Columns, all_columns, choose_columns
+from multiverse.registry.cells import Alignment
+from multiverse.registry.columns import Columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.files import Files, check_files, name_of, slug_of
 from multiverse.registry.fingerprint import data_fingerprint, labels_fingerprint
 from multiverse.registry.formats import read_layout
 from multiverse.registry.hdf5_source import SourceFile
 from multiverse.registry.home import home as default_home
-from multiverse.registry.judge import Judge
 from multiverse.registry.labels import write_labels
 from multiverse.registry.layout import Layout
+from multiverse.registry.measured_cells import measured_cells, padding_warnings
 from multiverse.registry.opened_files import OpenedFiles
-from multiverse.registry.options import DEFAULT_OPTIONS, EVERY, RegistrationOptions
-from multiverse.registry.padding import Filling, filled_cells, find_padding, without_padding
+from multiverse.registry.options import DEFAULT_OPTIONS, EVERY, RegistrationOptions, Unpaired
 from multiverse.registry.part import PartWriter, WrittenPart
 from multiverse.registry.repeated_names import check_names
 from multiverse.registry.selection import select
@@ -98,11 +96,7 @@ def register(
                 with found.layout(scratch, options, read_layout) as layout:
                     record = Registration(layout, origin, temporary, scratch, tell).run()
                 shutil.rmtree(scratch)
-                published = store.publish(record, temporary)
-                for note in record.notes:  # a version that was there before keeps its record
-                    if note not in published.record.notes:
-                        tell(Noted(note))
-                return published
+                return store.publish(record, temporary)
 
 
 @dataclass(frozen=True)
@@ -139,29 +133,14 @@ class Registration:
         check_names(layout, self.origin.files)
         if options.match_barcodes:
             layout = match_barcodes(layout)
-        alignment = align(
-            layout.obs.index,
-            {part.modality: part.obs.index for part in layout.parts},
-            options.unpaired,
-        )
-        columns = choose_columns(
-            all_columns(layout, alignment),
-            tuple(part.old_name for part in layout.parts),
-            options,
-        )
-        if options.mosaic:
-            alignment = self._without_padding(layout, alignment, columns.batches)
+        alignment, columns = measured_cells(layout, options)
         written = self._write_data(layout, alignment, columns)
         if columns.labels is not None:
             write_labels(self.folder / LABELS_FILE, columns.labels)
         notes = (*layout.notes, *alignment.notes, *columns.notes)
-        if not options.mosaic:
-            fillings = {
-                name: Filling.of(alignment.measured[name], part.counts.evidence.lengths > 0)
-                for name, part in written.items()
-            }
-            found = find_padding(fillings, columns.batches)
-            notes = (*notes, *(padding.warning() for padding in found))
+        if options.unpaired is Unpaired.REFUSE:
+            filled = {name: part.counts.evidence.lengths > 0 for name, part in written.items()}
+            notes = (*notes, *padding_warnings(alignment, filled, columns.batches))
         return self._record(alignment, columns, written, notes)
 
     def _check_keys(self) -> None:
@@ -185,23 +164,6 @@ class Registration:
                 f"{', '.join(unknown)} is to be rounded, and is not in {self.origin.name}",
                 remedy=f"The modalities are: {', '.join(names)}",
             )
-
-    def _without_padding(
-        self, layout: Layout, alignment: Alignment, batches: pd.Series | None
-    ) -> Alignment:
-        """Return the alignment without cells that are empty or missing in one modality only."""
-        fillings = {}
-        for part in layout.parts:
-            rows = alignment.rows[part.modality]
-            judge = Judge.of(part, rows, self.origin.options, batches)
-            order = np.searchsorted(judge.rows, rows)
-            filled, absent = (which[order] for which in filled_cells(judge))
-            fillings[part.modality] = Filling.of(alignment.measured[part.modality], filled, absent)
-        alignment = without_padding(alignment, find_padding(fillings, batches))
-        if not alignment.groups:
-            note = without_effect("mosaic", len(alignment.cells), len(layout.parts))
-            return replace(alignment, notes=(*alignment.notes, note))
-        return alignment
 
     def _write_data(
         self, layout: Layout, alignment: Alignment, columns: Columns

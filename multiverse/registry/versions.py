@@ -1,13 +1,16 @@
-"""Publishing a version of a dataset: complete or absent, never changed afterwards."""
+"""Publishing a version of a dataset: complete or absent, its data never changed afterwards."""
 
 from __future__ import annotations
 
 import errno
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from multiverse.contract.files import sync, write_aside
 from multiverse.contract.paths import RECORD_FILE
@@ -57,13 +60,14 @@ class VersionStore:
     def publish(self, record: DatasetRecord, temporary: Path) -> RegisteredDataset:
         """Make a finished temporary folder a version, and the slug stand for it.
 
-        Equal content that is already there stays as it is.
+        Equal content that is already there stays as it is; its record says from now on what it
+        was registered from this time, and what is to be known of that.
         """
         version = version_id(record)
         self.check_free(version)
         final = self._folder.version(version)
         if self._is_whole(version):
-            return self.use(self._folder.read(version))
+            return self.use(self._recorded(self._folder.read(version), record))
         if final.exists():
             shutil.rmtree(final)
         (temporary / RECORD_FILE).write_text(
@@ -77,6 +81,20 @@ class VersionStore:
         temporary.chmod(0o700 | readers | readers >> 2)
         temporary.rename(final)
         return self.use(self._folder.read(version))
+
+    def _recorded(self, dataset: RegisteredDataset, record: DatasetRecord) -> RegisteredDataset:
+        """Return a version with another record, which is written unless nothing of note differs.
+
+        A version that is only shown here, by a link, keeps its own.
+        """
+        if _said(dataset.record) == _said(record):
+            return dataset
+        if not dataset.folder.is_symlink():
+            mode = stat.S_IMODE(dataset.record_file.stat().st_mode)
+            write_aside(dataset.record_file, record.model_dump_json(indent=2) + "\n")
+            dataset.record_file.chmod(mode)
+            sync(dataset.folder)
+        return replace(dataset, record=record)
 
     def use(self, dataset: RegisteredDataset) -> RegisteredDataset:
         """Let the slug stand for a version, unless it stands for other content."""
@@ -108,6 +126,10 @@ class VersionStore:
         except DatasetError:
             return False
         return True
+
+
+def _said(record: DatasetRecord) -> dict[str, Any]:
+    return record.model_dump(exclude={"registered_at", "multiverse_version"})
 
 
 @contextmanager

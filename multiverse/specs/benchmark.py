@@ -280,6 +280,11 @@ class BenchmarkSource:
         update = {**fields, "resources": merged, "models": models}
         return BenchmarkSource(self.benchmark.model_copy(update=update), self._file)
 
+    @property
+    def is_file(self) -> bool:
+        """True if it was read from a file, where a user changes it."""
+        return self._file is not None
+
     def problem(self, message: str, *location: str | int) -> Problem:
         """Return a finding about one place of the benchmark."""
         if self._file is None:  # the message names the thing; there is no place to name

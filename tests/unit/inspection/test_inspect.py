@@ -431,3 +431,29 @@ def test_an_inspection_is_plain_data(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == json.loads(
         json.dumps(found.to_dict())
     )
+
+
+@pytest.mark.parametrize("nothing", [0.0, np.nan])
+def test_padded_cells_are_said_and_missing_where_asked(tmp_path: Path, nothing: float) -> None:
+    first, second = rna(), rna(CELLS, 4, 1)
+    second.X = second.X.toarray() + 1
+    second.X[30:] = nothing
+    second.var_names = [f"CD{number}" for number in range(3)] + ["HTO1"]
+    second.obs = first.obs[[]].copy()
+    path = write(make_mudata(rna=first, adt=second), tmp_path / "data.h5mu")
+    plain = multiverse.inspect(path)
+    said = "\n".join([*plain.notes, *(item.message + str(item.remedy) for item in plain.obstacles)])
+    assert "--mosaic" in said
+    assert ("HTO1" in said) == (nothing == 0)
+    asked = multiverse.inspect(path, mosaic=True)
+    assert not asked.obstacles
+    assert {item.model for item in asked.models if item.reason is None} == {"cobolt"}
+    assert registered_by(str(asked.command), path).lacking == {"adt": 30}
+
+
+def test_a_label_that_reads_like_none_is_said_also_where_the_column_is_named(
+    tmp_path: Path,
+) -> None:
+    path = write(rna(), tmp_path / "data.h5ad")
+    notes = "\n".join(multiverse.inspect(path, label_key="cell_type").notes)
+    assert "reads like no label; if it is none: --unlabelled Unknown" in notes

@@ -46,7 +46,10 @@ def test_a_batch_without_proteins_is_noted_and_made_missing_if_asked(
         "'donor 2': padded with zeros and not measured, it seems. pca and mofa would take the "
         "zeros as measured"
     ) in plain.notes
-    (words,) = options_of(plain.notes.split("Register with ")[1].splitlines()[0])
+    words, dropping = options_of(plain.notes.split("Register with ")[1].splitlines()[0])
+    register_by_command(source, capsys, *BATCH, *dropping)
+    assert Registered("a").record.n_obs == 60
+    assert (Registered("a").values("rna") == real_counts()[:60]).all()
     register_by_command(source, capsys, *BATCH, *words)
     mosaic = Registered("a")
     assert mosaic.record.lacking == {"adt": 60}
@@ -114,8 +117,11 @@ def test_cells_without_any_value_become_missing(tmp_path: Path, capsys: Said) ->
     error, remedy = refusal_by_command(source, capsys, *BATCH)
     assert "is missing (NaN)" in error
     assert "60 of 120 cells have no value at all, of batch 'donor 2'" in remedy
-    words, leaving_out = options_of(remedy)
+    words, dropping, leaving_out = options_of(remedy)
     assert leaving_out == ["--without", "adt"]
+    register_by_command(source, capsys, *BATCH, *dropping)
+    assert Registered("a").record.n_obs == 60
+    assert (Registered("a").values("adt") == padded()[:60]).all()
     register_by_command(source, capsys, *BATCH, *words)
     assert Registered("a").record.lacking == {"adt": 60}
     assert (Registered("a").values("adt") == padded()[:60]).all()

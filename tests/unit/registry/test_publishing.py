@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
@@ -95,8 +96,25 @@ def test_equal_content_in_another_file_is_the_same_version(tmp_path: Path) -> No
     first = register(write(make_anndata(), tmp_path / "a.h5ad"), home=home)
     before = tree(first.folder)
     packed = write(make_anndata(), tmp_path / "b.h5ad", compression="gzip")
-    assert register(packed, slug="a", home=home) == first
-    assert tree(first.folder) == before
+    again = register(packed, slug="a", home=home)
+    assert again.folder == first.folder
+    assert again.record.source_name == "b.h5ad", "the record says what it was registered from"
+    after = tree(first.folder)
+    assert {name for name in after if after[name] != before[name]} == {"dataset.json"}
+
+
+def test_notes_are_those_of_the_file_that_is_registered(tmp_path: Path) -> None:
+    """Equal counts with and without proteins that can't be used: one version, two truths."""
+    home, plain, more = tmp_path / "home", make_anndata(), make_anndata()
+    more.obsm["protein_expression"] = pd.DataFrame(
+        np.full((more.n_obs, 2), 0.5), more.obs_names, ["CD3", "CD4"]
+    )
+    without, with_proteins = (
+        write(data, tmp_path / f"{name}.h5ad") for name, data in (("p", plain), ("m", more))
+    )
+    for source, expected in ((without, False), (with_proteins, True), (without, False)):
+        notes = "\n".join(register(source, slug="a", home=home).record.notes)
+        assert ("obsm['protein_expression'] was left out" in notes) is expected
 
 
 def test_a_damaged_version_is_made_anew(tmp_path: Path) -> None:
