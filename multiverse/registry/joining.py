@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -11,7 +12,8 @@ import pandas as pd
 from multiverse.errors import DatasetError
 from multiverse.registry.files import in_order
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import WHOLE, Layout, SourceModality
+from multiverse.registry.layout import WHOLE, Layout, SourceModality, UnnamedKind
+from multiverse.registry.modalities import known_modality
 from multiverse.registry.options import RegistrationOptions
 
 #: Reads the tables of one file: :func:`multiverse.registry.formats.read_layout`.
@@ -43,15 +45,29 @@ def read_files(sources: Mapping[str, Hdf5], options: RegistrationOptions, read: 
 def _read(source: Hdf5, modality: str, options: RegistrationOptions, read: Reader) -> Layout:
     """Read the tables of a file that holds ``modality``, perhaps among others."""
     names = {old: new for old, new in options.modality_names.items() if new == modality}
-    layout = read(source, replace(options, modality_names=names))
+    try:
+        layout = read(source, replace(options, modality_names=names))
+    except UnnamedKind as error:
+        if error.modality == modality:
+            return read(source, replace(options, modality_names={WHOLE: modality}))
+        path = shlex.quote(f"{error.modality}={source.path}")
+        raise DatasetError(
+            f"{error}, but the file is named for {modality}",
+            remedy=f"Name it for what it holds: --input {path} (or, if its features are "
+            f"{modality}: --modality {WHOLE}={modality})",
+        ) from error
     if not names and [part.old_name for part in layout.parts] == [WHOLE]:
         return read(source, replace(options, modality_names={WHOLE: modality}))
     if not any(part.modality == modality for part in layout.parts):
-        old = layout.parts[0].old_name
+        unknown = [old for old in layout.left_out if old and known_modality(old) is None]
+        ways = " or ".join(
+            f"{old!r} is {modality}: --modality {shlex.quote(f'{old}={modality}')}"
+            for old in unknown or [layout.parts[0].old_name]
+        )
         raise DatasetError(
             f"{source.path} holds {', '.join(part.modality for part in layout.parts)}, and not "
             f"{modality}, for which it is named",
-            remedy=f"If what it calls {old!r} is {modality}: --modality '{old}={modality}'",
+            remedy=f"If what it calls {ways}",
         )
     return layout
 

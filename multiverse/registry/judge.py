@@ -350,8 +350,8 @@ class Judge:
 
         Where there are other modalities, with the layers that were named for them.
         """
-        quoted = name.removeprefix("layers[").removesuffix("]")
-        layer = name if quoted == name else literal_eval(quoted)
+        quoted = name.removeprefix("layers[")
+        layer = name if quoted == name else literal_eval(quoted.removesuffix("]"))
         if len(self.together) < 2:
             return f"--layer {shlex.quote(layer)}"
         named = {other.modality: other.layer for other in self.together if other.layer}

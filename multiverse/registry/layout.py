@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from multiverse.errors import DatasetError
+
 if TYPE_CHECKING:
     from multiverse.registry.matrix import Matrix
+
 
 #: The name of a source as a whole in ``modality_names``, where its features are of one kind.
 WHOLE = "X"
@@ -23,6 +26,14 @@ MATRICES = ("X", "raw")
 #: Yields the matrices that may hold raw counts, best first; of a named layer or one of
 #: ``MATRICES`` only that one, where it exists.
 Candidates = Callable[[str | None], Iterator["Candidate"]]
+
+
+class UnnamedKind(DatasetError):
+    """The features are named as those of ``modality`` are, and nothing tells their kind."""
+
+    def __init__(self, message: str, *, modality: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.modality = modality
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _ALIASES = {
     "surfaceprotein surfaceproteins proteinexpression antibodyderivedtag antibodyderivedtags",
 }
 _KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
+_MOST_SHOWN = 12
 #: The names that are known, in small letters and without punctuation.
 MODALITY_WORDS = frozenset(_KNOWN)
 
@@ -34,6 +35,7 @@ class Mapped:
 
     old_names: Mapping[str, str]
     left_out: tuple[str, ...]
+    known: Callable[[str], str | None] = known_modality
 
     def __iter__(self) -> Iterator[str]:
         """Yield the modalities that there are, in the canonical order."""
@@ -42,10 +44,13 @@ class Mapped:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is to be said about what was left out."""
-        if not self.left_out:
-            return ()
-        names = ", ".join(map(repr, self.left_out))
-        return (f"left out, as no model knows it: {names}",)
+        reasons: dict[str, list[str]] = {}
+        for name in self.left_out:
+            new = self.known(name)
+            chosen = None if new is None else self.old_names.get(new)
+            why = "no model knows it" if chosen is None else f"{chosen!r} was named as {new}"
+            reasons.setdefault(why, []).append(repr(name))
+        return tuple(f"left out, as {why}: {', '.join(names)}" for why, names in reasons.items())
 
 
 def map_modalities(
@@ -53,8 +58,12 @@ def map_modalities(
     chosen: Mapping[str, str],
     what: str,
     known: Callable[[str], str | None] = known_modality,
+    sizes: Mapping[str, int] | None = None,
 ) -> Mapped:
     """Map the names of a source, first as the user chose, then as they are ``known``.
+
+    ``sizes``: the number of features of each name, where the source can also be taken as a whole;
+    no next step is named that would leave out most of them.
 
     Raises :class:`DatasetError` where a chosen name does not exist, two names stand for one
     modality, or none stands for any.
@@ -85,9 +94,17 @@ def map_modalities(
         else:
             old_names[new] = old
     if not old_names:
-        raise DatasetError(
-            f"None of the {what} names is known: {', '.join(map(repr, present)) or 'none at all'}",
-            remedy="Say what one of them is, for example --modality "
-            + quote(f"{present[0] if present else 'NAME'}=rna"),
-        )
-    return Mapped(old_names, tuple(left_out))
+        raise _none_known(present, what, sizes or {})
+    return Mapped(old_names, tuple(left_out), known)
+
+
+def _none_known(present: list[str], what: str, sizes: Mapping[str, int]) -> DatasetError:
+    shown = ", ".join(map(repr, present[:_MOST_SHOWN])) or "none at all"
+    if len(present) > _MOST_SHOWN:
+        shown += f" and {len(present) - _MOST_SHOWN:,} more"
+    largest = max(present, key=lambda name: sizes.get(name, 0), default="NAME")
+    if 2 * sizes.get(largest, 0) < sum(sizes.values()):
+        remedy = "If all of them are one modality, say which: --modality X=rna (or X=atac, X=adt)"
+    else:
+        remedy = f"Say what one of them is, for example --modality {quote(f'{largest}=rna')}"
+    return DatasetError(f"None of the {what} names is known: {shown}", remedy=remedy)

@@ -164,14 +164,18 @@ def _has(part: SourceModality, layer: str) -> bool:
     """Return whether a modality has a layer, or a matrix that is named as one is."""
     if layer in part.layers:
         return True
-    return layer in MATRICES and any(one.name == layer for one in part.candidates(layer))
+    named = layer in MATRICES or layer.startswith("obsm[")
+    return named and any(one.name == layer for one in part.candidates(layer))
 
 
 def _listed(parts: Sequence[SourceModality]) -> str:
-    """Return the layers of each modality in words."""
-    return "; ".join(
-        f"{', '.join(part.layers) or 'none at all'}, in {part.modality}" for part in parts
-    )
+    """Return the layers of each modality in words, and the matrices that can be named besides."""
+    said = []
+    for part in parts:
+        found = [one.name for one in part.candidates(None) if not one.name.startswith("layers[")]
+        besides = f" ({' and '.join(found)} can be named too)" if found else ""
+        said.append(f"{', '.join(part.layers) or 'none at all'}, in {part.modality}{besides}")
+    return "; ".join(said)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def read_anndata(source: Hdf5, options: RegistrationOptions) -> Layout:
         {**of_features, **of_tables},
         "feature type",
         known=lambda old: "adt" if old in tables else known_modality(old),
+        sizes=kinds.sizes if kinds is not None and WHOLE not in of_features else {},
     )
     parts = []
     for modality, old in ((modality, mapped.old_names[modality]) for modality in mapped):

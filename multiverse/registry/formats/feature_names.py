@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from multiverse.errors import DatasetError
+from multiverse.registry.layout import UnnamedKind
 
+#: The names of chromosomes and unplaced scaffolds.
+CONTIG = r"(?:chr[\w.]*?|\d{1,2}|[XYM]|MT|(?:GL|KI|JH)[\w.]*?)"
 #: ``chr1:100-200`` and its spellings: a contig and two positions.
-PEAK = re.compile(
-    r"[\w.]+:\d+-\d+|(?:chr[\w.]*?|\d{1,2}|[XYM]|MT|(?:GL|KI|JH)[\w.]*?)[-:_]\d+[-:_]\d+"
-)
+PEAK = re.compile(rf"[\w.]+:\d+-\d+|{CONTIG}[-:_]\d+[-:_]\d+")
 #: Marks that suppliers and tools put into names of antibodies, and no gene has.
 PROTEIN = re.compile(
     r"(?i).*(?:total-?seq|anti-?(?:human|mouse)|antibody).*|(?:adt|prot)[-_. :].+|"
@@ -26,6 +27,8 @@ _ALL, _SOME = 0.9, 0.02
 
 def check_feature_names(names: pd.Index, path: Path, *, is_anndata: bool = True) -> None:
     """Raise :class:`DatasetError` where names say that features are not (all) genes.
+
+    It is an :class:`~multiverse.registry.layout.UnnamedKind` where all are of one other kind.
 
     A file whose features look like peaks or antibodies, and that says nothing of their kinds, is
     not taken as RNA. ``is_anndata``: whether the next step may be lines for an AnnData file.
@@ -39,9 +42,10 @@ def check_feature_names(names: pd.Index, path: Path, *, is_anndata: bool = True)
             continue
         example = f"such as {str(found[0])!r:.60}"
         if len(found) >= _ALL * len(names):
-            raise DatasetError(
+            raise UnnamedKind(
                 f"{path}: the features are named as {things} are ({example}), and nothing "
                 "tells their kind",
+                modality=modality,
                 remedy=f"Say what they are: --modality X={modality} (or X=rna, if they are genes)",
             )
         how = (

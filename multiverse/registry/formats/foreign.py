@@ -38,6 +38,10 @@ _AGAIN = "Copy or download it again; a file that is still being written can't be
 _READABLE = re.compile(
     r"(?i)(?:(?P<first>.*\.h5(?:mu|ad)|.*filtered.*\.h5)|.*matrix\.mtx(?:\.gz)?|.*matrix.*\.h5)$"
 )
+#: Cell Ranger's matrices, of RNA and of ATAC alone, with the name of a sample before them.
+_CELL_RANGER = re.compile(
+    r"(?P<sample>(?:.+[._-])?)(?P<kind>filtered|raw)_(?:feature|gene|peak)_bc_matrix(?:_?h5)?(?:\.h5)?"
+)
 
 
 def foreign_file(path: Path, status: os.stat_result) -> DatasetError:
@@ -220,11 +224,9 @@ def _members(path: Path) -> list[str]:
 
 def _table(path: Path, content: bytes) -> DatasetError:
     lines = content.decode("utf-8", "replace").splitlines()
-    first = lines[0] if lines else ""
-    separator = "\t" if first.count("\t") > first.count(",") else ","
-    fields = next(csv.reader([first], delimiter=separator), [])[1:50]
-    row = next(csv.reader(lines[1:2], delimiter=separator), [""])[0]
-    cells_are_rows = bool(_BARCODE.fullmatch(row)) and not any(map(_BARCODE.fullmatch, fields))
+    header, row, separator = _parsed(lines[:2])
+    fields = header[1:50]
+    cells_are_rows = bool(_BARCODE.fullmatch(row[0])) and not any(map(_BARCODE.fullmatch, fields))
     program = (
         f"import anndata, pandas, scipy.sparse as s; t = pandas.read_csv({_text_of(path)}, "
         f"index_col=0, sep={json.dumps(separator)}){'' if cells_are_rows else '.T'}; "
@@ -240,6 +242,21 @@ def _table(path: Path, content: bytes) -> DatasetError:
         f"{path} is a table of text, which does not say what its rows and columns are",
         remedy=f"Make an .h5ad file of it ({other}): python -c {shlex.quote(program)}",
     )
+
+
+def _parsed(lines: list[str]) -> tuple[list[str], list[str], str]:
+    """Return the fields of a table's first two lines, and what separates them, for pandas."""
+    first, second = (*lines, "", "")[:2]
+    separator = "\t" if first.count("\t") > first.count(",") else ","
+    if separator not in first and separator not in second:  # as R's write.table has it
+        header, row = (
+            next(csv.reader([line.strip()], delimiter=" ", skipinitialspace=True), [])
+            for line in (first, second)
+        )
+        if len(row) > 1 and len(row) - len(header) in (0, 1):
+            return header, row, r"\s+"
+    header, row = (next(csv.reader([line], delimiter=separator), [""]) for line in (first, second))
+    return header, row or [""], separator
 
 
 def _loom(source: Hdf5) -> DatasetError:
@@ -267,17 +284,20 @@ def _first(names: list[str], wanted: tuple[str, ...]) -> str:
 
 
 def _beside(path: Path) -> str:
-    """Return the next step: the file in the same folder that holds the matrix, if there is one."""
+    """Return the next step: Cell Ranger's matrix of the same sample in the folder, if there."""
     try:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.name != path.name)
     except OSError:
         names = []
+    found = [one for name in names if (one := _CELL_RANGER.fullmatch(name))]
+    same = [one for one in found if path.name.startswith(one["sample"])]
+    best = max((len(one["sample"]) for one in same), default=0)
     ranked = sorted(
-        (name for name in names if _READABLE.match(name) or name == "filtered_feature_bc_matrix"),
-        key=lambda name: ("filtered" not in name, not name.endswith(".h5"), name),
+        (one for one in same if len(one["sample"]) == best),
+        key=lambda one: (one["kind"] != "filtered", not one[0].endswith(".h5")),
     )
     if ranked:
-        return f"Give the matrix beside it: {_quoted(path.parent / ranked[0])}"
+        return f"Give the matrix beside it: {_quoted(path.parent / ranked[0][0])}"
     return (
         "Give the file with the matrix: of Cell Ranger it is filtered_feature_bc_matrix.h5, "
         "else an .h5ad or .h5mu file."

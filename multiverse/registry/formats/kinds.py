@@ -12,6 +12,7 @@ import pandas as pd
 
 from multiverse.errors import DatasetError
 from multiverse.registry.as_text import as_text
+from multiverse.registry.formats.feature_names import CONTIG
 from multiverse.registry.modalities import known_modality
 
 #: The names that Cell Ranger, scanpy and muon give to the column.
@@ -25,6 +26,7 @@ _OTHERS = (
 _OTHER_KINDS = frozenset(_OTHERS.split())
 #: A column of kinds has few values, and nearly every feature has one that is known.
 _MOST_KINDS, _LEAST_SHARE = 30, 0.9
+_NO_KIND = re.compile(rf"{CONTIG}|[-+]?[\d.]+(?:e[-+]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,19 @@ class FeatureKinds:
             (others if known_modality(name) else unknown).append(said)
         reasons = (("as no model knows it", unknown), ("as another was chosen", others))
         return tuple(f"left out, {why}: {', '.join(said)}" for why, said in reasons if said)
+
+    @property
+    def are_none(self) -> bool:
+        """True where the values can't be kinds: chromosomes, numbers, or too many to be some."""
+        names = [name for name in self.names if name]
+        if any(known_modality(name) or _is_other_kind(name) for name in names):
+            return False
+        return len(names) > _MOST_KINDS or all(map(_NO_KIND.fullmatch, names))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of features of each kind."""
+        return {str(name): int(number) for name, number in self.values.value_counts().items()}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ import numpy as np
 from multiverse.contract.files import stream_sha256
 from multiverse.contract.hdf5 import stamp
 from multiverse.errors import DatasetError
+from multiverse.registry.formats.feature_names import PEAK
 from multiverse.registry.formats.matrix_market import (
     EntrySpool,
     MatrixHeader,
@@ -237,7 +238,7 @@ class MatrixFolder:
         matrix, *_ = self.streams
         with bounded_text(matrix, self.files.matrix, 16 * 1024**2) as text:
             header = read_header(text, self.files.matrix)
-        barcodes = [line[0] for line in self._lines(1)]
+        barcodes, said = _cells_of(self._lines(1), self.files.barcodes.name)
         features = self._lines(2)
         by_rows = self._by_rows(header, len(barcodes), len(features))
         spool = EntrySpool(scratch, len(barcodes))
@@ -253,7 +254,7 @@ class MatrixFolder:
                 _write_features(group.create_group("features"), features, self.files.features.name)
         finally:
             spool.close()
-        return self._notes(header, by_rows)
+        return (*said, *self._notes(header, by_rows))
 
     def _lines(self, number: int) -> list[list[str]]:
         """Return the fields of each line of a list, without empty lines at its end."""
@@ -264,9 +265,11 @@ class MatrixFolder:
                 if len(found) >= _MAX_NAMES:
                     raise DatasetError(f"{path} has more than {_MAX_NAMES:,} lines")
                 found.append(line.decode("utf-8", "replace").rstrip("\r\n").split("\t"))
+        if found:
+            found[0][0] = found[0][0].removeprefix("\ufeff")
         while found and found[-1] == [""]:
             found.pop()
-        return found
+        return _unquoted(found)
 
     def _by_rows(self, header: MatrixHeader, n_barcodes: int, n_features: int) -> bool:
         """Return whether the rows of the matrix are cells, by the lengths of the lists."""
@@ -310,6 +313,31 @@ class MatrixFolder:
         return tuple(notes)
 
 
+def _unquoted(lines: list[list[str]]) -> list[list[str]]:
+    """Return fields without the quotes that R writes: those of columns that are quoted throughout.
+
+    An empty field may be without them, as R writes what is missing.
+    """
+    width = max(map(len, lines), default=0)
+    for place in range(width):
+        fields = [line[place] for line in lines if len(line) > place and line[place]]
+        if fields and all(len(one) > 1 and one[0] == one[-1] == '"' for one in fields):
+            for line in lines:
+                if len(line) > place and line[place]:
+                    line[place] = line[place][1:-1].replace('""', '"')
+    return lines
+
+
+def _cells_of(lines: list[list[str]], name: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of the cells, and a note where a numbering stands before them."""
+    first = [line[0] for line in lines]
+    second = [line[1] for line in lines if len(line) > 1 and line[1]]
+    numbered = any(first == [*map(str, range(k, k + len(lines)))] for k in (0, 1))
+    if not numbered or len({*second}) < len(lines):
+        return first, ()
+    return second, (f"the first column of {name} numbers the cells; the second names them",)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
@@ -326,9 +354,16 @@ def _write_texts(group: h5py.Group, name: str, texts: list[str]) -> None:
     group.create_dataset(name, data=texts, dtype=h5py.string_dtype())
 
 
+def _are_peaks(features: list[list[str]]) -> bool:
+    """Return whether every line is a chromosome, a start and an end, as of a BED file."""
+    return bool(features) and all(
+        len(line) > 2 and PEAK.fullmatch(f"{line[0]}-{line[1]}-{line[2]}") for line in features
+    )
+
+
 def _write_features(group: h5py.Group, features: list[list[str]], name: str) -> None:
     """Write identifiers, symbols and types: of a list of one column the names alone."""
-    if _PEAKS.match(name.removesuffix(".gz").lower()[-len("peaks.bed") :]):
+    if _PEAKS.match(name.removesuffix(".gz").lower()[-len("peaks.bed") :]) or _are_peaks(features):
         peaks = [
             f"{line[0]}:{line[1]}-{line[2]}" if len(line) > 2 else line[0] for line in features
         ]
@@ -336,7 +371,7 @@ def _write_features(group: h5py.Group, features: list[list[str]], name: str) -> 
         _write_texts(group, "feature_type", ["Peaks"] * len(peaks))
         return
     _write_texts(group, "id", [line[0] for line in features])
-    _write_texts(group, "name", [line[1] if len(line) > 1 else line[0] for line in features])
+    _write_texts(group, "name", [(*line, "")[1] or line[0] for line in features])
     if name.lower().removesuffix(".gz").endswith("genes.tsv"):
         _write_texts(group, "feature_type", ["Gene Expression"] * len(features))
     elif any(len(line) > 2 for line in features):

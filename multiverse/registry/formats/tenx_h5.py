@@ -20,15 +20,13 @@ from multiverse.registry.formats.feature_names import check_feature_names
 from multiverse.registry.formats.kinds import FeatureKinds, KindFilter
 from multiverse.registry.frames import text_index
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.layout import Candidate, Layout, SourceModality
+from multiverse.registry.layout import WHOLE, Candidate, Layout, SourceModality
 from multiverse.registry.matrix import CompressedParts, CsrMatrix, Matrix
 from multiverse.registry.modalities import map_modalities
 from multiverse.registry.options import RegistrationOptions
 
 _PARTS = frozenset({"barcodes", "data", "indices", "indptr", "shape"})
 _KINDS, _GENES = "feature_types", "Gene Expression"
-#: How the file as a whole is called in ``modality_names``, as of an ``.h5ad``.
-_WHOLE = "X"
 
 
 def find_matrices(source: Hdf5) -> list[h5py.Group]:
@@ -53,13 +51,25 @@ def read_tenx(source: Hdf5, options: RegistrationOptions) -> Layout:
     var = _read_features(source, group)
     obs = pd.DataFrame(index=barcodes)
     matrix = partial(_open, source, group, (len(obs), len(var)))
-    notes = []
+    notes: list[str] = []
+    if _KINDS in var and not {*var[_KINDS]} & {*chosen}:
+        listed = FeatureKinds(_KINDS, var[_KINDS])
+        if listed.are_none:
+            var = var.drop(columns=_KINDS)
+            shown = ", ".join(map(repr, listed.names[:3]))
+            notes.append(f"what stands for the types of the features tells none: {shown}, …")
     if _KINDS not in var and not chosen:
         check_feature_names(var.index, source.path, is_anndata=False)
         notes.append("nothing tells the types of the features; they were taken as rna")
-        chosen = {_WHOLE: "rna"}
-    kinds = None if _WHOLE in chosen or _KINDS not in var else FeatureKinds(_KINDS, var[_KINDS])
-    mapped = map_modalities([_WHOLE] if kinds is None else kinds.names, chosen, "feature type")
+        chosen = {WHOLE: "rna"}
+    split = _KINDS in var and WHOLE not in chosen
+    kinds = FeatureKinds(_KINDS, var[_KINDS]) if split else None
+    mapped = map_modalities(
+        [WHOLE] if kinds is None else kinds.names,
+        chosen,
+        "feature type",
+        sizes={} if kinds is None else kinds.sizes,
+    )
     parts = []
     for modality in mapped:
         old = mapped.old_names[modality]
@@ -71,7 +81,7 @@ def read_tenx(source: Hdf5, options: RegistrationOptions) -> Layout:
                 obs=obs,
                 n_vars=len(var) if columns is None else len(columns),
                 layers=(),
-                candidates=partial(_candidates, Candidate(str(group.name), var, columns, matrix)),
+                candidates=partial(_candidates, Candidate(WHOLE, var, columns, matrix)),
             )
         )
     if kinds is not None:
@@ -93,7 +103,7 @@ def _choose_group(source: Hdf5, groups: list[h5py.Group], chosen: dict[str, str]
             remedy=f"Choose one: {ways}",
         )
     modality = chosen.pop(named[0])
-    chosen[_WHOLE] = modality
+    chosen[WHOLE] = modality
     return groups[names.index(named[0])]
 
 

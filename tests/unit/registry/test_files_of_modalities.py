@@ -247,3 +247,44 @@ def test_a_file_that_is_missing_is_named(files: dict[str, Path], tmp_path: Path)
     source = short_benchmark({"pca": {}}, entry, Overrides())
     with pytest.raises(SpecError, match=r"no\.h5ad does not exist"):
         make_plan(Request(source, tmp_path / "results", engine="local"), silent)
+
+
+@pytest.mark.parametrize("modality", ["atac", "adt"])
+def test_the_option_tells_the_kind_that_the_names_do_not(
+    modality: str, files: dict[str, Path], tmp_path: Path
+) -> None:
+    data = proteins()
+    peaks = [f"chr1:{i}00-{i}50" for i in range(1, 4)]
+    data.var_names = peaks if modality == "atac" else [f"CD{i}-ACGTACGTACGT" for i in range(3)]
+    odd = write(data, tmp_path / "odd.h5ad")
+    dataset = register({"rna": files["rna"], modality: odd})
+    np.testing.assert_array_equal(dense(read(dataset)[modality]), counts(12, 3, 1))
+    other = {"atac": "adt", "adt": "atac"}[modality]
+    with pytest.raises(DatasetError, match=f"but the file is named for {other}") as refused:
+        register({"rna": files["rna"], other: odd}, slug="other")
+    words = shlex.split(str(refused.value.remedy).split(": ", 1)[1].split(" (or")[0])
+    assert main(["register", f"rna={files['rna']}", words[1], "--slug", "named"]) == 0
+    assert list(find_dataset("named").record.modalities) == ["rna", modality]
+    words = shlex.split(str(refused.value.remedy).rpartition(": ")[2].removesuffix(")"))
+    inputs = [f"rna={files['rna']}", f"{other}={odd}"]
+    assert main(["register", *inputs, *words, "--slug", "kept"]) == 0
+    assert list(find_dataset("kept").record.modalities) == sorted(["rna", other], reverse=True)
+
+
+def test_the_name_that_nobody_knows_is_offered(files: dict[str, Path], tmp_path: Path) -> None:
+    data = make_mudata(gex=make_anndata(), surface=proteins())
+    both = write(data, tmp_path / "both.h5mu")
+    with pytest.raises(DatasetError, match="holds rna, and not adt") as refused:
+        register({"rna": files["rna"], "adt": both}, slug="both")
+    words = shlex.split(str(refused.value.remedy).split(": ", 1)[1])
+    assert words == ["--modality", "surface=adt"]
+    assert main(["register", f"rna={files['rna']}", f"adt={both}", *words, "--slug", "b"]) == 0
+    check_values(find_dataset("b"))
+
+
+def test_what_a_chosen_name_displaces_is_said(tmp_path: Path) -> None:
+    data = make_mudata(rna=make_anndata(), prot=proteins(), hto=proteins(), odd=proteins())
+    path = write(data, tmp_path / "a.h5mu")
+    notes = register(path, options=RegistrationOptions(modality_names={"hto": "adt"})).record.notes
+    assert "left out, as 'hto' was named as adt: 'prot'" in notes
+    assert "left out, as no model knows it: 'odd'" in notes

@@ -230,3 +230,24 @@ def test_an_empty_folder_and_others(tmp_path: Path) -> None:
 )
 def test_names_of_files_are_no_slugs(text: str) -> None:
     assert not DatasetEntry.is_slug(text)
+
+
+@pytest.mark.parametrize("cells_as_rows", [True, False])
+@pytest.mark.parametrize("head", ["", " ", '"" '], ids=["one field fewer", "empty", "quoted"])
+@pytest.mark.parametrize("separator", [" ", "\t"], ids=["spaces", "tabs"])
+def test_tables_as_r_writes_them(
+    separator: str, head: str, cells_as_rows: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.txt"
+    values = table(cells_as_rows=cells_as_rows)
+    heading = head.replace(" ", separator) + separator.join(f'"{name}"' for name in values)
+    lines = [
+        f'"{name}"{separator}{separator.join(map(str, row))}' for name, *row in values.itertuples()
+    ]
+    path.write_text("\n".join([heading, *lines, ""]))
+    remedy = str(refused(path).remedy)
+    follow(remedy[remedy.index("python -c") :], tmp_path)
+    dataset = registered(tmp_path / "a.h5ad", tmp_path / "home")
+    assert (values_of(dataset)["rna"] == counts()).all()
+    assert read(dataset).obs_names.tolist() == BARCODES
+    assert read(dataset)["rna"].var_names.tolist() == GENES

@@ -320,3 +320,64 @@ def test_a_large_unsorted_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text = BANNER.decode() + f"7 12 {len(lines)}\n" + "".join(lines)
     (folder / "matrix.mtx").write_text(text)
     assert (values_of(registered(folder, tmp_path / "home"))["rna"] == counts()).all()
+
+
+def with_lists(folder: Path, **lists: list[str]) -> Path:
+    """A matrix folder with other lists of barcodes or features."""
+    write_folder(folder, packed=False)
+    for name, lines in lists.items():
+        put(folder / f"{name}.tsv", "".join(f"{line}\n" for line in lines))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "third", [[f"chr{i}" for i in range(7)], [str(i) for i in range(7)], ["X", "1", "MT", *"1234"]]
+)
+def test_a_third_column_that_is_no_type(third: list[str], tmp_path: Path) -> None:
+    lines = [f"ID_{name}\t{name}\t{one}" for name, one in zip(GENES, third, strict=True)]
+    dataset = registered(with_lists(tmp_path / "x", features=lines), tmp_path / "home")
+    assert (values_of(dataset)["rna"] == counts()).all()
+    assert any("tells none" in note for note in dataset.record.notes)
+
+
+def test_unknown_types_do_not_leave_out_most_features(tmp_path: Path) -> None:
+    lines = [f"ID_{name}\t{name}\tbiotype {name}" for name in GENES]
+    folder = with_lists(tmp_path / "x", features=lines)
+    with pytest.raises(DatasetError, match="None of the feature type names") as failure:
+        registered(folder, tmp_path / "home")
+    assert "--modality X=rna" in str(failure.value.remedy)
+    dataset = registered(folder, tmp_path / "home", modality_names={"X": "rna"})
+    assert (values_of(dataset)["rna"] == counts()).all()
+
+
+def test_a_list_of_chromosomes_starts_and_ends_is_one_of_peaks(tmp_path: Path) -> None:
+    lines = [f"chr{i}\t{i}00\t{i}50" for i in range(1, 8)]
+    dataset = registered(with_lists(tmp_path / "x", features=lines), tmp_path / "home")
+    assert (values_of(dataset)["atac"] == counts()).all()
+    assert read(dataset)["atac"].var_names[0] == "chr1:100-150"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["\ufeff" + BARCODES[0], *BARCODES[1:]],
+        [f'"{name}"' for name in BARCODES],
+        [f"{i}\t{name}\tT" for i, name in enumerate(BARCODES)],
+        [f'"{i}"\t"{name}"' for i, name in enumerate(BARCODES, 1)],
+    ],
+    ids=["byte order mark", "quoted", "numbered from 0", "numbered from 1, quoted"],
+)
+def test_lists_of_barcodes(lines: list[str], tmp_path: Path) -> None:
+    dataset = registered(with_lists(tmp_path / "x", barcodes=lines), tmp_path / "home")
+    assert read(dataset).obs_names.tolist() == BARCODES
+    assert (values_of(dataset)["rna"] == counts()).all()
+    said = "the first column of barcodes.tsv numbers the cells; the second names them"
+    assert (said in dataset.record.notes) == ("\t" in lines[0])
+
+
+def test_features_quoted_and_without_symbols(tmp_path: Path) -> None:
+    lines = [f'"ID_{name}"\t"{name}"' for name in GENES]
+    lines[2:4] = ['"ID_two"\t""', '"ID_three"\t']
+    dataset = registered(with_lists(tmp_path / "x", features=lines), tmp_path / "home")
+    expected = [*GENES[:2], "ID_two", "ID_three", *GENES[4:]]
+    assert read(dataset)["rna"].var_names.tolist() == expected

@@ -241,3 +241,21 @@ def test_rows_of_other_cells_are_not_paired(tmp_path: Path) -> None:
     dataset = registered(edited(write(data, tmp_path / "a.h5ad"), change), tmp_path / "home")
     assert list(dataset.record.modalities) == ["rna"]
     assert any("not named as the cells of obs" in note for note in dataset.record.notes)
+
+
+def test_doubtful_proteins_are_taken_where_that_is_asked(tmp_path: Path) -> None:
+    data = make_anndata()
+    data.obsm["protein_counts"] = pd.DataFrame(
+        np.ones((12, 12), dtype=np.int64),
+        index=data.obs_names,
+        columns=[f"CD{i}" for i in range(12)],
+    )
+    path = write(data, tmp_path / "a.h5ad")
+    with pytest.raises(DatasetError, match="holds no raw counts: obsm") as failure:
+        registered(path, tmp_path / "home")
+    words = str(failure.value.remedy).split("take the values as they are with ")[1]
+    option, layer = shlex.split(words.split(", or")[0].split(" or leave")[0])[:2]
+    assert option == "--layer"
+    name, _, matrix = layer.rpartition("=")
+    dataset = registered(path, tmp_path / "home", layer={name: matrix} if name else matrix)
+    assert (values_of(dataset)["adt"] == 1).all()

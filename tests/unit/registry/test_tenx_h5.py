@@ -22,6 +22,7 @@ from tests.unit.registry.tenx_sources import (
     registered,
     values_of,
     write_csr,
+    write_folder,
     write_h5,
     write_old_h5,
     write_texts,
@@ -247,3 +248,60 @@ def test_a_matrix_is_found_by_what_it_holds(tmp_path: Path) -> None:
         write_texts(group, "genes", GENES)
     dataset = registered(tmp_path / "a.h5", tmp_path / "home")
     assert read(dataset)["rna"].var_names.tolist() == GENES
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_doubtful_values_are_taken_as_they_are_where_that_is_asked(
+    folder: bool, tmp_path: Path
+) -> None:
+    """The option that the next step names does it."""
+    values = np.ones((12, 7), dtype=np.float32)
+    path = (
+        write_folder(tmp_path / "a", values)
+        if folder
+        else write_h5(tmp_path / "a.h5", None, values)
+    )
+    with pytest.raises(DatasetError, match="holds no raw counts: X holds 0 and 1 only") as failure:
+        registered(path, tmp_path / "home")
+    _, option, layer = shlex.split(
+        str(failure.value.remedy).rpartition("take the values as they are")[2]
+    )
+    assert option == "--layer"
+    dataset = registered(path, tmp_path / "home", layer=layer)
+    assert (values_of(dataset)["rna"] == values).all()
+    with pytest.raises(DatasetError, match=r"no layer 'raw\.X'") as failure:
+        registered(path, tmp_path / "home", layer="raw.X")
+    assert "(X can be named too)" in str(failure.value.remedy)
+
+
+def test_types_that_tell_none(tmp_path: Path) -> None:
+    source = write_h5(tmp_path / "a.h5", [f"chr{i}" for i in range(7)])
+    dataset = registered(source, tmp_path / "home")
+    assert (values_of(dataset)["rna"] == counts()).all()
+    assert any("tells none" in note for note in dataset.record.notes)
+    some = registered(source, tmp_path / "other", modality_names={"chr1": "rna"})
+    assert (values_of(some)["rna"] == counts()[:, 1:2]).all(), "as named"
+
+
+def test_the_next_step_names_the_type_of_most_features(tmp_path: Path) -> None:
+    source = write_h5(tmp_path / "a.h5", ["odd", *["most of them"] * 6])
+    with pytest.raises(DatasetError, match="None of the feature type names") as failure:
+        registered(source, tmp_path / "home")
+    assert "--modality 'most of them=rna'" in str(failure.value.remedy)
+
+
+def test_the_matrix_of_another_sample_is_not_named(tmp_path: Path) -> None:
+    source = tmp_path / "s1_molecule_info.h5"
+    with h5py.File(source, "w") as file:
+        molecule_info(file)
+    for name in ("s2_filtered_feature_bc_matrix.h5", "other.h5ad"):
+        write_h5(tmp_path / name)
+    with pytest.raises(DatasetError) as failure:
+        registered(source, tmp_path / "home")
+    assert str(failure.value.remedy).startswith("Give the file with the matrix: of Cell Ranger")
+    write_h5(tmp_path / "s1_filtered_feature_bc_matrix.h5")
+    with pytest.raises(DatasetError) as failure:
+        registered(source, tmp_path / "home")
+    named = Path(shlex.split(str(failure.value.remedy))[-1])
+    assert named.name == "s1_filtered_feature_bc_matrix.h5"
+    assert (values_of(registered(named, tmp_path / "home"))["rna"] == counts()).all()
