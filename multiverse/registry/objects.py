@@ -206,7 +206,12 @@ def _layer(data: AnnData, name: str, start: int, stop: int) -> Any:
 def _block_of_view(data: AnnData, start: int, stop: int) -> AnnData:
     """Return some cells of a view; nothing but these is copied. No view of a file has views."""
     whole = data._adata_ref
-    return whole[np.arange(whole.n_obs)[data._oidx][start:stop], data._vidx]
+    cells = np.arange(whole.n_obs)[data._oidx][start:stop]
+    features = data._vidx
+    if isinstance(features, slice) and features != slice(None):
+        # scipy and anndata's reader of files take no slice with a step beside an array
+        features = np.arange(whole.n_vars)[features]
+    return whole[cells, features]
 
 
 def _write_raw(group: h5py.Group, data: AnnData, unread: dict[tuple[str, str], str]) -> None:
