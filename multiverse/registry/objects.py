@@ -19,6 +19,7 @@ from multiverse.contract.hdf5 import stamp
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Tell, silent
 from multiverse.registry.datasets import RegisteredDataset, checked_slug
+from multiverse.registry.files import check_files
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.hdf5_source import SourceFile
 from multiverse.registry.home import home as default_home
@@ -80,6 +81,8 @@ def _register(
     for found in data.values():
         if not isinstance(found, Path):
             _check_kind(found)
+    if "" not in data:
+        check_files(data)
     root = home or default_home()
     options.check()
     checked_slug(slug)
