@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from multiverse.api.request import Folders, Overrides, folders, several, several_each
+from multiverse.api.reading import one_name, registration_options
+from multiverse.api.request import Folders, Overrides, folders
 from multiverse.demo import make_demo as make_demo
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Tell, silent
@@ -56,7 +57,8 @@ def register(
     Raises
     ------
     UsageError
-        If an object in memory has no name: two of them would stand for one another.
+        If an object in memory has no name (two of them would stand for one another), or a setting
+        is none or of another type.
     DatasetError
         If it can't be made canonical without inventing something.
     """
@@ -85,16 +87,6 @@ def register(
     return register_object(data, slug=slug, options=chosen, tell=tell)
 
 
-def one_name(slug: str | None, name: str | None) -> str | None:
-    """Return the name of a dataset, which may be given as either; :class:`UsageError` for two."""
-    if slug is not None and name is not None and slug != name:
-        raise UsageError(
-            f"The dataset has two names, {slug!r} and {name!r}",
-            remedy="Give one of slug and name: they mean the same.",
-        )
-    return name if slug is None else slug
-
-
 def files_of(data: Data) -> Path | dict[str, Path] | None:
     """Return the file of some data, or one a modality; None where any is an object in memory."""
     if isinstance(data, str | Path):
@@ -103,19 +95,6 @@ def files_of(data: Data) -> Path | dict[str, Path] | None:
         return None
     files = {name: Path(one) for name, one in data.items() if isinstance(one, str | Path)}
     return files if len(files) == len(data) else None
-
-
-def registration_options(
-    options: RegistrationOptions | None, settings: dict[str, Any]
-) -> RegistrationOptions:
-    """Return the options, given whole or by their fields; :class:`UsageError` for both."""
-    if options is not None and settings:
-        raise UsageError("give either options or single settings, not both")
-    for name in settings.keys() & {"unlabelled", "without", "round"}:
-        settings[name] = several(settings[name])
-    if "exclude" in settings:
-        settings["exclude"] = several_each(settings["exclude"])
-    return options or RegistrationOptions(**settings)
 
 
 #: The demo shows what a run is; the defaults of these models would train it for much longer.

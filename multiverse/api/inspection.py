@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multiverse.api.datasets import files_of, registration_options
+from multiverse.api.datasets import files_of
+from multiverse.api.reading import registration_options
 from multiverse.api.request import Folders, folders
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Noted, Tell, silent

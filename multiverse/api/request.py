@@ -128,11 +128,6 @@ def several(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def several_each(given: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """Return a mapping to one text or several as one to tuples."""
-    return {name: several(found) for name, found in given.items()}
-
-
 def folders(given: Folders) -> tuple[Path, ...]:
     """Return one folder, or several, as a tuple of paths."""
     return (Path(given),) if isinstance(given, str | Path) else tuple(map(Path, given))

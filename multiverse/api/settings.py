@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from multiverse.api.datasets import Data, files_of, one_name, register
+from multiverse.api.datasets import Data, files_of, register
+from multiverse.api.reading import check_known, one_name, registration_options
 from multiverse.api.request import (
     Folders,
     Overrides,
@@ -17,7 +19,6 @@ from multiverse.api.request import (
     folders,
     room,
     several,
-    several_each,
     short_benchmark,
 )
 from multiverse.engines.choice import named_engine
@@ -29,6 +30,18 @@ from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.capacity import Machine
 from multiverse.runner.options import MIN_FREE, RunOptions
 from multiverse.specs.benchmark import DatasetEntry
+
+#: Settings that say how a dataset is read → the fields of its registration.
+_READ = {
+    **{
+        name: name
+        for name in (
+            "batch_key", "label_key", "unlabelled", "layer", "without", "exclude",
+            "match_barcodes", "intersect", "mosaic", "round",
+        )
+    },
+    "modalities": "modality_names",
+}  # fmt: skip
 
 
 class RunKeywords(TypedDict, total=False):
@@ -93,7 +106,7 @@ class RunKeywords(TypedDict, total=False):
     match_barcodes: bool
     intersect: bool
     mosaic: bool
-    round: str | Sequence[str]
+    round: bool | str | Sequence[str]
     build: bool
     rerun: bool
     only_failed: bool
@@ -114,12 +127,10 @@ def request_of(
 ) -> Request:
     """Return the request that :func:`multiverse.run` is asked for.
 
-    Raises :class:`TypeError` for a setting that is none, :class:`UsageError` for one that makes no
-    sense, and :class:`DatasetError`.
+    Raises :class:`UsageError` for a setting that is none or makes no sense, and
+    :class:`DatasetError`.
     """
-    unknown = sorted(settings.keys() - RunKeywords.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"there is no setting {', '.join(unknown)}: see multiverse.api.RunKeywords")
+    check_known(settings, RunKeywords.__annotations__)
     names = [models] if isinstance(models, str) else list(models)
     parameters = settings.get("parameters") or {}
     unused = sorted(set(parameters) - set(names))
@@ -182,20 +193,13 @@ def _dataset(
     if dataset is None:
         raise UsageError("name a dataset: a file, an AnnData or MuData, or a registered slug")
     slug = one_name(settings.get("slug"), settings.get("name"))
-    options = RegistrationOptions(
-        batch_key=settings.get("batch_key"),
-        label_key=settings.get("label_key"),
-        unlabelled=several(settings.get("unlabelled", ())),
-        modality_names=settings.get("modalities") or {},
-        layer=settings.get("layer"),
-        without=several(settings.get("without", ())),
-        exclude=several_each(settings.get("exclude", {})),
-        match_barcodes=settings.get("match_barcodes", False),
-        intersect=settings.get("intersect", False),
-        mosaic=settings.get("mosaic", False),
-        round=several(settings.get("round", ())),
-        replace=True,  # a file or an object may change; the version decides, not the slug
-    )
+    given = {
+        field: settings[name]  # type: ignore[literal-required]
+        for name, field in _READ.items()
+        if name in settings
+    }
+    # a file or an object may change; the version decides, not the slug
+    options = replace(registration_options(None, given), replace=True)
     if isinstance(dataset, str) and DatasetEntry.is_slug(dataset):
         if slug or options != RegistrationOptions(replace=True):
             raise UsageError(

@@ -21,15 +21,25 @@ T = TypeVar("T")
 Files = Path | Mapping[str, Path]
 
 
-def check_files(files: Files) -> None:
-    """Raise :class:`UsageError` where a file is named for what is no modality of models."""
+def check_files(files: Path | Mapping[str, object]) -> None:
+    """Raise :class:`UsageError` where a file is named for what is no modality of models.
+
+    Among the files may be objects in memory.
+    """
     if isinstance(files, Path):
         return
     if not files:
         raise UsageError("No file is named", remedy="Name one a modality: rna=a.h5ad adt=b.h5ad")
     for name, path in files.items():
         if name not in MODALITIES:
-            known = known_modality(name)
+            known = known_modality(str(name))
+            if not isinstance(path, Path):
+                raise UsageError(
+                    f"{name!r} is not a modality that models know",
+                    remedy=f'Write {{"{known}": ...}}'
+                    if known
+                    else f'Use one of {", ".join(MODALITIES)}, as in {{"rna": ...}}',
+                )
             raise UsageError(
                 f"{name!r} is not a modality that models know: {name}={path}",
                 remedy=f"Write {known}={path}"

@@ -19,6 +19,7 @@ from multiverse.contract.hdf5 import stamp
 from multiverse.errors import DatasetError, UsageError
 from multiverse.events import Tell, silent
 from multiverse.registry.datasets import RegisteredDataset, checked_slug
+from multiverse.registry.files import check_files
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.hdf5_source import SourceFile
 from multiverse.registry.home import home as default_home
@@ -80,6 +81,8 @@ def _register(
     for found in data.values():
         if not isinstance(found, Path):
             _check_kind(found)
+    if "" not in data:
+        check_files(data)
     root = home or default_home()
     options.check()
     checked_slug(slug)
@@ -206,7 +209,12 @@ def _layer(data: AnnData, name: str, start: int, stop: int) -> Any:
 def _block_of_view(data: AnnData, start: int, stop: int) -> AnnData:
     """Return some cells of a view; nothing but these is copied. No view of a file has views."""
     whole = data._adata_ref
-    return whole[np.arange(whole.n_obs)[data._oidx][start:stop], data._vidx]
+    cells = np.arange(whole.n_obs)[data._oidx][start:stop]
+    features = data._vidx
+    if isinstance(features, slice) and features != slice(None):
+        # scipy and anndata's reader of files take no slice with a step beside an array
+        features = np.arange(whole.n_vars)[features]
+    return whole[cells, features]
 
 
 def _write_raw(group: h5py.Group, data: AnnData, unread: dict[tuple[str, str], str]) -> None:

@@ -125,7 +125,7 @@ class StoreSource:
     @contextmanager
     def readable(self, scratch: Path) -> Iterator[Hdf5]:
         copy = scratch / "store.h5"
-        unread = copy_store(self.store, copy)
-        with read_copy(copy, self.path, unread=unread) as found:
+        copied = copy_store(self.store, copy)
+        with read_copy(copy, self.path, copied.notes, copied.unread) as found:
             yield found
         copy.unlink()

@@ -28,6 +28,7 @@ from multiverse.registry.zarr_chunks import (
     pipeline_v2,
     pipeline_v3,
 )
+from multiverse.registry.zarr_gaps import SeenChunks, lost_chunk, note_of_gaps
 from multiverse.registry.zarr_store import ROOT_FILES, StoreFiles
 
 MAX_NODES = 50_000
@@ -62,17 +63,26 @@ class ZarrArray:
         return self.separator.join(words)
 
 
-def copy_store(store: StoreFiles, target: Path) -> dict[tuple[str, str], str]:
-    """Copy a store to a new HDF5 file; return the columns that can't be used, with why.
+@dataclass(frozen=True)
+class CopiedStore:
+    """What a copy lacks. ``unread``: columns that can't be used → why; ``notes``: for the user."""
 
-    Raises :class:`DatasetError` where the store is damaged, declares more than it may, or is packed
-    by a codec that is not on the list of :mod:`multiverse.registry.zarr_chunks`.
+    unread: Mapping[tuple[str, str], str]
+    notes: tuple[str, ...]
+
+
+def copy_store(store: StoreFiles, target: Path) -> CopiedStore:
+    """Copy a store to a new HDF5 file; return what a user should know of it.
+
+    Raises :class:`DatasetError` where the store is damaged, lacks chunks that no writer leaves out
+    (:mod:`multiverse.registry.zarr_gaps`), declares more than it may, or is packed by a codec that
+    is not on the list of :mod:`multiverse.registry.zarr_chunks`.
     """
     with new_hdf5(target, libver=("v108", "v110")) as (file, stream):
         copy = _Copy(store, file, stream.check)
         copy.run()
     store.check_unchanged()
-    return copy.unread
+    return CopiedStore(copy.unread, note_of_gaps(copy.gaps))
 
 
 @dataclass
@@ -81,6 +91,7 @@ class _Copy:
     file: h5py.File
     check: Any
     unread: dict[tuple[str, str], str] = field(default_factory=dict)
+    gaps: dict[str, SeenChunks] = field(default_factory=dict)
     _unpacked: int = 0
     _stored_bytes: int = 0
 
@@ -192,8 +203,10 @@ class _Copy:
         text = array.pipeline.text or array.pipeline.dtype.kind in "SU"
         if not all(array.shape):
             return
+        seen = SeenChunks(array.shape, array.inner or array.chunks)
         try:
             for start, values in self._chunks(name, array):
+                seen.add(start)
                 inside = tuple(
                     slice(0, max(0, min(length, side - first)))
                     for length, side, first in zip(values.shape, array.shape, start, strict=True)
@@ -209,6 +222,20 @@ class _Copy:
                 self.check()
         except (BadChunk, UnicodeError, ValueError) as error:
             raise self.store.error(f"a chunk of {name} can't be read: {error}") from error
+        self._check_gaps(name, seen)
+
+    def _check_gaps(self, name: str, seen: SeenChunks) -> None:
+        """Raise :class:`DatasetError` where chunks were lost; keep those that may be missing."""
+        if not seen.missing or not seen.shape or "uns" in name.split("/"):
+            return
+        lost = lost_chunk(self.file, name, seen)
+        if lost is not None:
+            raise self.store.error(
+                f"chunk {lost + 1:,} of {seen.total:,} of {name} is missing: the store was not "
+                "copied to its end",
+                remedy="Copy the whole store again.",
+            )
+        self.gaps[name] = seen
 
     def _count(self, values: np.ndarray) -> None:
         """Count what was unpacked; zeros, which nobody writes, take no room."""

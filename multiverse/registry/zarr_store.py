@@ -53,9 +53,9 @@ class StoreFiles(ABC):
                 digest.update(self.read(name, _BLOCK, start))
         return digest.hexdigest()
 
-    def error(self, message: str) -> DatasetError:
+    def error(self, message: str, remedy: str | None = None) -> DatasetError:
         """Return the error for a store that is damaged."""
-        return DatasetError(f"{self.path} is damaged: {message}")
+        return DatasetError(f"{self.path} is damaged: {message}", remedy=remedy)
 
 
 class FolderStore(StoreFiles):

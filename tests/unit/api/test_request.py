@@ -128,7 +128,7 @@ def test_settings_that_make_no_sense(source: Path, settings: RunKeywords, proble
 
 
 def test_what_is_wrong_with_the_dataset_is_said_first(source: Path) -> None:
-    with pytest.raises(TypeError, match="there is no setting sedes"):
+    with pytest.raises(UsageError, match="no setting 'sedes'; did you mean 'seeds'"):
         preview("pca", source, sedes=[1])  # type: ignore[call-arg]
     with pytest.raises(DatasetError, match="does not exist"):
         preview("pca", source.with_name("other.h5ad"))

@@ -306,3 +306,107 @@ def test_records_in_uns_keep_nobody_from_reading(tmp_path: Path) -> None:
     data.uns["ranks"] = np.array([(1.0, 2)], dtype=[("a", "f8"), ("b", "i4")])
     store = write_store(data, tmp_path / "cells.zarr", 2)
     assert register(store, home=tmp_path / "h").record.n_obs == 12
+
+
+def chunked(store: Path, name: str, side: int, shard: int | None = None) -> Path:
+    """The store with an array written anew in chunks of ``side`` along its first axis."""
+    group = zarr.open_group(store, mode="r+", use_consolidated=False)
+    values, attributes = group[name][...], dict(group[name].attrs)
+    rest = values.shape[1:]
+    shards = None if shard is None else (shard, *rest)
+    array = group.create_array(
+        name, shape=values.shape, dtype=values.dtype, chunks=(side, *rest), shards=shards,
+        fill_value=0, overwrite=True,
+    )  # fmt: skip
+    array[...] = values
+    array.attrs.update(attributes)
+    return store
+
+
+def chunk_files(store: Path, name: str) -> list[Path]:
+    files = [path for path in (store / name).rglob("*") if path.is_file()]
+    return sorted(path for path in files if path.name not in ("zarr.json", ".zarray", ".zattrs"))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("X/data", 1),
+        ("X/data", -1),
+        ("X/indices", 0),
+        ("X/indptr", 0),
+        ("X/indptr", 1),
+        ("X/indptr", -1),
+        ("obs/_index", 0),
+        ("var/_index", 0),
+        ("obs/cell_type/categories", 0),
+    ],
+)
+def test_a_store_that_lost_a_chunk_is_damaged(
+    name: str, lost: int, version: int, tmp_path: Path
+) -> None:
+    store = write_store(make_anndata(), tmp_path / "cells.zarr", version)
+    if name.startswith("X"):
+        chunked(store, name, 4)
+    chunk_files(store, name)[lost].unlink()
+    with pytest.raises(DatasetError, match=f"chunk .* of {name} is missing") as failure:
+        register(store, home=tmp_path / "h")
+    assert "Copy the whole store again" in str(failure.value.remedy)
+
+
+def test_a_lost_shard_and_a_lost_chunk_in_one(tmp_path: Path) -> None:
+    store = chunked(write_store(make_anndata(), tmp_path / "cells.zarr"), "X/data", 5, shard=20)
+    register(store, home=tmp_path / "h")
+    shard = chunk_files(store, "X/data")[0]
+    content = bytearray(shard.read_bytes())
+    index = len(content) - 4 * 16 - 4  # places of the four chunks, then a checksum
+    whole = bytes(content)
+    content[index + 16 : index + 32] = b"\xff" * 16
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"chunk 2 of .* of X/data is missing"):
+        register(store, home=tmp_path / "h")
+    shard.write_bytes(whole)
+    chunk_files(store, "X/data")[1].unlink()
+    with pytest.raises(DatasetError, match=r"chunk 5 of .* of X/data is missing"):
+        register(store, home=tmp_path / "h")
+
+
+@pytest.mark.parametrize("name", ["X", "obs/cell_type/codes", "obs/age"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_chunks_that_may_be_left_out_are_named(name: str, version: int, tmp_path: Path) -> None:
+    store = write_store(make_anndata(np.asarray(counts())), tmp_path / "cells.zarr", version)
+    chunked(store, name, 4)
+    assert not [
+        note for note in register(store, home=tmp_path / "h").record.notes if "chunk" in note
+    ]
+    chunk_files(store, name)[1].unlink()
+    notes = register(
+        store, options=RegistrationOptions(replace=True), home=tmp_path / "h"
+    ).record.notes
+    assert any(f"1 of 3 of '{name}'" in note for note in notes), notes
+
+
+@pytest.mark.parametrize("kind", [csr_matrix, csc_matrix])
+def test_what_zarr_itself_leaves_out_is_no_damage(kind: Any, tmp_path: Path) -> None:
+    values = counts()
+    values[:8] = 0
+    values[:, :3] = 0
+    data = make_anndata(kind(values))
+    data.layers["nothing"] = kind(np.zeros_like(values))
+    data.obs["nothing"], data.obs["one"] = 0, "x"
+    data.obs["one"] = data.obs["one"].astype("category")
+    plain = register(write(data, tmp_path / "a.h5ad"), home=tmp_path / "h")
+    store = write_store(data, tmp_path / "cells.zarr")
+    chunked(store, "X/indptr", 2)
+    assert not (store / "X" / "indptr" / "c" / "0").exists()
+    found = register(store, home=tmp_path / "h")
+    assert found.record.fingerprint == plain.record.fingerprint
+    assert any("'obs/nothing'" in note and "'obs/one/codes'" in note for note in found.record.notes)
+
+
+def test_a_modality_of_one_feature_lacks_no_indices(tmp_path: Path) -> None:
+    data = make_anndata(csr_matrix(np.arange(1.0, 13.0)[:, None]))
+    plain = register(write(data, tmp_path / "a.h5ad"), home=tmp_path / "h")
+    found = register(write_store(data, tmp_path / "cells.zarr"), home=tmp_path / "h")
+    assert found.record.fingerprint == plain.record.fingerprint
