@@ -6,6 +6,7 @@ import gzip
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, cast
 
 import h5py
 import numpy as np
@@ -20,6 +21,7 @@ from multiverse.cli.main import main
 from multiverse.errors import DatasetError
 from multiverse.registry.barcodes import recognise
 from multiverse.registry.datasets import find_dataset
+from multiverse.registry.objects import register_object
 from multiverse.registry.options import RegistrationOptions
 from multiverse.registry.registration import register
 from tests.unit.registry.registry_sources import (
@@ -321,7 +323,7 @@ def write_tenx(data: AnnData, path: Path) -> Path:
         return path
     path.mkdir()
     with gzip.open(path / "matrix.mtx.gz", "wb") as stream:
-        mmwrite(stream, csr_array(values.T.astype(int)))
+        mmwrite(cast("IO[bytes]", stream), csr_array(values.T.astype(int)))
     lines = {
         "barcodes": data.obs_names,
         "features": [f"E{i}\t{name}\t{kinds[i]}" for i, name in enumerate(data.var_names)],
@@ -360,3 +362,12 @@ def test_repeated_names_in_a_store_of_mudata(
     assert main(["register", str(path)]) == 3
     follow(capsys.readouterr().err)
     check_lanes([str(tmp_path / "a_named.h5mu")])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_repeated_names_in_an_object_are_told_without_a_path(tmp_path: Path) -> None:
+    data = concat([lane(1, 7, "g"), lane(2, 7, "g")])
+    with pytest.raises(DatasetError, match="12 cells more than once") as refused:
+        register_object(data, slug="a", home=tmp_path)
+    assert str(tmp_path) not in str(refused.value.remedy)
+    assert str(refused.value.remedy).endswith("name the cells by it, and register it again.")
