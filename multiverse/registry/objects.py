@@ -119,6 +119,7 @@ def _of_objects(error: DatasetError, paths: Iterable[Path]) -> DatasetError:
         step, command, rest = remedy.partition(": python -c ")
         if command and str(path) in rest:
             more = rest[rest.rindex(" If ") :] if " If " in rest else ""
+            step = step.partition(", and register ")[0]  # which names the file made by the command
             remedy = f"{step}, and register it again.{more}"
         remedy = remedy.replace(str(path), "the object")
     return DatasetError(message, remedy=remedy or None)

@@ -16,9 +16,13 @@ from multiverse.errors import DatasetError
 from multiverse.registry.as_text import as_text
 from multiverse.registry.files import Files
 from multiverse.registry.layout import Layout, SourceModality
+from multiverse.registry.zarr_store import is_store
+from multiverse.specs.source_names import source_name
 
 #: Cells that two modalities must share once a column tells them apart, of those of the smaller.
 _LEAST_SHARE = 0.5
+#: What scanpy reads as a folder of Cell Ranger 3 and later.
+_MATRIX_FOLDER = ("matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz")
 _NOBODY = (
     "Nothing in obs tells these cells apart in every modality, so which belong together can't be "
     "known from this file. Name the cells by their sample where the file is made, before the "
@@ -56,15 +60,37 @@ def _remedy(layout: Layout, files: Files) -> str:
     else:
         advice = "All modalities are in one table of cells, so that any new name will do"
     paths = [files] if isinstance(files, Path) else [*files.values()]
-    suffixes = {path.suffix.lower() for path in paths}
-    if suffixes == {".h5ad"}:
-        commands = " && ".join(_command(_anndata(path, column)) for path in paths)
-        return f"{advice}, and {_register(files)}: {commands}"
-    if suffixes == {".h5mu"} and column is not None and isinstance(files, Path):
+    if isinstance(files, Path) and _holds_mudata(files):
         names = [part.old_name for part in layout.parts]
         command = _command(_mudata(files, names, column))
         return f"{advice}{_lost(layout)}, and {_register(files)}: {command}"
-    return f"{advice}, and write the file again."
+    readers = [_reader(path) for path in paths]
+    if None in readers:
+        return f"{advice}, and write the file again."
+    commands = " && ".join(
+        _command(_anndata(path, reader, column))
+        for path, reader in zip(paths, readers, strict=True)
+        if reader is not None
+    )
+    needs = " (package scanpy)" if "scanpy" in commands else ""
+    return f"{advice}, and {_register(files)}{needs}: {commands}"
+
+
+def _reader(path: Path) -> tuple[str, str] | None:
+    """Return the module and the call, without its path, that read a file or folder as AnnData."""
+    if path.suffix.lower() == ".h5ad":
+        return "anndata", "anndata.read_h5ad({})"
+    if path.is_dir() and is_store(path):
+        return "anndata", "anndata.read_zarr({})"
+    if path.suffix.lower() == ".h5":
+        return "scanpy", "scanpy.read_10x_h5({}, gex_only=False)"
+    if all((path / name).is_file() for name in _MATRIX_FOLDER):
+        return "scanpy", "scanpy.read_10x_mtx({}, gex_only=False)"
+    return None
+
+
+def _holds_mudata(path: Path) -> bool:
+    return path.suffix.lower() == ".h5mu" or (path / "mod").is_dir()
 
 
 def _register(files: Files) -> str:
@@ -75,7 +101,8 @@ def _register(files: Files) -> str:
 
 
 def _new(path: Path) -> Path:
-    return path.with_name(f"{path.stem}_named{path.suffix.lower()}")
+    suffix = "h5mu" if _holds_mudata(path) else "h5ad"
+    return path.with_name(f"{source_name(path)}_named.{suffix}")
 
 
 def _lost(layout: Layout) -> str:
@@ -133,19 +160,25 @@ def _prefixed(data: str, column: str) -> str:
     return f'{data}.obs_names = {data}.obs[{_text(column)}].astype(str) + "_" + {data}.obs_names'
 
 
-def _anndata(path: Path, column: str | None) -> str:
+def _anndata(path: Path, reader: tuple[str, str], column: str | None) -> str:
     """Return lines that give the cells of a file new names, and write it beside the old one."""
+    module, call = reader
     rename = "data.obs_names_make_unique()" if column is None else _prefixed("data", column)
     return (
-        f"import anndata; data = anndata.read_h5ad({_text(path)}); {rename}; "
+        f"import {module}; data = {call.format(_text(path))}; {rename}; "
         f"data.write_h5ad({_text(_new(path))})"
     )
 
 
-def _mudata(path: Path, names: Sequence[str], column: str) -> str:
-    rename = "; ".join(_prefixed(f"data[{_text(name)}]", column) for name in names)
-    kept = ", ".join(f"{_text(name)}: data[{_text(name)}]" for name in names)
+def _mudata(path: Path, names: Sequence[str], column: str | None) -> str:
+    read = "read_h5mu" if path.suffix.lower() == ".h5mu" else "read_zarr"
+    parts = [f"data[{_text(name)}]" for name in names]
+    rename = "; ".join(
+        f"{part}.obs_names_make_unique()" if column is None else _prefixed(part, column)
+        for part in parts
+    )
+    kept = ", ".join(f"{_text(name)}: {part}" for name, part in zip(names, parts, strict=True))
     return (
-        f"import mudata; data = mudata.read_h5mu({_text(path)}); {rename}; "
+        f"import mudata; data = mudata.{read}({_text(path)}); {rename}; "
         f"mudata.MuData({{{kept}}}).write_h5mu({_text(_new(path))})"
     )

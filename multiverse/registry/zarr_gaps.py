@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -72,7 +73,8 @@ def lost_chunk(file: h5py.File, name: str, seen: SeenChunks) -> int | None:
     attributes = dict(file[parent or "/"].attrs)
     gap = seen.first_gap()
     several = seen.values_in(gap) > 1
-    axis = _SPARSE.get(_text(attributes, "encoding-type") or _text(attributes, "h5sparse_format"))
+    encoding = _text(attributes, "encoding-type") or _text(attributes, "h5sparse_format")
+    axis = _SPARSE.get(encoding or "")
     if axis is not None and leaf in ("data", "indices", "indptr"):
         number = _features(attributes, axis)
         if leaf == "indptr":
@@ -115,7 +117,7 @@ def _lacks_pointers(
     return number is None or int(file[name][stored * seen.side]) > number
 
 
-def _features(attributes: Mapping[str, object], axis: int) -> int | None:
+def _features(attributes: Mapping[str, Any], axis: int) -> int | None:
     """Return the length of a row of a sparse matrix (of a column where it is held by columns)."""
     shape = np.ravel(attributes.get("shape", attributes.get("h5sparse_shape", ())))
     return int(shape[axis]) if len(shape) == 2 and shape.dtype.kind in "iu" else None

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, cast
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData, concat
 from mudata import MuData
-from scipy.sparse import csr_matrix
+from scipy.io import mmwrite
+from scipy.sparse import csr_array, csr_matrix
 
 from multiverse.cli.main import main
 from multiverse.errors import DatasetError
 from multiverse.registry.barcodes import recognise
 from multiverse.registry.datasets import find_dataset
+from multiverse.registry.objects import register_object
 from multiverse.registry.options import RegistrationOptions
 from multiverse.registry.registration import register
 from tests.unit.registry.registry_sources import (
@@ -28,6 +33,7 @@ from tests.unit.registry.registry_sources import (
     read,
     write,
 )
+from tests.unit.registry.tenx_sources import write_h5
 
 MATCH = RegistrationOptions(match_barcodes=True)
 BARCODES = ["".join("ACGT"[n >> 2 * i & 3] for i in range(8)) * 2 for n in range(12)]
@@ -299,3 +305,69 @@ def test_repeated_names_in_one_table(told_apart: bool, tmp_path: Path) -> None:
     both = np.vstack([counts(12, 7, 17), counts(12, 7, 27)])
     np.testing.assert_array_equal(dense(after["rna"]), both[:, :4])
     np.testing.assert_array_equal(dense(after["adt"]), both[:, 4:])
+
+
+def write_zarr(data: AnnData | MuData, path: Path) -> Path:
+    data.write_zarr(path)
+    return path
+
+
+def write_tenx(data: AnnData, path: Path) -> Path:
+    """A file of Cell Ranger, or a folder where the name has no suffix."""
+    values, kinds = dense(data), [*data.var["feature_types"]]
+    if path.suffix:
+        write_h5(path, kinds, values)
+        with h5py.File(path, "r+") as file:
+            del file["matrix/barcodes"]
+            file["matrix/barcodes"] = np.array([*data.obs_names], dtype="S")
+        return path
+    path.mkdir()
+    with gzip.open(path / "matrix.mtx.gz", "wb") as stream:
+        mmwrite(cast("IO[bytes]", stream), csr_array(values.T.astype(int)))
+    lines = {
+        "barcodes": data.obs_names,
+        "features": [f"E{i}\t{name}\t{kinds[i]}" for i, name in enumerate(data.var_names)],
+    }
+    for name, found in lines.items():
+        with gzip.open(path / f"{name}.tsv.gz", "wt") as text:
+            text.writelines(f"{line}\n" for line in found)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["it's.zarr", "cells.h5", "cells"])
+def test_repeated_names_in_one_table_of_other_formats(name: str, tmp_path: Path) -> None:
+    data = concat([lane(1, 7, "g"), lane(2, 7, "g")])
+    data.var["feature_types"] = ["Gene Expression"] * 4 + ["Antibody Capture"] * 3
+    data.obs = data.obs[["donor"]]
+    make = write_zarr if name.endswith("zarr") else write_tenx
+    path = make(data, tmp_path / name)
+    with pytest.raises(DatasetError, match="12 cells more than once") as refused:
+        register(path)
+    remedy = str(refused.value.remedy)
+    follow(remedy)
+    target = shlex.split(remedy[remedy.index("register ") : remedy.index(": python")])[1]
+    after = read(register(Path(target)))
+    both = np.vstack([counts(12, 7, 17), counts(12, 7, 27)])
+    np.testing.assert_array_equal(dense(after["rna"]), both[:, :4])
+    np.testing.assert_array_equal(dense(after["adt"]), both[:, 4:])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_repeated_names_in_a_store_of_mudata(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rna, adt = two_lanes()
+    path = write_zarr(MuData({"rna": rna, "adt": adt}), tmp_path / "a.zarr")
+    assert main(["register", str(path)]) == 3
+    follow(capsys.readouterr().err)
+    check_lanes([str(tmp_path / "a_named.h5mu")])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_repeated_names_in_an_object_are_told_without_a_path(tmp_path: Path) -> None:
+    data = concat([lane(1, 7, "g"), lane(2, 7, "g")])
+    with pytest.raises(DatasetError, match="12 cells more than once") as refused:
+        register_object(data, slug="a", home=tmp_path)
+    assert str(tmp_path) not in str(refused.value.remedy)
+    assert str(refused.value.remedy).endswith("name the cells by it, and register it again.")
