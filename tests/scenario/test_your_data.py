@@ -63,20 +63,25 @@ def test_the_commands_of_a_section_do_what_it_says(
 
 
 def follow(line: str, folder: Path) -> None:
-    """Give a command; of a run everything but its jobs."""
+    """Give a command; of a run everything but its jobs, and register what it would run on."""
     words = shlex.split(line, comments=True)
     if words[:1] != ["multiverse"]:
         subprocess.run(["/bin/sh", "-c", line], check=True, cwd=folder)
         return
-    extra = ["--dry-run", "--engine", "local"] if words[1] == "run" else []
-    assert main([*words[1:], *extra]) == 0, line
+    if words[1] != "run":
+        assert main(words[1:]) == 0, line
+        return
+    assert main([*words[1:], "--dry-run", "--engine", "local"]) == 0, line
+    if "--input" in words:
+        assert main(["register", *words[words.index("--input") :]]) == 0, line
 
 
 def follow_python(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run an example; where it runs models, say only what would be run."""
+    """Run an example; where it runs models, say what would be run, and register its data."""
 
-    def preview(*given: Any, **settings: Any) -> list[Any]:
-        return multiverse.api.preview(*given, engine="local", **settings)
+    def preview(models: list[str], data: Any, output: str, **settings: Any) -> list[Any]:
+        multiverse.register(data, **settings)
+        return multiverse.api.preview(models, data, output, engine="local", **settings)
 
     monkeypatch.setattr(multiverse, "run", preview, raising=False)
     exec(block, in_memory())  # noqa: S102
