@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,8 +207,10 @@ def test_python(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = make_data(60)
     register_object(make_data(40), slug="dataset")
     before = state(place)
-    for dataset in (data, place / "other.h5ad", place / "small.h5ad", "small"):
-        (job,) = preview("pca", dataset, place / "results", engine="idle")
+    files = (place / "other.h5ad", place / "small.h5ad", "small")
+    named: dict[str, Any] = {"name": "dataset"}
+    for dataset, more in ((data, named), *((file, {}) for file in files)):
+        (job,) = preview("pca", dataset, place / "results", engine="idle", **more)
         assert job.prospect == "to run"
         assert state(place) == before
     assert find_dataset("dataset").record.n_obs == 40
