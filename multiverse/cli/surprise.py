@@ -63,9 +63,9 @@ def write_log(error: BaseException) -> Path:
 
     The folder ``errors`` of the user's cache keeps the newest :data:`MOST_LOGS`. Raises OSError.
     """
-    from multiverse.registry import cache
+    from multiverse.registry import users_cache
 
-    folder = cache() / "errors"
+    folder = users_cache() / "errors"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     path = folder / f"{moment}-{time.time_ns() % 10**9:09}-{os.getpid()}{_SUFFIX}"

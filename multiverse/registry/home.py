@@ -33,8 +33,11 @@ def home() -> Path:
 def cache() -> Path:
     """Return the folder of what can be made again, such as environments: ``MULTIVERSE_CACHE``."""
     instead = _OVERLAID.get()
-    if instead is not None:
-        return instead[1]
+    return users_cache() if instead is None else instead[1]
+
+
+def users_cache() -> Path:
+    """Return the user's own :func:`cache`, also where another one stands in for it."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return resolved(Path(chosen).expanduser().absolute())
