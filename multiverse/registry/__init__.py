@@ -11,16 +11,16 @@ from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
     from multiverse.registry.datasets import RegisteredDataset
-    from multiverse.registry.home import cache, users_cache
+    from multiverse.registry.home import users_cache
     from multiverse.registry.modalities import known_modality
     from multiverse.registry.options import RegistrationOptions
 else:
     __getattr__ = lazily(
         __name__,
         datasets="RegisteredDataset",
-        home="cache users_cache",
+        home="users_cache",
         modalities="known_modality",
         options="RegistrationOptions",
     )
 
-__all__ = ["RegisteredDataset", "RegistrationOptions", "cache", "known_modality", "users_cache"]
+__all__ = ["RegisteredDataset", "RegistrationOptions", "known_modality", "users_cache"]

@@ -193,7 +193,9 @@ def offer(columns: Sequence[ColumnFacts], role: Role) -> str:
         names = _listed([item.column.name for item in found])
         return f"None of the {len(columns)} columns holds groups of cells: {names}"
     others = [item.column.name for item in found if item not in shown]
-    more = f"; the others are {_listed(others)}" if others else ""
+    few = len(others) <= MOST_OFFERED
+    more = f"; the others are {_listed(others)}" if few else f"; and {len(others):,} more"
+    more = more if others else ""
     names = ", ".join(item.column.words for item in shown)
     return f"Name a column with groups of cells: {names}{more}"
 
