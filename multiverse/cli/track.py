@@ -9,6 +9,7 @@ from pathlib import Path
 from multiverse.api import amount, track
 from multiverse.cli.terminal import console, notes, print_error, print_json, safe, say
 from multiverse.errors import JobsFailed
+from multiverse.specs import first_of
 from multiverse.tracking import Tracked
 
 #: More runs than this with the same reason say nothing new.
@@ -68,8 +69,7 @@ def print_tracked(tracked: Tracked) -> None:
     lines = []
     for reason in dict.fromkeys(run.reason for run in tracked.failed):
         names = [run.name for run in tracked.failed if run.reason == reason]
-        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        lines.append(f"not in MLflow: {', '.join(names[:SHOWN])}{more}: {reason}")
+        lines.append(f"not in MLflow: {first_of(names, SHOWN)}: {reason}")
     print_error(
         "\n".join(lines), f"The runs are safe in their folder. Copy the rest: {tracked.command}"
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multiverse.registry.column_roles import Guess, Role, best_batches, best_labels
+from multiverse.specs.names import first_of
 
 #: What a column is needed for.
 NEEDED_FOR = {
@@ -60,6 +61,4 @@ def missing(role: Role, columns: Sequence[Guess]) -> str:
 
 
 def _named(words: str, found: Sequence[Guess]) -> str:
-    names = ", ".join(item.column.words for item in found[:MOST_NAMED])
-    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    return f"{words}: {names}{more}"
+    return f"{words}: {first_of([item.column.words for item in found], MOST_NAMED)}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from multiverse.registry.column_facts import ColumnFacts, ColumnKind
+from multiverse.specs.names import first_of
 
 #: More values than these are names of cells or measurements, not groups of cells.
 MOST_GROUPS = 500
@@ -190,16 +191,13 @@ def offer(columns: Sequence[ColumnFacts], role: Role) -> str:
     groups = [item for item in found if item not in best and item.role in _GROUPING]
     shown = [*best, *groups][:MOST_OFFERED]
     if not shown:
-        names = _listed([item.column.name for item in found])
+        names = first_of([f"{item.column.name:.60}" for item in found], MOST_NAMED)
         return f"None of the {len(columns)} columns holds groups of cells: {names}"
-    others = [item.column.name for item in found if item not in shown]
-    few = len(others) <= MOST_OFFERED
-    more = f"; the others are {_listed(others)}" if few else f"; and {len(others):,} more"
-    more = more if others else ""
+    others = [f"{item.column.name:.60}" for item in found if item not in shown]
+    more = ""
+    if len(others) > MOST_OFFERED:
+        more = f"; and {len(others):,} more"
+    elif others:
+        more = f"; the others are {', '.join(others)}"
     names = ", ".join(item.column.words for item in shown)
     return f"Name a column with groups of cells: {names}{more}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(f"{name:.60}" for name in names[:MOST_NAMED]) + more

@@ -9,6 +9,7 @@ from shlex import quote
 
 from multiverse.errors import DatasetError
 from multiverse.specs.dataset import MODALITIES
+from multiverse.specs.names import first_of
 from multiverse.specs.yaml_file import suggestion
 
 #: Compared without case and punctuation. 10x Genomics' feature types are among them.
@@ -99,9 +100,7 @@ def map_modalities(
 
 
 def _none_known(present: list[str], what: str, sizes: Mapping[str, int]) -> DatasetError:
-    shown = ", ".join(map(repr, present[:_MOST_SHOWN])) or "none at all"
-    if len(present) > _MOST_SHOWN:
-        shown += f" and {len(present) - _MOST_SHOWN:,} more"
+    shown = first_of([repr(name) for name in present], _MOST_SHOWN) or "none at all"
     largest = max(present, key=lambda name: sizes.get(name, 0), default="NAME")
     if 2 * sizes.get(largest, 0) < sum(sizes.values()):
         remedy = "If all of them are one modality, say which: --modality X=rna (or X=atac, X=adt)"

@@ -15,6 +15,7 @@ from multiverse.errors import DatasetError
 from multiverse.registry.layout import MATRICES, Candidate, Candidates, Layout, SourceModality
 from multiverse.registry.modalities import known_modality
 from multiverse.registry.options import RegistrationOptions
+from multiverse.specs.names import first_of
 from multiverse.specs.yaml_file import suggestion
 
 T = TypeVar("T")
@@ -268,5 +269,4 @@ def _no_feature(
 
 
 def _shortened(names: pd.Index) -> str:
-    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(f"{name!s:.60}" for name in names[:MOST_NAMES]) + more
+    return first_of([f"{name!s:.60}" for name in names], MOST_NAMES)

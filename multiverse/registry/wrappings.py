@@ -39,7 +39,7 @@ def placeholder(path: Path, head: bytes, status: os.stat_result) -> DatasetError
     if getattr(status, "st_flags", 0) & _DATALESS:
         return DatasetError(
             f"{path} is still in the cloud: only its name is on this machine",
-            remedy=f"Fetch it: brctl download {_quoted(path)}",
+            remedy=f"Fetch it: brctl download {quoted(path)}",
         )
     if head.startswith(b"version https://git-lfs"):
         return _pointer(path, head)
@@ -59,8 +59,8 @@ def packed(path: Path, head: bytes) -> DatasetError | None:
             target = _unpacked(path)
             return DatasetError(
                 f"{path} is packed by {program}",
-                remedy=f"Unpack it: {program} -dc {_quoted(path)} > {_quoted(target)}, "
-                f"and take {_quoted(target)}",
+                remedy=f"Unpack it: {program} -dc {quoted(path)} > {quoted(target)}, "
+                f"and take {quoted(target)}",
             )
     return None
 
@@ -77,7 +77,7 @@ def damage_of(path: Path, error: str, size: int) -> DatasetError:
         return DatasetError(
             f"{path} is still open for writing, or the program that wrote it was ended",
             remedy="Wait until it is closed. If nothing writes it, mark it as closed: "
-            f"h5clear -s {_quoted(path)}",
+            f"h5clear -s {quoted(path)}",
         )
     if "superblock version" in error:
         return DatasetError(
@@ -111,7 +111,7 @@ def _pointer(path: Path, head: bytes) -> DatasetError:
     bytes_ = "" if size is None else f" of {int(size[1]):,} bytes"
     return DatasetError(
         f"{path} is a pointer of Git LFS, not the file{bytes_} itself",
-        remedy=f"Fetch it: git -C {_quoted(path.parent)} lfs pull --include {_quoted(path.name)}",
+        remedy=f"Fetch it: git -C {quoted(path.parent)} lfs pull --include {quoted(path.name)}",
     )
 
 
@@ -125,5 +125,6 @@ def _web_page(path: Path, head: bytes) -> DatasetError:
     )
 
 
-def _quoted(path: Path | str) -> str:
+def quoted(path: Path | str) -> str:
+    """Return a path as one word of a shell."""
     return shlex.quote(str(path))

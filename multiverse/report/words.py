@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from multiverse.specs.names import first_of
+
 ELLIPSIS = "…"
 #: How much of a text is looked at, so that a name of megabytes costs nothing.
 _LOOKED_AT = 4
@@ -41,7 +43,7 @@ def shortened(items: Sequence[str], limit: int) -> str:
     """Return the first of many, and how many more there are."""
     if len(items) <= limit:
         return listed(items)
-    return f"{', '.join(items[:limit])} and {len(items) - limit:,} more"
+    return first_of(items, limit)
 
 
 def counted(number: int, word: str, plural: str = "") -> str:

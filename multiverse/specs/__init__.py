@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from multiverse.specs.benchmark import Benchmark, BenchmarkSource
     from multiverse.specs.dataset import DatasetRecord
     from multiverse.specs.model import ModelSpec, ModelYaml
+    from multiverse.specs.names import first_of
     from multiverse.specs.quantity import format_bytes, format_seconds, parse_bytes, parse_seconds
     from multiverse.specs.yaml_file import read_value
 else:
@@ -21,6 +22,7 @@ else:
         benchmark="Benchmark BenchmarkSource",
         dataset="DatasetRecord",
         model="ModelSpec ModelYaml",
+        names="first_of",
         quantity="format_bytes format_seconds parse_bytes parse_seconds",
         yaml_file="read_value",
     )
@@ -32,6 +34,7 @@ __all__ = [
     "DatasetRecord",
     "ModelSpec",
     "ModelYaml",
+    "first_of",
     "format_bytes",
     "format_seconds",
     "parse_bytes",

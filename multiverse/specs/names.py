@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -44,6 +44,12 @@ def short(value: object) -> str:
     """Return a value as text of at most 24 characters."""
     text = str(value)
     return text if len(text) <= 24 else text[:21] + "..."
+
+
+def first_of(items: Sequence[str], most: int) -> str:
+    """Return ``a, b and 7 more``: the first of many, and how many there are besides."""
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def make_slug(text: str) -> str:

@@ -11,6 +11,7 @@ from multiverse.registry.formats.tenx_h5 import find_matrices, read_tenx
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import RegistrationOptions
+from multiverse.specs.names import first_of
 
 #: So many columns that can't be used are named.
 MOST_COLUMNS = 50
@@ -40,5 +41,4 @@ def _left_out(source: Hdf5) -> tuple[str, ...]:
     ]
     if not columns:
         return ()
-    more = f" and {len(columns) - MOST_COLUMNS} more" if len(columns) > MOST_COLUMNS else ""
-    return (f"left out columns of obs: {', '.join(columns[:MOST_COLUMNS])}{more}",)
+    return (f"left out columns of obs: {first_of(columns, MOST_COLUMNS)}",)

@@ -23,7 +23,8 @@ from typing import IO, Any
 
 from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.wrappings import damage_of, packed, placeholder
+from multiverse.registry.wrappings import damage_of, packed, placeholder, quoted
+from multiverse.specs.names import first_of
 
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 _ZIP, _TAR = b"PK\x03\x04", b"ustar"
@@ -136,10 +137,6 @@ def _some(stream: IO[bytes]) -> bytes:
     return found
 
 
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
-
-
 def _text_of(path: Path) -> str:
     """Return a path as a string of R and of Python, whose escapes are those of JSON."""
     return json.dumps(str(path), ensure_ascii=False)
@@ -187,16 +184,13 @@ def _archive(path: Path) -> DatasetError:
         key=lambda name: (_READABLE.match(name)["first"] is None, name),  # type: ignore[index]
     )
     if zipfile.is_zipfile(path):
-        command = f"python -m zipfile -e {_quoted(path)} {_quoted(folder)}"
+        command = f"python -m zipfile -e {quoted(path)} {quoted(folder)}"
     else:
-        command = f"mkdir -p {_quoted(folder)} && tar -xf {_quoted(path)} -C {_quoted(folder)}"
+        command = f"mkdir -p {quoted(folder)} && tar -xf {quoted(path)} -C {quoted(folder)}"
     kind = "a zip archive" if zipfile.is_zipfile(path) else "a tar archive"
-    shown = ", ".join(f"{name:.80}" for name in names[:8]) or "no file"
-    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
-    then = f", then give {_quoted(folder / known[0])}" if known else ""
-    return DatasetError(
-        f"{path} is {kind} of {shown}{more}", remedy=f"Unpack it first: {command}{then}"
-    )
+    shown = first_of([f"{name:.80}" for name in names], 8) or "no file"
+    then = f", then give {quoted(folder / known[0])}" if known else ""
+    return DatasetError(f"{path} is {kind} of {shown}", remedy=f"Unpack it first: {command}{then}")
 
 
 def _members(path: Path) -> list[str]:
@@ -297,7 +291,7 @@ def _beside(path: Path) -> str:
         key=lambda one: (one["kind"] != "filtered", not one[0].endswith(".h5")),
     )
     if ranked:
-        return f"Give the matrix beside it: {_quoted(path.parent / ranked[0][0])}"
+        return f"Give the matrix beside it: {quoted(path.parent / ranked[0][0])}"
     return (
         "Give the file with the matrix: of Cell Ranger it is filtered_feature_bc_matrix.h5, "
         "else an .h5ad or .h5mu file."

@@ -35,6 +35,7 @@ from multiverse.registry.formats.text_stream import bounded_text
 from multiverse.registry.guarded import new_hdf5
 from multiverse.registry.hdf5 import Hdf5
 from multiverse.registry.hdf5_source import read_copy
+from multiverse.specs.names import first_of
 from multiverse.specs.source_names import is_matrix_name, sample_of_matrix
 
 _BARCODES = re.compile(r"barcodes?\.(?:tsv|txt|csv)(?:\.gz)?", re.IGNORECASE)
@@ -179,8 +180,7 @@ def _no_list(
 
 
 def _shown(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_SHOWN:,} more" if len(names) > _MOST_SHOWN else ""
-    return ", ".join(f"{name:.100}" for name in names[:_MOST_SHOWN]) + more
+    return first_of([f"{name:.100}" for name in names], _MOST_SHOWN)
 
 
 @dataclass
