@@ -409,45 +409,6 @@ class Judge:
         )
 
 
-def judge(
-    part: SourceModality,
-    rows: np.ndarray | None = None,
-    layer: str | None = None,
-    *,
-    batches: pd.Series | None = None,
-) -> CountsVerdict:
-    """Say which matrix of a modality registration would take for its raw counts, and why.
-
-    Nothing is written. Every matrix that may hold counts is read once, block by block, in the
-    memory of one block and 16 bytes a cell.
-
-    Parameters
-    ----------
-    part
-        A modality of :func:`multiverse.registry.formats.read_layout`'s layout.
-    rows
-        Source rows that count, of shape (n_cells,), strictly increasing; None for all.
-    layer
-        As ``RegistrationOptions.layer``.
-    batches
-        Batch of each of these cells, (n_cells,), to say where values are missing.
-
-    Returns
-    -------
-    CountsVerdict
-        ``candidate.name`` is the matrix (None where registration would refuse: ``refusal`` is
-        what it would raise); ``why`` a sentence; ``surveys`` what each matrix holds, whose
-        ``evidence`` has ``totals`` (library sizes) and ``lengths``, each (n_cells,).
-
-    Raises
-    ------
-    DatasetError
-        Where a matrix can't be opened.
-    """
-    everything = np.arange(len(part.obs)) if rows is None else rows
-    return Judge(part, everything, layer, batches=batches).verdict()
-
-
 def _restricted(candidate: Candidate, names: pd.Index) -> Candidate | None:
     """Return the candidate with these features only, in their order; None where it lacks some."""
     own = candidate.features

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from multiverse.registry.evidence import Evidence
 from multiverse.registry.formats import read_layout
-from multiverse.registry.judge import CountsVerdict, judge
+from multiverse.registry.judge import CountsVerdict, Judge
 from multiverse.registry.layout import Layout
 from multiverse.registry.options import DEFAULT_OPTIONS
 from multiverse.registry.registration import register
@@ -256,7 +256,8 @@ def test_numbers_that_overflowed_are_refused_as_such(tmp_path: Path, capsys: Sai
 def layout_of(path: Path, folder: Path) -> tuple[Layout, CountsVerdict]:
     with opened_source(path) as opened, opened.readable(folder) as readable:
         layout = read_layout(readable, DEFAULT_OPTIONS)
-        return layout, judge(layout.parts[0])
+        part = layout.parts[0]
+        return layout, Judge(part, np.arange(len(part.obs))).verdict()
 
 
 def test_judging_writes_nothing_and_says_why(tmp_path: Path) -> None:
