@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from multiverse.inspection.commands import Target
-from multiverse.inspection.facts import Findings, Inspection, ModelOutlook, OtherCommand
+from multiverse.inspection.facts import (
+    Findings,
+    Inspection,
+    ModelOutlook,
+    OtherCommand,
+    SourceFacts,
+)
 from multiverse.inspection.outlook import Foresight
 
 
@@ -30,14 +38,7 @@ def conclude(
     return Inspection(
         source=source,
         size_bytes=size_bytes,
-        n_cells=findings.n_cells,
-        modalities=findings.modalities,
-        lacking=findings.lacking,
-        columns=findings.columns,
-        batch_key=findings.batch_key,
-        label_key=findings.label_key,
-        notes=findings.notes,
-        obstacles=findings.obstacles,
+        **{item.name: getattr(findings, item.name) for item in fields(SourceFacts)},
         models=models,
         command=command,
         other_commands=tuple(others),

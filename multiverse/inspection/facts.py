@@ -113,20 +113,16 @@ class OtherCommand:
     command: str
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What is in a dataset, and what can be done with it.
+@dataclass(frozen=True, kw_only=True)
+class SourceFacts:
+    """What is in a source.
 
-    ``source`` is the file, the slug or the kind of object. ``n_cells`` counts the cells, those
-    that lack a modality included (``lacking``: modality → how many). ``columns`` are those of
-    ``obs``, each with a guess of what it holds; a guess is a suggestion, and nothing is ever
-    applied by itself: ``batch_key`` and ``label_key`` are those that were asked for, or registered.
-    ``command`` can be pasted as it is; None where ``obstacles`` say what has to
-    be mended first.
+    ``n_cells`` counts the cells, those that lack a modality included (``lacking``: modality → how
+    many). ``columns`` are those of ``obs``, each with a guess of what it holds; a guess is a
+    suggestion, and nothing is ever applied by itself: ``batch_key`` and ``label_key`` are those
+    that were asked for, or registered.
     """
 
-    source: str
-    size_bytes: int | None
     n_cells: int
     modalities: tuple[ModalityFacts, ...]
     lacking: Mapping[str, int]
@@ -135,6 +131,18 @@ class Inspection:
     label_key: str | None
     notes: tuple[str, ...]
     obstacles: tuple[Obstacle, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection(SourceFacts):
+    """What is in a dataset, and what can be done with it.
+
+    ``source`` is the file, the slug or the kind of object. ``command`` can be pasted as it is;
+    None where ``obstacles`` say what has to be mended first.
+    """
+
+    source: str
+    size_bytes: int | None
     models: tuple[ModelOutlook, ...]
     command: str | None
     other_commands: tuple[OtherCommand, ...]
@@ -151,7 +159,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON has it."""
-        return asdict(self)
+        return {"source": self.source, "size_bytes": self.size_bytes, **asdict(self)}
 
     def _repr_html_(self) -> str:
         """Return tables for a notebook; every text of the dataset is escaped."""
@@ -172,16 +180,11 @@ class Way:
     words: str = ""
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What is in a source. ``ways``: none where an obstacle is in the way; the usual one first."""
+@dataclass(frozen=True, kw_only=True)
+class Findings(SourceFacts):
+    """What is in a source, and how it can be read.
 
-    n_cells: int
-    modalities: tuple[ModalityFacts, ...]
-    lacking: Mapping[str, int]
-    columns: tuple[Guess, ...]
-    batch_key: str | None
-    label_key: str | None
-    notes: tuple[str, ...]
-    obstacles: tuple[Obstacle, ...]
+    ``ways``: none where an obstacle is in the way; the usual one first.
+    """
+
     ways: tuple[Way, ...]
