@@ -6,7 +6,6 @@ the proteins of another wherever the modalities hold their cells in different or
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from itertools import combinations
@@ -16,6 +15,7 @@ from multiverse.errors import DatasetError
 from multiverse.registry.as_text import as_text
 from multiverse.registry.files import Files
 from multiverse.registry.layout import Layout, SourceModality
+from multiverse.registry.pasted import literal, python_line
 from multiverse.registry.zarr_store import is_store
 from multiverse.specs.source_names import source_name
 
@@ -62,13 +62,13 @@ def _remedy(layout: Layout, files: Files) -> str:
     paths = [files] if isinstance(files, Path) else [*files.values()]
     if isinstance(files, Path) and _holds_mudata(files):
         names = [part.old_name for part in layout.parts]
-        command = _command(_mudata(files, names, column))
+        command = python_line(_mudata(files, names, column))
         return f"{advice}{_lost(layout)}, and {_register(files)}: {command}"
     readers = [_reader(path) for path in paths]
     if None in readers:
         return f"{advice}, and write the file again."
     commands = " && ".join(
-        _command(_anndata(path, reader, column))
+        python_line(_anndata(path, reader, column))
         for path, reader in zip(paths, readers, strict=True)
         if reader is not None
     )
@@ -147,17 +147,8 @@ def _telling(parts: Sequence[SourceModality]) -> str | None:
     return best[2] if best else None
 
 
-def _text(value: object) -> str:
-    """Return a text as a literal of Python in double quotes, which a shell's quotes leave alone."""
-    return json.dumps(str(value), ensure_ascii=not str(value).isprintable())
-
-
-def _command(code: str) -> str:
-    return f"python -c {shlex.quote(code)}"
-
-
 def _prefixed(data: str, column: str) -> str:
-    return f'{data}.obs_names = {data}.obs[{_text(column)}].astype(str) + "_" + {data}.obs_names'
+    return f'{data}.obs_names = {data}.obs[{literal(column)}].astype(str) + "_" + {data}.obs_names'
 
 
 def _anndata(path: Path, reader: tuple[str, str], column: str | None) -> str:
@@ -165,20 +156,20 @@ def _anndata(path: Path, reader: tuple[str, str], column: str | None) -> str:
     module, call = reader
     rename = "data.obs_names_make_unique()" if column is None else _prefixed("data", column)
     return (
-        f"import {module}; data = {call.format(_text(path))}; {rename}; "
-        f"data.write_h5ad({_text(_new(path))})"
+        f"import {module}; data = {call.format(literal(path))}; {rename}; "
+        f"data.write_h5ad({literal(_new(path))})"
     )
 
 
 def _mudata(path: Path, names: Sequence[str], column: str | None) -> str:
     read = "read_h5mu" if path.suffix.lower() == ".h5mu" else "read_zarr"
-    parts = [f"data[{_text(name)}]" for name in names]
+    parts = [f"data[{literal(name)}]" for name in names]
     rename = "; ".join(
         f"{part}.obs_names_make_unique()" if column is None else _prefixed(part, column)
         for part in parts
     )
-    kept = ", ".join(f"{_text(name)}: {part}" for name, part in zip(names, parts, strict=True))
+    kept = ", ".join(f"{literal(name)}: {part}" for name, part in zip(names, parts, strict=True))
     return (
-        f"import mudata; data = mudata.{read}({_text(path)}); {rename}; "
-        f"mudata.MuData({{{kept}}}).write_h5mu({_text(_new(path))})"
+        f"import mudata; data = mudata.{read}({literal(path)}); {rename}; "
+        f"mudata.MuData({{{kept}}}).write_h5mu({literal(_new(path))})"
     )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from multiverse.errors import DatasetError
+from multiverse.registry.pasted import quoted
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Bytes from the beginning that tell what a file is.
@@ -123,8 +124,3 @@ def _web_page(path: Path, head: bytes) -> DatasetError:
         remedy="Open the address in a browser: it asks for something first, or the data have "
         "another address.",
     )
-
-
-def quoted(path: Path | str) -> str:
-    """Return a path as one word of a shell."""
-    return shlex.quote(str(path))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from pathlib import Path
 
 import pandas as pd
 
 from multiverse.errors import DatasetError
 from multiverse.registry.layout import UnnamedKind
+from multiverse.registry.pasted import literal, python_line
 
 #: The names of chromosomes and unplaced scaffolds.
 CONTIG = r"(?:chr[\w.]*?|\d{1,2}|[XYM]|MT|(?:GL|KI|JH)[\w.]*?)"
@@ -65,9 +64,9 @@ def check_feature_names(names: pd.Index, path: Path, *, is_anndata: bool = True)
 def _lines(path: Path, pattern: re.Pattern[str], kind: str) -> str:
     target = path.with_name(f"{path.stem}_kinds.h5ad")
     program = (
-        f"import anndata, re; d = anndata.read_h5ad({json.dumps(str(path))}); "
-        f'd.var["feature_types"] = [{json.dumps(kind)} if re.fullmatch('
-        f'{json.dumps(pattern.pattern)}, name) else "Gene Expression" for name in d.var_names]; '
-        f"d.write_h5ad({json.dumps(str(target))})"
+        f"import anndata, re; d = anndata.read_h5ad({literal(path)}); "
+        f'd.var["feature_types"] = [{literal(kind)} if re.fullmatch('
+        f'{literal(pattern.pattern)}, name) else "Gene Expression" for name in d.var_names]; '
+        f"d.write_h5ad({literal(target)})"
     )
-    return f"python -c {shlex.quote(program)}"
+    return python_line(program)

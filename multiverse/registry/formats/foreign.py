@@ -9,7 +9,6 @@ import bz2
 import csv
 import gzip
 import io
-import json
 import lzma
 import os
 import re
@@ -23,7 +22,8 @@ from typing import IO, Any
 
 from multiverse.errors import DatasetError
 from multiverse.registry.hdf5 import Hdf5
-from multiverse.registry.wrappings import damage_of, packed, placeholder, quoted
+from multiverse.registry.pasted import literal, python_line, quoted
+from multiverse.registry.wrappings import damage_of, packed, placeholder
 from multiverse.specs.names import first_of
 
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
@@ -53,9 +53,9 @@ def foreign_file(path: Path, status: os.stat_result) -> DatasetError:
     content = _unpacked(head)
     name = path.name.lower()
     if content.startswith(_RDATA):
-        return _r_file(path, f"x <- get(load({_text_of(path)})[1])")
+        return _r_file(path, f"x <- get(load({literal(path)})[1])")
     if content.startswith(_RDS) and (content is not head or name.endswith(_R_FILES)):
-        return _r_file(path, f"x <- readRDS({_text_of(path)})")
+        return _r_file(path, f"x <- readRDS({literal(path)})")
     if name.endswith(_R_FILES):
         return DatasetError(f"{path} is named as a file of R, but is none", remedy=_AGAIN)
     if head.startswith(_ZIP) or content[257:262] == _TAR:
@@ -84,7 +84,7 @@ def foreign_hdf5(source: Hdf5) -> DatasetError:
     if names >= {"matrix", "row_attrs", "col_attrs"}:
         return _loom(source)
     if "assays" in names and "cell.names" in names:
-        return _r_file(path, f"x <- SeuratDisk::LoadH5Seurat({_text_of(path)})", "an h5Seurat file")
+        return _r_file(path, f"x <- SeuratDisk::LoadH5Seurat({literal(path)})", "an h5Seurat file")
     if names >= {"barcode_idx", "umi"} or names >= {"barcode", "umi", "gem_group"}:
         what = "is Cell Ranger's list of molecules (molecule_info.h5), not a matrix of counts"
         return DatasetError(f"{path} {what}", remedy=_beside(path))
@@ -137,11 +137,6 @@ def _some(stream: IO[bytes]) -> bytes:
     return found
 
 
-def _text_of(path: Path) -> str:
-    """Return a path as a string of R and of Python, whose escapes are those of JSON."""
-    return json.dumps(str(path), ensure_ascii=False)
-
-
 def _target(path: Path, suffix: str = ".h5ad") -> Path:
     stem = path.name
     while (found := re.search(r"\.[A-Za-z0-9]{1,8}$", stem)) and found.start():
@@ -154,7 +149,7 @@ def _r_file(path: Path, read: str, what: str = "a file of R") -> DatasetError:
 
     Layers of Seurat 5 are joined first: they are one matrix for each sample.
     """
-    start = _text_of(_target(path, "_"))
+    start = literal(_target(path, "_"))
     write = f'anndataR::write_h5ad(%s, paste0({start}, a, ".h5ad"), mode = "w"%s)'
     alternative = 'as(SingleCellExperiment::altExp(x, a), "SingleCellExperiment")'
     program = (
@@ -222,10 +217,10 @@ def _table(path: Path, content: bytes) -> DatasetError:
     fields = header[1:50]
     cells_are_rows = bool(_BARCODE.fullmatch(row[0])) and not any(map(_BARCODE.fullmatch, fields))
     program = (
-        f"import anndata, pandas, scipy.sparse as s; t = pandas.read_csv({_text_of(path)}, "
-        f"index_col=0, sep={json.dumps(separator)}){'' if cells_are_rows else '.T'}; "
+        f"import anndata, pandas, scipy.sparse as s; t = pandas.read_csv({literal(path)}, "
+        f"index_col=0, sep={literal(separator)}){'' if cells_are_rows else '.T'}; "
         "anndata.AnnData(s.csr_matrix(t.to_numpy()), obs=t[[]], var=t.T[[]])"
-        f".write_h5ad({_text_of(_target(path))})"
+        f".write_h5ad({literal(_target(path))})"
     )
     other = (
         "its rows are taken as cells; add .T after the bracket of read_csv if they are features"
@@ -234,7 +229,7 @@ def _table(path: Path, content: bytes) -> DatasetError:
     )
     return DatasetError(
         f"{path} is a table of text, which does not say what its rows and columns are",
-        remedy=f"Make an .h5ad file of it ({other}): python -c {shlex.quote(program)}",
+        remedy=f"Make an .h5ad file of it ({other}): {python_line(program)}",
     )
 
 
@@ -262,14 +257,14 @@ def _loom(source: Hdf5) -> DatasetError:
     genes = _first(names["row_attrs"], ("Gene", "gene_names", "var_names", "gene_ids", "Accession"))
     cells = _first(names["col_attrs"], ("CellID", "cell_names", "obs_names", "barcodes"))
     program = (
-        f"import anndata; d = anndata.io.read_loom({_text_of(path)}, sparse=True, cleanup=False, "
-        f"obs_names={json.dumps(cells)}, var_names={json.dumps(genes)}, dtype=None); "
-        f"d.write_h5ad({_text_of(_target(path))})"
+        f"import anndata; d = anndata.io.read_loom({literal(path)}, sparse=True, cleanup=False, "
+        f"obs_names={literal(cells)}, var_names={literal(genes)}, dtype=None); "
+        f"d.write_h5ad({literal(_target(path))})"
     )
     return DatasetError(
         f"{path} is a loom file",
         remedy="Make an .h5ad file of it (package loompy: pip install loompy): "
-        f"python -c {shlex.quote(program)}",
+        f"{python_line(program)}",
     )
 
 
