@@ -56,7 +56,7 @@ def missing(role: Role, columns: Sequence[Guess]) -> str:
         return f"{line}; {unfit[0].column.name:.60} can't be it: {unfit[0].obstacle}"
     groups = [item for item in columns if item.role in (Role.GROUPS, Role.CLUSTERS)]
     if groups:
-        return f"{line}; none looks like one, and {_named('groups of cells are in', groups)}"
+        return f"{line}; none looks like one; {_named('columns with groups of cells', groups)}"
     return f"{line}; none looks like one"
 
 
