@@ -33,15 +33,7 @@ def test_every_section_has_its_files() -> None:
     assert list(sections()) == list(SECTIONS)
 
 
-@pytest.mark.parametrize(
-    "heading",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=found.pending, strict=True))
-        if found.pending
-        else name
-        for name, found in SECTIONS.items()
-    ],
-)
+@pytest.mark.parametrize("heading", SECTIONS)
 def test_the_commands_of_a_section_do_what_it_says(
     heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

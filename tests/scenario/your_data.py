@@ -39,7 +39,6 @@ class Section:
 
     make: Callable[[Path], None]
     registered: Mapping[str, Registered] = field(default_factory=dict)
-    pending: str = ""
 
 
 def counts(n_vars: int = N_GENES, seed: int = 0) -> csr_matrix:
@@ -223,7 +222,6 @@ def in_memory() -> dict[str, Any]:
     return {"adata": rna()}
 
 
-_READER = ""
 #: Heading → what its files are, and what its commands register.
 SECTIONS: dict[str, Section] = {
     "Look first": Section(look_first),
@@ -234,15 +232,13 @@ SECTIONS: dict[str, Section] = {
     "Cell Ranger": Section(
         cell_ranger,
         {"from-file": Registered(features=BOTH), "from-folder": Registered(features=BOTH)},
-        _READER,
     ),
     "CellBender and STARsolo": Section(
         cellbender_and_starsolo,
         {"cellbender": Registered(features=BOTH), "star": Registered(features=BOTH)},
-        _READER,
     ),
-    "A download from GEO": Section(geo, {"gsm1": Registered(features=BOTH)}, _READER),
-    "scvi-tools": Section(scvi_tools, {"totalvi": Registered(features=BOTH)}, _READER),
+    "A download from GEO": Section(geo, {"gsm1": Registered(features=BOTH)}),
+    "scvi-tools": Section(scvi_tools, {"totalvi": Registered(features=BOTH)}),
     "One file a modality": Section(
         one_file_a_modality,
         {"two-files": Registered(features=BOTH), "genes-proteins": Registered(features=BOTH)},
@@ -258,7 +254,7 @@ SECTIONS: dict[str, Section] = {
     ),
     "Counts after ambient correction": Section(after_ambient_correction, {"soupx": Registered()}),
     "Zarr stores": Section(
-        zarr_stores, {"cells-zarr": Registered(), "study-zarr": Registered(features=BOTH)}, _READER
+        zarr_stores, {"cells-zarr": Registered(), "study-zarr": Registered(features=BOTH)}
     ),
     "Seurat and SingleCellExperiment": Section(nothing),
     "Objects in a notebook": Section(nothing, {"pbmc": Registered()}),
