@@ -104,3 +104,9 @@ def test_docstrings_say_what_a_caller_gets() -> None:
         if line.split()[0].strip(",.:`").lower() in INTERROGATIVES
     ]
     assert len(asking) < MAX_INTERROGATIVE_SHARE * len(found), "\n".join(asking)
+
+
+def test_every_folder_of_tests_is_a_package() -> None:
+    """Without an ``__init__.py`` two files of one name in two folders are one module to pytest."""
+    folders = {path.parent for path in Path(__file__).parent.rglob("test_*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]

@@ -27,15 +27,15 @@ class Unreadable(Exception):
 def find_member(source: Hdf5, table: h5py.Group, name: str) -> Node | None:
     """Return a member of a table; None where there is none.
 
-    HDF5 takes a slash in a name as a path, so that a column ``G1/S`` lies in a group ``G1``. Only
-    hard links are followed, downwards.
+    HDF5 takes a slash in a name as a path, so that a column ``G1/S`` lies in a group ``G1``; ``..``
+    is a name like any other. Only hard links are followed, downwards.
     """
     *folders, leaf = name.split("/")
     if folders and leaf in _PARTS:
         return None
     found: Node = table
     for step in (*folders, leaf):
-        if step in ("", ".", "..") or not isinstance(found, h5py.Group):
+        if step in ("", ".") or not isinstance(found, h5py.Group):
             return None
         member = source.child(found, step)
         if member is None:

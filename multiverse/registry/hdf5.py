@@ -50,7 +50,7 @@ class Hdf5:
         Raises :class:`DatasetError` for a link, and for a name that is a path.
         """
         where = f"{group.name.rstrip('/')}/{name}"
-        if "/" in name or name in ("", ".", ".."):
+        if "/" in name or name in ("", "."):  # ".." is a name like any other to HDF5
             raise self.error(f"{name!r:.80} is a path, not the name of what is in {group.name}")
         with self.reading(where):
             link = group.get(name, getlink=True)

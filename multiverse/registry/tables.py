@@ -75,7 +75,7 @@ def _write_column(
     settings: Mapping[str, Any],
 ) -> bool:
     try:
-        if not name or any(part in ("", ".", "..") for part in name.split("/")):
+        if not name or any(part in ("", ".") for part in name.split("/")):
             raise ValueError("HDF5 takes its name as a path")
         with quiet():
             *folders, leaf = name.split("/")

@@ -216,14 +216,15 @@ def test_names_that_no_file_can_have(
     assert ".html" not in done.err, "a temporary file's name says nothing"
 
 
-def test_a_column_that_is_there_twice(multiverse_command: Command, tmp_path: Path) -> None:
+def test_a_column_that_is_named_twice(multiverse_command: Command, tmp_path: Path) -> None:
+    """HDF5 holds one member of a name, so that a list with the name twice means that member."""
     path = write_small(tmp_path / "twice.h5ad")
     with h5py.File(path, "a") as file:
         names = np.array(["donor", "donor", "cell_type"], dtype=h5py.string_dtype())
         file["obs"].attrs["column-order"] = names
     done = multiverse_command("register", path, "--batch-key", "donor")
-    assert done.code == 3
-    assert "two columns that are named 'donor'" in done.err
+    assert done.code == 0, done.said
+    assert "registered twice: 30 cells" in done.out
 
 
 @pytest.mark.parametrize(
