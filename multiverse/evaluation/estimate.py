@@ -1,7 +1,9 @@
-"""A value that can be computed again with cells weighted: what a bootstrap over cells needs.
+"""A value that can be computed again from some of the cells: what an interval over cells needs.
 
-The bootstrap is conditional on the embedding, its neighbours and its clusterings: what varies is
-which cells were sampled (Efron and Tibshirani 1993), not the training, which seeds show.
+The variance of a statistic over random halves of the cells, drawn without replacement, estimates
+that of the statistic of all cells (the jackknife that deletes half: Shao and Wu 1989, doi
+10.1214/aos/1176347263). No cell is drawn twice, so that clusters can be found anew in a half. What
+varies is which cells were sampled; the embedding stays, and with it the chance in training.
 """
 
 from __future__ import annotations
@@ -12,20 +14,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from multiverse.contract.evaluation import EvaluationSettings
+
 Values = NDArray[np.float64]
 Cells = NDArray[np.intp]
-#: How often each cell counts, (n,); all ones is the value itself.
+#: Whether each cell counts, (n,): 1 or 0; all ones is the value itself.
 Weights = NDArray[np.float64]
 Statistic = Callable[[Weights], float]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric's value, and the same from resampled cells.
+    """A metric's value, and the same from some of the cells.
 
     ``cells``: rows of the dataset that it is computed from. ``again`` takes a weight for each of
-    them; with all weights one it gives ``value``. ``parts``: the values behind a mean. ``remark``:
-    what a reader of the value must know, in a sentence.
+    them; with all weights one it gives ``value``. ``parts``: the values behind a mean.
+    ``variants``: the metric computed otherwise, as other software does. ``remark``: what a reader
+    of the value must know, in a sentence. ``finds_clusters``: ``again`` finds clusters anew, which
+    is done for the first halves only.
     """
 
     value: float
@@ -33,6 +39,8 @@ class Estimate:
     again: Statistic
     parts: Mapping[str, float] = field(default_factory=dict)
     remark: str = ""
+    variants: Mapping[str, float] = field(default_factory=dict)
+    finds_clusters: bool = False
 
     @classmethod
     def of(
@@ -45,21 +53,25 @@ class Estimate:
         """Return the estimate whose value is the statistic of all cells (n_cells,)."""
         return cls(again(np.ones(len(cells))), cells, again, parts or {}, remark)
 
-    def replicates(self, n_cells: int, number: int, seed: int) -> list[float | None]:
-        """Yield the statistic of ``number`` resamples of the cells; None where it has none.
+    def replicates(self, n_cells: int, settings: EvaluationSettings) -> list[float | None]:
+        """Return the statistic of random halves of the cells; None where it has none.
 
-        The same seed draws the same cells for every metric, so that means over metrics can be
-        taken resample by resample.
+        The same seed draws the same halves for every metric and embedding, so that means over
+        metrics and differences between embeddings can be taken half by half.
         """
-        random = np.random.default_rng(seed)
-        found = []
-        for _ in range(number):
-            drawn = np.bincount(random.integers(n_cells, size=n_cells), minlength=n_cells)
-            weights = drawn[self.cells].astype(np.float64)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                value = self.again(weights) if weights.any() else float("nan")
-            found.append(float(value) if np.isfinite(value) else None)
+        random = np.random.default_rng(settings.seed)
+        found: list[float | None] = []
+        for number in range(settings.replicates):
+            drawn = np.zeros(n_cells)
+            drawn[random.permutation(n_cells)[: n_cells // 2]] = 1.0
+            skipped = self.finds_clusters and number >= settings.cluster_replicates
+            found.append(None if skipped else self._of_half(drawn[self.cells]))
         return found
+
+    def _of_half(self, weights: Weights) -> float | None:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = self.again(weights) if weights.any() else float("nan")
+        return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def weighted_mean(values: Values) -> Statistic:
@@ -68,8 +80,8 @@ def weighted_mean(values: Values) -> Statistic:
 
 
 def weighted_median(values: Values) -> Statistic:
-    """Return the median of one value a cell, each as often as it was drawn."""
-    return lambda weights: float(np.median(np.repeat(values, weights.astype(np.int64))))
+    """Return the median of one value a cell, of the cells that were drawn."""
+    return lambda weights: float(np.median(values[weights > 0]))
 
 
 def mean_of_groups(values: Values, groups: NDArray[np.int64]) -> Statistic:

@@ -120,14 +120,12 @@ def _score(bench: MemberContext, case: Case, metric: Metric) -> ScoreLine:
     if not np.isfinite(estimate.value):
         return _failed(line, f"the result is {estimate.value}", began)
     seconds = time.monotonic() - began
-    settings = bench.settings
     return line(
         value=estimate.value,
         detail=estimate.remark,
         parts=dict(estimate.parts),
-        replicates=tuple(
-            estimate.replicates(bench.sheet.n_cells, settings.replicates, settings.seed)
-        ),
+        variants=dict(estimate.variants),
+        replicates=tuple(estimate.replicates(bench.sheet.n_cells, bench.settings)),
         n_cells=len(estimate.cells),
         approximate=_approximations(case, metric),
         seconds=seconds,

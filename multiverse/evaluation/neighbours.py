@@ -54,6 +54,22 @@ class Neighbours:
         """Return the ``k`` nearest other cells, (n_cells, k)."""
         return self.indices[:, 1 : k + 1]
 
+    def among(self, rows: NDArray[np.intp], k: int) -> Neighbours | None:
+        """Return the ``k`` nearest of each of ``rows`` (n_rows,) among these rows, itself included.
+
+        None where some cell has fewer of them among the neighbours that are known.
+        """
+        k = min(k, len(rows))
+        position = np.full(len(self.indices), -1, dtype=np.int64)
+        position[rows] = np.arange(len(rows))
+        found = position[self.indices[rows]]
+        nearest = np.argsort(found < 0, axis=1, kind="stable")[:, :k]
+        indices = np.take_along_axis(found, nearest, axis=1)
+        if indices.shape[1] < k or (indices < 0).any():
+            return None
+        distances = np.take_along_axis(self.distances[rows], nearest, axis=1)
+        return Neighbours(indices, distances, self.exact)
+
     def connectivities(self, k: int) -> csr_matrix:
         """Return UMAP's fuzzy graph over ``k`` neighbours (McInnes et al. 2018)."""
         graph: csr_matrix = self.nearest(k).knn_graph_connectivities.tocsr()

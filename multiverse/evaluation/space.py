@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +18,8 @@ from multiverse.evaluation.sheet import CellColumn
 #: Of scib-metrics: ten resolutions up to 2, the best by NMI with the labels, seed 42.
 RESOLUTIONS = tuple(2 * step / 10 for step in range(1, 11))
 LEIDEN_SEED = 42
+#: One start ends in a local optimum that is decided by its seed.
+KMEANS_STARTS = 10
 #: A few times the distance of two numbers in single precision.
 LOST = 1e-6
 
@@ -33,6 +36,7 @@ class Space:
     labels: CellColumn | None
     batches: CellColumn | None
     settings: EvaluationSettings
+    given_neighbours: Neighbours | None = None
 
     def take(self, rows: NDArray[np.intp]) -> Space:
         """Return the same embedding for the rows ``rows`` (n_taken,)."""
@@ -43,6 +47,15 @@ class Space:
             None if self.batches is None else self.batches.take(rows),
             self.settings,
         )
+
+    def part(self, rows: NDArray[np.intp]) -> Space:
+        """Return the rows ``rows`` (n_taken,), about half of all, with neighbours among them.
+
+        Their neighbours, as many as the graph needs, are among those that are known already.
+        """
+        part = self.take(rows)
+        near = self.neighbours.among(rows, self.settings.graph_neighbours)
+        return part if near is None else replace(part, given_neighbours=near)
 
     @property
     def n_cells(self) -> int:
@@ -64,10 +77,17 @@ class Space:
 
     @cached_property
     def neighbours(self) -> Neighbours:
+        if self.given_neighbours is not None:
+            return self.given_neighbours
         settings = self.settings
         k = neighbours_needed(settings)
         exact = self.n_cells <= settings.max_cells
         return find_neighbours(self.points, k, exact=exact, seed=settings.seed)
+
+    @cached_property
+    def tables(self) -> dict[tuple[str, bytes], Values]:
+        """Return the tables of labels and clusters that were counted: by kind, and by cells."""
+        return {}
 
     @cached_property
     def known_labels(self) -> CellColumn:
@@ -106,7 +126,19 @@ class Space:
 
     @cached_property
     def kmeans(self) -> NDArray[np.int64]:
-        """Return as many clusters as there are labels, by the library's own k-means (its seed)."""
+        """Return as many clusters as there are labels: the best of :data:`KMEANS_STARTS` starts."""
+        from sklearn.cluster import KMeans
+
+        wanted = len(np.unique(self.known_labels.codes))
+        model = KMeans(wanted, n_init=KMEANS_STARTS, random_state=self.settings.seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of fewer places than clusters
+            found = model.fit(self.points.astype(np.float64)).labels_
+        return np.asarray(found, dtype=np.int64)
+
+    @cached_property
+    def library_kmeans(self) -> NDArray[np.int64]:
+        """Return as many clusters as there are labels, by scib-metrics' k-means (one start)."""
         from scib_metrics.utils import KMeans
 
         model = KMeans(len(self.known_labels.names))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
     from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
+    from multiverse.runs.totals import AGGREGATES
 else:
     __getattr__ = lazily(
         __name__,
@@ -21,9 +22,11 @@ else:
         remaining="Remaining job_remaining total_remaining",
         run="Run without_collection",
         status="FolderStatus JobStatus Standing",
+        totals="AGGREGATES",
     )
 
 __all__ = [
+    "AGGREGATES",
     "FolderStatus",
     "JobStatus",
     "Remaining",

@@ -10,9 +10,12 @@ from bokeh.palettes import Viridis256
 
 from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.page.source import DatasetSource
-from multiverse.report.page.text import Name, name, score
-from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
-from multiverse.report.words import plain, shortened
+from multiverse.report.page.text import Name, name
+from multiverse.report.summary import Cell, Comparison, Configuration
+from multiverse.report.verdict import MEASURES
+from multiverse.report.words import plain, score, shortened, shown_rank
+from multiverse.runs.scores import Weights
+from multiverse.runs.totals import AGGREGATES
 
 #: Diameters of circles in pixels, for the worst and the best value.
 SMALLEST, LARGEST = 10, 30
@@ -20,6 +23,11 @@ GROUP_TITLES = {
     Group.BIO: "Biology kept",
     Group.BATCH: "Batches mixed",
     Group.STRUCTURE: "Structure",
+}
+#: Metrics computed otherwise, by their names in the scores.
+VARIANTS = {
+    "scib": "one start of k-means, as scib-metrics has it",
+    "resolution_1": "Leiden at resolution 1",
 }
 AGGREGATE_TITLES = {"total": "Total", "bio": "Biology", "batch": "Batch"}
 
@@ -62,10 +70,11 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Row:
-    """A configuration or a control."""
+    """A configuration or a control. ``rank``, ``scaled_rank``: as shown, ``2 =`` where shared."""
 
     label: Name
-    rank: int | None
+    rank: str
+    scaled_rank: str
     tied: str
     coverage: str
     scaled_coverage: str
@@ -87,7 +96,10 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """Rows are sorted by total; ``groups``: headings with the number of columns under each."""
+    """Rows are sorted by total; ``groups``: headings with the number of columns under each.
+
+    ``ranked_by``: what the ranks are of, in words; empty where nothing is ranked.
+    """
 
     key: str
     title: str
@@ -96,6 +108,7 @@ class ComparisonTable:
     rows: tuple[Row, ...]
     controls: tuple[Row, ...]
     can_scale: bool
+    ranked_by: str
     clipped: bool
     parts: tuple[str, ...]
     unavailable: tuple[str, ...]
@@ -115,10 +128,14 @@ def make_table(source: DatasetSource) -> ComparisonTable | None:
         key=source.key,
         title=source.title,
         groups=_groups(ordered),
-        columns=(*map(_aggregate_column, AGGREGATES), *map(_metric_column, ordered)),
+        columns=(
+            *(_aggregate_column(name, comparison.evaluation.weights) for name in AGGREGATES),
+            *map(_metric_column, ordered),
+        ),
         rows=rows,
         controls=controls,
         can_scale=any(cell.scaled for cell in cells),
+        ranked_by=MEASURES.get(comparison.ranked_by, ""),
         clipped=any(cell.scaled and cell.scaled.clipped for cell in cells),
         parts=tuple(_parts(comparison.configurations, ordered)),
         unavailable=tuple(_unavailable(comparison, ordered)),
@@ -131,11 +148,13 @@ def _groups(facts: Sequence[MetricFacts]) -> tuple[tuple[str, int], ...]:
     return (("Aggregates", len(AGGREGATES)), *((title, count) for title, count in counts if count))
 
 
-def _aggregate_column(aggregate: str) -> TableColumn:
+def _aggregate_column(aggregate: str, weights: Weights) -> TableColumn:
+    own = ", ".join(f"{plain(name, 60)} {weight:g}" for name, weight in weights.metrics.items())
+    weighted = f", by weights (others 1): {own}" if own else ""
     described = {
-        "total": "0.6 × biology + 0.4 × batch, where both exist",
-        "bio": "mean of the available metrics of biology kept",
-        "batch": "mean of the available metrics of batches mixed",
+        "total": f"{weights.bio:g} × biology + {weights.batch:g} × batch, where both exist",
+        "bio": f"mean of the available metrics of biology kept{weighted}",
+        "batch": f"mean of the available metrics of batches mixed{weighted}",
     }
     return TableColumn(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
 
@@ -155,7 +174,8 @@ def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
         notes.append(mixed if item.varying else "other metrics than most: not ranked with them")
     return Row(
         label=name(item.label, 48),
-        rank=item.rank,
+        rank=shown_rank(item.rank, shared=item.shares_rank),
+        scaled_rank=shown_rank(item.scaled_rank, shared=item.shares_scaled_rank),
         tied=shortened([plain(other, 80) for other in item.tied], 6) if item.tied else "",
         coverage=item.total.coverage,
         scaled_coverage=item.total.scaled_coverage,
@@ -224,6 +244,7 @@ def _said(cell: Cell) -> str:
         clipped = " (some clipped)" if cell.coverage else ", clipped"
         words.append(f"scaled {score(cell.scaled)}{own}{clipped if cell.clipped else ''}")
     words += [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
+    words += [f"{variant_title(name)} {score(value)}" for name, value in cell.variants.items()]
     if cell.approximate:
         words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))
     return "; ".join(words)
@@ -234,11 +255,18 @@ def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list
     found = []
     for fact in facts:
         for item in items:
-            parts = item.metrics[fact.name].parts
+            cell = item.metrics[fact.name]
+            parts = [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
+            parts += [f"{variant_title(key)} {score(v)}" for key, v in cell.variants.items()]
             if parts:
-                said = ", ".join(f"{plain(part, 40)} {score(v)}" for part, v in parts.items())
+                said = ", ".join(parts)
                 found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}")
     return found
+
+
+def variant_title(name: str) -> str:
+    """Return what a metric that is computed otherwise is called."""
+    return VARIANTS.get(name, plain(name, 40))
 
 
 def _unavailable(comparison: Comparison, facts: Sequence[MetricFacts]) -> list[str]:

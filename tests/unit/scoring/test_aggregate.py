@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multiverse.scoring.aggregate import MIN_REPLICATES, aggregates, interval_of, score_of
 
 from multiverse.contract.evaluation import ScoreLine
 from multiverse.contract.scores import Group, MetricFacts, Reason, Score
 from multiverse.runs.scores import Aggregate
-from multiverse.scoring.aggregate import MIN_REPLICATES, aggregates, interval_of, score_of
 
 NAMES = {"bio": ("b1", "b2", "b3"), "batch": ("m1", "m2"), "structure": ("s1",)}
 FACTS = tuple(

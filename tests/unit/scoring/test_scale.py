@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from multiverse.scoring.aggregate import MIN_SPAN, rescaled
 
 from multiverse.contract.scores import Group, MetricFacts, Reason, Score
 from multiverse.runs.scores import Aggregate, Member, MemberKind
-from multiverse.scoring.aggregate import MIN_SPAN, rescaled
 
 FACTS = tuple(
     MetricFacts(name=name, title=name, group=group, description=name)
