@@ -1,4 +1,4 @@
-"""The bootstrap over cells: the value again, and weights that stand for repeated cells."""
+"""Halves of the cells: the value again, and weights that choose cells."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from multiverse.evaluation.estimate import (
     weighted_mean,
     weighted_median,
 )
-from multiverse.evaluation.metrics.agreement import ari, contingency, nmi
 from multiverse.evaluation.metrics.pcr import batch_share
 from multiverse.evaluation.neighbours import find_neighbours
-from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, view_of
+from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, value_of, view_of
 
 N = 150
 
@@ -46,27 +45,33 @@ def test_with_all_weights_one_it_is_the_value(
 ) -> None:
     found = estimates[metric]
     assert found.again(np.ones(len(found.cells))) == found.value
-    # Twice as many of each cell: no share and no mean changes. (Counts of pairs do, by 1 / n.)
-    assert found.again(np.full(len(found.cells), 2.0)) == pytest.approx(found.value, abs=0.01)
     expected = 120 if case.labelled.n_cells == len(found.cells) else N
     assert len(found.cells) == expected
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_replicates_are_values_around_the_value(
-    metric: str, estimates: dict[str, Estimate]
+    metric: str, estimates: dict[str, Estimate], case: Case
 ) -> None:
     found = estimates[metric]
-    drawn = found.replicates(N, 40, seed=1)
+    settings = case.settings.model_copy(
+        update={"replicates": 40, "cluster_replicates": 20, "seed": 1}
+    )
+    drawn = found.replicates(N, settings)
     values = np.array([value for value in drawn if value is not None])
-    assert len(values) == 40
+    assert len(drawn) == 40
+    assert len(values) == (20 if found.finds_clusters else 40)
     assert ((values >= -0.2) & (values <= 1)).all()
     low, high = np.quantile(values, [0, 1])
-    assert low - 0.05 <= found.value <= high + 0.05
-    assert drawn == found.replicates(N, 40, seed=1)
+    assert low - 0.1 <= found.value <= high + 0.1
+    assert drawn == found.replicates(N, settings)
 
 
-def test_metrics_see_the_same_resamples() -> None:
+def halved(replicates: int, seed: int = 0) -> EvaluationSettings:
+    return EvaluationSettings(replicates=replicates, seed=seed)
+
+
+def test_metrics_see_the_same_halves() -> None:
     """Of two metrics of which one looks at some cells only, as labelled ones are."""
     seen: dict[str, list[NDArray[np.float64]]] = {"all": [], "some": []}
     some = np.array([1, 4, 6, 7])
@@ -78,55 +83,70 @@ def test_metrics_see_the_same_resamples() -> None:
 
         return Estimate(0.0, cells, again)
 
-    spy("all", np.arange(10)).replicates(10, 5, seed=3)
-    spy("some", some).replicates(10, 5, seed=3)
-    assert all(weights.sum() == 10 for weights in seen["all"])
+    spy("all", np.arange(10)).replicates(10, halved(5, seed=3))
+    spy("some", some).replicates(10, halved(5, seed=3))
+    assert all(sorted(weights) == [0.0] * 5 + [1.0] * 5 for weights in seen["all"])
     assert len({tuple(weights) for weights in seen["all"]}) == 5
     for whole, part in zip(seen["all"], seen["some"], strict=True):
         assert np.array_equal(whole[some], part)
 
 
-def test_a_resample_without_any_of_the_cells_has_no_value() -> None:
-    found = Estimate.of(np.array([3]), weighted_mean(np.array([0.5]))).replicates(30, 60, seed=0)
+def test_a_half_without_any_of_the_cells_has_no_value() -> None:
+    found = Estimate.of(np.array([3]), weighted_mean(np.array([0.5]))).replicates(30, halved(60))
     assert {None, 0.5} == set(found)
 
 
-def test_the_bootstrap_has_the_standard_error_of_a_mean() -> None:
+def test_halves_have_the_standard_error_of_a_mean() -> None:
     values = np.random.default_rng(0).normal(size=400)
     estimate = Estimate.of(np.arange(400), weighted_mean(values))
-    drawn = [value for value in estimate.replicates(400, 1000, seed=0) if value is not None]
+    drawn = [value for value in estimate.replicates(400, halved(1000)) if value is not None]
     assert np.std(drawn) == pytest.approx(values.std() / 20, rel=0.1)
 
 
 def test_no_replicates_where_none_are_wanted() -> None:
-    assert Estimate.of(np.arange(2), weighted_mean(np.ones(2))).replicates(2, 0, seed=0) == []
-    assert EvaluationSettings(replicates=0).replicates == 0
+    assert Estimate.of(np.arange(2), weighted_mean(np.ones(2))).replicates(2, halved(0)) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_weights_stand_for_repeated_cells(seed: int) -> None:
+def test_weights_choose_cells(seed: int) -> None:
     random = np.random.default_rng(seed)
     n_cells = 80
-    weights = np.bincount(random.integers(n_cells, size=n_cells), minlength=n_cells)
-    again = np.repeat(np.arange(n_cells), weights)
-    drawn = weights.astype(np.float64)
+    rows = np.sort(random.permutation(n_cells)[: n_cells // 2])
+    drawn = np.isin(np.arange(n_cells), rows).astype(np.float64)
     values = random.normal(size=n_cells)
-    groups, others = random.integers(4, size=n_cells), random.integers(3, size=n_cells)
+    groups = random.integers(4, size=n_cells)
     points = random.normal(size=(n_cells, 5)).astype(np.float32) + groups[:, None]
 
-    def same(weighted: float, repeated: float) -> None:
-        assert weighted == pytest.approx(repeated, abs=1e-7)
+    def same(weighted: float, chosen: float) -> None:
+        assert weighted == pytest.approx(chosen, abs=1e-7)
 
-    same(weighted_mean(values)(drawn), values[again].mean())
-    same(weighted_median(values)(drawn), float(np.median(values[again])))
-    means = [values[again][groups[again] == code].mean() for code in np.unique(groups[again])]
+    same(weighted_mean(values)(drawn), values[rows].mean())
+    same(weighted_median(values)(drawn), float(np.median(values[rows])))
+    means = [values[rows][groups[rows] == code].mean() for code in np.unique(groups[rows])]
     same(mean_of_groups(values, groups)(drawn), float(np.mean(means)))
-    table, longer = contingency(groups, others, drawn), contingency(groups[again], others[again])
-    assert np.array_equal(table, longer)
-    same(nmi(table), nmi(longer))
-    same(ari(table), ari(longer))
-    shares = batch_share(points, groups), batch_share(points[again], groups[again])
-    same(shares[0](drawn), shares[1](np.ones(len(again))))
+    shares = batch_share(points, groups), batch_share(points[rows], groups[rows])
+    same(shares[0](drawn), shares[1](np.ones(len(rows))))
+
+
+@pytest.mark.parametrize("metric", ["leiden_nmi", "leiden_ari", "kmeans_nmi", "kmeans_ari"])
+def test_clusters_of_a_half_are_those_of_its_cells_alone(metric: str, case: Case) -> None:
+    """As if the half were a dataset of its own: its neighbours, its clusters, its labels."""
+    rows = np.sort(np.random.default_rng(0).permutation(N)[: N // 2])
+    weights = np.zeros(N)
+    weights[rows] = 1
+    labels = case.sheet.labels
+    assert labels is not None
+    names = np.array([*labels.names, None], dtype=object)[labels.codes]
+    alone = case_of(case.points[rows], names[rows])
+    found = METRICS[metric].compute(case)
+    assert found.again(weights[found.cells]) == pytest.approx(value_of(metric, alone), abs=1e-12)
+
+
+def test_other_ways_to_compute_it_are_beside_the_value(case: Case) -> None:
+    leiden, kmeans = METRICS["leiden_nmi"].compute(case), METRICS["kmeans_nmi"].compute(case)
+    assert set(leiden.variants) == {"resolution_1"}
+    assert leiden.variants["resolution_1"] <= leiden.value, "the best resolution is the best"
+    assert set(kmeans.variants) == {"scib"}
 
 
 def test_a_group_without_a_value_counts_nowhere() -> None:

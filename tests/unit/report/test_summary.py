@@ -40,7 +40,7 @@ def test_seeds_of_one_configuration_are_one_row() -> None:
     assert row.bio.n == 3
     assert row.bio.interval is not None
     assert row.bio.interval.sd == pytest.approx(hypot(stdev(values) / sqrt(3), 0.01))
-    reach = t.ppf(0.975, [2, HALVES - 1])
+    reach = float(t.ppf(0.975, 2)), float(t.ppf(0.975, HALVES - 1))
     half = hypot(reach[0] * stdev(values) / sqrt(3), reach[1] * 0.01)
     assert row.bio.interval.high - row.bio.interval.low == pytest.approx(2 * half)
 
@@ -81,7 +81,7 @@ def test_the_same_cells_tell_models_apart_whose_intervals_overlap() -> None:
     shared = members["pca"].scores
     better = {
         name: score.model_copy(
-            update={"replicates": tuple(value + 0.01 for value in shared[name].replicates)}
+            update={"replicates": tuple((value or 0.0) + 0.01 for value in shared[name].replicates)}
         )
         for name, score in members["mofa"].scores.items()
         if score.replicates
