@@ -20,6 +20,7 @@ from anndata.io import read_elem
 
 from multiverse.contract.evaluation import EvaluationSettings, ScoreLine
 from multiverse.evaluation.case import Case
+from multiverse.evaluation.member import replicates_of
 from multiverse.evaluation.metrics import all_metrics
 from multiverse.evaluation.modalities import read_modalities
 from multiverse.evaluation.needs import unmet
@@ -84,7 +85,7 @@ def scored(name: str, latent: Any, rows: Any, columns: Any, views: Any, obs: Any
                 member=name,
                 metric=metric.name,
                 value=estimate.value,
-                replicates=tuple(estimate.replicates(len(rows), SETTINGS)),
+                replicates=tuple(replicates_of(case, metric)),
             )
         lines.append(line.model_dump(mode="json"))
     return lines

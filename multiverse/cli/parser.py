@@ -179,7 +179,7 @@ def _evaluate(commands: Any) -> None:
         "--replicates",
         type=int,
         metavar="N",
-        help="random halves of the cells behind intervals; 0 for none (default: as before, or 100)",
+        help="random halves of the cells behind intervals; 0 for none (default: as before, or 20)",
     )
     parser.add_argument(
         "--weights",

@@ -30,7 +30,7 @@ class EvaluationSettings(_Strict):
     ``neighbours``: of LISI, kBET, and Leiden with graph connectivity (scib-metrics' Benchmarker).
     ``max_cells``: past it the quadratic metrics see a stratified subsample of as many cells, and
     neighbours are approximate. ``replicates``: random halves of the cells, from which intervals
-    are computed; clusters are found anew in the first ``cluster_replicates`` of them.
+    are computed.
     """
 
     lisi_neighbours: int = Field(default=90, ge=3)
@@ -38,8 +38,7 @@ class EvaluationSettings(_Strict):
     graph_neighbours: int = Field(default=15, ge=2)
     structure_neighbours: int = Field(default=15, ge=1)
     max_cells: int = Field(default=50_000, ge=100)
-    replicates: int = Field(default=100, ge=0)
-    cluster_replicates: int = Field(default=25, ge=0)
+    replicates: int = Field(default=20, ge=0)
     seed: int = Field(default=0, ge=0)
 
 

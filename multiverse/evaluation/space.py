@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +30,7 @@ class Space:
     """Points (n_cells, n_dims) of the cells in rows ``cells`` of the dataset.
 
     ``labels`` and ``batches`` are those of these cells; None where there is no such column.
+    ``known_neighbours``: where they need not be searched.
     """
 
     points: Matrix
@@ -36,7 +38,7 @@ class Space:
     labels: CellColumn | None
     batches: CellColumn | None
     settings: EvaluationSettings
-    given_neighbours: Neighbours | None = None
+    known_neighbours: Callable[[], Neighbours] | None = None
 
     def take(self, rows: NDArray[np.intp]) -> Space:
         """Return the same embedding for the rows ``rows`` (n_taken,)."""
@@ -47,15 +49,6 @@ class Space:
             None if self.batches is None else self.batches.take(rows),
             self.settings,
         )
-
-    def part(self, rows: NDArray[np.intp]) -> Space:
-        """Return the rows ``rows`` (n_taken,), about half of all, with neighbours among them.
-
-        Their neighbours, as many as the graph needs, are among those that are known already.
-        """
-        part = self.take(rows)
-        near = self.neighbours.among(rows, self.settings.graph_neighbours)
-        return part if near is None else replace(part, given_neighbours=near)
 
     @property
     def n_cells(self) -> int:
@@ -77,17 +70,12 @@ class Space:
 
     @cached_property
     def neighbours(self) -> Neighbours:
-        if self.given_neighbours is not None:
-            return self.given_neighbours
+        if self.known_neighbours is not None:
+            return self.known_neighbours()
         settings = self.settings
         k = neighbours_needed(settings)
         exact = self.n_cells <= settings.max_cells
         return find_neighbours(self.points, k, exact=exact, seed=settings.seed)
-
-    @cached_property
-    def tables(self) -> dict[tuple[str, bytes], Values]:
-        """Return the tables of labels and clusters that were counted: by kind, and by cells."""
-        return {}
 
     @cached_property
     def known_labels(self) -> CellColumn:

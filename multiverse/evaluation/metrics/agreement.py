@@ -1,19 +1,15 @@
-"""Clusters against labels: NMI and ARI, for the best Leiden resolution and for k-means.
-
-In each half of the cells clusters are found anew, so that an interval holds their chance as well.
-"""
+"""Clusters against labels: NMI and ARI, for the best Leiden resolution and for k-means."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multiverse.contract.scores import Group
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import Estimate, Weights
+from multiverse.evaluation.estimate import Estimate
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.needs import Need
 from multiverse.evaluation.space import RESOLUTIONS, Space
@@ -65,41 +61,11 @@ def best_leiden(space: Space) -> Codes:
     return space.leiden[int(np.argmax(scores))]
 
 
-def _leiden_table(space: Space) -> Table:
-    return contingency(space.known_labels.codes, best_leiden(space))
-
-
-def _kmeans_table(space: Space) -> Table:
-    return contingency(space.known_labels.codes, space.kmeans)
-
-
-def _estimate(
-    space: Space, make: Callable[[Space], Table], agreement: Agreement, variants: dict[str, Codes]
-) -> Estimate:
-    """Return the agreement of labels and the clusters of ``make``, which are found anew in halves.
-
-    ``variants``: other clusters of all cells.
-    """
-    kept = space.tables
-
-    def again(weights: Weights) -> float:
-        key = make.__name__, weights.astype(bool).tobytes()
-        if key not in kept:
-            rows = np.flatnonzero(weights)
-            kept[key] = make(space if len(rows) == space.n_cells else space.part(rows))
-        return agreement(kept[key])
-
-    labels = space.known_labels.codes
-    others = {name: agreement(contingency(labels, codes)) for name, codes in variants.items()}
-    found = Estimate.of(space.cells, again)
-    return replace(found, variants=others, finds_clusters=True)
-
-
 def _leiden(agreement: Agreement) -> Callable[[Case], Estimate]:
     def compute(case: Case) -> Estimate:
         space = case.labelled
         plain = {"resolution_1": space.leiden[RESOLUTIONS.index(1.0)]}
-        return _estimate(space, _leiden_table, agreement, plain)
+        return _estimate(space, best_leiden(space), agreement, plain)
 
     return compute
 
@@ -107,9 +73,20 @@ def _leiden(agreement: Agreement) -> Callable[[Case], Estimate]:
 def _kmeans(agreement: Agreement) -> Callable[[Case], Estimate]:
     def compute(case: Case) -> Estimate:
         space = case.labelled
-        return _estimate(space, _kmeans_table, agreement, {"scib": space.library_kmeans})
+        single = {} if case.part_of else {"scib": space.library_kmeans}
+        return _estimate(space, space.kmeans, agreement, single)
 
     return compute
+
+
+def _estimate(
+    space: Space, clusters: Codes, agreement: Agreement, variants: dict[str, Codes]
+) -> Estimate:
+    """Return the agreement of labels and clusters; ``variants``: other clusters."""
+    labels = space.known_labels.codes
+    others = {name: agreement(contingency(labels, codes)) for name, codes in variants.items()}
+    value = agreement(contingency(labels, clusters))
+    return Estimate(value, space.cells, variants=others)
 
 
 _NEEDS = (Need.CELLS, Need.LABELS)
