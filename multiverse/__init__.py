@@ -17,7 +17,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from multiverse.api import Results, evaluate, inspect, open_results, preview, register, run
+    from multiverse.api import (
+        Results,
+        evaluate,
+        inspect,
+        open_results,
+        preview,
+        ranking,
+        register,
+        run,
+    )
 
 __version__ = "1.0.0"
 
@@ -28,6 +37,7 @@ __all__ = [
     "inspect",
     "open_results",
     "preview",
+    "ranking",
     "register",
     "run",
 ]

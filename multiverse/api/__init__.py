@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         comparisons,
         find_run,
         open_results,
+        ranking,
         report,
         status,
         track,
@@ -88,7 +89,7 @@ else:
         ),
         results=(
             "CleanupResult ReportOutcome Results Run clean compare comparisons "
-            "find_run open_results report status track "
+            "find_run open_results ranking report status track "
             "verify watch"
         ),
         settings="RunKeywords",
@@ -133,6 +134,7 @@ __all__ = [
     "preview",
     "preview_benchmark",
     "raise_failures",
+    "ranking",
     "read_benchmark",
     "register",
     "report",

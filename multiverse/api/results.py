@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multiverse.api.folder_errors import check_name, folder_errors
 from multiverse.api.request import Folders, folders
@@ -20,7 +20,15 @@ from multiverse.runs.folder import ResultsFolder, RunFolder
 from multiverse.runs.results import Results as Results
 from multiverse.runs.run import Run as Run
 
+#: Of :func:`ranking`.
+RANKING_COLUMNS = (
+    "dataset", "configuration", "model", "seeds", "score", "rank", "value", "low", "high",
+    "behind", "behind_low", "behind_high",
+)  # fmt: skip
+
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from multiverse.cleanup import CleanupOutcome, CleanupPlan, CleanupRequest
     from multiverse.compare import Difference
     from multiverse.report import Comparison, WrittenReport
@@ -80,6 +88,54 @@ def comparisons(results: Results) -> list[tuple[str, Comparison]]:
         (item.dataset, compare_configurations(item.evaluation, results.find(dataset=item.dataset)))
         for item in results.evaluations
     ]
+
+
+def ranking(folder: str | Path | Results = "results") -> DataFrame:
+    """Return the configurations of every dataset as they are ranked, best first.
+
+    Columns: ``dataset``, ``configuration``, ``model``, ``seeds``, ``score`` (the one that ranks
+    are of: ``total`` or ``bio``), ``rank`` (one more than how many are distinguishably better; None
+    where it has none), ``value`` with its 95 % interval ``low`` to ``high``, and ``behind`` (how
+    much less than the first one, 0 for itself) with the interval ``behind_low`` to ``behind_high``
+    of that paired difference. Raises :class:`ResultsError` if there is no such folder.
+    """
+    from pandas import DataFrame
+
+    results = folder if isinstance(folder, Results) else open_results(folder)
+    rows = [
+        (dataset, *row) for dataset, found in comparisons(results) for row in _ranking_rows(found)
+    ]
+    return DataFrame(rows, columns=list(RANKING_COLUMNS))
+
+
+def _ranking_rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
+    from multiverse.runs.intervals import difference
+
+    by = comparison.ranked_by
+    if not by:
+        return
+    best = comparison.ranked[0].aggregate(by) if comparison.ranked else None
+    for row in comparison.configurations:
+        cell = row.aggregate(by)
+        apart = (
+            difference(best.sample, cell.sample)
+            if best and row.rank and best.sample and cell.sample
+            else None
+        )
+        interval = cell.interval
+        yield (
+            row.label,
+            row.model,
+            len(row.runs),
+            by,
+            row.rank,
+            cell.value,
+            interval and interval.low,
+            interval and interval.high,
+            best.value - cell.value if best and row.rank and best.value and cell.value else None,
+            apart and apart.low,
+            apart and apart.high,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from rich.console import Console
 
 from multiverse.api import Results, comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
-from multiverse.report import conclusions, shown_rank
 
 if TYPE_CHECKING:
     from multiverse.report import Cell, Comparison, Configuration
@@ -29,6 +28,8 @@ def print_scores(results: Results) -> None:
 
 
 def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> None:
+    from multiverse.report import conclusions  # what follows a run is loaded after its first job
+
     fingerprint = comparison.evaluation.dataset_fingerprint.rpartition(":")[2][:8]
     out.print()
     out.print(safe(f"scores on {dataset}", "bold") + safe(f"  data {fingerprint}", "dim"))
@@ -46,6 +47,8 @@ def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> Non
 
 
 def _cells(row: Configuration) -> list[str]:
+    from multiverse.report import shown_rank
+
     return [
         shown_rank(row.rank, shared=row.shares_rank),
         row.label if row.runs else f"({row.label})",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from multiverse.contract.scores import Interval, MetricFacts, Score
-from multiverse.report.summary import compare_configurations
+from multiverse.report.summary import Configuration, compare_configurations
 from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results, Scored
 from multiverse.runs.scores import Aggregate, Member
@@ -20,8 +20,8 @@ COLUMNS = (
     "dataset", "dataset_fingerprint", "labels_fingerprint", "evaluator", "scib_metrics",
     "kind", "member", "model", "configuration", "seed",
     "group", "metric", "part", "value", "reason", "detail", "scaled", "clipped",
-    "interval_low", "interval_high", "interval_sd", "coverage", "scaled_coverage", "missing",
-    "n_cells", "approximate", "seconds",
+    "interval_low", "interval_high", "interval_sd", "rank", "scaled_rank",
+    "coverage", "scaled_coverage", "missing", "n_cells", "approximate", "seconds",
 )  # fmt: skip
 AGGREGATE = "aggregate"
 
@@ -31,10 +31,11 @@ Row = Mapping[str, object]
 def write_scores(results: Results) -> Path:
     """Write ``scores.csv`` in long form and return its path.
 
-    A row for each metric of each run and control, for each part of it (``part``: a modality), and
-    for each aggregate (``group`` is ``aggregate``). Numbers have full precision; a value that is
-    not available is empty and has a reason. Text that a spreadsheet would take for a formula has
-    a leading apostrophe.
+    A row for each metric of each run and control, for each part of it (``part``: a modality, or
+    another way to compute it, such as ``scib``), and for each aggregate (``group`` is
+    ``aggregate``). Ranks stand beside the score that they are of. Numbers have full precision; a
+    value that is not available is empty and has a reason. Text that a spreadsheet would take for a
+    formula has a leading apostrophe.
     """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="")
@@ -49,18 +50,17 @@ def score_rows(results: Results) -> Iterator[Row]:
     """Yield the rows of the table, their values as they are; columns without a value left out."""
     records = {run.record.run_id: run.record for run in results.runs}
     for scored in results.evaluations:
-        labels = _configurations(scored, results)
+        runs = [run for run in results.runs if run.record.dataset == scored.dataset]
+        comparison = compare_configurations(scored.evaluation, runs)
+        rows = {run.record.run_id: item for item in comparison.configurations for run in item.runs}
         members = {**scored.evaluation.members, **scored.evaluation.controls}
         for name, member in members.items():
-            who = _who(scored, name, member, records.get(name), labels)
-            yield from _member_rows(who, member, scored.evaluation.metrics)
-
-
-def _configurations(scored: Scored, results: Results) -> dict[str, str]:
-    """Run id → what its configuration is called."""
-    runs = [run for run in results.runs if run.record.dataset == scored.dataset]
-    found = compare_configurations(scored.evaluation, runs).configurations
-    return {run.record.run_id: item.label for item in found for run in item.runs}
+            row = rows.get(name)
+            who = _who(scored, name, member, records.get(name), row)
+            ranks = {} if row is None else {"rank": row.rank, "scaled_rank": row.scaled_rank}
+            for cells in _member_rows(who, member, scored.evaluation.metrics):
+                ranked = cells["metric"] == comparison.ranked_by and "part" not in cells
+                yield {**cells, **ranks} if ranked else cells
 
 
 def _who(
@@ -68,7 +68,7 @@ def _who(
     name: str,
     member: Member,
     record: RunRecord | None,
-    labels: Mapping[str, str],
+    row: Configuration | None,
 ) -> Row:
     evaluation = scored.evaluation
     return {
@@ -80,7 +80,7 @@ def _who(
         "kind": member.kind.value,
         "member": name,
         "model": member.name,
-        "configuration": labels.get(name, member.name),
+        "configuration": member.name if row is None else row.label,
         "seed": None if record is None else record.seed,
     }
 
@@ -90,7 +90,7 @@ def _member_rows(who: Row, member: Member, facts: tuple[MetricFacts, ...]) -> It
     for name, score in member.scores.items():
         what = {**who, "group": groups.get(name), "metric": name}
         yield {**what, **_of_score(score)}
-        for part, value in score.parts.items():
+        for part, value in {**score.parts, **score.variants}.items():
             yield {**what, "part": part, "value": value}
     for name in AGGREGATES:
         aggregate: Aggregate = getattr(member, name)

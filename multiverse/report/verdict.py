@@ -6,16 +6,26 @@ A sentence claims what the numbers beside it carry. Better, best and above are d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from multiverse.report.orders import other_orders
-from multiverse.report.summary import Cell, Comparison, Configuration
+from multiverse.report.summary import Cell, Comparison, Configuration, compare_configurations
 from multiverse.report.words import listed, plain, score, shortened
 from multiverse.runs.intervals import higher
-from multiverse.runs.totals import ORACLE, UNINTEGRATED
+from multiverse.runs.scores import Weights
+from multiverse.runs.totals import ORACLE, UNINTEGRATED, reweighted
 
 KEPT = "neighbourhood_preservation"
 MEASURES = {"total": "total", "bio": "bio score"}
+#: Four of the seven metrics of biology judge clusters, two of Leiden's and two of k-means, so that
+#: agreement of clusters weighs more than half; benchmarks differ in which of them they take.
+_LEIDEN = {"leiden_nmi": 0.0, "leiden_ari": 0.0}
+_KMEANS = {"kmeans_nmi": 0.0, "kmeans_ari": 0.0}
+#: What a choice is called at the beginning of a sentence → the metrics that it leaves out.
+CHOICES: Mapping[str, Mapping[str, float]] = {
+    "With k-means clusters only": _LEIDEN,
+    "With Leiden clusters only": _KMEANS,
+    "Without metrics of clusters": {**_LEIDEN, **_KMEANS},
+}
 
 
 def conclusions(comparison: Comparison) -> list[str]:
@@ -203,3 +213,25 @@ def coverage(cell: Cell) -> str:
     """Return ``9 of 12 metrics``."""
     available, _, total = cell.coverage.partition("/")
     return f"{available} of {total} metrics" if total.isdigit() else f"metrics {cell.coverage}"
+
+
+def other_orders(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
+    """Return each choice that changes the order of the ranked, with their labels in its order."""
+    usual = order_of(comparison)
+    runs = [run for item in comparison.configurations for run in item.runs]
+    found = []
+    for choice, left_out in CHOICES.items():
+        weights = comparison.evaluation.weights
+        chosen = Weights(
+            bio=weights.bio, batch=weights.batch, metrics={**weights.metrics, **left_out}
+        )
+        again = compare_configurations(reweighted(comparison.evaluation, chosen), runs)
+        order = order_of(again)
+        if set(order) == set(usual) and order != usual:
+            found.append((choice, order))
+    return found
+
+
+def order_of(comparison: Comparison) -> tuple[str, ...]:
+    """Return the labels of the ranked, best value first."""
+    return tuple(item.label for item in comparison.ranked)

@@ -15,12 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
+from multiverse.runs.aggregate import Aggregate, Weights
 from multiverse.runs.intervals import Replicates, Sample, interval_of
-from multiverse.runs.scores import Aggregate, Evaluation, Member, Weights
+
+if TYPE_CHECKING:
+    from multiverse.runs.scores import Evaluation, Member
 
 AGGREGATES = ("total", "bio", "batch")
 RANDOM, ORACLE, BATCH_ALONE = "random", "label_oracle", "batch_one_hot"
@@ -41,7 +45,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Scale:
+class Span:
     """The values of two controls: ``bottom`` is scaled to 0, ``top`` to 1."""
 
     bottom: float
@@ -125,7 +129,7 @@ def scaled_means(
     scores: Mapping[str, Score],
     facts: Sequence[MetricFacts],
     weights: Weights,
-    scales: Mapping[str, Scale],
+    scales: Mapping[str, Span],
 ) -> Means:
     """Return the means of a member's scaled scores."""
     found = {
@@ -136,7 +140,7 @@ def scaled_means(
     return Means(found, facts, weights)
 
 
-def scales_of(controls: Mapping[str, Member], facts: Sequence[MetricFacts]) -> dict[str, Scale]:
+def scales_of(controls: Mapping[str, Member], facts: Sequence[MetricFacts]) -> dict[str, Span]:
     """Return metric → its scale, of those whose two controls are far enough apart."""
     found = {}
     for metric in facts:
@@ -146,7 +150,7 @@ def scales_of(controls: Mapping[str, Member], facts: Sequence[MetricFacts]) -> d
     return found
 
 
-def _ends(controls: Mapping[str, Member], metric: MetricFacts) -> Scale | None:
+def _ends(controls: Mapping[str, Member], metric: MetricFacts) -> Span | None:
     values = {
         name: value
         for name, member in controls.items()
@@ -160,15 +164,15 @@ def _ends(controls: Mapping[str, Member], metric: MetricFacts) -> Scale | None:
             for name, value in values.items()
             if name == BATCH_ALONE or name.startswith(UNINTEGRATED)
         ]
-        return Scale(min(mixing_nothing), values[RANDOM]) if mixing_nothing else None
-    return Scale(values[RANDOM], values[ORACLE]) if ORACLE in values else None
+        return Span(min(mixing_nothing), values[RANDOM]) if mixing_nothing else None
+    return Span(values[RANDOM], values[ORACLE]) if ORACLE in values else None
 
 
 def with_means(
     member: Member,
     facts: Sequence[MetricFacts],
     weights: Weights,
-    scales: Mapping[str, Scale],
+    scales: Mapping[str, Span],
 ) -> Member:
     """Return the member with its scaled scores, and its means, raw and scaled."""
     scores = {name: _scaled(score, scales.get(name)) for name, score in member.scores.items()}
@@ -180,7 +184,7 @@ def with_means(
     return member.model_copy(update={"scores": scores, "bio": bio, "batch": batch, "total": total})
 
 
-def _scaled(score: Score, scale: Scale | None) -> Score:
+def _scaled(score: Score, scale: Span | None) -> Score:
     if score.value is None or scale is None:
         return score.model_copy(update={"scaled": None, "clipped": False})
     place = float(scale.place(np.array([score.value]))[0])

@@ -15,6 +15,7 @@ from multiverse.report.words import listed, plain
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results
+from multiverse.runs.scores import Weights
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource
 
 OUTPUT = "results-again"
@@ -93,10 +94,11 @@ def _evaluate(results: Results) -> Iterator[str]:
     chosen: dict[tuple[str, ...], list[str]] = {}
     for scored in results.evaluations:
         differing = _differing(scored.evaluation.evaluator.settings)
-        words = (
+        words = [
             word for name, option in OPTIONS.items() if name in differing
             for word in (option, str(differing[name]))
-        )  # fmt: skip
+        ]  # fmt: skip
+        words += _weights(scored.evaluation.weights)
         chosen.setdefault(tuple(words), []).append(scored.dataset)
         for name in differing.keys() - OPTIONS.keys():
             yield (
@@ -107,6 +109,14 @@ def _evaluate(results: Results) -> Iterator[str]:
         if options:
             only = ("--datasets", *dict.fromkeys(datasets)) if len(chosen) > 1 else ()
             yield _command("evaluate", OUTPUT, *options, *_engine(results), *only)
+
+
+def _weights(weights: Weights) -> tuple[str, ...]:
+    """Return the option for weights of means that are not the usual ones."""
+    if weights == Weights():
+        return ()
+    given = {"bio": weights.bio, "batch": weights.batch, **weights.metrics}
+    return ("--weights", *(f"{name}={value:g}" for name, value in given.items()))
 
 
 def _differing(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -213,9 +213,7 @@ def make_evaluation(members: Mapping[str, Member], **changes: Any) -> Evaluation
             batch_key="donor",
             batches={"d0": 30, "d1": 30},
         ),
-        "evaluator": Evaluator(
-            version="1.0.0", scib_metrics="0.5.10", settings={"replicates": 100}
-        ),
+        "evaluator": Evaluator(version="1.0.0", scib_metrics="0.5.10", settings={"replicates": 20}),
         "metrics": METRICS,
         "members": dict(members),
         "controls": {

@@ -53,6 +53,23 @@ def test_every_score_has_a_row(tmp_path: Path) -> None:
     assert (part["kind"], part["seed"], part["value"]) == ("control", "", "0.3")
 
 
+def test_ranks_stand_beside_the_score_that_they_are_of(tmp_path: Path) -> None:
+    found = rows(scored_folder(tmp_path / "r", {"pca": (0.5, 0.5), "mofa": (0.9, 0.9)}))
+    assert one(found, model="mofa", metric="total")["rank"] == "1"
+    assert one(found, model="pca", metric="total")["rank"] == "2"
+    assert {row["rank"] for row in found if row["metric"] != "total"} == {""}
+
+
+def test_the_same_metric_computed_otherwise_is_a_part(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    record = publish_run(results, make_record())
+    member = make_member("pca", 0.5, 0.5)
+    score = member.scores["leiden_nmi"].model_copy(update={"variants": {"resolution_1": 0.4}})
+    member = member.model_copy(update={"scores": {**member.scores, "leiden_nmi": score}})
+    write_evaluation(results, make_evaluation({record.run_id: member}))
+    assert one(rows(results), part="resolution_1")["value"] == "0.4"
+
+
 def test_scaled_means_have_a_coverage_of_their_own(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path)
     record = publish_run(results, make_record())
