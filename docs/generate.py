@@ -119,15 +119,19 @@ def signature(action: argparse.Action) -> str:
 
 def models_page() -> str:
     """Every model: its prose of ``docs/models/``, and its facts and settings of ``model.yaml``."""
-    intro = (DOCS / "models" / "intro.md").read_text(encoding="utf-8")
-    parts = [intro.replace("](../", "](")]  # the page lies one folder higher
+    parts = [prose("intro")]
     parts += [model_section(ModelSpec.load(MODELS / name)) for name in MODEL_ORDER]
     return "\n".join(parts)
 
 
+def prose(name: str) -> str:
+    """A file of ``docs/models/``, with its links as from the page, which lies one folder higher."""
+    text = (DOCS / "models" / f"{name}.md").read_text(encoding="utf-8")
+    return text.replace("](../", "](")
+
+
 def model_section(model: ModelSpec) -> str:
-    prose = (DOCS / "models" / f"{model.name}.md").read_text(encoding="utf-8")
-    lines = [f"## {model.name}", "", f"*{model.yaml.title}*. {prose}", *facts(model)]
+    lines = [f"## {model.name}", "", f"*{model.yaml.title}*. {prose(model.name)}", *facts(model)]
     for part in ("parameters", "preprocessing"):
         properties = getattr(model.yaml, part)["properties"]
         lines += [f"{part.capitalize()}:", "", "| setting | default | range | meaning |"]

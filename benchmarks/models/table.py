@@ -26,7 +26,8 @@ def main() -> int:
 
 def with_tables(page: str) -> str:
     """Return the page with the tables of today between its marks."""
-    for name, lines in (("quality", quality_tables()), ("scaling", scaling_table())):
+    tables = {"quality": quality_tables(), "depth": depth_table(), "scaling": scaling_table()}
+    for name, lines in tables.items():
         begin, end = f"<!-- {name}: written by table.py -->\n", f"<!-- {name}: end -->"
         before, _, rest = page.partition(begin)
         _, _, after = rest.partition(end)
@@ -77,6 +78,18 @@ def _spread(values: Sequence[float | None]) -> str:
     if len(known) == 1:
         return f"{known[0]:.2f}"
     return f"{mean(known):.2f} ({min(known):.2f}–{max(known):.2f})"
+
+
+def depth_table() -> Iterator[str]:
+    """Yield the table of the ways to deal with depth in ``pca``."""
+    content = json.loads((RESULTS / "depth.json").read_text())
+    yield "| data | modalities | divided by | depth left out | NMI | kNN purity | follows depth |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in content["rows"]:
+        dropped = "yes" if row["drop_depth"] else "no"
+        nmi = f"{row['nmi']:.2f} ± {row['nmi_sd']:.2f}"
+        cells = [row["case"], row["modalities"], row["weighting"] or "—", dropped, nmi]
+        yield f"| {' | '.join(cells)} | {row['purity']:.2f} | {row['depth']:.2f} |"
 
 
 def scaling_table() -> Iterator[str]:

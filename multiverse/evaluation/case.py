@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.evaluation.modalities import ModalityView
-from multiverse.evaluation.neighbours import Matrix, Neighbours, neighbours_needed
+from multiverse.evaluation.neighbours import Matrix, Neighbours, neighbours_needed, shared
 from multiverse.evaluation.sheet import AnswerSheet
 from multiverse.evaluation.space import Space
 
@@ -115,6 +115,20 @@ class Case:
             ),
             part_of=(self, rows),
         )
+
+    @cached_property
+    def kept_neighbours(self) -> dict[str, NDArray[np.float64]]:
+        """Return modality → the share of its reference's neighbours that a cell keeps.
+
+        Each (n_measured,), among the cells that the modality was measured in.
+        """
+        found = {}
+        for view in self.modalities.values():
+            whole = len(view.cells) == self.sheet.n_cells
+            space = self.whole if whole else self.whole.take(view.cells)
+            reference = view.reference_neighbours
+            found[view.name] = shared(reference, space.neighbours.others(reference.shape[1]))
+        return found
 
     @cached_property
     def sample(self) -> Space:

@@ -1,7 +1,8 @@
 """Each modality on its own: what its cells look like before any integration.
 
 Principal components of the transformed counts, as the linear baseline sees them: log-normalised
-variable genes, TF-IDF of peaks, centred log-ratio of proteins.
+variable genes, TF-IDF of peaks, centred log-ratio of proteins. Neighbourhoods are compared with
+:mod:`multiverse.evaluation.reference` instead, so that the baseline meets no recipe of its own.
 """
 
 from __future__ import annotations
@@ -21,20 +22,28 @@ from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.errors import NotApplicable
 from multiverse.evaluation.estimate import Cells
 from multiverse.evaluation.neighbours import Matrix, find_neighbours, neighbours_needed
+from multiverse.evaluation.reference import pearson_components
 from multiverse.worker.data import read_input
 from multiverse.worker.epochs import EpochLog
 from multiverse.worker.job import Job
-from multiverse.worker.preprocess import gaussian_views
+from multiverse.worker.preprocess import as_counts, gaussian_views, log_depth
 
 N_COMPONENTS = 50
 
 
 @dataclass(frozen=True)
 class ModalityView:
-    """One modality's components, (n_measured, n_dims), of the cells it was measured in."""
+    """One modality in the cells that it was measured in.
+
+    ``points``: its components as the linear baseline sees them, (n_measured, n_dims);
+    ``reference``: the components that neighbourhoods are compared with, (n_measured, n_dims);
+    ``depth``: log total counts, (n_measured,).
+    """
 
     name: str
     points: Matrix
+    reference: Matrix
+    depth: NDArray[np.float64]
     cells: Cells
     settings: EvaluationSettings
 
@@ -42,15 +51,21 @@ class ModalityView:
         """Return the view of the rows ``rows`` of the dataset (n_taken,), sorted."""
         measured = np.isin(self.cells, rows)
         cells = np.searchsorted(rows, self.cells[measured])
-        return replace(self, points=self.points[measured], cells=cells)
+        return replace(
+            self,
+            points=self.points[measured],
+            reference=self.reference[measured],
+            depth=self.depth[measured],
+            cells=cells,
+        )
 
     @cached_property
-    def neighbours(self) -> NDArray[np.int64]:
-        """Return the nearest other cells, (n_measured, k): rows of ``points``."""
+    def reference_neighbours(self) -> NDArray[np.int64]:
+        """Return the nearest other cells, (n_measured, k): rows of ``reference``."""
         k = self.settings.structure_neighbours
         exact = len(self.cells) <= self.settings.max_cells
         wanted = neighbours_needed(self.settings)
-        found = find_neighbours(self.points, wanted, exact=exact, seed=self.settings.seed)
+        found = find_neighbours(self.reference, wanted, exact=exact, seed=self.settings.seed)
         return found.others(k)
 
 
@@ -81,7 +96,15 @@ def read_modalities(
             log.warning("%s has no components: %s", name, reason)
             continue
         cells = np.flatnonzero(given.measured[name])
-        views[name] = ModalityView(name, _components(view.values, cells), cells, settings)
+        counts = as_counts(given.data[name].X)[cells]
+        views[name] = ModalityView(
+            name,
+            _components(view.values, cells),
+            pearson_components(counts),
+            log_depth(counts),
+            cells,
+            settings,
+        )
     return views
 
 

@@ -48,6 +48,8 @@ class Need(Enum):
     MODALITIES = "modalities"
     BATCHED_MODALITIES = "modalities of several batches"
     NEIGHBOURHOODS = "neighbourhoods"
+    REFERENCE = "an embedding that is not the reference"
+    DEPTH = "cells that differ in depth"
     SEEDS = "seeds"
 
 
@@ -192,6 +194,31 @@ def _neighbourhoods(case: Case) -> Unmet | None:
     return _judge_views(case, views)
 
 
+def _reference(case: Case) -> Unmet | None:
+    """Return Unmet for the reference itself, under whatever name: it keeps all of its own."""
+    for view in case.modalities.values():
+        if len(view.cells) >= MIN_CELLS and case.kept_neighbours[view.name].min() == 1:
+            return Unmet(
+                Reason.NOT_APPLICABLE,
+                f"all of its neighbours are those of the reference of {view.name}: it would be "
+                "compared with itself",
+            )
+    return None
+
+
+def deep_views(case: Case) -> list[ModalityView]:
+    """Return the modalities measured in enough cells, not all of which have as many counts."""
+    views = case.modalities.values()
+    return [view for view in views if len(view.cells) >= MIN_CELLS and np.ptp(view.depth) > 0]
+
+
+def _depth(case: Case) -> Unmet | None:
+    views = deep_views(case)
+    if not views:
+        return Unmet(Reason.NOT_APPLICABLE, "every cell has as many counts as any other")
+    return _judge_views(case, views)
+
+
 def spans_batches(view: ModalityView, batches: CellColumn) -> bool:
     """Return True if enough cells were measured in the modality, in two batches at least.
 
@@ -226,5 +253,7 @@ _CHECKS: dict[Need, Callable[[Case], Unmet | None]] = {
     Need.MODALITIES: _modalities,
     Need.BATCHED_MODALITIES: _batched_modalities,
     Need.NEIGHBOURHOODS: _neighbourhoods,
+    Need.REFERENCE: _reference,
+    Need.DEPTH: _depth,
     Need.SEEDS: _seeds,
 }

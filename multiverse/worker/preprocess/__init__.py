@@ -7,6 +7,7 @@ finite row (zeros). No batch correction happens here.
 
 from multiverse.worker.preprocess.accessibility import tfidf, variable_peaks
 from multiverse.worker.preprocess.counts import as_counts, seen_features
+from multiverse.worker.preprocess.depth import FOLLOWS_DEPTH, depth_correlations, log_depth
 from multiverse.worker.preprocess.expression import log_normalise
 from multiverse.worker.preprocess.genes import variable_genes
 from multiverse.worker.preprocess.proteins import clr, clr_non_negative
@@ -18,12 +19,15 @@ from multiverse.worker.preprocess.views import (
 )
 
 __all__ = [
+    "FOLLOWS_DEPTH",
     "View",
     "as_counts",
     "clr",
     "clr_non_negative",
     "count_views",
+    "depth_correlations",
     "gaussian_views",
+    "log_depth",
     "log_normalise",
     "non_negative_views",
     "seen_features",

@@ -81,9 +81,23 @@ def view_of(
     points: Matrix,
     cells: NDArray[np.intp] | None = None,
     settings: EvaluationSettings = SHORT,
+    *,
+    reference: Matrix | None = None,
+    depth: NDArray[np.float64] | None = None,
 ) -> ModalityView:
-    """A modality measured in ``cells`` (all), whose components are ``points``."""
-    return ModalityView(name, points, np.arange(len(points)) if cells is None else cells, settings)
+    """A modality measured in ``cells`` (all), whose components are ``points``.
+
+    They are the reference as well, unless there is another; ``depth`` is random without one.
+    """
+    n_cells = len(points)
+    return ModalityView(
+        name,
+        points,
+        points if reference is None else reference,
+        np.random.default_rng(n_cells).normal(size=n_cells) if depth is None else depth,
+        np.arange(n_cells) if cells is None else cells,
+        settings,
+    )
 
 
 def case_of(

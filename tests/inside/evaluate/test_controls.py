@@ -66,7 +66,7 @@ def test_hundreds_of_categories_are_still_apart() -> None:
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
     """Control → metric → value, on 300 cells, all by name as the evaluator does it."""
     data = blobs(300)
-    view = view_of("rna", data.points)
+    view = view_of("rna", data.points, reference=blobs(300, shift=1).points)
     case = case_of(data.points, data.labels, data.batches, views=[view])
     bench: MemberContext = bench_of(tmp_path_factory.mktemp("controls"), case)
     names = [name for name in METRICS if name != "seed_stability"]
@@ -97,7 +97,7 @@ def test_random_mixes_batches_and_the_batch_itself_does_not(
     for metric in ("ilisi", "kbet_per_label", "bras"):
         assert values["random"][metric] > 0.75
         assert values["batch_one_hot"][metric] < 0.15
-    assert values["pca_rna"]["neighbourhood_preservation"] == 1
+    assert values["pca_rna"]["neighbourhood_preservation"] > 0.2
     assert values["random"]["neighbourhood_preservation"] < 0.1
 
 

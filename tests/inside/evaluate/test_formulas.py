@@ -58,7 +58,7 @@ def test_batch_share_is_principal_component_regression(n_batches: int) -> None:
         data = blobs(300, n_batches=n_batches, shift=1.5, seed=seed)
         codes = np.unique(data.batches, return_inverse=True)[1]
         expected = principal_component_regression(data.points, codes, categorical=True)
-        found = batch_share(data.points, codes)(np.ones(300))
+        found = batch_share(data.points, codes)
         assert found == pytest.approx(expected, abs=2e-6)
         assert 0.01 < found < 0.9
 

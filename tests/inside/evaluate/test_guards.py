@@ -39,7 +39,8 @@ def none_has_a_value(lines: dict[str, ScoreLine], reason: Reason, *words: str) -
 
 def with_view(case: Case) -> Case:
     """The same with a modality, so that PCR is not left out for the lack of one."""
-    view = view_of("rna", blobs(case.sheet.n_cells, seed=9).points)
+    other = blobs(case.sheet.n_cells, seed=9).points
+    view = view_of("rna", other, reference=np.ascontiguousarray(other[:, :4]))
     return Case(case.name, case.points, case.sheet, {"rna": view}, case.settings)
 
 
@@ -222,7 +223,8 @@ def test_no_batch(tmp_path: Path) -> None:
 def test_without_labels_and_batch_structure_is_left(tmp_path: Path) -> None:
     lines = scored(tmp_path, with_view(case_of(blobs(N).points)))
     assert [name for name, line in lines.items() if line.value is not None] == [
-        "neighbourhood_preservation"
+        "depth_correlation",
+        "neighbourhood_preservation",
     ]
     none_has_a_value({"": lines["seed_stability"]}, Reason.ONE_SEED, "two seeds")
 
@@ -243,8 +245,8 @@ def test_no_label_in_two_batches_is_large_enough_for_kbet(tmp_path: Path) -> Non
 def test_no_modality_with_components(tmp_path: Path) -> None:
     data = blobs(N)
     case = case_of(data.points, data.labels, data.batches)
-    lines = scored(tmp_path, case, ["pcr_comparison", "neighbourhood_preservation"])
-    none_has_a_value(lines, Reason.NOT_APPLICABLE, "no modality")
+    needing = ["pcr_comparison", "neighbourhood_preservation", "depth_correlation"]
+    none_has_a_value(scored(tmp_path, case, needing), Reason.NOT_APPLICABLE, "no modality")
 
 
 def test_names_are_only_names(tmp_path: Path) -> None:
@@ -281,8 +283,8 @@ def test_each_modality_in_a_batch_of_its_own(tmp_path: Path) -> None:
     batches = ["one"] * 60 + ["two"] * 60
     cells = np.arange(N)
     views = [
-        view_of("rna", data.points[:60], cells[:60]),
-        view_of("adt", data.points[60:], cells[60:]),
+        view_of("rna", data.points[:60] ** 3, cells[:60]),
+        view_of("adt", data.points[60:] ** 3, cells[60:]),
     ]
     case = case_of(data.points, None, batches, views=views)
     lines = scored(tmp_path, case, ["pcr_comparison"])
@@ -311,7 +313,8 @@ def test_constant_in_the_cells_of_one_modality(tmp_path: Path) -> None:
     cells = np.arange(N)
     views = [view_of("rna", data.points), view_of("adt", data.points[60:], cells[60:])]
     case = case_of(points, None, data.batches, views=views)
-    lines = scored(tmp_path, case, ["pcr_comparison", "neighbourhood_preservation"])
+    needing = ["pcr_comparison", "neighbourhood_preservation", "depth_correlation"]
+    lines = scored(tmp_path, case, needing)
     none_has_a_value(lines, Reason.CONSTANT_EMBEDDING, "all 60 cells that were measured in adt")
 
 

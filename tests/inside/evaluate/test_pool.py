@@ -257,7 +257,7 @@ def test_an_exception_in_a_metric_is_its_reason(tmp_path: Path) -> None:
         raise ZeroDivisionError("the label\n 'T cell' " + "x" * 5000)
 
     broken = replace(METRICS["bras"], compute=fails)
-    silent = replace(METRICS["clisi"], compute=lambda case: Estimate(np.nan, np.arange(2), len))
+    silent = replace(METRICS["clisi"], compute=lambda case: Estimate(np.nan, np.arange(2)))
     metrics = (broken, silent, METRICS["silhouette_label"])
     lines = list(score_member(bench_of(tmp_path, one_case()), "run", metrics))
     failed, nan, scored = (line for line in lines if isinstance(line, ScoreLine))
@@ -303,7 +303,7 @@ def test_an_embedding_that_cannot_be_read_fails_every_metric(tmp_path: Path) -> 
 
 def test_without_memory_it_is_tried_again_with_more(tmp_path: Path) -> None:
     def starves(case: Case) -> Estimate:
-        return Estimate(float(np.empty((2**24, 2**24)).sum()), np.arange(2), len)
+        return Estimate(float(np.empty((2**24, 2**24)).sum()), np.arange(2))
 
     bench = bench_of(tmp_path, one_case())
     starving = replace(METRICS["bras"], compute=starves)

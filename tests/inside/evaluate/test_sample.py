@@ -78,7 +78,7 @@ def test_every_score_says_what_is_approximate(tmp_path: Path, data: Blobs) -> No
         data.labels,
         data.batches,
         settings=LIMITED,
-        views=[view_of("rna", data.points, settings=LIMITED)],
+        views=[view_of("rna", data.points, settings=LIMITED, reference=data.points**3)],
     )
     lines = scored(tmp_path, case, [name for name in METRICS if name != "seed_stability"])
     words = {name: line.approximate for name, line in lines.items()}
@@ -90,6 +90,7 @@ def test_every_score_says_what_is_approximate(tmp_path: Path, data: Blobs) -> No
         "kmeans_nmi",
         "kmeans_ari",
         "bras",
+        "depth_correlation",
         "pcr_comparison",
     }
     assert all(said in {("subsample",), ("neighbours",), ()} for said in words.values())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from multiverse.contract.scores import Reason
 from multiverse.evaluation.case import Case
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.neighbours import Matrix, find_neighbours
-from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, value_of, view_of
+from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, scored, value_of, view_of
 
 N, K = 200, SHORT.structure_neighbours
 PRESERVATION, STABILITY = "neighbourhood_preservation", "seed_stability"
@@ -79,6 +82,19 @@ def test_the_same_neighbourhoods_are_one() -> None:
     moved = (3 * points[:, ::-1] + 7).astype(np.float32)  # turned, stretched and shifted
     assert value_of(PRESERVATION, preserved(moved, view_of("rna", points))) == 1
     assert value_of(STABILITY, stable(points, again=points, moved=moved)) == 1
+
+
+def test_what_is_the_reference_itself_has_no_value(tmp_path: Path) -> None:
+    """Of all modalities or of one: a mean that holds a comparison with itself says nothing."""
+    rna, adt = blobs(N).points, random_points(1)
+    for views in ([view_of("rna", rna)], [view_of("adt", adt), view_of("rna", rna)]):
+        line = scored(tmp_path, preserved(-rna, *views), [PRESERVATION])[PRESERVATION]
+        assert (line.value, line.reason) == (None, Reason.NOT_APPLICABLE)
+        assert "reference of rna" in line.detail
+    near = rna + 0.01 * random_points(2)[:, :6]
+    line = scored(tmp_path, preserved(near, view_of("rna", rna)), [PRESERVATION])[PRESERVATION]
+    assert line.value is not None
+    assert 0.9 < line.value < 1
 
 
 def test_unrelated_neighbourhoods_are_as_by_chance() -> None:

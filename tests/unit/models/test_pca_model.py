@@ -78,6 +78,7 @@ def test_runs_repeat_and_the_seed_changes_only_the_picture(run: Callable[..., Fi
     [
         ("parameters", {"n_components": 4}),
         ("parameters", {"weighting": "none"}),
+        ("parameters", {"weighting": "mfa"}),
         ("preprocessing", {"min_cells": 60}),
         ("preprocessing", {"n_top_genes": 50}),
         ("preprocessing", {"target_sum": 100}),
@@ -96,6 +97,34 @@ def test_every_setting_changes_the_result(
     recorded = changed.metrics["settings"]
     where = "hyperparameters" if part == "parameters" else "preprocessing"
     assert change.items() <= recorded[where].items()
+
+
+@pytest.mark.data
+def test_depth_is_reported_and_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = shared_dataset("mop_snareseq_2k")
+    usual, dropped = (
+        run_here(
+            "pca", path, tmp_path / str(drop), modalities=("atac",), parameters={"drop_depth": drop}
+        )
+        for drop in (False, True)
+    )
+    assert usual.metrics["model_metrics"]["depth_correlation_atac"] > 0.9
+    assert dropped.metrics["model_metrics"]["depth_correlation_atac"] < 0.2
+    counted = [
+        done.metrics["model_metrics"]["dropped_components_atac"] for done in (usual, dropped)
+    ]
+    assert counted == [0, 1]
+    (warning,) = usual.metrics["warnings"]
+    assert "component 1 follows the sequencing depth of atac" in warning
+    assert "drop_depth" in warning
+    assert dropped.metrics["warnings"] == []
+    assert dropped.latent.shape == usual.latent.shape == (2000, 50)
+    np.testing.assert_allclose(dropped.latent[:, :20], usual.latent[:, 1:21], atol=1e-3)
+    for done in (usual, dropped):
+        own = done.metrics["history"]["depth_correlation_per_component_atac"]
+        assert abs(own[0]) > 0.9 > 0.3 > abs(own[1])
+        axes = done.metrics["history_axes"]["depth_correlation_per_component_atac"]
+        assert axes == {"per": "component"}
 
 
 def test_data_without_anything_to_see_are_not_applicable(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> N
     results = ResultsFolder(tmp_path)
     publish_run(results, make_record())
     text = methods_text(Results.open(results))
-    assert "PCA with multiple factor analysis" in text
+    assert "Joint principal component analysis" in text
     for word in ("scored", "scib", "bootstrap", "Controls", "Luecken", "batches"):
         assert word not in text
 
