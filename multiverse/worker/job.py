@@ -77,9 +77,14 @@ class Job:
         """Return ``cpu``, ``cuda`` or ``cuda:1``."""
         return self.spec.device
 
-    def epoch(self, number: int, total: int | None = None, **values: Any) -> None:
-        """Report an epoch, live: ``job.epoch(3, 100, loss=0.25)``."""
-        self.epochs.add(number, total, values)
+    def epoch(
+        self, number: int, total: int | None = None, *, limit: bool = False, **values: Any
+    ) -> None:
+        """Report an epoch, live: ``job.epoch(3, 100, loss=0.25)``.
+
+        ``limit``: ``total`` is the most that there can be; training may converge before it.
+        """
+        self.epochs.add(number, total, values, limit=limit)
 
     def record(self, **values: Any) -> None:
         """Note what was used, for ``metrics.json`` (``settings.used``): ``job.record(genes=2000)``.

@@ -263,7 +263,8 @@ def _reporter(job: Job, options: TrainOptions, elbo: list[float]) -> Any:
         elbo.append(values["elbo_validation"])
         values["kl_weight"] = float(plan.kl_weight)
         values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
-        job.epoch(trainer.current_epoch + 1, options.max_epochs, **values)
+        limit = options.patience is not None
+        job.epoch(trainer.current_epoch + 1, options.max_epochs, limit=limit, **values)
 
     return report
 
