@@ -52,12 +52,14 @@ if TYPE_CHECKING:
         ReportOutcome,
         Results,
         Run,
+        RunScore,
         clean,
         compare,
         comparisons,
         find_run,
         open_results,
         report,
+        run_scores,
         status,
         track,
         verify,
@@ -81,8 +83,8 @@ else:
             "output_of read_benchmark room short_benchmark"
         ),
         results=(
-            "CleanupResult ReportOutcome Results Run clean compare comparisons "
-            "find_run open_results report status track "
+            "CleanupResult ReportOutcome Results Run RunScore clean compare comparisons "
+            "find_run open_results report run_scores status track "
             "verify watch"
         ),
         settings="RunKeywords",
@@ -98,6 +100,7 @@ __all__ = [
     "Results",
     "Run",
     "RunKeywords",
+    "RunScore",
     "Steps",
     "advise_keys",
     "amount",
@@ -133,6 +136,7 @@ __all__ = [
     "run",
     "run_and_finish",
     "run_benchmark",
+    "run_scores",
     "score_results",
     "short_benchmark",
     "status",

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from multiverse.api import Results, comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
+from multiverse.runs import RunWarnings, warnings_of
 
 if TYPE_CHECKING:
     from multiverse.report import Cell, Comparison, Configuration
@@ -46,13 +47,34 @@ def _cells(row: Configuration) -> list[str]:
     tied = " tied" if row.tied else ""
     return [
         "" if row.rank is None else str(row.rank),
-        row.label if row.runs else f"({row.label})",
+        _name(row),
         _number(row.total) + tied,
         _interval(row.total),
         _number(row.bio),
         _number(row.batch),
         row.total.coverage,
         _number(row.metrics[KEPT]) if KEPT in row.metrics else "—",
+    ]
+
+
+def _name(row: Configuration) -> str:
+    """Return a row's name, with the mark of what its runs warn of; a control's in brackets."""
+    if not row.runs:
+        return f"({row.label})"
+    return _warnings(row).beside(row.label)
+
+
+def _warnings(row: Configuration) -> RunWarnings:
+    return warnings_of([run.record for run in row.runs])
+
+
+def _warned(comparison: Comparison) -> list[str]:
+    """Return a line for each warning of a run."""
+    return [
+        f"{found.mark} {row.label}: {word}"
+        for row in comparison.configurations
+        for found in [_warnings(row)]
+        for word in found.words
     ]
 
 
@@ -67,7 +89,8 @@ def _interval(cell: Cell) -> str:
 
 def _remarks(comparison: Comparison) -> list[str]:
     """Return the remarks that a reader of the numbers must know."""
-    lines = [f"note: {note}" for note in comparison.evaluation.notes]
+    lines = _warned(comparison)
+    lines += [f"note: {note}" for note in comparison.evaluation.notes]
     if comparison.coverage_differs:
         lines.append("note: totals are means of different metrics; only equal ones are ranked")
     best = comparison.configurations[0]

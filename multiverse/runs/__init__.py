@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
     from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
+    from multiverse.runs.warned import RunWarnings, warnings_of
 else:
     __getattr__ = lazily(
         __name__,
@@ -21,6 +22,7 @@ else:
         remaining="Remaining job_remaining total_remaining",
         run="Run without_collection",
         status="FolderStatus JobStatus Standing",
+        warned="RunWarnings warnings_of",
     )
 
 __all__ = [
@@ -30,8 +32,10 @@ __all__ = [
     "Run",
     "RunFolder",
     "RunRecord",
+    "RunWarnings",
     "Standing",
     "job_remaining",
     "total_remaining",
+    "warnings_of",
     "without_collection",
 ]

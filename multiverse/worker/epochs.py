@@ -38,7 +38,9 @@ class EpochLog:
     ) -> None:
         """Write one epoch. Values that are not finite numbers are dropped with a warning."""
         if RESERVED & values.keys():
-            raise MultiverseError("'epoch', 'total' and 'limit' are no names for values of an epoch")
+            raise MultiverseError(
+                "'epoch', 'total' and 'limit' are no names for values of an epoch"
+            )
         kept = finite_numbers(values, self._log, f"epoch {number}: value")
         for name, value in kept.items():
             if name not in NOT_VALUES:

@@ -42,6 +42,7 @@ def _report(job: Job, epoch: EpochLosses, total: int) -> None:
     job.epoch(
         epoch.number,
         total,
+        limit=False,
         loss=epoch.loss,
         kl_weight=epoch.kl_weight,
         kl=epoch.kl,

@@ -13,6 +13,7 @@ from matplotlib.patches import Circle, Rectangle
 from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.figures.style import name_of, new_figure
 from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
+from multiverse.runs.warned import MARK, warnings_of
 
 HEADINGS = {Group.BIO: "Biology", Group.BATCH: "Batch", Group.STRUCTURE: "Structure"}
 #: One hue a group, light to dark: readable without seeing hues at all.
@@ -96,7 +97,7 @@ def _row(
     others: Sequence[Configuration],
 ) -> None:
     style = "normal" if others else "italic"
-    label = name_of(row.label, 30)
+    label = _marked(row)
     axes.text(-_LABEL - 1.2, y, label, va="center", fontsize=6.5, style=style)
     if row.rank is not None:
         rank = f"{row.rank} =" if row.tied else str(row.rank)
@@ -107,6 +108,17 @@ def _row(
         _bar(axes, bars + number * _BAR, y, row.aggregate(name), group)
     if row.total.coverage:
         axes.text(bars + _BAR * len(BARS), y, row.total.coverage, fontsize=6, va="center")
+
+
+def _marked(row: Configuration) -> str:
+    """Return a row's name, with the mark of what its runs warn of."""
+    return warnings_of([run.record for run in row.runs]).beside(name_of(row.label, 30))
+
+
+def _warned(comparison: Comparison) -> list[str]:
+    """Return what the mark means, if a row has it."""
+    records = [run.record for row in comparison.configurations for run in row.runs]
+    return [f"{MARK}: the model warns of its result."] if warnings_of(records).words else []
 
 
 def _circle(
@@ -172,6 +184,6 @@ def _notes(comparison: Comparison) -> Iterator[str]:
         words.append("Lines in bars: 95 % intervals.")
     if any(row.tied for row in comparison.configurations):
         words.append("=: tied, intervals of totals overlap.")
-    yield " ".join(words)
+    yield " ".join([*words, *_warned(comparison)])
     if comparison.coverage_differs:
         yield "Totals are over different metrics: only rows with the same ones are ranked."

@@ -16,6 +16,8 @@ from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import name
 from multiverse.report.words import counted, plain
 from multiverse.runs.layouts import Layouts, find_layouts
+from multiverse.runs.run import Run
+from multiverse.runs.warned import warnings_of
 
 #: Coordinates are whole numbers up to this; the next one says that a cell has no place.
 LAST = 65534
@@ -54,6 +56,7 @@ class Atlas:
     content: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     problem: str = ""
+    warned: tuple[str, ...] = ()
 
 
 def read_atlas(source: DatasetSource) -> Atlas:
@@ -94,6 +97,7 @@ def _atlas(source: DatasetSource, layouts: Layouts) -> Atlas:
         content=content if pictures else None,
         notes=(*notes, *said),
         problem=problem,
+        warned=source.warned,
     )
 
 
@@ -107,12 +111,20 @@ def _pictures(
         if run_id not in umaps:
             continue
         x, y, missing = quantised(umaps[run_id])
-        title = name(source.run_titles[run_id])
-        pictures.append(Picture(run_id, title.shown, missing))
-        coordinates.append(
-            {"title": title.shown, "full": title.full, "x": packed(x), "y": packed(y)}
-        )
+        title, full = _title(source, run)
+        pictures.append(Picture(run_id, title, missing))
+        coordinates.append({"title": title, "full": full, "x": packed(x), "y": packed(y)})
     return pictures, coordinates
+
+
+def _title(source: DatasetSource, run: Run) -> tuple[str, str]:
+    """Return what stands above a run's picture, and what it says to whoever points at that."""
+    title = name(source.run_titles[run.record.run_id])
+    warned = warnings_of([run.record])
+    if not warned.words:
+        return title.shown, title.full
+    said = f"{title.full or title.shown}: {' '.join(warned.words)}"
+    return warned.beside(title.shown), plain(said, 1000)
 
 
 def quantised(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:

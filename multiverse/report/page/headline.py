@@ -35,7 +35,11 @@ def make_headline(source: DatasetSource) -> Headline:
     else:
         answer, sentences = _verdict(ranked, comparison)
     return Headline(
-        source.key, source.title, answer, tuple(sentences), tuple(_warnings(source, ranked))
+        source.key,
+        source.title,
+        answer,
+        tuple(sentences),
+        (*_warnings(source, ranked), *source.warned),
     )
 
 

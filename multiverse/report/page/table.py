@@ -13,6 +13,7 @@ from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import Name, name, score
 from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
 from multiverse.report.words import plain, shortened
+from multiverse.runs.warned import warnings_of
 
 #: Diameters of circles in pixels, for the worst and the best value.
 SMALLEST, LARGEST = 10, 30
@@ -62,7 +63,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Row:
-    """A configuration or a control."""
+    """A configuration or a control. ``warned``: what its runs warn of, empty if nothing."""
 
     label: Name
     rank: int | None
@@ -73,6 +74,7 @@ class Row:
     notes: tuple[str, ...]
     cells: tuple[TableCell, ...]
     control: bool = False
+    warned: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,13 @@ def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
             *(_circle(item.metrics[fact.name], fact) for fact in facts),
         ),
         control=not item.runs,
+        warned=_warned(item),
     )
+
+
+def _warned(item: Configuration) -> str:
+    words = warnings_of([run.record for run in item.runs]).words
+    return plain(" ".join(words), 1000)
 
 
 def _bar(cell: Cell) -> TableCell:

@@ -152,7 +152,8 @@ def test_the_view_fits_a_narrow_terminal_and_leaves_out_what_has_no_room() -> No
     for running in jobs:
         progress(AttemptStarted(running.run_id, 1, 1, 16 * GIB, gpu="0"))
         usage = Usage(wall_seconds=725, peak_memory_bytes=int(12.25 * GIB))
-        progress(Progressed(running.run_id, usage, EpochFacts(1200, 4000, {"loss": 0.125}, pace=725 / 1200)))
+        newest = EpochFacts(1200, 4000, {"loss": 0.125}, pace=725 / 1200)
+        progress(Progressed(running.run_id, usage, newest))
     lines = view(progress)
     assert max(map(len, lines)) <= 80
     assert len(lines) == MAX_LIVE_ROWS + 3
