@@ -15,7 +15,7 @@ from multiverse.contract.epochs import EpochFollower
 from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.folders import remove_file
 from multiverse.contract.latent import count_dimensions
-from multiverse.contract.output import read_warnings
+from multiverse.contract.output import read_libraries, read_warnings
 from multiverse.engines.protocol import (
     Ending,
     Engine,
@@ -328,6 +328,7 @@ class Attempts:
                 "message": verdict.message,
                 "findings": verdict.findings,
                 "warnings": read_warnings(attempt.output.folder),
+                "libraries": read_libraries(attempt.output.folder),
                 "exit_code": ending.exit_code,
                 "usage": ending.usage,
                 "gpu": gpu_usage(attempt.output.folder),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from logging import Logger
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class Notes:
 
     used: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    libraries: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,14 @@ class Job:
         """Warn the user of this run: in the log, in ``metrics.json``, and by the runner."""
         self.log.warning("%s", message)
         self.notes.warnings.append(message)
+
+    def library(self, name: str, version: str | None = None) -> None:
+        """Name the library that the method comes from: ``job.library("mofapy2")``.
+
+        It is what reports cite, with its ``version``: that of the installed package if none is
+        given.
+        """
+        self.notes.libraries[name] = version or metadata.version(name)
 
     def require_memory(self, n_bytes: float, what: str) -> None:
         """Stop before a long run if ``n_bytes`` for ``what`` exceed the job's memory.

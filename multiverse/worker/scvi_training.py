@@ -139,6 +139,7 @@ def scvi_session(job: Job) -> Iterator[Any]:
     :class:`~multiverse.worker.torch_device.DeviceMissing`.
     """
     prepare_torch(job)
+    job.library("scvi-tools")
     with warnings.catch_warnings():
         for message in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from multiverse import __version__
 from multiverse.worker import Embedding, Job, run_model
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.pca.joint import joint_components
     from multiverse.worker.preprocess import gaussian_views
 
+    job.library("multiverse", __version__)
     wanted = int(job.parameters["n_components"])
     views = gaussian_views(job, data)
     joint = joint_components(

@@ -15,6 +15,7 @@ from multiverse.report.page.run_card import FailureCard, RunCard, failure_card, 
 from multiverse.report.page.source import DatasetSource, read_sources
 from multiverse.report.page.table import ComparisonTable, make_table
 from multiverse.report.text.methods import bibtex, methods_text, repeat_command
+from multiverse.report.text.methods_table import MethodsRow, methods_table
 from multiverse.report.words import counted, plain
 from multiverse.runs.results import Results
 
@@ -48,9 +49,10 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class Methods:
-    """Texts that are ready to paste."""
+    """Texts that are ready to paste, and the table that belongs to the first."""
 
     text: str
+    table: tuple[MethodsRow, ...]
     bibtex: str
     command: str
 
@@ -153,4 +155,5 @@ def _unavailable(source: DatasetSource) -> Unavailable:
 
 
 def _methods(results: Results) -> Methods:
-    return Methods(methods_text(results), bibtex(results), repeat_command(results))
+    table = tuple(methods_table(results))
+    return Methods(methods_text(results), table, bibtex(results), repeat_command(results))
