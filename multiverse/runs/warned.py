@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from multiverse.runs.record import RunRecord
-from multiverse.specs.names import first_of
+from multiverse.specs.names import first_of, sentence
 
 MARK = "⚠"
 #: Seeds that are named one by one.
@@ -41,7 +41,7 @@ def warnings_of(records: Sequence[RunRecord]) -> RunWarnings:
             seeds.setdefault(warning, []).append(str(record.seed))
     return RunWarnings(
         tuple(
-            f"{_of_seeds(found, len(records))}{_sentence(warning)}"
+            f"{_of_seeds(found, len(records))}{sentence(warning)}"
             for warning, found in seeds.items()
         )
     )
@@ -53,9 +53,3 @@ def _of_seeds(seeds: Sequence[str], runs: int) -> str:
     if len(seeds) == runs:
         return f"All {runs:,} seeds: "
     return f"Seed{'s' if len(seeds) > 1 else ''} {first_of(seeds, NAMED_SEEDS)}: "
-
-
-def _sentence(text: str) -> str:
-    """Return a text as a sentence: with a capital and a full stop."""
-    trimmed = text.strip()
-    return f"{trimmed[:1].upper()}{trimmed[1:]}{'' if trimmed.endswith(('.', '!', '?')) else '.'}"

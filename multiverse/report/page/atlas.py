@@ -11,6 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from multiverse.registry.column_facts import describe_columns
+from multiverse.registry.column_roles import label_columns
+from multiverse.registry.label_advice import label_advice
 from multiverse.report.page.columns import ColourColumn, pack_column, packed
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import name
@@ -45,7 +48,8 @@ class Picture:
 class Atlas:
     """``content`` is what the page's script draws from; the rest is for the template.
 
-    Empty ``pictures``: there is nothing to draw, and ``problem`` says why.
+    Empty ``pictures``: there is nothing to draw, and ``problem`` says why. ``advice``: which
+    columns of the cells could be labels, where there are none.
     """
 
     key: str
@@ -57,6 +61,7 @@ class Atlas:
     notes: tuple[str, ...] = ()
     problem: str = ""
     warned: tuple[str, ...] = ()
+    advice: str = ""
 
 
 def read_atlas(source: DatasetSource) -> Atlas:
@@ -98,6 +103,7 @@ def _atlas(source: DatasetSource, layouts: Layouts) -> Atlas:
         notes=(*notes, *said),
         problem=problem,
         warned=source.warned,
+        advice=_advice(layouts),
     )
 
 
@@ -115,6 +121,12 @@ def _pictures(
         pictures.append(Picture(run_id, title, missing))
         coordinates.append({"title": title, "full": full, "x": packed(x), "y": packed(y)})
     return pictures, coordinates
+
+
+def _advice(layouts: Layouts) -> str:
+    if layouts.label_key is not None:
+        return ""
+    return plain(label_advice(label_columns(describe_columns(layouts.cells))), 500)
 
 
 def _title(source: DatasetSource, run: Run) -> tuple[str, str]:

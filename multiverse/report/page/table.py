@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -12,8 +12,9 @@ from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import Name, name, score
 from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
-from multiverse.report.words import plain, shortened
+from multiverse.report.words import listed, plain, shortened
 from multiverse.runs.warned import warnings_of
+from multiverse.specs.names import sentence
 
 #: Diameters of circles in pixels, for the worst and the best value.
 SMALLEST, LARGEST = 10, 30
@@ -100,6 +101,7 @@ class ComparisonTable:
     can_scale: bool
     clipped: bool
     parts: tuple[str, ...]
+    means: str
     unavailable: tuple[str, ...]
     approximate: tuple[str, ...]
 
@@ -123,6 +125,7 @@ def make_table(source: DatasetSource) -> ComparisonTable | None:
         can_scale=any(cell.scaled for cell in cells),
         clipped=any(cell.scaled and cell.scaled.clipped for cell in cells),
         parts=tuple(_parts(comparison.configurations, ordered)),
+        means=_means(comparison.configurations, ordered),
         unavailable=tuple(_unavailable(comparison, ordered)),
         approximate=_approximate(comparison),
     )
@@ -135,17 +138,22 @@ def _groups(facts: Sequence[MetricFacts]) -> tuple[tuple[str, int], ...]:
 
 def _aggregate_column(aggregate: str) -> TableColumn:
     described = {
-        "total": "0.6 × biology + 0.4 × batch, where both exist",
-        "bio": "mean of the available metrics of biology kept",
-        "batch": "mean of the available metrics of batches mixed",
+        "total": "0.6 × biology + 0.4 × batch, where both exist.",
+        "bio": "Mean of the available metrics of biology kept.",
+        "batch": "Mean of the available metrics of batches mixed.",
     }
     return TableColumn(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
 
 
 def _metric_column(fact: MetricFacts) -> TableColumn:
     better = "higher is better" if fact.higher_is_better else "lower is better"
-    said = "; ".join(filter(None, (plain(fact.description, 300), better, plain(fact.source, 160))))
+    said = _sentences([plain(fact.description, 300), better, plain(fact.source, 160)])
     return TableColumn(plain(fact.title, 40), said, str(fact.group), "circle")
+
+
+def _sentences(texts: Iterable[str]) -> str:
+    """Return what is said to whoever points at something, as sentences; empty texts left out."""
+    return " ".join(sentence(text) for text in texts if text)
 
 
 def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
@@ -213,7 +221,7 @@ def _pc(value: float | None) -> float | None:
 
 
 def _why(cell: Cell) -> str:
-    return "not available: " + "; ".join(plain(reason, 200) for reason in cell.reasons)
+    return sentence("not available: " + "; ".join(plain(reason, 200) for reason in cell.reasons))
 
 
 def _said(cell: Cell) -> str:
@@ -231,10 +239,12 @@ def _said(cell: Cell) -> str:
         # Of a mean it is not the mean itself that was clipped.
         clipped = " (some clipped)" if cell.coverage else ", clipped"
         words.append(f"scaled {score(cell.scaled)}{own}{clipped if cell.clipped else ''}")
-    words += [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
+    if cell.parts:
+        parts = (f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items())
+        words.append(f"mean of {listed(parts)}")
     if cell.approximate:
         words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))
-    return "; ".join(words)
+    return _sentences(words)
 
 
 def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list[str]:
@@ -244,9 +254,21 @@ def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list
         for item in items:
             parts = item.metrics[fact.name].parts
             if parts:
-                said = ", ".join(f"{plain(part, 40)} {score(v)}" for part, v in parts.items())
-                found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}")
+                seeds = {run.record.run_id: f"seed {run.record.seed}" for run in item.runs}
+                said = listed(f"{plain(seeds.get(k, k), 40)} {score(v)}" for k, v in parts.items())
+                found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}.")
     return found
+
+
+def _means(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> str:
+    """Return which metrics the parts are of: ``Neighbourhoods kept is a mean``."""
+    titles = [
+        plain(fact.title, 60)
+        for fact in facts
+        if any(item.metrics[fact.name].parts for item in items)
+    ]
+    verb = "is a mean" if len(titles) == 1 else "are means"
+    return f"{listed(titles)} {verb}" if titles else ""
 
 
 def _unavailable(comparison: Comparison, facts: Sequence[MetricFacts]) -> list[str]:
