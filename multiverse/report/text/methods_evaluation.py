@@ -47,7 +47,7 @@ def _evaluator(name: str, evaluation: Evaluation) -> str:
     evaluator = evaluation.evaluator
     found = metrics_by_group(evaluation).items()
     what = [
-        f"{len(titles):,}{'' if number else ' metrics'} of {words}"
+        f"{len(titles):,} of {words}" if number else f"{counted(len(titles), 'metric')} of {words}"
         for number, (words, titles) in enumerate(found)
     ]
     n_controls = len(evaluation.controls)
