@@ -23,7 +23,13 @@ if TYPE_CHECKING:
         run_benchmark,
     )
     from multiverse.api.datasets import demo_benchmark, list_datasets, make_demo, register
-    from multiverse.api.finish import Conclusion, evaluate, evaluation_settings, score_results
+    from multiverse.api.finish import (
+        Conclusion,
+        evaluate,
+        evaluation_settings,
+        evaluation_weights,
+        score_results,
+    )
     from multiverse.api.inspection import advise_keys, inspect
     from multiverse.api.machine import doctor
     from multiverse.api.models import (
@@ -74,7 +80,7 @@ else:
             "run_and_finish run_benchmark"
         ),
         datasets="demo_benchmark list_datasets make_demo register",
-        finish="Conclusion evaluate evaluation_settings score_results",
+        finish="Conclusion evaluate evaluation_settings evaluation_weights score_results",
         inspection="advise_keys inspect",
         machine="doctor",
         models="build_images check find_model hidden_models list_models new_model",
@@ -114,6 +120,7 @@ __all__ = [
     "duration",
     "evaluate",
     "evaluation_settings",
+    "evaluation_weights",
     "file_entry",
     "find_model",
     "find_run",

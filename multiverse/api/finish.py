@@ -21,6 +21,7 @@ from multiverse.events import Concluded, Noted, ScoredDataset, Tell, silent
 from multiverse.runner.capacity import Machine
 from multiverse.runner.signals import cancellation
 from multiverse.runs.results import Results
+from multiverse.runs.scores import Weights
 from multiverse.scoring.evaluate import evaluate_results
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, with_remedy
 from multiverse.specs.evaluator import TIME_LIMIT
@@ -128,6 +129,7 @@ def evaluate(
     build: bool = True,
     report: bool = True,
     settings: Mapping[str, Any] | None = None,
+    weights: Mapping[str, float] | None = None,
     tell: Tell = silent,
 ) -> Results:
     """Score every complete run that has no scores yet; ask the results for them.
@@ -153,6 +155,9 @@ def evaluate(
     settings
         Of the evaluator (:class:`multiverse.contract.evaluation.EvaluationSettings`), by name;
         None are those that the folder was scored with before, or the defaults.
+    weights
+        Of ``bio`` and ``batch`` in the total (0.6 and 0.4), and of metrics in the mean of their
+        group (1; 0 leaves one out), by name; None are those of before. Nothing is scored again.
 
     Raises
     ------
@@ -170,6 +175,7 @@ def evaluate(
     """
     options = ScoringOptions(
         settings=None if settings is None else evaluation_settings(settings),
+        weights=None if weights is None else evaluation_weights(weights),
         machine=Machine(cpus=cpus, memory=room(memory, "memory")),
         build=build,
         again=again,
@@ -195,6 +201,30 @@ def evaluation_settings(
         problems = validation_problems(error, EvaluationSettings)
         words = "; ".join(f"{option(problem.where)}: {problem.message}" for problem in problems)
         raise UsageError(words) from error
+
+
+def evaluation_weights(given: Mapping[str, Any]) -> Weights:
+    """Return the weights of means; :class:`UsageError` for a number that is none or can't be.
+
+    ``given``: ``bio``, ``batch`` and names of metrics → weight. With one of the groups alone the
+    other has the rest to 1.
+    """
+    groups = {name: value for name, value in given.items() if name in ("bio", "batch")}
+    metrics = {name: value for name, value in given.items() if name not in groups}
+    try:
+        numbers = {name: float(value) for name, value in groups.items()}
+        if len(numbers) == 1:
+            ((name, number),) = numbers.items()
+            numbers[{"bio": "batch", "batch": "bio"}[name]] = 1 - number
+        return Weights(metrics=metrics, **numbers)
+    except ValidationError as error:
+        words = "; ".join(
+            f"{problem.where or 'weights'}: {problem.message}"
+            for problem in validation_problems(error, Weights)
+        )
+        raise UsageError(words) from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"weights are numbers, such as bio=0.5: {error}") from error
 
 
 def _score(

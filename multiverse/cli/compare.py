@@ -10,7 +10,7 @@ from pathlib import Path
 from multiverse.api import compare
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe, say
 from multiverse.compare import Difference, DifferenceVerdict, Pair, ScoreChange
-from multiverse.report import AGGREGATES
+from multiverse.runs import AGGREGATES
 from multiverse.specs import format_bytes, format_seconds
 
 STYLES = {

@@ -10,11 +10,13 @@ from multiverse.api import (
     Conclusion,
     duration,
     evaluation_settings,
+    evaluation_weights,
     room,
     score_results,
 )
 from multiverse.cli.conclusion import print_conclusion
 from multiverse.cli.evaluating import Evaluating
+from multiverse.cli.pairs import pairs
 from multiverse.cli.scores import print_scores
 from multiverse.cli.terminal import notes, print_json, say
 from multiverse.events import everybody
@@ -39,6 +41,7 @@ def read(given: Namespace) -> EvaluateArguments:
     said = {name: value for name, value in named.items() if value is not None}
     options = ScoringOptions(
         settings=evaluation_settings(said, _option) if said else None,
+        weights=evaluation_weights(pairs(given.weights, "--weights")) if given.weights else None,
         machine=Machine(cpus=given.cpus, memory=room(given.memory, "--memory")),
         build=not given.no_build,
         again=given.again,

@@ -179,7 +179,15 @@ def _evaluate(commands: Any) -> None:
         "--replicates",
         type=int,
         metavar="N",
-        help="of the bootstrap; 0 for none (default: as before, or 200)",
+        help="random halves of the cells behind intervals; 0 for none (default: as before, or 20)",
+    )
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="of bio and batch in totals, and of metrics in their group: bio=0.5 leiden_ari=0 "
+        "(default: as before, or bio=0.6 batch=0.4, every metric 1); nothing is scored again",
     )
     parser.add_argument("--cpus", type=float, metavar="N", help="CPU cores (default: 2)")
     parser.add_argument("--memory", metavar="AMOUNT", help="at most (default: 8GiB, or what fits)")

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from multiverse.api import Results, comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
+from multiverse.report import conclusions, shown_rank
 from multiverse.runs import RunWarnings, warnings_of
 
 if TYPE_CHECKING:
@@ -39,17 +40,18 @@ def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> Non
         if row.total.value is not None or not comparison.configurations:
             table.add_row(*_cells(row), style="dim")
     print_table(table)
+    for line in conclusions(comparison):
+        out.print(safe(line))
     for line in _remarks(comparison):
         out.print(safe(line, "yellow"))
 
 
 def _cells(row: Configuration) -> list[str]:
-    tied = " tied" if row.tied else ""
     return [
-        "" if row.rank is None else str(row.rank),
+        shown_rank(row.rank, shared=row.shares_rank),
         _name(row),
-        _number(row.total) + tied,
-        _interval(row.total),
+        _number(row.total),
+        _interval(row.total if row.total.value is not None else row.bio),
         _number(row.bio),
         _number(row.batch),
         row.total.coverage,
@@ -92,7 +94,7 @@ def _remarks(comparison: Comparison) -> list[str]:
     lines = _warned(comparison)
     lines += [f"note: {note}" for note in comparison.evaluation.notes]
     if comparison.coverage_differs:
-        lines.append("note: totals are means of different metrics; only equal ones are ranked")
+        lines.append("note: scores are means of different metrics; only equal ones are ranked")
     best = comparison.configurations[0]
     lacking = {
         metric.title: best.metrics[metric.name].reasons[:1]

@@ -1,9 +1,9 @@
 """Two results folders: what changed, and whether it matters.
 
-A difference matters where it is beyond the doubt in it: larger than √(h_A² + h_B²), h being how far
-the 95 % interval of each score reaches (:mod:`multiverse.report.intervals`). With one seed on a
-side that one holds the sampling of cells only, and the verdict says so. Scores of different data,
-labels or evaluators are not held against each other at all: that is said first.
+A difference matters where its 95 % interval leaves out 0 (:mod:`multiverse.runs.intervals`): both
+folders' scores are of the same halves of the same cells. With one seed on a side it holds the
+sampling of cells only, and the verdict says so. Scores of different data, labels or evaluators are
+not held against each other at all: that is said first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import hypot
 from statistics import fmean
 
 from multiverse.compare.matching import (
@@ -23,10 +22,11 @@ from multiverse.compare.matching import (
     of_folder,
 )
 from multiverse.contract.scores import MetricFacts
-from multiverse.report.intervals import half_width
-from multiverse.report.summary import AGGREGATES, Cell
+from multiverse.report.summary import Cell
 from multiverse.report.words import plain, settings
+from multiverse.runs.intervals import difference
 from multiverse.runs.results import Results
+from multiverse.runs.totals import AGGREGATES
 
 
 class DifferenceVerdict(StrEnum):
@@ -211,6 +211,7 @@ def _judged(found: FolderConfiguration) -> Facts:
         "evaluator's version": evaluator.version,
         "scib-metrics' version": evaluator.scib_metrics,
         "evaluator's settings": settings(sorted(evaluator.settings.items())),
+        "weights of means": found.evaluation.weights.model_dump_json(),
         "held-out labels": (found.evaluation.labels_fingerprint or "none")[:16],
         "label column": sheet.label_key,
         "batch column": sheet.batch_key,
@@ -274,9 +275,10 @@ def _change(
 
 
 def _threshold(before: Cell, after: Cell) -> float | None:
-    if before.interval is None or after.interval is None:
+    if before.sample is None or after.sample is None:
         return None
-    return hypot(half_width(before.interval, before.n), half_width(after.interval, after.n))
+    found = difference(after.sample, before.sample)
+    return None if found is None else (found.high - found.low) / 2
 
 
 def _verdict(

@@ -29,7 +29,8 @@ class EvaluationSettings(_Strict):
 
     ``neighbours``: of LISI, kBET, and Leiden with graph connectivity (scib-metrics' Benchmarker).
     ``max_cells``: past it the quadratic metrics see a stratified subsample of as many cells, and
-    neighbours are approximate. ``replicates``: of the bootstrap over cells.
+    neighbours are approximate. ``replicates``: random halves of the cells, from which intervals
+    are computed.
     """
 
     lisi_neighbours: int = Field(default=90, ge=3)
@@ -37,7 +38,7 @@ class EvaluationSettings(_Strict):
     graph_neighbours: int = Field(default=15, ge=2)
     structure_neighbours: int = Field(default=15, ge=1)
     max_cells: int = Field(default=50_000, ge=100)
-    replicates: int = Field(default=200, ge=0)
+    replicates: int = Field(default=20, ge=0)
     seed: int = Field(default=0, ge=0)
 
 
@@ -99,7 +100,11 @@ class BeginLine(Frozen):
 
 
 class ScoreLine(Frozen):
-    """A metric of a member: a value with its bootstrap, or a reason."""
+    """A metric of a member: a value, and its value in random halves of the cells, or a reason.
+
+    ``replicates``: one a half, the same halves for every metric and member; None where a half has
+    none. ``variants``: the same metric computed otherwise, as other software does.
+    """
 
     kind: Literal["score"] = "score"
     member: str
@@ -108,7 +113,8 @@ class ScoreLine(Frozen):
     reason: Reason | None = None
     detail: str = ""
     parts: dict[str, FiniteFloat] = Field(default_factory=dict)
-    replicates: tuple[float | None, ...] = ()
+    variants: dict[str, FiniteFloat] = Field(default_factory=dict)
+    replicates: tuple[FiniteFloat | None, ...] = ()
     n_cells: int | None = None
     approximate: tuple[str, ...] = ()
     seconds: float = 0.0

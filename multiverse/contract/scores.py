@@ -47,22 +47,22 @@ class Reason(StrEnum):
 
 
 class Interval(Frozen):
-    """A 95 % interval. ``sd``: the standard deviation behind it."""
+    """A 95 % interval. ``sd``: the standard error behind it."""
 
     low: Finite
     high: Finite
     sd: Finite = Field(ge=0)
-
-    def overlaps(self, other: Interval) -> bool:
-        return self.low <= other.high and other.low <= self.high
 
 
 class Score(Frozen):
     """One metric of one embedding.
 
     ``value`` is None exactly where there is a ``reason``; ``detail`` says more, in a sentence.
-    ``parts``: the values behind a mean, such as one a modality. ``scaled``: between the random
-    embedding (0) and the oracle (1), ``clipped`` where it lay outside. ``n_cells``: how many cells
+    ``parts``: the values behind a mean, such as one a modality. ``variants``: the same metric
+    computed otherwise, as other software does. ``replicates``: its value in random halves of the
+    cells, the same halves for every score of an evaluation; None where a half has none.
+    ``scaled``: between two controls (0 and 1), ``clipped`` where it lay outside. ``n_cells``: how
+    many cells
     it is computed from. ``approximate``: what makes it so (``subsample``, ``neighbours``), if
     anything does.
     """
@@ -71,6 +71,8 @@ class Score(Frozen):
     reason: Reason | None = None
     detail: str = ""
     parts: dict[str, Finite] = Field(default_factory=dict)
+    variants: dict[str, Finite] = Field(default_factory=dict)
+    replicates: tuple[Finite | None, ...] = ()
     interval: Interval | None = None
     scaled: Finite | None = None
     clipped: bool = False

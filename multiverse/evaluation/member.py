@@ -20,7 +20,7 @@ from multiverse.contract.evaluation import (
 )
 from multiverse.contract.files import written_aside
 from multiverse.contract.scores import Reason
-from multiverse.evaluation.case import Case
+from multiverse.evaluation.case import Case, half_size
 from multiverse.evaluation.controls import controls
 from multiverse.evaluation.embeddings import of_ordinary_size, read_embedding
 from multiverse.evaluation.metric import Metric
@@ -91,7 +91,7 @@ def score_member(
         return
     for metric in metrics:
         yield BeginLine(member=member, metric=metric.name)
-        yield _score(bench, case, metric)
+        yield _score(case, metric)
     yield MemberLine(member=member, neighbours_seconds=seconds)
 
 
@@ -107,7 +107,7 @@ def _case(bench: MemberContext, member: str) -> Case:
     )
 
 
-def _score(bench: MemberContext, case: Case, metric: Metric) -> ScoreLine:
+def _score(case: Case, metric: Metric) -> ScoreLine:
     began = time.monotonic()
     line = partial(ScoreLine, member=case.name, metric=metric.name)
     try:
@@ -115,23 +115,53 @@ def _score(bench: MemberContext, case: Case, metric: Metric) -> ScoreLine:
         if lacking is not None:
             return line(value=None, reason=lacking.reason, detail=lacking.detail)
         estimate = metric.compute(case)
+        replicates = replicates_of(case, metric)
     except Exception as error:
         return _failed(line, error, began)
     if not np.isfinite(estimate.value):
         return _failed(line, f"the result is {estimate.value}", began)
     seconds = time.monotonic() - began
-    settings = bench.settings
     return line(
         value=estimate.value,
         detail=estimate.remark,
         parts=dict(estimate.parts),
-        replicates=tuple(
-            estimate.replicates(bench.sheet.n_cells, settings.replicates, settings.seed)
-        ),
+        variants=dict(estimate.variants),
+        replicates=tuple(replicates),
         n_cells=len(estimate.cells),
         approximate=_approximations(case, metric),
         seconds=seconds,
     )
+
+
+def replicates_of(case: Case, metric: Metric) -> list[float | None]:
+    """Return the metric of random halves of the cells; None where a need is not met there.
+
+    The variance over halves, drawn without replacement, is that of the metric of all cells (the
+    jackknife that deletes half: Shao and Wu 1989, doi 10.1214/aos/1176347263). Parts of m < n / 2
+    cells vary more: their deviations are multiplied by √(m / (n - m)).
+    """
+    if not metric.in_halves:
+        return []
+    found = np.array([_of_half(case, metric, number) for number in range(case.settings.replicates)])
+    n_cells = case.sheet.n_cells
+    size = half_size(n_cells)
+    factor = np.sqrt(size / (n_cells - size))
+    if np.isfinite(found).any():
+        middle = np.nanmean(found)
+        found = middle + factor * (found - middle)
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in found]
+
+
+def _of_half(case: Case, metric: Metric, number: int) -> float:
+    half = case.half(number)
+    try:
+        if unmet(metric.needs, half) is not None:
+            return float("nan")
+        return metric.compute(half).value
+    except MemoryError:
+        raise
+    except Exception:  # a half that a library can't score says nothing of the value
+        return float("nan")
 
 
 def _failed(

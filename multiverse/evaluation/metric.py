@@ -20,7 +20,8 @@ class Metric:
 
     ``quadratic``: it looks at all pairs of cells, so that past the size limit it is given a
     subsample (:attr:`Case.sample`). ``by_neighbours``: past the limit its neighbours are
-    approximate.
+    approximate. ``in_halves``: it is computed for random halves of the cells as well, from which
+    its interval follows.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Metric:
     compute: Callable[[Case], Estimate]
     quadratic: bool = False
     by_neighbours: bool = False
+    in_halves: bool = True
     higher_is_better: bool = True
 
     @property

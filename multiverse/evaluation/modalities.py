@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,12 @@ class ModalityView:
     points: Matrix
     cells: Cells
     settings: EvaluationSettings
+
+    def take(self, rows: Cells) -> ModalityView:
+        """Return the view of the rows ``rows`` of the dataset (n_taken,), sorted."""
+        measured = np.isin(self.cells, rows)
+        cells = np.searchsorted(rows, self.cells[measured])
+        return replace(self, points=self.points[measured], cells=cells)
 
     @cached_property
     def neighbours(self) -> NDArray[np.int64]:

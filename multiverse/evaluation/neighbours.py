@@ -54,6 +54,27 @@ class Neighbours:
         """Return the ``k`` nearest other cells, (n_cells, k)."""
         return self.indices[:, 1 : k + 1]
 
+    def among(self, rows: NDArray[np.intp], k: int, points: Matrix) -> Neighbours:
+        """Return the ``k`` nearest of each of ``rows`` (n_rows,) among these rows, itself included.
+
+        ``points`` (n_rows, n_dims): theirs. Cells that have fewer of them among the neighbours that
+        are known are looked at anew.
+        """
+        k = min(k, len(rows))
+        position = np.full(len(self.indices), -1, dtype=np.int64)
+        position[rows] = np.arange(len(rows))
+        found = position[self.indices[rows]]
+        nearest = np.argsort(found < 0, axis=1, kind="stable")[:, :k]
+        if nearest.shape[1] < k:
+            return find_neighbours(points, k, exact=True)
+        indices = np.take_along_axis(found, nearest, axis=1)
+        distances = np.take_along_axis(self.distances[rows], nearest, axis=1)
+        few = np.flatnonzero((indices < 0).any(axis=1))
+        squares = np.square(distances[:, 1:].astype(np.float64))
+        _look_at_all(points.astype(np.float64), few, indices[:, 1:], squares)
+        distances[few, 1:] = np.sqrt(squares[few])
+        return Neighbours(indices, distances, self.exact)
+
     def connectivities(self, k: int) -> csr_matrix:
         """Return UMAP's fuzzy graph over ``k`` neighbours (McInnes et al. 2018)."""
         graph: csr_matrix = self.nearest(k).knn_graph_connectivities.tocsr()

@@ -73,6 +73,14 @@ class AnswerSheet:
         """Return cell → its row."""
         return {name: row for row, name in enumerate(self.cells)}
 
+    def take(self, rows: NDArray[np.intp]) -> AnswerSheet:
+        """Return the same for the rows ``rows`` (n_taken,)."""
+        return AnswerSheet(
+            tuple(self.cells[row] for row in rows),
+            None if self.labels is None else self.labels.take(rows),
+            None if self.batches is None else self.batches.take(rows),
+        )
+
     @property
     def n_unlabelled(self) -> int:
         """Count cells without a label, or with one that says so; 0 where there are no labels."""

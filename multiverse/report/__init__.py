@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
-    from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
+    from multiverse.report.summary import Cell, Comparison, Configuration
+    from multiverse.report.verdict import conclusions
+    from multiverse.report.words import shown_rank
     from multiverse.report.write import WrittenReport
 else:
     __getattr__ = lazily(
         __name__,
-        summary="AGGREGATES Cell Comparison Configuration",
+        summary="Cell Comparison Configuration",
+        verdict="conclusions",
+        words="shown_rank",
         write="WrittenReport",
     )
 
-__all__ = ["AGGREGATES", "Cell", "Comparison", "Configuration", "WrittenReport"]
+__all__ = ["Cell", "Comparison", "Configuration", "WrittenReport", "conclusions", "shown_rank"]

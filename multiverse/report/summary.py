@@ -1,7 +1,12 @@
 """From the scores of runs to what is compared: configurations, each over its seeds.
 
 A configuration is everything of a run's identity but the seed. Several seeds give a mean and a
-standard deviation; their intervals are those of :mod:`multiverse.report.intervals`.
+standard deviation; intervals are those of :mod:`multiverse.runs.intervals`.
+
+Ranks are of the total, or of the bio score where there is no total; never of the batch score alone,
+which a random embedding leads, nor of structure. A rank is one more than the number of
+configurations that are distinguishably better: the 95 % interval of their paired difference lies
+above 0. So all that no other is distinguishably better than share rank 1.
 """
 
 from __future__ import annotations
@@ -12,12 +17,21 @@ from statistics import fmean, stdev
 from typing import Any
 
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
-from multiverse.report.intervals import interval_of
+from multiverse.runs.intervals import Sample, beats, interval_of
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
+from multiverse.runs.totals import (
+    AGGREGATES,
+    Means,
+    Measured,
+    raw_means,
+    scaled_means,
+    scales_of,
+)
 from multiverse.specs.names import short
 
-AGGREGATES = ("total", "bio", "batch")
+#: What configurations may be ranked by: the first of them that any of them has.
+RANKED = ("total", "bio")
 
 
 @dataclass(frozen=True)
@@ -25,9 +39,10 @@ class Cell:
     """One number of the comparison table, over the seeds that have it.
 
     ``value`` is None where no seed has it; ``reasons`` then says why. ``sd`` is None for one seed.
-    ``scaled``: 0 is the random embedding, 1 the oracle; ``clipped`` if a seed lay outside, or a
-    metric behind a mean. ``coverage``, ``scaled_coverage`` of a mean (``9/10``): the metrics that
-    it is made of, raw and scaled; several where seeds have different ones.
+    ``sample``: the values of the seeds, with those in halves of the cells; ``scaled_sample`` the
+    same of scaled values. ``scaled``: between two controls, 0 and 1; ``clipped`` if a seed lay
+    outside, or a metric behind a mean. ``coverage``, ``scaled_coverage`` of a mean (``9/10``): the
+    metrics that it is made of, raw and scaled; several where seeds have different ones.
     """
 
     value: float | None
@@ -40,17 +55,22 @@ class Cell:
     coverage: str = ""
     scaled_coverage: str = ""
     parts: Mapping[str, float] = field(default_factory=dict)
+    variants: Mapping[str, float] = field(default_factory=dict)
     approximate: tuple[str, ...] = ()
+    sample: Sample | None = field(default=None, compare=False, repr=False)
+    scaled_sample: Sample | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Configuration:
     """One row of the comparison: a model with its settings, or a control.
 
-    ``label``: unique within the evaluation, for people. ``rank``: by total, 1 is best, among
-    configurations with the same metrics available; None for controls, without a total, and where
-    the runs themselves have different ones (``varying``: those that some have and some have not).
-    ``tied``: labels of configurations whose total's interval overlaps with this one's.
+    ``label``: unique within the evaluation, for people. ``rank``: one more than the number of
+    configurations that are distinguishably better, among those with the same metrics available;
+    None for controls, without the score that ranks are of, and where the runs themselves have
+    different metrics (``varying``: those that some have and some have not). ``scaled_rank``: the
+    same of the scaled score. ``shares_rank``, ``shares_scaled_rank``: whether another has the same.
+    ``tied``: for rank 1, the labels of all others that share it.
     """
 
     key: str
@@ -63,10 +83,13 @@ class Configuration:
     total: Cell
     bio: Cell
     batch: Cell
-    #: The metrics that all its runs have in their totals; those of structure stand beside them.
+    #: The metrics that all its runs have in their means; those of structure stand beside them.
     in_total: frozenset[str]
     varying: frozenset[str] = frozenset()
     rank: int | None = None
+    shares_rank: bool = False
+    scaled_rank: int | None = None
+    shares_scaled_rank: bool = False
     tied: tuple[str, ...] = ()
     comparable: bool = True
 
@@ -78,10 +101,11 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One evaluation, ready to be shown: best total first, then without one, then controls.
+    """One evaluation, ready to be shown: best score first, then without one, then controls.
 
-    ``metrics``: the columns. ``coverage_differs``: totals are means over different metrics, so
-    ranks are given within the largest set of configurations whose runs all share theirs.
+    ``metrics``: the columns. ``ranked_by``: ``total`` or ``bio``; empty where nothing is ranked.
+    ``coverage_differs``: scores are means over different metrics, so ranks are given within the
+    largest set of configurations whose runs all share theirs.
     """
 
     evaluation: Evaluation
@@ -89,6 +113,12 @@ class Comparison:
     configurations: tuple[Configuration, ...]
     controls: tuple[Configuration, ...]
     coverage_differs: bool
+    ranked_by: str
+
+    @property
+    def ranked(self) -> tuple[Configuration, ...]:
+        """Return the configurations that have a rank, best value first."""
+        return tuple(item for item in self.configurations if item.rank is not None)
 
 
 def compare_configurations(evaluation: Evaluation, runs: Iterable[Run]) -> Comparison:
@@ -98,22 +128,23 @@ def compare_configurations(evaluation: Evaluation, runs: Iterable[Run]) -> Compa
         if evaluation.member_of(run.record) is not None:
             grouped.setdefault(run.record.configuration, []).append(run)
     labels = _labels(grouped)
+    table = _Table(evaluation)
     found = [
-        _configuration(
+        table.configuration(
             key,
             labels[key],
             sorted(group, key=lambda run: run.record.seed),
             [evaluation.members[run.record.run_id] for run in group],
-            evaluation.metrics,
         )
         for key, group in grouped.items()
     ]
-    ranked, differs = _ranked(found)
+    by = next((name for name in RANKED if any(item.aggregate(name).n for item in found)), "")
+    ranked, differs = _ranked(found, by, evaluation.metrics)
     controls = [
-        _configuration(name, name, [], [member], evaluation.metrics)
+        table.configuration(name, name, [], [member])
         for name, member in evaluation.controls.items()
     ]
-    return Comparison(evaluation, evaluation.metrics, tuple(ranked), tuple(controls), differs)
+    return Comparison(evaluation, evaluation.metrics, tuple(ranked), tuple(controls), differs, by)
 
 
 def _labels(grouped: Mapping[str, Sequence[Run]]) -> dict[str, str]:
@@ -130,42 +161,75 @@ def _labels(grouped: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     }
 
 
-def _configuration(
-    key: str,
-    label: str,
-    runs: Sequence[Run],
-    members: Sequence[Member],
-    facts: Sequence[MetricFacts],
-) -> Configuration:
-    metrics = {
-        metric.name: _cell([member.scores.get(metric.name) for member in members])
-        for metric in facts
-    }
-    first = members[0]
-    # One that was lost has none, which says nothing of the others.
-    sets = [found for member in members if (found := _in_total(member, facts))] or [frozenset()]
-    in_all = frozenset.intersection(*sets)
-    return Configuration(
-        key=key,
-        label=label,
-        model=first.name,
-        kind=first.kind,
-        changed=runs[0].record.changed if runs else {},
-        runs=tuple(runs),
-        metrics=metrics,
-        total=_aggregate_cell([member.total for member in members]),
-        bio=_aggregate_cell([member.bio for member in members]),
-        batch=_aggregate_cell([member.batch for member in members]),
-        in_total=in_all,
-        varying=frozenset.union(*sets) - in_all,
+class _Table:
+    """The numbers of one evaluation's members, raw and scaled."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self._facts = evaluation.metrics
+        self._scales = scales_of(evaluation.controls, evaluation.metrics)
+
+    def configuration(
+        self, key: str, label: str, runs: Sequence[Run], members: Sequence[Member]
+    ) -> Configuration:
+        """Return one row, over its members (one a run, or a control's)."""
+        facts = self._facts
+        raw = [raw_means(member.scores, facts, self._evaluation.weights) for member in members]
+        scaled = [
+            scaled_means(member.scores, facts, self._evaluation.weights, self._scales)
+            for member in members
+        ]
+        cells = {
+            metric.name: _cell([member.scores.get(metric.name) for member in members])
+            for metric in facts
+        }
+        means = {
+            name: _aggregate_cell([getattr(member, name) for member in members])
+            for name in AGGREGATES
+        }
+        for group in (cells, means):
+            group |= {name: _with_samples(cell, name, raw, scaled) for name, cell in group.items()}
+        first = members[0]
+        # One that was lost has none, which says nothing of the others.
+        sets = [found for mean in raw if (found := _in_means(mean))] or [frozenset()]
+        in_all = frozenset.intersection(*sets)
+        return Configuration(
+            key=key,
+            label=label,
+            model=first.name,
+            kind=first.kind,
+            changed=runs[0].record.changed if runs else {},
+            runs=tuple(runs),
+            metrics=cells,
+            total=means["total"],
+            bio=means["bio"],
+            batch=means["batch"],
+            in_total=in_all,
+            varying=frozenset.union(*sets) - in_all,
+        )
+
+
+def _with_samples(cell: Cell, name: str, raw: Sequence[Means], scaled: Sequence[Means]) -> Cell:
+    """Return the cell with its numbers in halves of the cells, and the interval that follows."""
+    sample = _sample([means.of(name) for means in raw])
+    return replace(
+        cell,
+        interval=interval_of(sample) if sample else None,
+        sample=sample,
+        scaled_sample=_sample([means.of(name) for means in scaled]),
     )
 
 
-def _in_total(member: Member, facts: Sequence[MetricFacts]) -> frozenset[str]:
-    """Return the metrics behind one member's total."""
-    names = [metric.name for metric in facts if metric.group is not Group.STRUCTURE]
-    found = {name: member.scores.get(name) for name in names}
-    return frozenset(name for name, score in found.items() if score and score.value is not None)
+def _sample(found: Sequence[Measured | None]) -> Sample | None:
+    valued = [one for one in found if one is not None]
+    if not valued:
+        return None
+    return Sample(tuple(one.value for one in valued), tuple(one.replicates for one in valued))
+
+
+def _in_means(means: Means) -> frozenset[str]:
+    """Return the metrics behind one member's means."""
+    return frozenset([*means.valued(Group.BIO), *means.valued(Group.BATCH)])
 
 
 def _cell(scores: Sequence[Score | None]) -> Cell:
@@ -177,6 +241,7 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
     if not valued:
         return Cell(None, reasons=reasons or ("it was not evaluated",))
     parts = {name for score in valued for name in score.parts}
+    variants = {name for score in valued for name in score.variants}
     return replace(
         _over_seeds(valued),
         clipped=any(score.clipped for score in valued),
@@ -184,6 +249,10 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
         parts={
             name: fmean(score.parts[name] for score in valued if name in score.parts)
             for name in sorted(parts)
+        },
+        variants={
+            name: fmean(score.variants[name] for score in valued if name in score.variants)
+            for name in sorted(variants)
         },
         approximate=tuple(sorted({word for score in valued for word in score.approximate})),
     )
@@ -206,13 +275,12 @@ def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
 
 
 def _over_seeds(valued: Sequence[Score] | Sequence[Aggregate]) -> Cell:
-    """Return mean, standard deviation and interval of at least one that has a value."""
+    """Return mean and standard deviation of at least one that has a value."""
     values = [item.value for item in valued if item.value is not None]
     scaled = [item.scaled for item in valued if item.scaled is not None]
     return Cell(
         value=fmean(values),
         sd=stdev(values) if len(values) > 1 else None,
-        interval=interval_of(values, [item.interval for item in valued]),
         scaled=fmean(scaled) if scaled else None,
         n=len(values),
     )
@@ -225,44 +293,55 @@ def _scaled_coverage(item: Aggregate) -> str:
     return f"{item.scaled_available}/{item.of}"
 
 
-def _ranked(found: Sequence[Configuration]) -> tuple[list[Configuration], bool]:
-    """Sort by total and rank those with the most common metrics; return whether metrics differ."""
-    totals = [item for item in found if item.total.value is not None]
-    sets = [item.in_total for item in totals if not item.varying]
-    common = max(sets, key=lambda names: (sets.count(names), len(names)), default=frozenset())
-    ranks: dict[str, int] = {}
-    best = sorted(totals, key=_by_total)
-    for item in best:
-        if item.in_total == common and not item.varying:
-            ranks[item.key] = len(ranks) + 1
-    rest = sorted((item for item in found if item.total.value is None), key=_by_group)
-    return [
-        _with_rank(item, best, ranks.get(item.key), comparable=item.in_total == common)
+def _ranked(
+    found: Sequence[Configuration], by: str, facts: Sequence[MetricFacts]
+) -> tuple[list[Configuration], bool]:
+    """Sort by a score and rank those with the most common metrics; return whether metrics differ.
+
+    ``by``: of :data:`RANKED`, or empty where none has such a score.
+    """
+    counted = {
+        metric.name for metric in facts if by == "total" or metric.group.value == (by or None)
+    }
+    valued = [item for item in found if by and item.aggregate(by).value is not None]
+    sets = {item.key: item.in_total & counted for item in valued}
+    mixed = {item.key for item in valued if item.varying & counted}
+    whole = [metrics for key, metrics in sets.items() if key not in mixed]
+    common = max(whole, key=lambda names: (whole.count(names), len(names)), default=frozenset())
+    best = sorted(valued, key=lambda item: (-(item.aggregate(by).value or 0.0), item.label))
+    comparable = [item for item in best if sets[item.key] == common and item.key not in mixed]
+    ranks = _ranks([(item.key, item.aggregate(by).sample) for item in comparable])
+    scaled = _ranks([(item.key, item.aggregate(by).scaled_sample) for item in comparable])
+    first = [item.label for item in comparable if ranks.get(item.key) == 1]
+    rest = sorted((item for item in found if item not in valued), key=_by_group)
+    ordered = [
+        replace(
+            item,
+            rank=ranks.get(item.key),
+            shares_rank=_is_shared(ranks, item.key),
+            scaled_rank=scaled.get(item.key),
+            shares_scaled_rank=_is_shared(scaled, item.key),
+            tied=tuple(label for label in first if label != item.label)
+            if item.label in first
+            else (),
+            comparable=item.key in ranks or item.key not in sets,
+        )
         for item in [*best, *rest]
-    ], len(set(sets)) > 1 or any(item.varying for item in totals)
+    ]
+    return ordered, len(set(whole)) > 1 or bool(mixed)
 
 
-def _with_rank(
-    item: Configuration, others: Sequence[Configuration], rank: int | None, *, comparable: bool
-) -> Configuration:
-    mine = item.total.interval
-    tied = tuple(
-        other.label
-        for other in others
-        if mine is not None
-        and other.key != item.key
-        and other.total.interval is not None
-        and mine.overlaps(other.total.interval)
-        and other.in_total == item.in_total
-        and not other.varying
-        and not item.varying
-    )
-    comparable = (comparable or item.total.value is None) and not item.varying
-    return replace(item, rank=rank, tied=tied, comparable=comparable)
+def _is_shared(ranks: Mapping[str, int], key: str) -> bool:
+    return key in ranks and list(ranks.values()).count(ranks[key]) > 1
 
 
-def _by_total(item: Configuration) -> tuple[float, str]:
-    return (-(item.total.value or 0.0), item.label)
+def _ranks(found: Sequence[tuple[str, Sample | None]]) -> dict[str, int]:
+    """Return key → one more than how many are distinguishably better, of those with a sample."""
+    samples = {key: sample for key, sample in found if sample is not None}
+    if not samples:
+        return {}
+    n_better = beats(list(samples.values())).sum(axis=0)
+    return {key: 1 + int(number) for key, number in zip(samples, n_better, strict=True)}
 
 
 def _by_group(item: Configuration) -> tuple[float, float, str]:

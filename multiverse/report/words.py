@@ -54,3 +54,13 @@ def counted(number: int, word: str, plural: str = "") -> str:
 def settings(values: Iterable[tuple[str, object]]) -> str:
     """Return ``n_factors=20, scale=True``."""
     return ", ".join(f"{plain(name, 60)}={plain(value)}" for name, value in values)
+
+
+def score(value: float | None, digits: int = 3) -> str:
+    """Return ``0.712``."""
+    return "–" if value is None else f"{value:z.{digits}f}"
+
+
+def shown_rank(rank: int | None, *, shared: bool) -> str:
+    """Return ``2``, or ``2 =`` where another has the same; nothing without a rank."""
+    return "" if rank is None else f"{rank}{' =' if shared else ''}"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
     from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
+    from multiverse.runs.totals import AGGREGATES
     from multiverse.runs.warned import RunWarnings, warnings_of
 else:
     __getattr__ = lazily(
@@ -22,10 +23,12 @@ else:
         remaining="Remaining job_remaining total_remaining",
         run="Run without_collection",
         status="FolderStatus JobStatus Standing",
+        totals="AGGREGATES",
         warned="RunWarnings warnings_of",
     )
 
 __all__ = [
+    "AGGREGATES",
     "FolderStatus",
     "JobStatus",
     "Remaining",

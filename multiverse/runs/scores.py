@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from multiverse.contract.files import read_regular
 from multiverse.contract.job_spec import ImageReference
@@ -18,6 +18,7 @@ from multiverse.facts import EngineFacts, Usage
 from multiverse.runs.record import RunRecord
 
 SCORES_MAX_BYTES = 256 * 1024 * 1024
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 AGAIN = "Score the runs again: multiverse evaluate RESULTS --again"
 
 
@@ -28,13 +29,35 @@ class MemberKind(StrEnum):
     CONTROL = "control"
 
 
+class Weights(Frozen):
+    """The weights of the total: of both groups, and of ``metrics`` in their group (1 if unnamed).
+
+    The default is that of Luecken et al. 2022 (doi 10.1038/s41592-021-01336-8). A metric of weight
+    0 is in no mean.
+    """
+
+    bio: Weight = 0.6
+    batch: Weight = 0.4
+    metrics: dict[str, Weight] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _some(self) -> Weights:
+        if self.bio + self.batch <= 0:
+            raise ValueError("one of bio and batch must have a weight above 0")
+        return self
+
+    def of(self, metric: str) -> float:
+        """Return the weight of a metric in the mean of its group."""
+        return self.metrics.get(metric, 1.0)
+
+
 class Aggregate(Frozen):
     """A mean over the metrics of a group that are available: ``available`` of ``of``.
 
     ``missing``: names of the others. ``value`` is None where nothing is available; for the total,
-    where one of its two groups is not (``reason`` says which). ``scaled``: the mean over the
-    control-scaled values, 0 is the random embedding and 1 the oracle; ``scaled_available`` of its
-    metrics have one, and ``scaled_clipped`` says whether one of them was cut.
+    where one of its two groups is not (``reason`` says which). ``scaled``: the mean over values
+    scaled by two controls (0 and 1); ``scaled_available`` of its metrics have one, and
+    ``scaled_clipped`` says whether one of them was cut.
     """
 
     value: Finite | None
@@ -134,6 +157,7 @@ class Evaluation(Frozen):
     sheet: Sheet
     evaluator: Evaluator
     metrics: tuple[MetricFacts, ...]
+    weights: Weights = Weights()
     members: dict[str, Member] = Field(description="run id → scores")
     controls: dict[str, Member] = Field(default_factory=dict)
     expected_controls: tuple[str, ...] = Field(default=(), description="those that the data allow")
@@ -217,4 +241,5 @@ __all__ = [
     "MemberKind",
     "ScoresFile",
     "Sheet",
+    "Weights",
 ]

@@ -12,20 +12,24 @@ from multiverse.engines.protocol import Runtime
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.run import Run
 from multiverse.runs.scores import (
+    Aggregate,
     Evaluation,
     EvaluationRecord,
     Evaluator,
     Member,
     MemberKind,
     Sheet,
+    Weights,
 )
-from multiverse.scoring.aggregate import aggregates, rescaled, score_of
+from multiverse.runs.totals import measured, reweighted, sampling_interval
 from multiverse.scoring.answers import label_notes
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.wanted import Wanted
 
 #: Records of earlier evaluations that are kept.
 MAX_RECORDS = 100
+#: Means are made last and for every member: a control that is computed anew counts for all.
+_NO_MEAN = Aggregate(value=None, available=0, of=0)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Assembly:
     collected: Collected
     records: Sequence[EvaluationRecord]
     wanted: Wanted
+    weights: Weights
 
     def evaluation(self) -> Evaluation:
         """Return the evaluation; earlier members stay unless something new is known of them.
@@ -56,7 +61,7 @@ class Assembly:
         earlier, said = self.earlier, self.collected.sheet
         records = (*(earlier.records if earlier else ()), *self.records)[-MAX_RECORDS:]
         expected = earlier.expected_controls if earlier else ()
-        return Evaluation(
+        scored = Evaluation(
             dataset_fingerprint=record.fingerprint,
             labels_fingerprint=record.labels_fingerprint,
             n_obs=record.n_obs,
@@ -64,12 +69,13 @@ class Assembly:
             sheet=sheet,
             evaluator=self._evaluator(),
             metrics=facts,
-            members={key: rescaled(item, controls, facts) for key, item in members.items()},
-            controls={key: rescaled(item, controls, facts) for key, item in controls.items()},
+            members=members,
+            controls=controls,
             expected_controls=said.controls if said else expected,
             records=records,
             notes=self._notes(sheet, [*members.values(), *controls.values()]),
         )
+        return reweighted(scored, self.weights)
 
     def _controls(self, facts: Sequence[MetricFacts]) -> dict[str, Member]:
         said = self.collected.sheet
@@ -77,7 +83,7 @@ class Assembly:
         for name in said.controls if said else ():
             lines = self.collected.lines.get(name, {})
             if _are_all(lines, facts):
-                controls[name] = self._member(MemberKind.CONTROL, name, name, lines, facts)
+                controls[name] = self._member(MemberKind.CONTROL, name, name, lines)
         return controls
 
     def _members(self, facts: Sequence[MetricFacts]) -> dict[str, Member]:
@@ -89,9 +95,8 @@ class Assembly:
         for run_id in runs.keys() & self.collected.lines.keys():
             lines, before = self.collected.lines[run_id], members.get(run_id)
             if _are_all(lines, facts):
-                fresh = self._member(
-                    MemberKind.RUN, run_id, runs[run_id].record.model, lines, facts
-                )
+                model = runs[run_id].record.model
+                fresh = self._member(MemberKind.RUN, run_id, model, lines)
                 members[run_id] = fresh.model_copy(
                     update={
                         "checksum": runs[run_id].record.embedding_checksum,
@@ -156,17 +161,14 @@ class Assembly:
         member: str,
         name: str,
         lines: Mapping[str, ScoreLine],
-        facts: Sequence[MetricFacts],
     ) -> Member:
-        scores = {metric: score_of(line) for metric, line in lines.items()}
-        bio, batch, total = aggregates(lines, scores, facts)
         return Member(
             kind=kind,
             name=name,
-            scores=scores,
-            bio=bio,
-            batch=batch,
-            total=total,
+            scores={metric: score_of(line) for metric, line in lines.items()},
+            bio=_NO_MEAN,
+            batch=_NO_MEAN,
+            total=_NO_MEAN,
             neighbours_seconds=self.collected.neighbours.get(member, 0.0),
             evaluated_at=datetime.now(UTC).isoformat(timespec="seconds"),
             image=self.runtime.image,
@@ -177,10 +179,30 @@ class Assembly:
         scores = {
             metric.name: Score(value=None, reason=Reason.DAMAGED, detail=why) for metric in facts
         }
-        bio, batch, total = aggregates({}, scores, facts)
         return Member(
-            kind=MemberKind.RUN, name=name, scores=scores, bio=bio, batch=batch, total=total
+            kind=MemberKind.RUN,
+            name=name,
+            scores=scores,
+            bio=_NO_MEAN,
+            batch=_NO_MEAN,
+            total=_NO_MEAN,
         )
+
+
+def score_of(line: ScoreLine) -> Score:
+    """Return the score of a line as it is kept, with its interval; not yet scaled."""
+    score = Score(
+        value=line.value,
+        reason=line.reason,
+        detail=line.detail,
+        parts=line.parts,
+        variants=line.variants,
+        replicates=line.replicates,
+        n_cells=line.n_cells,
+        approximate=line.approximate,
+        seconds=line.seconds,
+    )
+    return score.model_copy(update={"interval": sampling_interval(measured(score))})
 
 
 def _are_all(lines: Mapping[str, ScoreLine], facts: Sequence[MetricFacts]) -> bool:

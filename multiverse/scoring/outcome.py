@@ -13,17 +13,19 @@ from multiverse.specs.evaluator import TIME_LIMIT
 
 if TYPE_CHECKING:
     from multiverse.contract.evaluation import EvaluationSettings, ScoreLine
+    from multiverse.runs.scores import Weights
 
 
 @dataclass(frozen=True)
 class ScoringOptions:
     """Options of scoring. ``again``: everything, whatever is there. ``datasets``: only these.
 
-    ``settings``: None are those that the folder was scored with, or the defaults. ``time_limit``:
-    seconds that one start of the evaluator may take.
+    ``settings``, ``weights``: None are those that the folder was scored with, or the defaults.
+    ``time_limit``: seconds that one start of the evaluator may take.
     """
 
     settings: EvaluationSettings | None = None
+    weights: Weights | None = None
     machine: Machine = field(default_factory=Machine)
     build: bool = True
     again: bool = False

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from multiverse.contract.evaluation import EvaluationSettings
 from multiverse.contract.folders import exists, is_file
+from multiverse.contract.scores import Group
 from multiverse.errors import Cancelled, DiskFull, EngineError, ResultsError
 from multiverse.events import Noted, Tell
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.run import Run
-from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile
+from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile, Weights
 from multiverse.runs.writing import checksum, write_atomic
 from multiverse.scoring.answers import Cohort, DataNotHere, find_answers
 from multiverse.scoring.cohort import CohortRun, CohortScoring
@@ -65,6 +66,12 @@ class ScoresStore:
                 return EvaluationSettings.model_validate(found.evaluator.settings)
         return EvaluationSettings()
 
+    @property
+    def weights(self) -> Weights:
+        """The weights that the cohort's means were made with; the usual ones if there are none."""
+        found = self._file.of(self._cohort.fingerprint)
+        return Weights() if found is None else found.weights
+
     def current(self, dataset: RegisteredDataset, evaluator: Evaluator) -> Evaluation | None:
         """Return the scores that still hold: of the same labels, evaluator and settings."""
         found = self._file.of(self._cohort.fingerprint)
@@ -110,6 +117,7 @@ class CohortUpdate:
         self._dataset = find_answers(cohort)
         self._store = ScoresStore(context.results, cohort, context.tell)
         self._settings = options.settings or self._store.settings
+        self._weights = options.weights or self._store.weights
         self._evaluator = context.evaluator(self._settings)
         current = self._store.current(self._dataset, self._evaluator)
         self._earlier = None if options.again else current
@@ -175,8 +183,16 @@ class CohortUpdate:
             collected=done.collected,
             records=[record for record in done.records if record not in known],
             wanted=self._wanted,
+            weights=self._weights,
         )
-        self._store.keep(assembly.evaluation())
+        evaluation = assembly.evaluation()
+        self._store.keep(evaluation)
+        for name in unknown_metrics(evaluation):
+            metrics = ", ".join(
+                metric.name for metric in evaluation.metrics if metric.group is not Group.STRUCTURE
+            )
+            words = f"a weight is given to {name!r:.60}, which is no metric; there are {metrics}"
+            self._context.tell(Noted(f"{self._cohort.dataset}: {words}"))
 
     def _write_embeddings(self, done: CohortRun) -> None:
         target, asked = self._store.embeddings, self._wanted
@@ -195,6 +211,12 @@ class CohortUpdate:
         if not done.records or done.records[-1].message:
             return {}
         return {run_id: None for run_id in self._wanted.layouts if run_id not in done.layouts}
+
+
+def unknown_metrics(evaluation: Evaluation) -> list[str]:
+    """Return the names that have a weight and are no metric of a mean."""
+    known = {metric.name for metric in evaluation.metrics if metric.group is not Group.STRUCTURE}
+    return [name for name in evaluation.weights.metrics if name not in known]
 
 
 def damaged_runs(runs: Sequence[Run]) -> Mapping[str, str]:

@@ -35,7 +35,7 @@ def bras(case: Case) -> Estimate:
     means = {
         name: float(np.nanmean(scores[labels.codes == labels.names.index(name)])) for name in names
     }
-    return Estimate.of(space.cells, mean_of_groups(scores, labels.codes), means)
+    return Estimate(mean_of_groups(scores, labels.codes), space.cells, means)
 
 
 def cosine_silhouettes(points: Values, groups: Codes) -> Values:

@@ -22,7 +22,7 @@ def graph_connectivity(case: Case) -> Estimate:
         rows = np.flatnonzero(labels == code)
         _, parts = connected_components(graph[rows][:, rows], connection="strong")
         inside[rows] = parts == np.bincount(parts).argmax()
-    return Estimate.of(space.cells, mean_of_groups(inside, labels))
+    return Estimate(mean_of_groups(inside, labels), space.cells)
 
 
 METRICS = (

@@ -54,7 +54,7 @@ def kbet_per_label(case: Case) -> Estimate:
     means = {
         labels.names[code]: float(np.nanmean(accepted[labels.codes == code])) for code in tested
     }
-    return Estimate.of(space.cells, mean_of_groups(accepted, labels.codes), means)
+    return Estimate(mean_of_groups(accepted, labels.codes), space.cells, means)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from scib_metrics import lisi_knn
 
 from multiverse.contract.scores import Group
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import Estimate, Weights, weighted_median
+from multiverse.evaluation.estimate import Estimate
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.needs import Need
 from multiverse.evaluation.sheet import CellColumn
@@ -21,24 +21,16 @@ def clisi(case: Case) -> Estimate:
     """Return (n_labels - median LISI) / (n_labels - 1)."""
     space = case.labelled
     number = len(space.known_labels.names)
-    median = weighted_median(_lisi(space, space.known_labels))
-
-    def again(weights: Weights) -> float:
-        return (number - median(weights)) / (number - 1)
-
-    return Estimate.of(space.cells, again)
+    median = float(np.median(_lisi(space, space.known_labels)))
+    return Estimate((number - median) / (number - 1), space.cells)
 
 
 def ilisi(case: Case) -> Estimate:
     """Return (median LISI - 1) / (n_batches - 1)."""
     space = case.whole
     number = len(space.known_batches.names)
-    median = weighted_median(_lisi(space, space.known_batches))
-
-    def again(weights: Weights) -> float:
-        return (median(weights) - 1) / (number - 1)
-
-    return Estimate.of(space.cells, again)
+    median = float(np.median(_lisi(space, space.known_batches)))
+    return Estimate((median - 1) / (number - 1), space.cells)
 
 
 def _lisi(space: Space, column: CellColumn) -> NDArray[np.float64]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from multiverse.contract.scores import Group
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import Estimate, Weights
+from multiverse.evaluation.estimate import Estimate
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.needs import Need, spans_batches
@@ -26,56 +24,35 @@ def pcr_comparison(case: Case) -> Estimate:
     batches = case.whole.known_batches
     views = [view for view in case.modalities.values() if spans_batches(view, batches)]
     parts = {view.name: _one_modality(case, view, batches) for view in views}
-
-    def again(weights: Weights) -> float:
-        return float(np.mean([part(weights) for part in parts.values()]))
-
-    ones = np.ones(case.sheet.n_cells)
-    return Estimate.of(case.whole.cells, again, {name: part(ones) for name, part in parts.items()})
+    return Estimate(float(np.mean(list(parts.values()))), case.whole.cells, parts)
 
 
-def _one_modality(
-    case: Case, view: ModalityView, batches: CellColumn
-) -> Callable[[Weights], float]:
+def _one_modality(case: Case, view: ModalityView, batches: CellColumn) -> float:
     """Return the comparison over the cells that the modality was measured in."""
     own = batches.take(view.cells)
     before = batch_share(view.points, own.codes)
     after = batch_share(case.points[view.cells], own.codes)
-
-    def again(weights: Weights) -> float:
-        drawn = weights[view.cells]
-        share = before(drawn)
-        return max(0.0, (share - after(drawn)) / share) if share > 0 else float("nan")
-
-    return again
+    return max(0.0, (before - after) / before) if before > 0 else float("nan")
 
 
-def batch_share(points: Matrix, batches: Codes) -> Callable[[Weights], float]:
-    """Return the share of variance between batches, for cells that count ``weights`` times.
+def batch_share(points: Matrix, batches: Codes) -> float:
+    """Return the share of variance between batches of points (n_cells, n_dims).
 
-    ``points`` is (n_cells, n_dims); ``batches``, and the weights of what is returned, (n_cells,).
-
-    This is principal component regression on a categorical covariate over all components: the sum
-    over components of R² times variance, divided by the sum of variances. R² times variance is the
-    variance between batches, and rotating the axes changes no sum of squares, so that no
-    decomposition is needed.
+    ``batches`` (n_cells,) are codes from 0. This is principal component regression on a categorical
+    covariate over all components: the sum over components of R² times variance, divided by the sum
+    of variances. R² times variance is the variance between batches, and rotating the axes changes
+    no sum of squares, so that no decomposition is needed.
     """
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    squares = np.einsum("ij,ij->i", centred, centred)
     n_cells, n_batches = len(centred), int(batches.max()) + 1
-
-    def again(weights: Weights) -> float:
-        chosen = csr_matrix((weights, (batches, np.arange(n_cells))), shape=(n_batches, n_cells))
-        sums = chosen @ centred
-        sizes = np.bincount(batches, weights, minlength=n_batches)
-        drawn = sizes > 0
-        overall = sums.sum(axis=0)
-        shift = overall @ overall / sizes.sum()
-        between = float((np.square(sums[drawn]).sum(axis=1) / sizes[drawn]).sum() - shift)
-        total = float(weights @ squares - shift)
-        return between / total if total > 0 else float("nan")
-
-    return again
+    chosen = csr_matrix((np.ones(n_cells), (batches, np.arange(n_cells))), (n_batches, n_cells))
+    sums, sizes = chosen @ centred, np.bincount(batches, minlength=n_batches)
+    there = sizes > 0
+    overall = sums.sum(axis=0)
+    shift = overall @ overall / n_cells
+    between = float((np.square(sums[there]).sum(axis=1) / sizes[there]).sum() - shift)
+    total = float(np.einsum("ij,ij->", centred, centred) - shift)
+    return between / total if total > 0 else float("nan")
 
 
 METRICS = (

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from multiverse.contract.scores import Group
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import Estimate, mean_of_groups, weighted_mean
+from multiverse.evaluation.estimate import Estimate, mean_of_groups
 from multiverse.evaluation.metric import LUECKEN, SCIB_METRICS, Metric
 from multiverse.evaluation.needs import Need
 from multiverse.evaluation.space import Space
@@ -19,7 +19,7 @@ FEW = 10
 def silhouette_label(case: Case) -> Estimate:
     """Return the mean silhouette width, from -1..1 to 0..1."""
     space = case.sample
-    return Estimate.of(space.cells, weighted_mean((space.label_silhouettes + 1) / 2))
+    return Estimate(float((space.label_silhouettes.mean() + 1) / 2), space.cells)
 
 
 def isolated_labels(case: Case) -> Estimate:
@@ -35,7 +35,7 @@ def isolated_labels(case: Case) -> Estimate:
     sizes = {names[code]: int((labels == code).sum()) for code in np.flatnonzero(_isolated(space))}
     small = [f"{name!r:.60} ({size})" for name, size in sizes.items() if size < FEW]
     remark = f"rests on labels of few cells: {', '.join(small[:5])}" if small else ""
-    return Estimate.of(space.cells, mean_of_groups(widths, labels), means, remark)
+    return Estimate(mean_of_groups(widths, labels), space.cells, means, remark)
 
 
 def _isolated(space: Space) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from multiverse.contract.scores import Group
 from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import Estimate, Statistic, Weights, weighted_mean
+from multiverse.evaluation.estimate import Estimate
 from multiverse.evaluation.metric import Metric
 from multiverse.evaluation.modalities import ModalityView
 from multiverse.evaluation.needs import MIN_CELLS, Need
@@ -21,31 +21,24 @@ def neighbourhood_preservation(case: Case) -> Estimate:
     """
     views = [view for view in case.modalities.values() if len(view.cells) >= MIN_CELLS]
     parts = {view.name: _kept(case, view) for view in views}
-
-    def again(weights: Weights) -> float:
-        return float(np.nanmean([part(weights) for part in parts.values()]))
-
-    ones = np.ones(case.sheet.n_cells)
-    return Estimate.of(case.whole.cells, again, {name: part(ones) for name, part in parts.items()})
+    return Estimate(float(np.mean(list(parts.values()))), case.whole.cells, parts)
 
 
-def _kept(case: Case, view: ModalityView) -> Statistic:
+def _kept(case: Case, view: ModalityView) -> float:
     whole = len(view.cells) == case.sheet.n_cells
     space = case.whole if whole else case.whole.take(view.cells)
     share = shared(view.neighbours, space.neighbours.others(view.neighbours.shape[1]))
-    mean = weighted_mean(share)
-    return lambda weights: mean(weights[view.cells])
+    return float(share.mean())
 
 
 def seed_stability(case: Case) -> Estimate:
     """Return the mean, over the other seeds, of the share of a cell's neighbours that both have."""
     own = case.whole.neighbours
-    shares = {
-        run_id: shared(own.others(found.shape[1]), found) for run_id, found in case.siblings.items()
+    parts = {
+        run_id: float(shared(own.others(found.shape[1]), found).mean())
+        for run_id, found in case.siblings.items()
     }
-    parts = {run_id: float(share.mean()) for run_id, share in shares.items()}
-    together = np.mean(list(shares.values()), axis=0)
-    return Estimate.of(case.whole.cells, weighted_mean(together), parts)
+    return Estimate(float(np.mean(list(parts.values()))), case.whole.cells, parts)
 
 
 METRICS = (
@@ -59,6 +52,7 @@ METRICS = (
         (Need.CELLS, Need.MODALITIES, Need.NEIGHBOURHOODS),
         neighbourhood_preservation,
         by_neighbours=True,
+        in_halves=False,
     ),
     Metric(
         "seed_stability",
@@ -70,5 +64,6 @@ METRICS = (
         (Need.CELLS, Need.NEIGHBOURHOODS, Need.SEEDS),
         seed_stability,
         by_neighbours=True,
+        in_halves=False,
     ),
 )

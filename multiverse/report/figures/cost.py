@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from multiverse.report.figures.style import FEW, MARKERS, name_of, new_figure
-from multiverse.report.summary import AGGREGATES, Comparison, Configuration
+from multiverse.report.summary import Comparison, Configuration
+from multiverse.runs.totals import AGGREGATES
 
 TITLES = {"total": "Total score", "bio": "Biology score", "batch": "Batch score"}
 #: More points than a legend can tell apart; the best ones are drawn.

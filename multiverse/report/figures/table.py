@@ -12,7 +12,10 @@ from matplotlib.patches import Circle, Rectangle
 
 from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.figures.style import name_of, new_figure
-from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
+from multiverse.report.summary import Cell, Comparison, Configuration
+from multiverse.report.verdict import MEASURES
+from multiverse.report.words import shown_rank
+from multiverse.runs.totals import AGGREGATES
 from multiverse.runs.warned import MARK, warnings_of
 
 HEADINGS = {Group.BIO: "Biology", Group.BATCH: "Batch", Group.STRUCTURE: "Structure"}
@@ -100,7 +103,7 @@ def _row(
     label = _marked(row)
     axes.text(-_LABEL - 1.2, y, label, va="center", fontsize=6.5, style=style)
     if row.rank is not None:
-        rank = f"{row.rank} =" if row.tied else str(row.rank)
+        rank = shown_rank(row.rank, shared=row.shares_rank)
         axes.text(-1.0, y, rank, va="center", ha="center", fontsize=6.5)
     for column in columns:
         _circle(axes, y, row.metrics[column.metric.name], column, others)
@@ -182,8 +185,11 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     shown = (*comparison.configurations, *comparison.controls)
     if any(row.aggregate(name).interval for row in shown for name in AGGREGATES):
         words.append("Lines in bars: 95 % intervals.")
-    if any(row.tied for row in comparison.configurations):
-        words.append("=: tied, intervals of totals overlap.")
     yield " ".join([*words, *_warned(comparison)])
+    if comparison.ranked_by:
+        yield (
+            f"Rank: 1 + how many have a distinguishably higher {MEASURES[comparison.ranked_by]} "
+            "(95 % interval of the paired difference); =: shared."
+        )
     if comparison.coverage_differs:
-        yield "Totals are over different metrics: only rows with the same ones are ranked."
+        yield "Scores are over different metrics: only rows with the same ones are ranked."

@@ -15,9 +15,10 @@ from bokeh.plotting import figure as new_figure
 from multiverse.contract.curves import Curve
 from multiverse.report.page.columns import OKABE_ITO
 from multiverse.report.page.source import DatasetSource
-from multiverse.report.page.text import chart_text, duration, memory, name, score
-from multiverse.report.summary import AGGREGATES, Configuration
-from multiverse.report.words import plain
+from multiverse.report.page.text import chart_text, duration, memory, name
+from multiverse.report.summary import Configuration
+from multiverse.report.words import plain, score
+from multiverse.runs.totals import AGGREGATES
 
 TOOLS = "pan,box_zoom,reset,save"
 #: Beyond this ratio between largest and smallest, an axis of costs is logarithmic.

@@ -10,9 +10,12 @@ from bokeh.palettes import Viridis256
 
 from multiverse.contract.scores import Group, MetricFacts
 from multiverse.report.page.source import DatasetSource
-from multiverse.report.page.text import Name, name, score
-from multiverse.report.summary import AGGREGATES, Cell, Comparison, Configuration
-from multiverse.report.words import listed, plain, shortened
+from multiverse.report.page.text import Name, name
+from multiverse.report.summary import Cell, Comparison, Configuration
+from multiverse.report.verdict import MEASURES
+from multiverse.report.words import listed, plain, score, shortened, shown_rank
+from multiverse.runs.scores import Weights
+from multiverse.runs.totals import AGGREGATES
 from multiverse.runs.warned import warnings_of
 from multiverse.specs.names import sentence
 
@@ -22,6 +25,11 @@ GROUP_TITLES = {
     Group.BIO: "Biology kept",
     Group.BATCH: "Batches mixed",
     Group.STRUCTURE: "Structure",
+}
+#: Metrics computed otherwise, by their names in the scores.
+VARIANTS = {
+    "scib": "one start of k-means, as scib-metrics has it",
+    "resolution_1": "Leiden at resolution 1",
 }
 AGGREGATE_TITLES = {"total": "Total", "bio": "Biology", "batch": "Batch"}
 
@@ -64,10 +72,14 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Row:
-    """A configuration or a control. ``warned``: what its runs warn of, empty if nothing."""
+    """A configuration or a control.
+
+    ``rank``, ``scaled_rank``: as shown, ``2 =`` where shared. ``warned``: what its runs warn of.
+    """
 
     label: Name
-    rank: int | None
+    rank: str
+    scaled_rank: str
     tied: str
     coverage: str
     scaled_coverage: str
@@ -90,7 +102,10 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """Rows are sorted by total; ``groups``: headings with the number of columns under each."""
+    """Rows are sorted by total; ``groups``: headings with the number of columns under each.
+
+    ``ranked_by``: what the ranks are of, in words; empty where nothing is ranked.
+    """
 
     key: str
     title: str
@@ -99,9 +114,10 @@ class ComparisonTable:
     rows: tuple[Row, ...]
     controls: tuple[Row, ...]
     can_scale: bool
+    ranked_by: str
     clipped: bool
     parts: tuple[str, ...]
-    means: str
+    behind: str
     unavailable: tuple[str, ...]
     approximate: tuple[str, ...]
 
@@ -119,13 +135,17 @@ def make_table(source: DatasetSource) -> ComparisonTable | None:
         key=source.key,
         title=source.title,
         groups=_groups(ordered),
-        columns=(*map(_aggregate_column, AGGREGATES), *map(_metric_column, ordered)),
+        columns=(
+            *(_aggregate_column(name, comparison.evaluation.weights) for name in AGGREGATES),
+            *map(_metric_column, ordered),
+        ),
         rows=rows,
         controls=controls,
         can_scale=any(cell.scaled for cell in cells),
+        ranked_by=MEASURES.get(comparison.ranked_by, ""),
         clipped=any(cell.scaled and cell.scaled.clipped for cell in cells),
         parts=tuple(_parts(comparison.configurations, ordered)),
-        means=_means(comparison.configurations, ordered),
+        behind=_behind(comparison.configurations, ordered),
         unavailable=tuple(_unavailable(comparison, ordered)),
         approximate=_approximate(comparison),
     )
@@ -136,11 +156,13 @@ def _groups(facts: Sequence[MetricFacts]) -> tuple[tuple[str, int], ...]:
     return (("Aggregates", len(AGGREGATES)), *((title, count) for title, count in counts if count))
 
 
-def _aggregate_column(aggregate: str) -> TableColumn:
+def _aggregate_column(aggregate: str, weights: Weights) -> TableColumn:
+    own = ", ".join(f"{plain(name, 60)} {weight:g}" for name, weight in weights.metrics.items())
+    weighted = f", by weights (others 1): {own}" if own else ""
     described = {
-        "total": "0.6 × biology + 0.4 × batch, where both exist.",
-        "bio": "Mean of the available metrics of biology kept.",
-        "batch": "Mean of the available metrics of batches mixed.",
+        "total": f"{weights.bio:g} × biology + {weights.batch:g} × batch, where both exist.",
+        "bio": f"Mean of the available metrics of biology kept{weighted}.",
+        "batch": f"Mean of the available metrics of batches mixed{weighted}.",
     }
     return TableColumn(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
 
@@ -165,7 +187,8 @@ def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
         notes.append(mixed if item.varying else "other metrics than most: not ranked with them")
     return Row(
         label=name(item.label, 48),
-        rank=item.rank,
+        rank=shown_rank(item.rank, shared=item.shares_rank),
+        scaled_rank=shown_rank(item.scaled_rank, shared=item.shares_scaled_rank),
         tied=shortened([plain(other, 80) for other in item.tied], 6) if item.tied else "",
         coverage=item.total.coverage,
         scaled_coverage=item.total.scaled_coverage,
@@ -242,6 +265,7 @@ def _said(cell: Cell) -> str:
     if cell.parts:
         parts = (f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items())
         words.append(f"mean of {listed(parts)}")
+    words += [f"{variant_title(name)} {score(value)}" for name, value in cell.variants.items()]
     if cell.approximate:
         words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))
     return _sentences(words)
@@ -252,23 +276,29 @@ def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list
     found = []
     for fact in facts:
         for item in items:
-            parts = item.metrics[fact.name].parts
+            cell = item.metrics[fact.name]
+            seeds = {run.record.run_id: f"seed {run.record.seed}" for run in item.runs}
+            parts = [f"{plain(seeds.get(k, k), 40)} {score(v)}" for k, v in cell.parts.items()]
+            parts += [f"{variant_title(key)} {score(v)}" for key, v in cell.variants.items()]
             if parts:
-                seeds = {run.record.run_id: f"seed {run.record.seed}" for run in item.runs}
-                said = listed(f"{plain(seeds.get(k, k), 40)} {score(v)}" for k, v in parts.items())
+                said = listed(parts)
                 found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}.")
     return found
 
 
-def _means(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> str:
-    """Return which metrics the parts are of: ``Neighbourhoods kept is a mean``."""
+def _behind(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> str:
+    """Return the metrics that :func:`_parts` tells of."""
     titles = [
         plain(fact.title, 60)
         for fact in facts
-        if any(item.metrics[fact.name].parts for item in items)
+        if any(item.metrics[fact.name].parts or item.metrics[fact.name].variants for item in items)
     ]
-    verb = "is a mean" if len(titles) == 1 else "are means"
-    return f"{listed(titles)} {verb}" if titles else ""
+    return shortened(titles, 8) if titles else ""
+
+
+def variant_title(name: str) -> str:
+    """Return what a metric that is computed otherwise is called."""
+    return VARIANTS.get(name, plain(name, 40))
 
 
 def _unavailable(comparison: Comparison, facts: Sequence[MetricFacts]) -> list[str]:

@@ -47,11 +47,6 @@ def figure(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{max(0, digits - 1 - size)}f}"
 
 
-def score(value: float | None, digits: int = 3) -> str:
-    """Return ``0.712``."""
-    return "–" if value is None else f"{value:z.{digits}f}"
-
-
 def duration(seconds: float | None) -> str:
     """Return ``6.8 s``, ``1 min 14 s``, ``2 h 5 min``."""
     if seconds is None:

@@ -39,7 +39,10 @@ def test_every_metric_of_the_library_is_compared() -> None:
 def test_the_value_is_the_librarys(metric: str, case: Case) -> None:
     expected = LIBRARY[metric](case)
     assert 0 <= expected <= 1
-    assert value_of(metric, case) == pytest.approx(expected, abs=TOLERANCE, rel=0)
+    found = METRICS[metric].compute(case)
+    # Ten starts of k-means are better than the library's one, whose value is kept beside.
+    value = found.variants.get("scib", found.value)
+    assert value == pytest.approx(expected, abs=TOLERANCE, rel=0)
 
 
 def test_pcr_differs_from_single_precision_by_its_rounding_only(case: Case) -> None:

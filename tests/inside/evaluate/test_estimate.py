@@ -1,137 +1,149 @@
-"""The bootstrap over cells: the value again, and weights that stand for repeated cells."""
+"""Halves of the cells: scored anew, the same for every embedding, of a known variance."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from multiverse.contract.evaluation import EvaluationSettings
-from multiverse.evaluation.case import Case
-from multiverse.evaluation.estimate import (
-    Estimate,
-    Weights,
-    mean_of_groups,
-    weighted_mean,
-    weighted_median,
-)
-from multiverse.evaluation.metrics.agreement import ari, contingency, nmi
-from multiverse.evaluation.metrics.pcr import batch_share
-from multiverse.evaluation.neighbours import find_neighbours
-from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, view_of
+from multiverse.contract.scores import Group
+from multiverse.evaluation.case import MOST_OF_HALF, Case, half_size
+from multiverse.evaluation.estimate import Estimate, mean_of_groups
+from multiverse.evaluation.member import replicates_of
+from multiverse.evaluation.metric import Metric
+from multiverse.evaluation.needs import unmet
+from multiverse.evaluation.neighbours import find_neighbours, neighbours_needed
+from tests.inside.evaluate.cases import METRICS, SHORT, blobs, case_of, value_of, view_of
 
 N = 150
+HALVED = SHORT.model_copy(update={"replicates": 12, "seed": 1})
+
+
+def made(n_cells: int = N, settings: EvaluationSettings = HALVED, seed: int = 0) -> Case:
+    """Everything that any metric needs; a fifth of the cells has no label."""
+    data = blobs(n_cells, apart=1.2, seed=seed)
+    labels = data.labels.copy()
+    labels[::5] = None
+    measured = np.arange(n_cells * 2 // 3)
+    own = view_of("rna", blobs(n_cells, apart=1, seed=4).points, settings=settings)
+    part = view_of("adt", data.points[measured] ** 3, measured, settings)
+    other = find_neighbours(data.points + 0.1, 16, exact=True).others(15)
+    return case_of(
+        data.points,
+        labels,
+        data.batches,
+        views=[own, part],
+        siblings={"r2": other},
+        settings=settings,
+    )
 
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    """Everything that any metric needs; a fifth of the cells has no label."""
-    data = blobs(N, apart=2)
-    labels = data.labels.copy()
-    labels[::5] = None
-    own = view_of("rna", blobs(N, apart=1, seed=4).points)
-    part = view_of("adt", data.points[:100] ** 3, np.arange(100))
-    other = find_neighbours(data.points + 0.1, 16, exact=True).others(15)
-    return case_of(data.points, labels, data.batches, views=[own, part], siblings={"r2": other})
-
-
-@pytest.fixture(scope="module")
-def estimates(case: Case) -> dict[str, Estimate]:
-    return {name: metric.compute(case) for name, metric in METRICS.items()}
+    return made()
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_with_all_weights_one_it_is_the_value(
-    metric: str, estimates: dict[str, Estimate], case: Case
-) -> None:
-    found = estimates[metric]
-    assert found.again(np.ones(len(found.cells))) == found.value
-    # Twice as many of each cell: no share and no mean changes. (Counts of pairs do, by 1 / n.)
-    assert found.again(np.full(len(found.cells), 2.0)) == pytest.approx(found.value, abs=0.01)
-    expected = 120 if case.labelled.n_cells == len(found.cells) else N
-    assert len(found.cells) == expected
-
-
-@pytest.mark.parametrize("metric", METRICS)
-def test_replicates_are_values_around_the_value(
-    metric: str, estimates: dict[str, Estimate]
-) -> None:
-    found = estimates[metric]
-    drawn = found.replicates(N, 40, seed=1)
-    values = np.array([value for value in drawn if value is not None])
-    assert len(values) == 40
+def test_replicates_are_values_around_the_value(metric: str, case: Case) -> None:
+    value, found = value_of(metric, case), replicates_of(case, METRICS[metric])
+    if METRICS[metric].group is Group.STRUCTURE:
+        assert found == [], "it ranks nothing, and has no interval"
+        return
+    values = np.array([one for one in found if one is not None])
+    assert len(values) == 12
+    assert len(set(found)) > 1 or value in (0, 1)
     assert ((values >= -0.2) & (values <= 1)).all()
     low, high = np.quantile(values, [0, 1])
-    assert low - 0.05 <= found.value <= high + 0.05
-    assert drawn == found.replicates(N, 40, seed=1)
+    assert low - 0.15 <= value <= high + 0.15
+    assert found == replicates_of(made(), METRICS[metric])
 
 
-def test_metrics_see_the_same_resamples() -> None:
-    """Of two metrics of which one looks at some cells only, as labelled ones are."""
-    seen: dict[str, list[NDArray[np.float64]]] = {"all": [], "some": []}
-    some = np.array([1, 4, 6, 7])
-
-    def spy(name: str, cells: NDArray[np.intp]) -> Estimate:
-        def again(weights: Weights) -> float:
-            seen[name].append(weights)
-            return 0.0
-
-        return Estimate(0.0, cells, again)
-
-    spy("all", np.arange(10)).replicates(10, 5, seed=3)
-    spy("some", some).replicates(10, 5, seed=3)
-    assert all(weights.sum() == 10 for weights in seen["all"])
-    assert len({tuple(weights) for weights in seen["all"]}) == 5
-    for whole, part in zip(seen["all"], seen["some"], strict=True):
-        assert np.array_equal(whole[some], part)
+def test_a_half_is_of_the_same_cells_for_every_embedding(case: Case) -> None:
+    other = made(seed=3)
+    for number in range(3):
+        assert case.half(number).sheet.cells == other.half(number).sheet.cells
+        assert len(case.half(number).sheet.cells) == N // 2
+    assert len({case.half(number).sheet.cells for number in range(3)}) == 3
 
 
-def test_a_resample_without_any_of_the_cells_has_no_value() -> None:
-    found = Estimate.of(np.array([3]), weighted_mean(np.array([0.5]))).replicates(30, 60, seed=0)
-    assert {None, 0.5} == set(found)
+def test_a_half_is_scored_as_a_dataset_of_its_own(case: Case) -> None:
+    """Its labels, batches, modalities, neighbours and clusters are those of its cells alone."""
+    half = case.half(0)
+    position = {name: row for row, name in enumerate(case.sheet.cells)}
+    rows = np.array([position[name] for name in half.sheet.cells])
+    alone = Case("run", case.points[rows], half.sheet, half.modalities, half.settings)
+    for view in half.modalities.values():
+        whole = case.modalities[view.name]
+        there = np.flatnonzero(np.isin(whole.cells, rows[view.cells]))
+        assert np.array_equal(view.points, whole.points[there])
+        assert np.array_equal(whole.cells[there], rows[view.cells])
+    for metric in METRICS.values():
+        if metric.in_halves:
+            assert unmet(metric.needs, half) is None
+            assert metric.compute(half).value == pytest.approx(
+                metric.compute(alone).value, abs=1e-12
+            ), metric.name
 
 
-def test_the_bootstrap_has_the_standard_error_of_a_mean() -> None:
-    values = np.random.default_rng(0).normal(size=400)
-    estimate = Estimate.of(np.arange(400), weighted_mean(values))
-    drawn = [value for value in estimate.replicates(400, 1000, seed=0) if value is not None]
-    assert np.std(drawn) == pytest.approx(values.std() / 20, rel=0.1)
+@pytest.mark.parametrize("n_rows", [20, 75, 140])
+def test_neighbours_among_some_cells_are_those_that_a_search_finds(n_rows: int) -> None:
+    points = blobs(N, apart=1).points
+    rows = np.sort(np.random.default_rng(0).permutation(N)[:n_rows])
+    known = find_neighbours(points, 45, exact=True)
+    for k in (5, 15, 30):
+        found = known.among(rows, k, points[rows])
+        expected = find_neighbours(points[rows], k, exact=True)
+        assert np.array_equal(found.indices, expected.indices)
+        assert np.allclose(found.distances, expected.distances, atol=1e-5)
+
+
+def test_halves_have_the_standard_error_of_a_mean() -> None:
+    """And parts of fewer cells too, by the factor that they are multiplied by."""
+    for n_cells in (400, 2 * MOST_OF_HALF + 5_000):
+        values = np.random.default_rng(0).normal(size=n_cells)
+        settings = SHORT.model_copy(update={"replicates": 300})
+        points = values[:, None].astype(np.float32)
+        metric = Metric(
+            "mean",
+            "Mean",
+            Group.BIO,
+            "the mean of what a cell has",
+            "this test",
+            (),
+            lambda case: Estimate(float(case.points.mean()), case.whole.cells),
+        )
+        found = replicates_of(case_of(points, settings=settings), metric)
+        assert np.std([one for one in found if one is not None]) == pytest.approx(
+            values.std() / np.sqrt(n_cells), rel=0.12
+        )
+        assert half_size(n_cells) == min(n_cells // 2, MOST_OF_HALF)
+
+
+def test_a_half_that_lacks_what_a_metric_needs_has_no_value() -> None:
+    """Of 30 cells, as few as there may be, a half has 15."""
+    small = made(40)
+    assert unmet(METRICS["ilisi"].needs, small) is None
+    assert replicates_of(small, METRICS["ilisi"]) == [None] * 12
 
 
 def test_no_replicates_where_none_are_wanted() -> None:
-    assert Estimate.of(np.arange(2), weighted_mean(np.ones(2))).replicates(2, 0, seed=0) == []
-    assert EvaluationSettings(replicates=0).replicates == 0
+    settings = SHORT.model_copy(update={"replicates": 0})
+    assert replicates_of(made(settings=settings), METRICS["ilisi"]) == []
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_weights_stand_for_repeated_cells(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    n_cells = 80
-    weights = np.bincount(random.integers(n_cells, size=n_cells), minlength=n_cells)
-    again = np.repeat(np.arange(n_cells), weights)
-    drawn = weights.astype(np.float64)
-    values = random.normal(size=n_cells)
-    groups, others = random.integers(4, size=n_cells), random.integers(3, size=n_cells)
-    points = random.normal(size=(n_cells, 5)).astype(np.float32) + groups[:, None]
+def test_neighbourhoods_of_halves_are_smaller(case: Case) -> None:
+    half = case.half(0)
+    assert neighbours_needed(half.settings) <= case.whole.neighbours.k / 2 + 1
 
-    def same(weighted: float, repeated: float) -> None:
-        assert weighted == pytest.approx(repeated, abs=1e-7)
 
-    same(weighted_mean(values)(drawn), values[again].mean())
-    same(weighted_median(values)(drawn), float(np.median(values[again])))
-    means = [values[again][groups[again] == code].mean() for code in np.unique(groups[again])]
-    same(mean_of_groups(values, groups)(drawn), float(np.mean(means)))
-    table, longer = contingency(groups, others, drawn), contingency(groups[again], others[again])
-    assert np.array_equal(table, longer)
-    same(nmi(table), nmi(longer))
-    same(ari(table), ari(longer))
-    shares = batch_share(points, groups), batch_share(points[again], groups[again])
-    same(shares[0](drawn), shares[1](np.ones(len(again))))
+def test_other_ways_to_compute_it_are_beside_the_value(case: Case) -> None:
+    leiden, kmeans = METRICS["leiden_nmi"].compute(case), METRICS["kmeans_nmi"].compute(case)
+    assert set(leiden.variants) == {"resolution_1"}
+    assert leiden.variants["resolution_1"] <= leiden.value, "the best resolution is the best"
+    assert set(kmeans.variants) == {"scib"}
 
 
 def test_a_group_without_a_value_counts_nowhere() -> None:
     values, groups = np.array([1.0, 0.0, np.nan, np.nan]), np.array([0, 0, 1, 1])
-    assert mean_of_groups(values, groups)(np.ones(4)) == 0.5
-    assert mean_of_groups(values, groups)(np.array([2.0, 0, 1, 1])) == 1
-    assert np.isnan(mean_of_groups(values, groups)(np.array([0.0, 0, 2, 2])))
-    assert SHORT.replicates > 0
+    assert mean_of_groups(values, groups) == 0.5
+    assert np.isnan(mean_of_groups(values[2:], groups[2:]))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import hypot
+from math import sqrt
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, variance
 from typing import Any
 
 import pytest
@@ -16,11 +16,12 @@ from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Reason, Score
 from multiverse.errors import ResultsError
 from multiverse.facts import Usage
-from multiverse.report.intervals import Z95
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluator, ScoresFile
 from tests.unit.report.made import (
+    HALVES,
+    halves,
     keep_failure,
     make_evaluation,
     make_member,
@@ -36,6 +37,7 @@ def folder(
     bio: float | None = 0.6,
     *,
     sd: float | None = 0.01,
+    drawn: str = "",
     evaluation: dict[str, Any] | None = None,
     **changes: Any,
 ) -> ResultsFolder:
@@ -43,7 +45,7 @@ def folder(
     results = ResultsFolder(path)
     path.mkdir()
     run = publish_run(results, make_record(**changes))
-    member = make_member("pca", bio, 0.5, sd=sd)
+    member = make_member("pca", bio, 0.5, sd=sd, drawn=drawn)
     write_evaluation(results, make_evaluation({run.run_id: member}, **(evaluation or {})))
     return results
 
@@ -73,22 +75,35 @@ def test_equal_folders_differ_in_nothing(tmp_path: Path) -> None:
     assert pair.rank == (1, 1)
 
 
+def doubt(drawn: Sequence[str], sides: Sequence[Sequence[float]] = ((0.0,), (0.0,))) -> float:
+    """How far the interval of a difference reaches, by hand; ``drawn``: of each side's halves."""
+    halved = [halves("pca" + one, 0.0, 0.01) for one in drawn]
+    cells = variance([a - b for a, b in zip(*halved, strict=True)])
+    parts = [(cells, HALVES - 1)]
+    parts += [(variance(side) / len(side), len(side) - 1) for side in sides if len(side) > 1]
+    error = sqrt(sum(part for part, _ in parts))
+    freedom = error**4 / sum(part**2 / free for part, free in parts)
+    return float(t.ppf(0.975, freedom)) * error
+
+
 @pytest.mark.parametrize(
-    ("after", "verdict"),
+    ("sign", "beyond", "verdict"),
     [
-        (0.6 + Z95 * 0.01 * 2**0.5 + 1e-6, DifferenceVerdict.BETTER_OF_ONE),
-        (0.6 + Z95 * 0.01 * 2**0.5 - 1e-6, DifferenceVerdict.WITHIN),
-        (0.6 - Z95 * 0.01 * 2**0.5 + 1e-6, DifferenceVerdict.WITHIN),
-        (0.6 - Z95 * 0.01 * 2**0.5 - 1e-6, DifferenceVerdict.WORSE_OF_ONE),
+        (1, 1e-6, DifferenceVerdict.BETTER_OF_ONE),
+        (1, -1e-6, DifferenceVerdict.WITHIN),
+        (-1, -1e-6, DifferenceVerdict.WITHIN),
+        (-1, 1e-6, DifferenceVerdict.WORSE_OF_ONE),
     ],
 )
-def test_a_difference_matters_beyond_the_doubt_of_both(
-    tmp_path: Path, after: float, verdict: DifferenceVerdict
+def test_a_difference_matters_beyond_the_doubt_in_it(
+    tmp_path: Path, sign: int, beyond: float, verdict: DifferenceVerdict
 ) -> None:
-    pair = only(compared(tmp_path, {}, {"bio": after}))
+    threshold = doubt(("", "after"))
+    after = 0.6 + sign * (threshold + beyond)
+    pair = only(compared(tmp_path, {}, {"bio": after, "drawn": "after"}))
     change = next(change for change in pair.scores if change.name == "bio")
     assert change.verdict is verdict
-    assert change.threshold == pytest.approx(Z95 * 0.01 * 2**0.5)
+    assert change.threshold == pytest.approx(threshold)
     assert change.difference == pytest.approx(after - 0.6)
     assert verdicts(pair)["leiden_nmi"] is verdict
     assert verdicts(pair)["batch"] is DifferenceVerdict.EQUAL
@@ -101,21 +116,17 @@ def test_one_seed_is_never_plainly_better(tmp_path: Path) -> None:
     )
 
 
-def seeds(path: Path, values: Sequence[float]) -> ResultsFolder:
+def seeds(path: Path, values: Sequence[float], drawn: str = "") -> ResultsFolder:
     """A run of pca for each bio score."""
     results = ResultsFolder(path)
     path.mkdir()
     runs = [publish_run(results, make_record(seed=seed)) for seed in range(len(values))]
     members = {
-        run.run_id: make_member("pca", value, 0.5) for run, value in zip(runs, values, strict=True)
+        run.run_id: make_member("pca", value, 0.5, drawn=drawn)
+        for run, value in zip(runs, values, strict=True)
     }
     write_evaluation(results, make_evaluation(members))
     return results
-
-
-def half(values: Sequence[float]) -> float:
-    """How far the interval reaches; each run's bootstrap has the standard deviation 0.01."""
-    return hypot(float(t.ppf(0.975, len(values) - 1)) * stdev(values), Z95 * 0.01)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +136,9 @@ def test_few_seeds_need_a_larger_difference(
     tmp_path: Path, beyond: float, verdict: DifferenceVerdict
 ) -> None:
     first, shape = [0.50, 0.51, 0.53], [0.0, 0.01]
-    threshold = hypot(half(first), half(shape))
+    threshold = doubt(("", "after"), (first, shape))
     start = fmean(first) + threshold + beyond - fmean(shape)
-    after = seeds(tmp_path / "b", [start + step for step in shape])
+    after = seeds(tmp_path / "b", [start + step for step in shape], drawn="after")
     pair = only(compare_results(Results.open(seeds(tmp_path / "a", first)), Results.open(after)))
     change = next(change for change in pair.scores if change.name == "bio")
     assert change.threshold == pytest.approx(threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy.stats import t
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Group, Interval, MetricFacts, Reason, Score
@@ -31,6 +33,7 @@ from multiverse.runs.scores import (
 from multiverse.runs.writing import write_atomic
 
 FINGERPRINT = "f" * 64
+HALVES = 50
 ENGINE = EngineFacts(name="docker", version="27.1", isolation="container: no network")
 METRICS = (
     MetricFacts(name="leiden_nmi", title="NMI (Leiden)", group=Group.BIO, description="agreement"),
@@ -137,7 +140,17 @@ def aggregate(values: Sequence[float | None], sd: float | None, reason: str = ""
 
 
 def _interval(middle: float, sd: float) -> Interval:
-    return Interval(low=middle - 1.96 * sd, high=middle + 1.96 * sd, sd=sd)
+    half = t.ppf(0.975, HALVES - 1) * sd
+    return Interval(low=middle - half, high=middle + half, sd=sd)
+
+
+def halves(name: str, value: float | None, sd: float | None) -> tuple[float, ...]:
+    """The value in halves of the cells, with exactly this deviation; each name's vary alone."""
+    if value is None or sd is None:
+        return ()
+    drawn = np.random.default_rng(zlib.crc32(name.encode())).normal(size=HALVES)
+    drawn = (drawn - drawn.mean()) / drawn.std(ddof=1)
+    return tuple(float(number) for number in value + sd * drawn)
 
 
 def make_member(
@@ -147,8 +160,12 @@ def make_member(
     *,
     kind: MemberKind = MemberKind.RUN,
     sd: float | None = 0.01,
+    drawn: str = "",
 ) -> Member:
-    """Every metric of a group has the group's value; None: there are no such keys."""
+    """Every metric of a group has the group's value; None: there are no such keys.
+
+    ``drawn``: what the values in halves of the cells are drawn by, besides the name.
+    """
     scores: dict[str, Score] = {}
     for metric in METRICS:
         value = {Group.BIO: bio, Group.BATCH: batch, Group.STRUCTURE: 0.25}[metric.group]
@@ -159,6 +176,7 @@ def make_member(
             detail="obs has no such column" if value is None else "",
             scaled=value,
             interval=None if value is None or sd is None else _interval(value, sd),
+            replicates=halves(name + drawn, value, sd),
             parts={"rna": 0.2, "adt": 0.3} if metric.group is Group.STRUCTURE else {},
             n_cells=60,
             seconds=0.5,
@@ -196,7 +214,7 @@ def make_evaluation(members: Mapping[str, Member], **changes: Any) -> Evaluation
             batches={"d0": 30, "d1": 30},
         ),
         "evaluator": Evaluator(
-            version="1.0.0", scib_metrics="0.5.10", settings={"replicates": 200}
+            version="1.0.0", scib_metrics="0.5.10", settings={"replicates": 100}
         ),
         "metrics": METRICS,
         "members": dict(members),

@@ -12,12 +12,11 @@ import pytest
 from scipy.stats import t
 
 from multiverse.contract.scores import Reason, Score
-from multiverse.report.intervals import Z95, student95
 from multiverse.report.summary import Comparison, compare_configurations
 from multiverse.runs.record import RunRecord
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Member
-from tests.unit.report.made import make_evaluation, make_member, make_record
+from tests.unit.report.made import HALVES, make_evaluation, make_member, make_record
 
 
 def comparison(*scored: tuple[RunRecord, Member], **changes: Any) -> Comparison:
@@ -40,46 +39,93 @@ def test_seeds_of_one_configuration_are_one_row() -> None:
     assert row.bio.sd == pytest.approx(stdev(values))
     assert row.bio.n == 3
     assert row.bio.interval is not None
-    assert row.bio.interval.sd == pytest.approx(sqrt(stdev(values) ** 2 + 0.01**2))
-    half = hypot(float(t.ppf(0.975, 2)) * stdev(values), Z95 * 0.01)
+    assert row.bio.interval.sd == pytest.approx(hypot(stdev(values) / sqrt(3), 0.01))
+    reach = float(t.ppf(0.975, 2)), float(t.ppf(0.975, HALVES - 1))
+    half = hypot(reach[0] * stdev(values) / sqrt(3), reach[1] * 0.01)
     assert row.bio.interval.high - row.bio.interval.low == pytest.approx(2 * half)
-
-
-@pytest.mark.parametrize("n", [2, 3, 9, 100])
-def test_few_seeds_have_students_t(n: int) -> None:
-    assert student95(n) == pytest.approx(t.ppf(0.975, n - 1))
-    assert student95(n) > Z95
 
 
 def test_one_seed_keeps_its_own_interval() -> None:
     member = make_member("pca", 0.5, 0.5)
     (row,) = comparison((make_record(), member)).configurations
-    assert row.total.interval == member.total.interval
+    assert row.total.interval is not None
+    assert member.total.interval is not None
+    assert row.total.interval.low == pytest.approx(member.total.interval.low)
+    assert row.total.interval.high == pytest.approx(member.total.interval.high)
     assert row.total.sd is None
     assert row.total.coverage == "4/4"
 
 
-def test_ranks_go_by_total_and_overlapping_intervals_are_tied() -> None:
+def test_ranks_count_those_that_are_distinguishably_better() -> None:
     found = comparison(
         (make_record("pca"), make_member("pca", 0.5, 0.5)),
         (make_record("mofa"), make_member("mofa", 0.7, 0.7)),
         (make_record("cobolt"), make_member("cobolt", 0.71, 0.7)),
+        (make_record("mowgli"), make_member("mowgli", 0.5, 0.501)),
     )
-    assert [(row.label, row.rank) for row in found.configurations] == [
-        ("cobolt", 1),
-        ("mofa", 2),
-        ("pca", 3),
+    assert [(row.label, row.rank, row.shares_rank) for row in found.configurations] == [
+        ("cobolt", 1, True),
+        ("mofa", 1, True),
+        ("mowgli", 3, True),
+        ("pca", 3, True),
     ]
-    assert [row.tied for row in found.configurations] == [("mofa",), ("cobolt",), ()]
-    assert not found.coverage_differs
+    assert [row.tied for row in found.configurations] == [("mofa",), ("cobolt",), (), ()]
+    assert (found.ranked_by, found.coverage_differs) == ("total", False)
 
 
-def test_without_intervals_nothing_is_tied() -> None:
+def test_the_same_cells_tell_models_apart_whose_intervals_overlap() -> None:
+    """All of a model's halves are 0.01 better: what both share by their cells is no doubt."""
+    members = {
+        name: make_member(name, value, 0.5) for name, value in (("pca", 0.5), ("mofa", 0.51))
+    }
+    shared = members["pca"].scores
+    better = {
+        name: score.model_copy(
+            update={"replicates": tuple((value or 0.0) + 0.01 for value in shared[name].replicates)}
+        )
+        for name, score in members["mofa"].scores.items()
+        if score.replicates
+    }
+    members["mofa"] = members["mofa"].model_copy(
+        update={"scores": {**members["mofa"].scores, **better}}
+    )
+    found = comparison(*((make_record(name), member) for name, member in members.items()))
+    first, second = found.configurations
+    assert (first.label, first.rank, first.tied) == ("mofa", 1, ())
+    assert (second.label, second.rank) == ("pca", 2)
+    assert first.bio.interval is not None
+    assert second.bio.interval is not None
+    assert first.bio.interval.low < second.bio.interval.high
+
+
+def test_without_a_batch_ranks_are_of_bio_and_hold_ties_too() -> None:
+    found = comparison(
+        (make_record("pca"), make_member("pca", 0.5, None)),
+        (make_record("mofa"), make_member("mofa", 0.5001, None)),
+    )
+    assert found.ranked_by == "bio"
+    assert [(row.rank, row.tied) for row in found.configurations] == [(1, ("pca",)), (1, ("mofa",))]
+
+
+def test_neither_mixing_nor_structure_alone_ranks() -> None:
+    """A random embedding mixes best; what is kept is kept of one reference."""
+    found = comparison(
+        (make_record("pca"), make_member("pca", None, 0.5)),
+        (make_record("mofa"), make_member("mofa", None, 0.9)),
+    )
+    assert found.ranked_by == ""
+    assert [row.rank for row in found.configurations] == [None, None]
+
+
+def test_without_intervals_the_order_is_that_of_values_and_nothing_is_tied() -> None:
     found = comparison(
         (make_record("pca"), make_member("pca", 0.5, 0.5, sd=None)),
-        (make_record("mofa"), make_member("mofa", 0.5, 0.5, sd=None)),
+        (make_record("mofa"), make_member("mofa", 0.6, 0.5, sd=None)),
     )
-    assert [row.tied for row in found.configurations] == [(), ()]
+    assert [(row.label, row.rank, row.tied) for row in found.configurations] == [
+        ("mofa", 1, ()),
+        ("pca", 2, ()),
+    ]
 
 
 def test_other_metrics_are_not_ranked_with_the_rest() -> None:

@@ -15,7 +15,7 @@ from multiverse.engines.protocol import Runtime
 from multiverse.errors import ResultsError
 from multiverse.registry.datasets import RegisteredDataset
 from multiverse.runs.run import Run
-from multiverse.runs.scores import EvaluationRecord, Evaluator, ScoresFile
+from multiverse.runs.scores import EvaluationRecord, Evaluator, ScoresFile, Weights
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.evaluation import MAX_RECORDS, Assembly
 from multiverse.scoring.wanted import Wanted
@@ -78,6 +78,7 @@ def assembly(tiny: RegisteredDataset) -> Assembly:
         collected=said(values),
         records=[record()],
         wanted=Wanted((), {}, controls=True, siblings={}, layouts=()),
+        weights=Weights(),
     )
 
 

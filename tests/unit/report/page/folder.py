@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.stats import t
 
 from multiverse.contract.job_spec import ImageReference
 from multiverse.contract.scores import Group, Interval, MetricFacts, Reason, Score
@@ -33,6 +35,7 @@ from multiverse.runs.scores import (
     ScoresFile,
     Sheet,
 )
+from tests.unit.report.made import HALVES, halves
 
 METRICS = (
     ("leiden_nmi", "Leiden NMI", Group.BIO),
@@ -198,7 +201,7 @@ def add_scores(
     levels = {"random": 0.2, "batch_one_hot": 0.25, "label_oracle": 0.97, "pca_rna": 0.4}
     controls = {
         name: make_member(
-            data, name, levels[name], 0.0, facts, kind=MemberKind.CONTROL, unscaled=unscaled
+            data, name, levels[name], width, facts, kind=MemberKind.CONTROL, unscaled=unscaled
         )
         for name in CONTROLS
     }
@@ -255,12 +258,16 @@ def make_member(
 ) -> Member:
     """Scores around ``level``; what needs labels or batches has none where these are missing."""
     random = np.random.default_rng(hash_of(name) % 2**32)
+    values = {fact.name: float(level + random.normal(0, 0.05)) for fact in facts}
+    for group in Group:  # the mean of each is exactly the level
+        own = [fact.name for fact in facts if fact.group is group]
+        values |= {key: values[key] + level - fmean(values[one] for one in own) for key in own}
     scores = {
-        fact.name: _score(data, fact, float(np.clip(level + random.normal(0, 0.05), 0, 1)))
-        for fact in facts
+        fact.name: _score(data, fact, min(1.0, max(0.0, values[fact.name]))) for fact in facts
     }
-    for name in unscaled:
-        scores[name] = scores[name].model_copy(update={"scaled": None, "clipped": False})
+    scores = {key: _with_halves(score, name, width) for key, score in scores.items()}
+    for key in unscaled:
+        scores[key] = scores[key].model_copy(update={"scaled": None, "clipped": False})
     bio = _aggregate(scores, facts, Group.BIO, width)
     batch = _aggregate(scores, facts, Group.BATCH, width)
     both = bio.value is not None and batch.value is not None
@@ -276,6 +283,12 @@ def make_member(
         scaled_clipped=bio.scaled_clipped or batch.scaled_clipped,
     )
     return Member(kind=kind, name=name, scores=scores, bio=bio, batch=batch, total=total)
+
+
+def _with_halves(score: Score, name: str, width: float) -> Score:
+    """The score with halves of the cells that give an interval of this half-width; 0: with none."""
+    sd = width / float(t.ppf(0.975, HALVES - 1))
+    return score.model_copy(update={"replicates": halves(name, score.value, sd if width else None)})
 
 
 def _score(data: Data, fact: MetricFacts, value: float) -> Score:

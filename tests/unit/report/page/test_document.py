@@ -13,7 +13,8 @@ import pytest
 from multiverse.errors import ResultsError
 from multiverse.report.page import write_page
 from multiverse.report.page.document import island, page_scripts
-from multiverse.report.page.text import chart_text, duration, figure, memory, moment, name, score
+from multiverse.report.page.text import chart_text, duration, figure, memory, moment, name
+from multiverse.report.words import score
 from multiverse.runs.results import Results
 from tests.unit.report.page.folder import Data, make_cells, make_folder
 

@@ -57,5 +57,5 @@ def test_seeds_with_different_metrics_are_named(tmp_path: Path) -> None:
     results.scores("small").write_text(file.to_json())
     rows = {row.label.shown: row for row in table(results).rows}
     assert rows["mofa"].notes == ("its seeds have different metrics: not ranked",)
-    assert (rows["mofa"].rank, rows["pca"].rank) == (None, 1)
+    assert (rows["mofa"].rank, rows["pca"].rank) == ("", "1")
     assert rows["mofa"].coverage == "4/5 5/5"

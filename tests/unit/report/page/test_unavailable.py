@@ -82,7 +82,7 @@ def test_the_values_behind_means_have_a_title_that_is_theirs(tmp_path: Path) -> 
     results.scores(data.slug).write_text(file.to_json())
     add_embeddings(results, data, records)
     found = section(results, "comparison")
-    title = "The values of which Neighbourhood preservation and Seed stability are means"
+    title = "The values behind Neighbourhood preservation and Seed stability"
     assert f"<summary>{title}</summary>" in found
     assert "Seed stability, mofa: seed 0 0.750 and seed 1 0.750." in found
 
