@@ -113,13 +113,19 @@ class JobFacts:
 
 @dataclass(frozen=True)
 class EpochFacts:
-    """The newest line of metrics.jsonl."""
+    """The newest line of metrics.jsonl.
+
+    ``limit``: ``total`` is the most that there can be. ``pace``: seconds that an epoch takes, None
+    until two have been seen.
+    """
 
     __pydantic_config__ = _PLAIN
 
     number: Whole
     total: Count | None
     values: dict[str, float]
+    limit: bool = False
+    pace: Seconds | None = None
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         ReportOutcome,
         Results,
         Run,
+        RunScore,
         clean,
         compare,
         comparisons,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         open_results,
         ranking,
         report,
+        run_scores,
         status,
         track,
         verify,
@@ -88,8 +90,8 @@ else:
             "output_of read_benchmark room short_benchmark"
         ),
         results=(
-            "CleanupResult ReportOutcome Results Run clean compare comparisons "
-            "find_run open_results ranking report status track "
+            "CleanupResult ReportOutcome Results Run RunScore clean compare comparisons "
+            "find_run open_results ranking report run_scores status track "
             "verify watch"
         ),
         settings="RunKeywords",
@@ -105,6 +107,7 @@ __all__ = [
     "Results",
     "Run",
     "RunKeywords",
+    "RunScore",
     "Steps",
     "advise_keys",
     "amount",
@@ -142,6 +145,7 @@ __all__ = [
     "run",
     "run_and_finish",
     "run_benchmark",
+    "run_scores",
     "score_results",
     "short_benchmark",
     "status",

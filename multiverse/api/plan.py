@@ -19,10 +19,12 @@ from multiverse.plan import Plan, check, expand
 from multiverse.registry.datasets import RegisteredDataset, find_dataset
 from multiverse.registry.files import slug_of
 from multiverse.registry.home import cache
+from multiverse.registry.label_advice import label_advice
 from multiverse.registry.models import find_models, hidden_models, model_folders
 from multiverse.registry.options import RegistrationOptions
 from multiverse.runner.options import RunOptions
 from multiverse.specs.benchmark import Benchmark, BenchmarkSource, DatasetEntry
+from multiverse.specs.dataset import DatasetRecord
 from multiverse.specs.model import ModelSpec
 from multiverse.specs.names import make_slug
 
@@ -148,7 +150,9 @@ def _datasets(source: BenchmarkSource, tell: Tell) -> list[RegisteredDataset]:
 
 def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
     if entry.path is None:
-        return find_dataset(str(entry.slug))
+        found = find_dataset(str(entry.slug))
+        _advise_labels(found.record, tell)
+        return found
     options = RegistrationOptions(
         batch_key=entry.batch_key,
         label_key=entry.label_key,
@@ -178,6 +182,14 @@ def _dataset(entry: DatasetEntry, tell: Tell) -> RegisteredDataset:
     for line in advise_keys(dataset, entry.path, options).lines:
         tell(Advised(f"{dataset.record.slug}: {line}"))
     return dataset
+
+
+def _advise_labels(record: DatasetRecord, tell: Tell) -> None:
+    """Tell which columns of a dataset that was registered without labels could be them."""
+    if record.label_columns:
+        again = f"its file is registered again: multiverse register FILE --slug {record.slug}"
+        line = f"{label_advice(record.label_columns)} when {again} --replace"
+        tell(Advised(f"{record.slug}: {line}"))
 
 
 def _registered(slug: str) -> RegisteredDataset | None:

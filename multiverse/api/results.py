@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from multiverse.cleanup import CleanupOutcome, CleanupPlan, CleanupRequest
     from multiverse.compare import Difference
     from multiverse.report import Comparison, WrittenReport
+    from multiverse.runs.scores import Aggregate, Evaluation, Interval, Member
     from multiverse.runs.status import FolderStatus
     from multiverse.tracking import Tracked
     from multiverse.verify import Verification
@@ -54,6 +55,55 @@ def find_run(text: str, folder: str | Path = "results") -> Run:
     with folder_errors(folder):
         record = RunFolder(resolved(Path(text))).record
         return Run.read(record) if is_file(record) else Results.open(folder).with_id(text)
+
+
+@dataclass(frozen=True)
+class RunScore:
+    """One score of a run; ``reason``: why ``value`` is None. ``low``, ``high``: of its interval.
+
+    ``group``: of a metric; ``aggregate`` for ``total``, ``bio`` and ``batch``.
+    """
+
+    name: str
+    title: str
+    group: str
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str
+
+
+def run_scores(run: Run) -> list[RunScore]:
+    """Return the scores of a run, means first; none before it is evaluated.
+
+    A run that lies in no results folder has none. Raises :class:`ResultsError` if they are damaged.
+    """
+    folder = run.folder.absolute()
+    if not run.complete or not run.record.lies_in(folder):
+        return []
+    file = Results(folder.parent.parent.parent, [run]).scores_file(run.record.dataset)
+    for evaluation in reversed(file.evaluations):
+        member = evaluation.member_of(run.record)
+        if member is not None:
+            return list(_scores(evaluation, member))
+    return []
+
+
+def _scores(evaluation: Evaluation, member: Member) -> Iterator[RunScore]:
+    for name in ("total", "bio", "batch"):
+        mean: Aggregate = getattr(member, name)
+        yield RunScore(name, name, "aggregate", mean.value, *_ends(mean.interval), mean.reason)
+    for fact in evaluation.metrics:
+        score = member.scores.get(fact.name)
+        if score is not None:
+            why = score.detail or str(score.reason or "").replace("_", " ")
+            why = why if score.value is None else ""
+            ends = _ends(score.interval)
+            yield RunScore(fact.name, fact.title, fact.group.value, score.value, *ends, why)
+
+
+def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def status(folder: str | Path) -> FolderStatus:

@@ -59,7 +59,6 @@ class _Active:
 
     def row(self) -> RunningRow:
         epoch = self.epoch
-        counted = None if epoch is None else (epoch.number, epoch.total)
         elapsed = self.usage.wall_seconds
         return RunningRow(
             name=self.job.name,
@@ -69,8 +68,9 @@ class _Active:
             gpu=self.start.gpu,
             epoch=epoch.number if epoch else None,
             epochs=epoch.total if epoch else None,
+            limit=bool(epoch and epoch.limit),
             values=epoch.values if epoch else {},
-            remaining=job_remaining(elapsed, counted, self.job.expected_seconds),
+            remaining=job_remaining(elapsed, epoch, self.job.expected_seconds),
         )
 
 

@@ -26,7 +26,10 @@ MIN_NAME = 20
 
 @dataclass(frozen=True)
 class RunningRow:
-    """One running job. Memory is in bytes; ``remaining`` in seconds, None if it is not known."""
+    """One running job. Memory is in bytes; ``remaining`` in seconds, None if it is not known.
+
+    ``limit``: ``epochs`` is the most that there can be, so that no bar shows how far it is.
+    """
 
     name: str
     elapsed: float
@@ -35,6 +38,7 @@ class RunningRow:
     gpu: str | None = None
     epoch: int | None = None
     epochs: int | None = None
+    limit: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
     remaining: float | None = None
 
@@ -55,7 +59,9 @@ class RunningRow:
     def epoch_words(self) -> str:
         if self.epoch is None:
             return ""
-        return f"{self.epoch}/{self.epochs}" if self.epochs else str(self.epoch)
+        if not self.epochs:
+            return str(self.epoch)
+        return f"{self.epoch}{' of ≤' if self.limit else '/'}{self.epochs}"
 
     @property
     def value_words(self) -> str:
@@ -72,7 +78,7 @@ class RunningRow:
             format_seconds(self.elapsed),
             self.memory_words and self.memory_words + high,
             self.gpu and f"GPU {self.gpu}",
-            self.epoch_words and f"epoch {self.epoch_words}",
+            self.epoch_words and f"epoch {self.epoch_words.replace('≤', 'at most ')}",
             self.value_words,
             self.remaining_words and f"about {self.remaining_words[1:]} left",
         )
@@ -124,7 +130,7 @@ def _width(column: str, rows: Sequence[Mapping[str, RenderableType | None]]) -> 
 
 def _cells(row: RunningRow) -> dict[str, RenderableType | None]:
     bar = None
-    if row.epoch is not None and row.epochs:
+    if row.epoch is not None and row.epochs and not row.limit:
         bar = ProgressBar(total=row.epochs, completed=max(row.epoch, 0), width=BAR_WIDTH)
     return {
         "job": safe(row.name),

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from multiverse.api import Results, comparisons
 from multiverse.cli.terminal import console, plain_table, print_table, safe
+from multiverse.runs import RunWarnings, warnings_of
 
 if TYPE_CHECKING:
     from multiverse.report import Cell, Comparison, Configuration
@@ -51,13 +52,34 @@ def _cells(row: Configuration) -> list[str]:
 
     return [
         shown_rank(row.rank, shared=row.shares_rank),
-        row.label if row.runs else f"({row.label})",
+        _name(row),
         _number(row.total),
         _interval(row.total if row.total.value is not None else row.bio),
         _number(row.bio),
         _number(row.batch),
         row.total.coverage,
         _number(row.metrics[KEPT]) if KEPT in row.metrics else "—",
+    ]
+
+
+def _name(row: Configuration) -> str:
+    """Return a row's name, with the mark of what its runs warn of; a control's in brackets."""
+    if not row.runs:
+        return f"({row.label})"
+    return _warnings(row).beside(row.label)
+
+
+def _warnings(row: Configuration) -> RunWarnings:
+    return warnings_of([run.record for run in row.runs])
+
+
+def _warned(comparison: Comparison) -> list[str]:
+    """Return a line for each warning of a run."""
+    return [
+        f"{found.mark} {row.label}: {word}"
+        for row in comparison.configurations
+        for found in [_warnings(row)]
+        for word in found.words
     ]
 
 
@@ -72,7 +94,8 @@ def _interval(cell: Cell) -> str:
 
 def _remarks(comparison: Comparison) -> list[str]:
     """Return the remarks that a reader of the numbers must know."""
-    lines = [f"note: {note}" for note in comparison.evaluation.notes]
+    lines = _warned(comparison)
+    lines += [f"note: {note}" for note in comparison.evaluation.notes]
     if comparison.coverage_differs:
         lines.append("note: scores are means of different metrics; only equal ones are ranked")
     best = comparison.configurations[0]

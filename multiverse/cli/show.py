@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from multiverse.api import find_run
+from multiverse.api import RunScore, find_run, run_scores
 from multiverse.cli.progress import STYLES
 from multiverse.cli.terminal import console, plain_table, print_json, print_table, safe
 from multiverse.engines import last_lines
-from multiverse.runs import Run
+from multiverse.runs import Run, warnings_of
 from multiverse.specs import format_bytes, format_seconds
 
 
@@ -34,7 +34,8 @@ def main(arguments: ShowArguments) -> int:
     run = find_run(arguments.run, arguments.results)
     if arguments.json:
         earlier = [_plain(item) for item in run.other_attempts()]
-        print_json({**_plain(run), "attempts": earlier})
+        scores = [asdict(score) for score in run_scores(run)]
+        print_json({**_plain(run), "scores": scores, "attempts": earlier})
     else:
         _explain(run)
     return 0
@@ -53,11 +54,33 @@ def _explain(run: Run) -> None:
         style = STYLES[record.state] if name == "status" else ""
         table.add_row(safe(name, "dim"), safe(value, style))
     print_table(table)
+    found = warnings_of([record])
+    for word in found.words:
+        out.print(safe(f"{found.mark} {word}", "yellow"))
+    _list_scores(run_scores(run))
     _list_attempts(run.other_attempts())
     if not run.complete:
         out.print(safe("last lines of its log:", "dim"))
         for line in last_lines(run.container_log, 10):
             out.print(safe(f"  {line}"))
+
+
+def _list_scores(scores: list[RunScore]) -> None:
+    """Print each score with its interval, or why there is none."""
+    if not scores:
+        return
+    console().print(safe("scores:", "dim"))
+    table = plain_table("score", "value", "95 %", "not available", right=("value",),
+                        folded=("not available",))  # fmt: skip
+    for score in scores:
+        bold = "bold" if score.group == "aggregate" else ""
+        table.add_row(
+            safe(score.title, bold),
+            safe("—" if score.value is None else f"{score.value:z.3f}", bold),
+            safe("" if score.low is None else f"{score.low:z.3f}–{score.high:z.3f}"),
+            safe(score.reason),
+        )
+    print_table(table)
 
 
 def _list_attempts(attempts: list[Run]) -> None:

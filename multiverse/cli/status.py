@@ -146,6 +146,7 @@ def _row(job: JobStatus) -> RunningRow:
         gpu=live.gpu if live else None,
         epoch=epoch.number if epoch else None,
         epochs=epoch.total if epoch else None,
+        limit=bool(epoch and epoch.limit),
         values=epoch.values if epoch else {},
         remaining=job.remaining,
     )

@@ -7,7 +7,7 @@ Shared by both sides: the worker inside a container and the runner outside. Impo
 from multiverse.contract.cells import CellNames
 from multiverse.contract.finding import Finding, FindingKind
 from multiverse.contract.job_spec import ImageReference, JobSpec, RunSettings
-from multiverse.contract.output import check_output, read_warnings
+from multiverse.contract.output import check_output, read_libraries, read_warnings
 from multiverse.contract.paths import (
     CONTRACT_VERSION,
     EXIT_NOT_APPLICABLE,
@@ -33,5 +33,6 @@ __all__ = [
     "OutputFiles",
     "RunSettings",
     "check_output",
+    "read_libraries",
     "read_warnings",
 ]

@@ -30,11 +30,15 @@ NOT_VALUES = frozenset({"epoch", "total", "time"})
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of ``metrics.jsonl``. ``total``: how many epochs there will be, if that is known."""
+    """One line of ``metrics.jsonl``. ``total``: how many epochs there will be, if that is known.
+
+    ``limit``: there will be at most so many, since training ends when it has converged.
+    """
 
     number: int
     total: int | None
     values: Mapping[str, float]
+    limit: bool = False
 
 
 def read_epochs(path: Path) -> Iterator[Epoch]:
@@ -93,4 +97,5 @@ def _parse(line: bytes) -> Epoch | None:
         for name, value in content.items()
         if name not in NOT_VALUES and len(name) <= MAX_METRIC_NAME and is_finite(value)
     }
-    return Epoch(number, total, dict(list(values.items())[:MAX_METRICS]))
+    limit = total is not None and content.get("limit") is True
+    return Epoch(number, total, dict(list(values.items())[:MAX_METRICS]), limit)

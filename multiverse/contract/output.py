@@ -46,6 +46,8 @@ MAX_PIXELS = 20_000
 MAX_FINDINGS = 10
 #: Warnings of a model beyond these are not passed on.
 MAX_WARNINGS = 20
+#: Libraries that are named, and the characters of a name or a version.
+MAX_LIBRARIES, MAX_LIBRARY = 10, 60
 
 
 def check_output(
@@ -165,14 +167,32 @@ def read_warnings(folder: Path) -> tuple[str, ...]:
 
     An output without readable warnings has none: they are optional.
     """
-    path = OutputFiles(folder).metrics
-    try:
-        content = read_metrics(path)
-    except (OSError, ValueError, RecursionError):
-        return ()
-    found = content.get("warnings") if isinstance(content, dict) else None
+    found = _said(folder, "warnings")
     lines = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
     return tuple(_one_line(text[:MAX_MESSAGE]) for text in lines[:MAX_WARNINGS])
+
+
+def read_libraries(folder: Path) -> dict[str, str]:
+    """Return the libraries of the method and their versions (``libraries`` in ``metrics.json``).
+
+    Bounded and in one line each; they are optional, as warnings are.
+    """
+    found = _said(folder, "libraries")
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {
+        _one_line(name[:MAX_LIBRARY]): _one_line(version[:MAX_LIBRARY])
+        for name, version in list(pairs)[:MAX_LIBRARIES]
+        if isinstance(version, str)
+    }
+
+
+def _said(folder: Path, key: str) -> Any:
+    """Return what ``metrics.json`` says under a key; None where it can't be read."""
+    try:
+        content = read_metrics(OutputFiles(folder).metrics)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content.get(key) if isinstance(content, dict) else None
 
 
 def _one_line(text: str) -> str:

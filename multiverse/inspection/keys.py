@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from multiverse.registry.column_roles import Guess, Role, best_batches, best_labels
+from multiverse.registry.column_roles import (
+    Guess,
+    Role,
+    best_batches,
+    best_labels,
+    label_columns,
+)
+from multiverse.registry.label_advice import groups_advice, label_advice
 from multiverse.specs.names import first_of
 
 #: What a column is needed for.
@@ -47,8 +54,10 @@ def choice(role: Role, columns: Sequence[Guess], chosen: str | None = None) -> s
 
 def missing(role: Role, columns: Sequence[Guess]) -> str:
     """Return a line on the lack of a batch or a label, with the columns that may be it."""
+    if role is Role.LABEL:
+        return _without_labels(columns)
     line = f"no {role} column: {NEEDED_FOR[role]}"
-    fit = best_labels(columns) if role is Role.LABEL else best_batches(columns)
+    fit = best_batches(columns)
     if fit:
         return f"{line}; {_named('columns that look like one', fit)}"
     unfit = [item for item in columns if item.role is role and item.obstacle is not None]
@@ -58,6 +67,14 @@ def missing(role: Role, columns: Sequence[Guess]) -> str:
     if groups:
         return f"{line}; none looks like one; {_named('columns with groups of cells', groups)}"
     return f"{line}; none looks like one"
+
+
+def _without_labels(columns: Sequence[Guess]) -> str:
+    fit = label_columns(item.column for item in columns)
+    groups = [item.column for item in columns if item.role in (Role.GROUPS, Role.CLUSTERS)]
+    if not fit and groups:
+        return groups_advice({column.name: column.n_values for column in groups})
+    return label_advice(fit)
 
 
 def _named(words: str, found: Sequence[Guess]) -> str:

@@ -120,6 +120,12 @@ def best_labels(found: Sequence[Guess]) -> list[Guess]:
     )
 
 
+def label_columns(columns: Iterable[ColumnFacts]) -> dict[str, int]:
+    """Return the columns that could be labels with the number of their groups, plainest first."""
+    fit = best_labels(guesses(columns))
+    return {item.column.name: item.column.n_values for item in fit[:MOST_OFFERED]}
+
+
 def best_batches(found: Sequence[Guess]) -> list[Guess]:
     """Return the columns that look like the batch and can be; where none does, donors."""
     for role in (Role.BATCH, Role.DONOR):

@@ -23,6 +23,8 @@ from multiverse.events import Noted, Tell, silent
 from multiverse.registry.barcodes import match_barcodes
 from multiverse.registry.canonical import CanonicalFile
 from multiverse.registry.cells import Alignment
+from multiverse.registry.column_facts import describe_columns
+from multiverse.registry.column_roles import label_columns
 from multiverse.registry.columns import Columns
 from multiverse.registry.datasets import DatasetFolder, RegisteredDataset, checked_slug
 from multiverse.registry.files import Files, check_files, name_of, slug_of
@@ -208,6 +210,7 @@ class Registration:
             n_batches=None if columns.batches is None else int(columns.batches.nunique()),
             label_key=columns.label_key,
             n_labels=columns.n_labels,
+            label_columns=_label_columns(columns),
             unlabelled=self.origin.options.unlabelled,
             source_name=self.origin.name,
             source_sha256=self.origin.sha256,
@@ -245,3 +248,10 @@ def unique_across(written: dict[str, WrittenPart]) -> dict[str, WrittenPart]:
         taken.update(part.features.index)
         unique[modality] = part
     return unique
+
+
+def _label_columns(columns: Columns) -> dict[str, int]:
+    """Return the columns that could be labels, where none were given."""
+    if columns.label_key is not None or columns.labels is None:
+        return {}
+    return label_columns(describe_columns(columns.labels))

@@ -15,7 +15,7 @@ from multiverse.contract.epochs import EpochFollower
 from multiverse.contract.files import MAX_FILE_BYTES
 from multiverse.contract.folders import remove_file
 from multiverse.contract.latent import count_dimensions
-from multiverse.contract.output import read_warnings
+from multiverse.contract.output import read_libraries, read_warnings
 from multiverse.engines.protocol import (
     Ending,
     Engine,
@@ -36,6 +36,7 @@ from multiverse.runs.clock import Moment
 from multiverse.runs.folder import AttemptFolder, ResultsFolder
 from multiverse.runs.publish import publish, take_back
 from multiverse.runs.record import RunRecord
+from multiverse.runs.remaining import EpochPace
 from multiverse.runs.run import Run
 from multiverse.runs.started import Ended, Started
 from multiverse.runs.writing import disk_errors, write_atomic
@@ -126,13 +127,13 @@ class Attempts:
         The job is removed from its engine after that, so that a runner that is killed in
         between leaves what it takes to do it again.
         """
-        epochs = EpochFollower(attempt.output.epochs)
+        epochs, pace = EpochFollower(attempt.output.epochs), EpochPace()
         ending = supervise(
             running,
             attempt.output.folder,
             limits,
             cancelled=self._cancelled,
-            look=partial(self._tell_progress, started.record.run_id, running, epochs),
+            look=partial(self._tell_progress, started.record.run_id, running, epochs, pace),
             elapsed=elapsed,
         )
         return self._conclude(attempt, started, limits, ending)
@@ -171,12 +172,20 @@ class Attempts:
         published = publish(attempt, target, record, started.job_spec)
         return Run(published, target.folder)
 
-    def _tell_progress(self, run_id: str, running: Running, epochs: EpochFollower) -> None:
-        newest = epochs.look()
+    def _tell_progress(
+        self, run_id: str, running: Running, epochs: EpochFollower, pace: EpochPace
+    ) -> None:
+        newest, usage = epochs.look(), running.usage()
         facts = None
         if newest is not None:
-            facts = EpochFacts(newest.number, newest.total, dict(newest.values))
-        self._tell(Progressed(run_id, running.usage(), facts))
+            facts = EpochFacts(
+                number=newest.number,
+                total=newest.total,
+                values=dict(newest.values),
+                limit=newest.limit,
+                pace=pace.see(newest.number, usage.wall_seconds),
+            )
+        self._tell(Progressed(run_id, usage, facts))
 
     def _lost(self, attempt: AttemptFolder, started: Started, error: EngineError) -> Run:
         gone = isinstance(error, EngineUnavailable)
@@ -319,6 +328,7 @@ class Attempts:
                 "message": verdict.message,
                 "findings": verdict.findings,
                 "warnings": read_warnings(attempt.output.folder),
+                "libraries": read_libraries(attempt.output.folder),
                 "exit_code": ending.exit_code,
                 "usage": ending.usage,
                 "gpu": gpu_usage(attempt.output.folder),

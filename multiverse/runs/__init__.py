@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
     from multiverse.runs.totals import AGGREGATES
+    from multiverse.runs.warned import RunWarnings, warnings_of
 else:
     __getattr__ = lazily(
         __name__,
@@ -23,6 +24,7 @@ else:
         run="Run without_collection",
         status="FolderStatus JobStatus Standing",
         totals="AGGREGATES",
+        warned="RunWarnings warnings_of",
     )
 
 __all__ = [
@@ -33,8 +35,10 @@ __all__ = [
     "Run",
     "RunFolder",
     "RunRecord",
+    "RunWarnings",
     "Standing",
     "job_remaining",
     "total_remaining",
+    "warnings_of",
     "without_collection",
 ]

@@ -43,6 +43,10 @@ class RunRecord(_Frozen):
     warnings: tuple[str, ...] = Field(
         default=(), description="what the model warns its user of, such as a collapsed fit"
     )
+    libraries: dict[str, str] = Field(
+        default_factory=dict,
+        description="library → version that made the embedding, as the model says",
+    )
     exit_code: Whole | None = None
     dataset: Slug
     dataset_fingerprint: str

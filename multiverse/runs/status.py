@@ -171,7 +171,7 @@ class _Look:
         expected = planned.expected_seconds if planned else None
         ago = None if started.moment is None else started.moment.ago()
         elapsed = _seconds_since(record.started_at) if ago is None else ago
-        epoch = (live.epoch.number, live.epoch.total) if live and live.epoch else None
+        epoch = live.epoch if live else None
         return JobStatus(
             run_id=record.run_id,
             name=planned.name if planned else record.name,

@@ -12,6 +12,10 @@ from multiverse.runs.run import Run
 from multiverse.specs.dataset import SUSPECT_LABELS
 
 
+class DataNotHere(DatasetError):
+    """No dataset that is registered on this machine has the content that the runs saw."""
+
+
 @dataclass(frozen=True)
 class Cohort:
     """The runs of one fingerprint of a dataset."""
@@ -49,9 +53,9 @@ def find_answers(cohort: Cohort) -> RegisteredDataset:
     if current in found:
         return _with_labels(found[current])
     if not found:
-        raise DatasetError(
+        raise DataNotHere(
             f"{cohort.dataset}: the data of these runs ({cohort.fingerprint[:16]}…) are not "
-            "registered on this machine, so there are no held-out labels to score against",
+            "registered on this machine, so nothing can be scored against them",
             remedy=f"Register the file they came from: multiverse register FILE --slug "
             f"{cohort.dataset}",
         )

@@ -17,11 +17,11 @@ from multiverse.runner.capacity import usable
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
 from multiverse.runs.writing import disk_errors
-from multiverse.scoring.answers import Cohort, cohorts_of
+from multiverse.scoring.answers import Cohort, DataNotHere, cohorts_of
 from multiverse.scoring.evaluator import ScoringContext
 from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, with_remedy
 from multiverse.scoring.unfinished import Unfinished
-from multiverse.scoring.update import CohortUpdate
+from multiverse.scoring.update import CohortUpdate, without_data
 from multiverse.specs.evaluator import EvaluatorSpec
 
 
@@ -120,6 +120,8 @@ def _outcome(context: ScoringContext, cohort: Cohort, options: ScoringOptions) -
         text = f"{cohort.dataset}: {error}"
     except (Cancelled, EngineError):
         raise
+    except DataNotHere as error:
+        return without_data(context, cohort, options, error)
     except MultiverseError as error:
         text = with_remedy(error)
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,13 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation, Evaluator, ScoresFile, Weights
 from multiverse.runs.writing import checksum, write_atomic
-from multiverse.scoring.answers import Cohort, find_answers
+from multiverse.scoring.answers import Cohort, DataNotHere, find_answers
 from multiverse.scoring.cohort import CohortRun, CohortScoring
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.embeddings_file import layouts_that_hold, write_embeddings
 from multiverse.scoring.evaluation import Assembly
 from multiverse.scoring.evaluator import CohortRequest, ScoringContext
-from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, problem_of
+from multiverse.scoring.outcome import ScoringOptions, ScoringOutcome, problem_of, with_remedy
 from multiverse.scoring.wanted import is_current, wanted
 
 if TYPE_CHECKING:
@@ -83,6 +84,12 @@ class ScoresStore:
         found = self._file.of(self._cohort.fingerprint)
         if found is not None and OUTDATED not in found.notes:
             self.keep(found.model_copy(update={"notes": (OUTDATED, *found.notes)}))
+
+    def has_all_of(self, runs: Sequence[Run]) -> Evaluation | None:
+        """Return the scores that exist if they, and the layouts, are of all these runs."""
+        found = self._file.of(self._cohort.fingerprint)
+        layouts = list(layouts_that_hold(self.embeddings, runs))
+        return None if found is None or not wanted(runs, found, layouts).nothing else found
 
     def keep(self, evaluation: Evaluation) -> None:
         """Write the cohort's scores; those of other fingerprints stay."""
@@ -228,3 +235,28 @@ def _damage(run: Run) -> str:
     except OSError as error:
         return f"{path.name} can't be read: {error.strerror}"
     return ""
+
+
+def without_data(
+    context: ScoringContext, cohort: Cohort, options: ScoringOptions, error: DataNotHere
+) -> ScoringOutcome:
+    """Return the outcome where the data are not on this machine: scores of all runs are kept.
+
+    A results folder that was moved has its scores, and its cells with their labels in
+    ``embeddings.h5ad``; new scores need the counts as well.
+    """
+    store = ScoresStore(context.results, cohort, context.tell)
+    outcome = ScoringOutcome(cohort.dataset, cohort.fingerprint)
+    where = f"{cohort.dataset}/{store.embeddings.name}"
+    kept = None if options.again else store.has_all_of(cohort.runs)
+    if kept is not None:
+        words = f"the scores are kept as they are, and {where} has the cells"
+        if kept.sheet.label_key is not None:
+            words += f" with their labels ({kept.sheet.label_key:.60})"
+        context.tell(Noted(f"{cohort.dataset}: the data are not on this machine: {words}."))
+        return replace(outcome, known=len(cohort.runs))
+    text = with_remedy(error)
+    if is_file(store.embeddings):
+        text += f". What was scored is kept, and {where} has its cells with all their columns."
+    context.tell(Noted(text))
+    return replace(outcome, problem=text)

@@ -66,6 +66,10 @@ class DatasetRecord(_Frozen):
     n_batches: int | None = None
     label_key: str | None = None
     n_labels: int | None = None
+    label_columns: dict[str, int] = Field(
+        default_factory=dict,
+        description="where no labels were given: columns that could be, with their groups",
+    )
     unlabelled: tuple[str, ...] = ()
     source_name: str = Field(
         description="file name of the source, without its folder; of several as modality=name"

@@ -52,6 +52,13 @@ def first_of(items: Sequence[str], most: int) -> str:
     return ", ".join(items[:most]) + more
 
 
+def sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital and a full stop."""
+    trimmed = text.strip()
+    end = "" if not trimmed or trimmed.endswith((".", "!", "?", "…")) else "."
+    return f"{trimmed[:1].upper()}{trimmed[1:]}{end}"
+
+
 def make_slug(text: str) -> str:
     """Make a slug from any text, for a file without a chosen one: ``My data!`` → ``my-data``."""
     slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:64].rstrip("-_")

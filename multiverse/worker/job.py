@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from logging import Logger
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class Notes:
 
     used: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    libraries: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,14 @@ class Job:
         """Return ``cpu``, ``cuda`` or ``cuda:1``."""
         return self.spec.device
 
-    def epoch(self, number: int, total: int | None = None, **values: Any) -> None:
-        """Report an epoch, live: ``job.epoch(3, 100, loss=0.25)``."""
-        self.epochs.add(number, total, values)
+    def epoch(
+        self, number: int, total: int | None = None, *, limit: bool = False, **values: Any
+    ) -> None:
+        """Report an epoch, live: ``job.epoch(3, 100, loss=0.25)``.
+
+        ``limit``: ``total`` is the most that there can be; training may converge before it.
+        """
+        self.epochs.add(number, total, values, limit=limit)
 
     def record(self, **values: Any) -> None:
         """Note what was used, for ``metrics.json`` (``settings.used``): ``job.record(genes=2000)``.
@@ -92,6 +99,14 @@ class Job:
         """Warn the user of this run: in the log, in ``metrics.json``, and by the runner."""
         self.log.warning("%s", message)
         self.notes.warnings.append(message)
+
+    def library(self, name: str, version: str | None = None) -> None:
+        """Name the library that the method comes from: ``job.library("mofapy2")``.
+
+        It is what reports cite, with its ``version``: that of the installed package if none is
+        given.
+        """
+        self.notes.libraries[name] = version or metadata.version(name)
 
     def require_memory(self, n_bytes: float, what: str) -> None:
         """Stop before a long run if ``n_bytes`` for ``what`` exceed the job's memory.

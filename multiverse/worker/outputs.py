@@ -32,10 +32,12 @@ def write_metrics(
     warnings: Sequence[str],
     log: Logger,
     gpu: Mapping[str, Any] | None = None,
+    libraries: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``metrics.json``: finite numbers only, the settings that were used, and warnings.
 
-    ``gpu`` is the proof that one computed: its ``name`` and ``peak_memory_bytes``.
+    ``gpu`` is the proof that one computed: its ``name`` and ``peak_memory_bytes``. ``libraries``
+    maps those of the method to their versions.
     """
     series = {
         str(name): _finite(str(name), given if isinstance(given, Series) else Series(given), log)
@@ -49,6 +51,8 @@ def write_metrics(
         "settings": dict(settings),
         "warnings": list(warnings),
     }
+    if libraries:
+        content["libraries"] = dict(libraries)
     if gpu is not None:
         content["gpu"] = dict(gpu)
     write_aside(path, json.dumps(content, indent=2, allow_nan=False, default=str) + "\n")

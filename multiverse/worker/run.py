@@ -142,6 +142,7 @@ def _run(model: _Model, paths: ContainerPaths, log: Logger) -> None:
         job.notes.warnings,
         log,
         gpu=result.gpu,
+        libraries=job.notes.libraries,
     )
     log.info("Embedding of %s cells in %d dimensions", f"{len(latent):,}", latent.shape[1])
     caption = Caption(spec.model_name, spec.dataset_name, len(cells))

@@ -139,6 +139,7 @@ def scvi_session(job: Job) -> Iterator[Any]:
     :class:`~multiverse.worker.torch_device.DeviceMissing`.
     """
     prepare_torch(job)
+    job.library("scvi-tools")
     with warnings.catch_warnings():
         for message in KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
@@ -263,7 +264,8 @@ def _reporter(job: Job, options: TrainOptions, elbo: list[float]) -> Any:
         elbo.append(values["elbo_validation"])
         values["kl_weight"] = float(plan.kl_weight)
         values["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
-        job.epoch(trainer.current_epoch + 1, options.max_epochs, **values)
+        limit = options.patience is not None
+        job.epoch(trainer.current_epoch + 1, options.max_epochs, limit=limit, **values)
 
     return report
 

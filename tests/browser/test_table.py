@@ -103,7 +103,7 @@ def test_a_dash_says_why(page: Page) -> None:
     cell.focus()
     tip = page.locator("#tip")
     assert tip.is_visible()
-    assert "not available: there is one seed" in tip.inner_text()
+    assert "Not available: there is one seed." in tip.inner_text()
     page.keyboard.press("Escape")
     assert not tip.is_visible()
 

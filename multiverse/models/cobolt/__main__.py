@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from multiverse import __version__
 from multiverse.worker import Embedding, Job, run_model
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.worker.preprocess import count_views
     from multiverse.worker.torch_device import prepare_torch, require_memory
 
+    job.library("multiverse", __version__)
     settings = CoboltSettings.from_parameters(job.parameters, job.seed)
     device = prepare_torch(job)
     counts = CellCounts.of(count_views(job, data), job.batch, job.measured)
@@ -42,6 +44,7 @@ def _report(job: Job, epoch: EpochLosses, total: int) -> None:
     job.epoch(
         epoch.number,
         total,
+        limit=False,
         loss=epoch.loss,
         kl_weight=epoch.kl_weight,
         kl=epoch.kl,

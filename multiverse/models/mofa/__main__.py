@@ -19,6 +19,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.mofa.training import MofaSettings, memory_bytes, train
     from multiverse.worker.preprocess import gaussian_views
 
+    job.library("mofapy2")
     settings = MofaSettings.from_parameters(job.parameters, job.seed, gpu_index(job.device))
     views = gaussian_views(job, data)
     job.require_memory(memory_bytes(views, settings), "MOFA+ with dense views")

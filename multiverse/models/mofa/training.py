@@ -181,7 +181,7 @@ def _follow(network: Any, settings: MofaSettings, job: Job) -> dict[int, float]:
         if started:
             number = next(numbers)
             bounds[number] = float(terms["total"])
-            job.epoch(number, settings.max_iterations, elbo=bounds[number])
+            job.epoch(number, settings.max_iterations, limit=True, elbo=bounds[number])
         started = True
         return terms
 

@@ -18,6 +18,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.worker.preprocess import non_negative_views
     from multiverse.worker.torch_device import prepare_torch, require_memory
 
+    job.library("mowgli")
     settings = MowgliSettings.from_parameters(job.parameters)
     device = prepare_torch(job)
 

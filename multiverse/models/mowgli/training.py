@@ -77,7 +77,7 @@ def train(
 
     def report(number: int, loss: float) -> None:
         parts = {f"transport_{name}": model.transport_loss(name) for name in data.mod}
-        job.epoch(number, settings.max_iter, loss=loss, **parts)
+        job.epoch(number, settings.max_iter, limit=True, loss=loss, **parts)
 
     torch.manual_seed(job.seed)
     dtype = torch.float32 if settings.dtype == "float32" else torch.float64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from multiverse import __version__
 from multiverse.worker import Embedding, Job, Series, run_model
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def embed(job: Job, data: MuData) -> Embedding:
     from multiverse.models.pca.joint import joint_components
     from multiverse.worker.preprocess import gaussian_views, log_depth
 
+    job.library("multiverse", __version__)
     wanted = int(job.parameters["n_components"])
     views = gaussian_views(job, data)
     depths = {view.name: log_depth(data[view.name].X) for view in views}

@@ -16,6 +16,7 @@ from multiverse.report.summary import Cell, Comparison, Configuration
 from multiverse.report.verdict import MEASURES
 from multiverse.report.words import shown_rank
 from multiverse.runs.totals import AGGREGATES
+from multiverse.runs.warned import MARK, warnings_of
 
 HEADINGS = {Group.BIO: "Biology", Group.BATCH: "Batch", Group.STRUCTURE: "Structure"}
 #: One hue a group, light to dark: readable without seeing hues at all.
@@ -99,7 +100,7 @@ def _row(
     others: Sequence[Configuration],
 ) -> None:
     style = "normal" if others else "italic"
-    label = name_of(row.label, 30)
+    label = _marked(row)
     axes.text(-_LABEL - 1.2, y, label, va="center", fontsize=6.5, style=style)
     if row.rank is not None:
         rank = shown_rank(row.rank, shared=row.shares_rank)
@@ -110,6 +111,17 @@ def _row(
         _bar(axes, bars + number * _BAR, y, row.aggregate(name), group)
     if row.total.coverage:
         axes.text(bars + _BAR * len(BARS), y, row.total.coverage, fontsize=6, va="center")
+
+
+def _marked(row: Configuration) -> str:
+    """Return a row's name, with the mark of what its runs warn of."""
+    return warnings_of([run.record for run in row.runs]).beside(name_of(row.label, 30))
+
+
+def _warned(comparison: Comparison) -> list[str]:
+    """Return what the mark means, if a row has it."""
+    records = [run.record for row in comparison.configurations for run in row.runs]
+    return [f"{MARK}: the model warns of its result."] if warnings_of(records).words else []
 
 
 def _circle(
@@ -173,7 +185,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     shown = (*comparison.configurations, *comparison.controls)
     if any(row.aggregate(name).interval for row in shown for name in AGGREGATES):
         words.append("Lines in bars: 95 % intervals.")
-    yield " ".join(words)
+    yield " ".join([*words, *_warned(comparison)])
     if comparison.ranked_by:
         yield (
             f"Rank: 1 + how many have a distinguishably higher {MEASURES[comparison.ranked_by]} "

@@ -18,8 +18,10 @@ from multiverse.report.figures.umap import umap_figure
 from multiverse.report.summary import Comparison, Configuration, compare_configurations
 from multiverse.report.words import plain
 from multiverse.runs.layouts import Layouts, find_layouts
+from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results, Scored
 from multiverse.runs.run import Run
+from multiverse.runs.warned import warnings_of
 from multiverse.runs.writing import disk_errors
 
 Named = tuple[str, Figure | None]
@@ -99,7 +101,11 @@ def _panels(comparison: Comparison, layouts: Layouts) -> Mapping[str, str]:
 
 def _titles(item: Configuration) -> dict[str, str]:
     several = len(item.runs) > 1
-    return {
-        run.record.run_id: name_of(item.label) + (f" seed {run.record.seed}" if several else "")
-        for run in item.runs
-    }
+    return {run.record.run_id: _title(item, run.record, several=several) for run in item.runs}
+
+
+def _title(item: Configuration, record: RunRecord, *, several: bool) -> str:
+    """Return what is written above a run's panel, with the mark of what it warns of."""
+    title = name_of(item.label) + (f" seed {record.seed}" if several else "")
+    warned = warnings_of([record])
+    return warned.beside(name_of(title, 24)) if warned.words else title

@@ -11,11 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from multiverse.registry.column_facts import describe_columns
+from multiverse.registry.column_roles import label_columns
+from multiverse.registry.label_advice import label_advice
 from multiverse.report.page.columns import ColourColumn, pack_column, packed
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import name
 from multiverse.report.words import counted, plain
 from multiverse.runs.layouts import Layouts, find_layouts
+from multiverse.runs.run import Run
+from multiverse.runs.warned import warnings_of
 
 #: Coordinates are whole numbers up to this; the next one says that a cell has no place.
 LAST = 65534
@@ -43,7 +48,8 @@ class Picture:
 class Atlas:
     """``content`` is what the page's script draws from; the rest is for the template.
 
-    Empty ``pictures``: there is nothing to draw, and ``problem`` says why.
+    Empty ``pictures``: there is nothing to draw, and ``problem`` says why. ``advice``: which
+    columns of the cells could be labels, where there are none.
     """
 
     key: str
@@ -54,6 +60,8 @@ class Atlas:
     content: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
     problem: str = ""
+    warned: tuple[str, ...] = ()
+    advice: str = ""
 
 
 def read_atlas(source: DatasetSource) -> Atlas:
@@ -94,6 +102,8 @@ def _atlas(source: DatasetSource, layouts: Layouts) -> Atlas:
         content=content if pictures else None,
         notes=(*notes, *said),
         problem=problem,
+        warned=source.warned,
+        advice=_advice(layouts),
     )
 
 
@@ -107,12 +117,26 @@ def _pictures(
         if run_id not in umaps:
             continue
         x, y, missing = quantised(umaps[run_id])
-        title = name(source.run_titles[run_id])
-        pictures.append(Picture(run_id, title.shown, missing))
-        coordinates.append(
-            {"title": title.shown, "full": title.full, "x": packed(x), "y": packed(y)}
-        )
+        title, full = _title(source, run)
+        pictures.append(Picture(run_id, title, missing))
+        coordinates.append({"title": title, "full": full, "x": packed(x), "y": packed(y)})
     return pictures, coordinates
+
+
+def _advice(layouts: Layouts) -> str:
+    if layouts.label_key is not None:
+        return ""
+    return plain(label_advice(label_columns(describe_columns(layouts.cells))), 500)
+
+
+def _title(source: DatasetSource, run: Run) -> tuple[str, str]:
+    """Return what stands above a run's picture, and what it says to whoever points at that."""
+    title = name(source.run_titles[run.record.run_id])
+    warned = warnings_of([run.record])
+    if not warned.words:
+        return title.shown, title.full
+    said = f"{title.full or title.shown}: {' '.join(warned.words)}"
+    return warned.beside(title.shown), plain(said, 1000)
 
 
 def quantised(points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:

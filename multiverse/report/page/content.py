@@ -15,6 +15,7 @@ from multiverse.report.page.run_card import FailureCard, RunCard, failure_card, 
 from multiverse.report.page.source import DatasetSource, read_sources
 from multiverse.report.page.table import ComparisonTable, make_table
 from multiverse.report.text.methods import bibtex, methods_text, repeat_command
+from multiverse.report.text.methods_table import MethodsRow, methods_table
 from multiverse.report.words import counted, plain
 from multiverse.runs.results import Results
 
@@ -40,17 +41,21 @@ class Unavailable:
     unscored: tuple[str, ...]
     totals: tuple[str, ...]
     notes: tuple[str, ...]
+    failed: str = ""
+    advice: str = ""
 
     @property
     def nothing(self) -> bool:
-        return not (self.metrics or self.not_applicable or self.unscored or self.totals)
+        lacking = (self.metrics, self.not_applicable, self.unscored, self.totals, self.failed)
+        return not any(lacking)
 
 
 @dataclass(frozen=True)
 class Methods:
-    """Texts that are ready to paste."""
+    """Texts that are ready to paste, and the table that belongs to the first."""
 
     text: str
+    table: tuple[MethodsRow, ...]
     bibtex: str
     command: str
 
@@ -91,6 +96,7 @@ def make_page(results: Results) -> Page:
     """Return everything that is known of a results folder, as a reader wants it."""
     sources = read_sources(results)
     tables = (make_table(source) for source in sources)
+    atlases = tuple(map(read_atlas, sources))
     return Page(
         folder=plain(results.paths.folder.absolute().name, 120),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -100,9 +106,9 @@ def make_page(results: Results) -> Page:
         headlines=tuple(map(make_headline, sources)),
         tables=tuple(table for table in tables if table is not None),
         costs=tuple(map(make_cost, sources)),
-        atlases=tuple(map(read_atlas, sources)),
+        atlases=atlases,
         runs=tuple(map(_runs, sources)),
-        unavailable=tuple(map(_unavailable, sources)),
+        unavailable=tuple(map(_unavailable, sources, atlases)),
         cards=tuple(map(dataset_card, sources)),
         provenance=tuple(map(provenance, sources)),
         methods=_methods(results),
@@ -128,7 +134,7 @@ def _runs(source: DatasetSource) -> RunsOf:
     )
 
 
-def _unavailable(source: DatasetSource) -> Unavailable:
+def _unavailable(source: DatasetSource, atlas: Atlas) -> Unavailable:
     table = make_table(source)
     titles = source.run_titles
     totals = [
@@ -149,8 +155,22 @@ def _unavailable(source: DatasetSource) -> Unavailable:
         unscored=tuple(titles[run.record.run_id] for run in source.unscored),
         totals=tuple(totals),
         notes=tuple(plain(n, 500) for n in (source.evaluation.notes if source.evaluation else ())),
+        failed=_failed(source),
+        advice=atlas.advice,
     )
 
 
+def _failed(source: DatasetSource) -> str:
+    """Return a sentence on runs that have no scores because they did not complete."""
+    number = len(source.failed)
+    if not number:
+        return ""
+    if not source.complete:
+        return "There are no scores, UMAPs or embeddings: no run completed."
+    verb = "has" if number == 1 else "have"
+    return f"{counted(number, 'run')} did not complete, and {verb} no scores and no UMAP."
+
+
 def _methods(results: Results) -> Methods:
-    return Methods(methods_text(results), bibtex(results), repeat_command(results))
+    table = tuple(methods_table(results))
+    return Methods(methods_text(results), table, bibtex(results), repeat_command(results))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import Name, name
 from multiverse.report.words import plain
+from multiverse.runs.layouts import find_layouts
+from multiverse.runs.scores import Sheet
 
 #: Labels and batches that are listed with their counts, the largest first.
 MAX_LISTED = 50
@@ -52,7 +55,10 @@ class DatasetCard:
 
 
 def dataset_card(source: DatasetSource) -> DatasetCard:
-    """Return what the evaluation knows of the dataset; without one, what the runs' records know."""
+    """Return what the evaluation knows of the dataset.
+
+    Without one, what ``embeddings.h5ad`` knows of its cells, and the runs' records of the rest.
+    """
     evaluation = source.evaluation
     if evaluation is None:
         used = dict.fromkeys(kind for run in source.runs for kind in run.record.modalities)
@@ -60,7 +66,7 @@ def dataset_card(source: DatasetSource) -> DatasetCard:
     else:
         found = evaluation.modalities.items()
         modalities = tuple((plain(kind, 40), f"{features:,}") for kind, features in found)
-    sheet = evaluation.sheet if evaluation else None
+    sheet = evaluation.sheet if evaluation else _sheet(source)
     return DatasetCard(
         key=source.key,
         title=source.title,
@@ -75,6 +81,24 @@ def dataset_card(source: DatasetSource) -> DatasetCard:
         notes=tuple(plain(note, 500) for note in (evaluation.notes if evaluation else ())),
         evaluated=evaluation is not None,
     )
+
+
+def _sheet(source: DatasetSource) -> Sheet | None:
+    """Return labels and batches as the file of embeddings has them, if there is one."""
+    layouts, _ = find_layouts(source.paths, source.slug, source.fingerprint)
+    if layouts is None:
+        return None
+    return Sheet(
+        label_key=layouts.label_key,
+        labels=_numbers(layouts.column(layouts.label_key)),
+        batch_key=layouts.batch_key,
+        batches=_numbers(layouts.column(layouts.batch_key)),
+    )
+
+
+def _numbers(values: Sequence[str | None] | None) -> dict[str, int]:
+    """Return how many cells have each value."""
+    return dict(Counter(value for value in values or () if value is not None))
 
 
 def _counts(key: str | None, counts: Mapping[str, int], n_obs: int) -> Counts | None:

@@ -29,7 +29,8 @@ def make_headline(source: DatasetSource) -> Headline:
         answer, sentences = without_ranks(comparison)
     else:
         answer, sentences = verdict(comparison)
-    return Headline(source.key, source.title, answer, tuple(sentences), tuple(_warnings(source)))
+    warnings = (*_warnings(source), *source.warned)
+    return Headline(source.key, source.title, answer, tuple(sentences), warnings)
 
 
 def _without_scores(source: DatasetSource) -> tuple[str, list[str]]:

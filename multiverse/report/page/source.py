@@ -13,6 +13,7 @@ from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Evaluation
+from multiverse.runs.warned import MARK, warnings_of
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,22 @@ class DatasetSource:
             run_id: title if counts[title] == 1 else f"{title} [{plain(run_id, 8)}]"
             for run_id, title in titles.items()
         }
+
+    @cached_property
+    def warned(self) -> tuple[str, ...]:
+        """A sentence for each warning of a complete run: ``⚠ totalvi: The posterior …``."""
+        runs = {run.record.run_id: run.record for run in self.complete}
+        labels = {
+            tuple(run.record.run_id for run in item.runs): item.label
+            for item in (self.comparison.configurations if self.comparison else ())
+        }
+        scored = {run_id for ids in labels for run_id in ids}
+        labels |= {(run_id,): self.run_titles[run_id] for run_id in runs if run_id not in scored}
+        return tuple(
+            plain(f"{MARK} {plain(label, 80)}: {word}", 600)
+            for ids, label in labels.items()
+            for word in warnings_of([runs[run_id] for run_id in ids]).words
+        )
 
     @cached_property
     def ordered(self) -> list[Run]:

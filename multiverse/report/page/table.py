@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -13,9 +13,11 @@ from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import Name, name
 from multiverse.report.summary import Cell, Comparison, Configuration
 from multiverse.report.verdict import MEASURES
-from multiverse.report.words import plain, score, shortened, shown_rank
+from multiverse.report.words import listed, plain, score, shortened, shown_rank
 from multiverse.runs.scores import Weights
 from multiverse.runs.totals import AGGREGATES
+from multiverse.runs.warned import warnings_of
+from multiverse.specs.names import sentence
 
 #: Diameters of circles in pixels, for the worst and the best value.
 SMALLEST, LARGEST = 10, 30
@@ -70,7 +72,10 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Row:
-    """A configuration or a control. ``rank``, ``scaled_rank``: as shown, ``2 =`` where shared."""
+    """A configuration or a control.
+
+    ``rank``, ``scaled_rank``: as shown, ``2 =`` where shared. ``warned``: what its runs warn of.
+    """
 
     label: Name
     rank: str
@@ -82,6 +87,7 @@ class Row:
     notes: tuple[str, ...]
     cells: tuple[TableCell, ...]
     control: bool = False
+    warned: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,7 @@ class ComparisonTable:
     ranked_by: str
     clipped: bool
     parts: tuple[str, ...]
+    behind: str
     unavailable: tuple[str, ...]
     approximate: tuple[str, ...]
 
@@ -138,6 +145,7 @@ def make_table(source: DatasetSource) -> ComparisonTable | None:
         ranked_by=MEASURES.get(comparison.ranked_by, ""),
         clipped=any(cell.scaled and cell.scaled.clipped for cell in cells),
         parts=tuple(_parts(comparison.configurations, ordered)),
+        behind=_behind(comparison.configurations, ordered),
         unavailable=tuple(_unavailable(comparison, ordered)),
         approximate=_approximate(comparison),
     )
@@ -152,17 +160,22 @@ def _aggregate_column(aggregate: str, weights: Weights) -> TableColumn:
     own = ", ".join(f"{plain(name, 60)} {weight:g}" for name, weight in weights.metrics.items())
     weighted = f", by weights (others 1): {own}" if own else ""
     described = {
-        "total": f"{weights.bio:g} × biology + {weights.batch:g} × batch, where both exist",
-        "bio": f"mean of the available metrics of biology kept{weighted}",
-        "batch": f"mean of the available metrics of batches mixed{weighted}",
+        "total": f"{weights.bio:g} × biology + {weights.batch:g} × batch, where both exist.",
+        "bio": f"Mean of the available metrics of biology kept{weighted}.",
+        "batch": f"Mean of the available metrics of batches mixed{weighted}.",
     }
     return TableColumn(AGGREGATE_TITLES[aggregate], described[aggregate], "aggregate", "bar")
 
 
 def _metric_column(fact: MetricFacts) -> TableColumn:
     better = "higher is better" if fact.higher_is_better else "lower is better"
-    said = "; ".join(filter(None, (plain(fact.description, 300), better, plain(fact.source, 160))))
+    said = _sentences([plain(fact.description, 300), better, plain(fact.source, 160)])
     return TableColumn(plain(fact.title, 40), said, str(fact.group), "circle")
+
+
+def _sentences(texts: Iterable[str]) -> str:
+    """Return what is said to whoever points at something, as sentences; empty texts left out."""
+    return " ".join(sentence(text) for text in texts if text)
 
 
 def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
@@ -186,7 +199,13 @@ def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
             *(_circle(item.metrics[fact.name], fact) for fact in facts),
         ),
         control=not item.runs,
+        warned=_warned(item),
     )
+
+
+def _warned(item: Configuration) -> str:
+    words = warnings_of([run.record for run in item.runs]).words
+    return plain(" ".join(words), 1000)
 
 
 def _bar(cell: Cell) -> TableCell:
@@ -225,7 +244,7 @@ def _pc(value: float | None) -> float | None:
 
 
 def _why(cell: Cell) -> str:
-    return "not available: " + "; ".join(plain(reason, 200) for reason in cell.reasons)
+    return sentence("not available: " + "; ".join(plain(reason, 200) for reason in cell.reasons))
 
 
 def _said(cell: Cell) -> str:
@@ -243,11 +262,13 @@ def _said(cell: Cell) -> str:
         # Of a mean it is not the mean itself that was clipped.
         clipped = " (some clipped)" if cell.coverage else ", clipped"
         words.append(f"scaled {score(cell.scaled)}{own}{clipped if cell.clipped else ''}")
-    words += [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
+    if cell.parts:
+        parts = (f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items())
+        words.append(f"mean of {listed(parts)}")
     words += [f"{variant_title(name)} {score(value)}" for name, value in cell.variants.items()]
     if cell.approximate:
         words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))
-    return "; ".join(words)
+    return _sentences(words)
 
 
 def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list[str]:
@@ -256,12 +277,23 @@ def _parts(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> list
     for fact in facts:
         for item in items:
             cell = item.metrics[fact.name]
-            parts = [f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items()]
+            seeds = {run.record.run_id: f"seed {run.record.seed}" for run in item.runs}
+            parts = [f"{plain(seeds.get(k, k), 40)} {score(v)}" for k, v in cell.parts.items()]
             parts += [f"{variant_title(key)} {score(v)}" for key, v in cell.variants.items()]
             if parts:
-                said = ", ".join(parts)
-                found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}")
+                said = listed(parts)
+                found.append(f"{plain(fact.title, 60)}, {plain(item.label, 80)}: {said}.")
     return found
+
+
+def _behind(items: Sequence[Configuration], facts: Sequence[MetricFacts]) -> str:
+    """Return the metrics that :func:`_parts` tells of."""
+    titles = [
+        plain(fact.title, 60)
+        for fact in facts
+        if any(item.metrics[fact.name].parts or item.metrics[fact.name].variants for item in items)
+    ]
+    return shortened(titles, 8) if titles else ""
 
 
 def variant_title(name: str) -> str:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isclose
 
 from multiverse.contract.scores import Group
 from multiverse.report.text.methods_missing import missing_sentences
 from multiverse.report.text.references import SCIB
-from multiverse.report.words import counted, listed, plain, settings
-from multiverse.runs.scores import Aggregate, Evaluation, Member
+from multiverse.report.words import counted, listed, plain
+from multiverse.runs.scores import Evaluation, Weights
 
-WEIGHTS = {"bio": 0.6, "batch": 0.4}
 MEANS = (Group.BIO, Group.BATCH)
 GROUPS = {
-    Group.BIO: "conservation of biology",
-    Group.BATCH: "removal of batch effects",
+    Group.BIO: "biology kept",
+    Group.BATCH: "batches mixed",
     Group.STRUCTURE: "structure",
 }
 
@@ -23,92 +21,76 @@ GROUPS = {
 def evaluation_sentences(name: str, evaluation: Evaluation) -> Iterator[str]:
     """Yield sentences on one evaluation; ``name`` says which, where there are several."""
     yield _evaluator(name, evaluation)
-    yield from _metrics(evaluation)
+    yield from missing_sentences(evaluation)
     yield from _aggregates(evaluation)
-    yield from _intervals(evaluation)
-    yield from _controls(evaluation)
+    yield from statistics_sentence(evaluation)
+    yield from _scale(evaluation)
     yield from _approximations(evaluation)
 
 
-def _evaluator(name: str, evaluation: Evaluation) -> str:
-    evaluator = evaluation.evaluator
-    members = [*evaluation.members.values(), *evaluation.controls.values()]
-    images = {member.image.digest for member in members if member.image is not None}
-    locks = {member.environment_lock for member in members if member.environment_lock}
-    software = [f"image {plain(digest)}" for digest in sorted(images)]
-    software += [f"locked environment {plain(lock)}" for lock in sorted(locks)]
-    where = f" ({listed(software)})" if software else ""
-    how = settings(evaluator.settings.items())
-    return (
-        f"Embeddings{f' of {name}' if name else ''} were scored by multiverse's evaluator "
-        f"{plain(evaluator.version, 40)}{where} with scib-metrics "
-        f"{plain(evaluator.scib_metrics, 40)}{f' ({how})' if how else ''}; cells were matched to "
-        "their labels and batches by name."
-    )
-
-
-def _metrics(evaluation: Evaluation) -> Iterator[str]:
-    """Yield the metrics that a run has a value of, by group, and those that have none."""
+def metrics_by_group(evaluation: Evaluation) -> dict[str, list[str]]:
+    """Return the titles of the metrics that a run has a value of, by what they measure."""
     members = evaluation.members.values()
     valued = {
         name for member in members for name, score in member.scores.items() if not score.reason
     }
-    parts = []
-    for group, words in GROUPS.items():
-        titles = [plain(item.title) for item in evaluation.of_group(group) if item.name in valued]
-        if titles:
-            parts.append(f"{words} by {listed(titles)}")
-    if parts:
-        yield f"Metrics: {'; '.join(parts)}."
-    yield from missing_sentences(evaluation)
+    found = {
+        words: [plain(item.title) for item in evaluation.of_group(group) if item.name in valued]
+        for group, words in GROUPS.items()
+    }
+    return {words: titles for words, titles in found.items() if titles}
+
+
+def _evaluator(name: str, evaluation: Evaluation) -> str:
+    evaluator = evaluation.evaluator
+    found = metrics_by_group(evaluation).items()
+    what = [
+        f"{len(titles):,} of {words}" if number else f"{counted(len(titles), 'metric')} of {words}"
+        for number, (words, titles) in enumerate(found)
+    ]
+    n_controls = len(evaluation.controls)
+    beside = f", as {'was' if n_controls == 1 else 'were'} {counted(n_controls, 'control')}"
+    return (
+        f"Embeddings{f' of {name}' if name else ''} were scored by multiverse's evaluator "
+        f"{plain(evaluator.version, 40)} with scib-metrics {plain(evaluator.scib_metrics, 40)}"
+        f"{f' ({listed(what)})' if what else ''}{beside if n_controls else ''}."
+    )
 
 
 def _aggregates(evaluation: Evaluation) -> Iterator[str]:
     members = list(evaluation.members.values())
     with_total = [member for member in members if member.total.value is not None]
-    if any(member.bio.value is not None or member.batch.value is not None for member in members):
-        yield "The score of a group is the mean of its metrics that are available."
-    if with_total and all(map(_is_weighted, with_total)):
-        yield (
-            f"The total is {WEIGHTS['bio']} × biology + {WEIGHTS['batch']} × batch "
-            f"({SCIB.short}), given only where both exist."
-        )
+    if not any(m.bio.value is not None or m.batch.value is not None for m in members):
+        return
+    weights = evaluation.weights
+    sentence = "A group's score is the mean of its available metrics"
+    if weights.metrics:
+        own = (f"{plain(name, 60)} {weight:g}" for name, weight in weights.metrics.items())
+        sentence += f" (weights other than 1: {listed(own)})"
+    if with_total:
+        usual = f" ({SCIB.short})" if weights == Weights() else ""
+        sentence += f"; the total is {weights.bio:g} × biology + {weights.batch:g} × batch{usual}"
     coverages = sorted({member.total.coverage for member in with_total})
     if coverages:
-        yield f"Totals are over {listed(coverages)} metrics."
+        sentence += f", over {listed(coverages)} metrics"
+    yield f"{sentence}."
 
 
-def _is_weighted(member: Member) -> bool:
-    if member.total.value is None or member.bio.value is None or member.batch.value is None:
-        return False
-    expected = WEIGHTS["bio"] * member.bio.value + WEIGHTS["batch"] * member.batch.value
-    return isclose(member.total.value, expected, abs_tol=1e-6)
-
-
-def _intervals(evaluation: Evaluation) -> Iterator[str]:
-    if not any(_has_interval(member.total) for member in evaluation.members.values()):
-        return
-    replicates = evaluation.evaluator.settings.get("replicates")
-    number = f" ({counted(replicates, 'replicate')})" if isinstance(replicates, int) else ""
-    yield (
-        f"Intervals (95 %) are from a bootstrap over cells{number}; where a configuration has "
-        "several seeds, with the variance between them. Models whose intervals overlap count as "
-        "tied."
-    )
-
-
-def _has_interval(aggregate: Aggregate) -> bool:
-    return aggregate.interval is not None
-
-
-def _controls(evaluation: Evaluation) -> Iterator[str]:
-    if not evaluation.controls:
-        return
-    names = listed(plain(name, 60).replace("_", " ") for name in evaluation.controls)
-    yield f"Controls were scored in the same way: {names}."
+def statistics_sentence(evaluation: Evaluation) -> Iterator[str]:
+    """Yield how scores are compared, in the words of docs/STATISTICS.md."""
     members = evaluation.members.values()
+    if any(member.total.interval or member.bio.interval for member in members):
+        yield (
+            "Scores are compared by the 95 % interval of their paired difference over random "
+            "halves of the cells."
+        )
+
+
+def _scale(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what scaled scores are, if there are any; docs/STATISTICS.md says which controls."""
+    members = evaluation.members.values() if evaluation.controls else ()
     if any(score.scaled is not None for member in members for score in member.scores.values()):
-        yield "Scaled scores are 0 for the random embedding and 1 for the oracle of labels."
+        yield "Scaled scores have two of the controls as 0 and 1."
         yield from _without_scale(evaluation)
 
 

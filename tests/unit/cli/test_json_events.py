@@ -90,7 +90,9 @@ def test_every_event_is_a_line_with_all_its_facts() -> None:
     assert found["held"]["holder"] == "process 1 on host"
     assert (found["started"]["attempt"], found["started"]["adopted"]) == (2, True)
     assert (found["started"]["memory"], found["started"]["gpu"]) == (1024, "0")
-    assert found["progress"]["epoch"] == {"number": 3, "total": None, "values": {"loss": 0.5}}
+    assert found["progress"]["epoch"] == {
+        "number": 3, "total": None, "values": {"loss": 0.5}, "limit": False, "pace": None,
+    }  # fmt: skip
     assert found["retried"]["how"] == "with 8.0 GiB of memory"
     assert found["reused"]["run"]["gpu"] == {"name": "H200", "peak_memory_bytes": 5}
     assert found["finished"]["run"]["cause"] == "out_of_memory"

@@ -132,7 +132,7 @@ def test_without_a_terminal_running_jobs_and_all_together_say_how_far_they_are()
     progress(Queued(task(1).run_id, "new"))
     progress(AttemptStarted(TASK.run_id, 1, 1, 4 * GIB))
     usage = Usage(wall_seconds=30, peak_memory_bytes=int(3.8 * GIB))
-    progress(Progressed(TASK.run_id, usage, EpochFacts(25, 100, {"elbo": -12.5})))
+    progress(Progressed(TASK.run_id, usage, EpochFacts(25, 100, {"elbo": -12.5}, pace=1.2)))
     assert out.getvalue().splitlines()[1:] == [
         "pbmc/pca seed 0: 30.0s · 3.8 of 4.0 GiB (nearly all) · epoch 25/100 · elbo -12.5 "
         "· about 1m 30s left",
@@ -152,7 +152,8 @@ def test_the_view_fits_a_narrow_terminal_and_leaves_out_what_has_no_room() -> No
     for running in jobs:
         progress(AttemptStarted(running.run_id, 1, 1, 16 * GIB, gpu="0"))
         usage = Usage(wall_seconds=725, peak_memory_bytes=int(12.25 * GIB))
-        progress(Progressed(running.run_id, usage, EpochFacts(1200, 4000, {"loss": 0.125})))
+        newest = EpochFacts(1200, 4000, {"loss": 0.125}, pace=725 / 1200)
+        progress(Progressed(running.run_id, usage, newest))
     lines = view(progress)
     assert max(map(len, lines)) <= 80
     assert len(lines) == MAX_LIVE_ROWS + 3
@@ -182,6 +183,18 @@ def test_nothing_is_invented_where_nothing_is_known() -> None:
     assert head.split() == ["job", "epoch", "elapsed"]
     assert row.split() == ["pbmc/pca", "seed", "0", "7", "3.0s"]
     assert counts == "1 running"
+
+
+def test_an_upper_limit_of_epochs_is_no_length() -> None:
+    progress, out = make(line_seconds=0)
+    progress(AttemptStarted(TASK.run_id, 1, 1, GIB))
+    newest = EpochFacts(71, 1000, {}, limit=True, pace=6)
+    progress(Progressed(TASK.run_id, Usage(wall_seconds=426), newest))
+    head, row, counts = view(progress)
+    assert head.split() == ["job", "epoch", "elapsed"]
+    assert row.split() == ["pbmc/pca", "seed", "0", "71", "of", "≤1000", "7m", "06s"]
+    assert counts == "1 running"
+    assert "pbmc/pca seed 0: 7m 06s · epoch 71 of at most 1000\n" in out.getvalue()
 
 
 def test_what_has_ended_is_counted_by_its_state() -> None:

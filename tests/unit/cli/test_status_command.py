@@ -37,7 +37,7 @@ def results(tmp_path: Path) -> Iterator[ResultsFolder]:
     attempt = begin(results, C, now(-5))
     journal(AttemptStarted(planned[0].run_id, attempt.number, 1, 4 * 1024**3))
     usage = Usage(wall_seconds=5, peak_memory_bytes=3 * 1024**3)
-    journal(Progressed(planned[0].run_id, usage, EpochFacts(1, 2, {"loss": 1.0})))
+    journal(Progressed(planned[0].run_id, usage, EpochFacts(1, 2, {"loss": 1.0}, pace=5)))
     begin(results, "e" * 16)
     yield results
     locks.release_all()
@@ -70,7 +70,9 @@ def test_status_as_json(results: ResultsFolder, capsys: pytest.CaptureFixture[st
     assert content["working"] is True
     assert content["remaining_seconds"] > 60
     jobs = {job["run_id"]: job for job in content["jobs"]}
-    assert jobs[C]["live"]["epoch"] == {"number": 1, "total": 2, "values": {"loss": 1.0}}
+    assert jobs[C]["live"]["epoch"] == {
+        "number": 1, "total": 2, "values": {"loss": 1.0}, "limit": False, "pace": 5.0,
+    }  # fmt: skip
     assert (jobs[B]["state"], jobs[B]["cause"]) == ("failed", "time_limit")
     assert jobs[A]["usage"]["wall_seconds"] == 1.5
 

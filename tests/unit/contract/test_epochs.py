@@ -80,6 +80,20 @@ def test_a_whole_file_is_read_up_to_half_a_line(tmp_path: Path) -> None:
     assert list(read_epochs(path)) == [Epoch(1, None, {"loss": 2.0}), Epoch(2, None, {})]
 
 
+def test_a_total_is_a_limit_only_where_the_line_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(
+        '{"epoch": 1, "total": 9, "limit": true}\n{"epoch": 2, "total": 9}\n'
+        '{"epoch": 3, "total": 9, "limit": 1}\n{"epoch": 4, "limit": true}\n'
+    )
+    assert list(read_epochs(path)) == [
+        Epoch(1, 9, {}, limit=True),
+        Epoch(2, 9, {}),
+        Epoch(3, 9, {"limit": 1.0}),
+        Epoch(4, None, {}),
+    ]
+
+
 def test_names_and_values_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     many = {f"m{number}": 1 for number in range(1100)}

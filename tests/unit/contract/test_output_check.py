@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from multiverse.contract import CellNames, FindingKind, check_output, read_warnings
+from multiverse.contract import CellNames, FindingKind, check_output, read_libraries, read_warnings
 from multiverse.contract.child_check import EXAMINER
 from multiverse.contract.embeddings import check_embeddings
 from multiverse.contract.output import PNG_SIGNATURE
@@ -371,3 +371,27 @@ def test_warnings_are_bounded(tmp_path: Path) -> None:
     assert len(found) == 20
     assert {len(text) for text in found} == {500}
     assert read_warnings(tmp_path / "absent") == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"libraries": {"scvi-tools": "1.4.2"}}', {"scvi-tools": "1.4.2"}),
+        ('{"libraries": {"a\\nb": "1\\u001b[2J", "c": 2, "d": null}}', {"a b": "1 [2J"}),
+        ('{"libraries": ["mofapy2"]}', {}),
+        ("{}", {}),
+        ("{", {}),
+    ],
+)
+def test_libraries_of_a_model(tmp_path: Path, content: str, expected: dict[str, str]) -> None:
+    (tmp_path / "metrics.json").write_text(content)
+    assert read_libraries(tmp_path) == expected
+
+
+def test_libraries_are_bounded(tmp_path: Path) -> None:
+    many = {f"{number:05}" * 100: "1" * 1000 for number in range(1000)}
+    (tmp_path / "metrics.json").write_text(json.dumps({"libraries": many}))
+    found = read_libraries(tmp_path)
+    assert len(found) == 10
+    assert {len(text) for pair in found.items() for text in pair} == {60}
+    assert read_libraries(tmp_path / "absent") == {}

@@ -403,12 +403,12 @@ def test_register_without_keys_says_what_scores_need(
     assert main(["register", str(path)]) == 0
     said = capsys.readouterr().out
     assert (
-        "no label column: scores of biology need one; columns that look like one: "
-        "cell_type (3 values)" in said
+        "  No labels were given, so biology can't be scored. Columns that could be labels: "
+        "cell_type (3 groups). Use one: --label-key cell_type\n" in said
     )
     (command,) = [line for line in said.splitlines() if line.startswith("  multiverse register")]
     assert main(shlex.split(command)[1:]) == 0
-    assert "no label column" not in capsys.readouterr().out
+    assert "No labels were given" not in capsys.readouterr().out
     record = multiverse.api.list_datasets()[0].record
     assert (record.slug, record.batch_key, record.label_key) == ("data", "batch", "cell_type")
     assert record.unlabelled == ("Unknown",)
@@ -422,7 +422,31 @@ def test_run_without_keys_says_it_once_and_to_people_only(
     words = ["run", "--models", "pca", "mofa", "--input", str(path), "--dry-run"]
     assert main([*words, "--engine", "local", *(["--json"] if machine else [])]) == 0
     said = capsys.readouterr()
-    assert (said.out + said.err).count("no label column") == (0 if machine else 1)
+    assert (said.out + said.err).count("No labels were given") == (0 if machine else 1)
+
+
+def test_run_of_a_dataset_that_was_registered_without_labels_says_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(rna(), tmp_path / "data.h5ad")
+    assert main(["register", str(path)]) == 0
+    record = multiverse.api.list_datasets()[0].record
+    assert record.label_columns == {"cell_type": 3}
+    capsys.readouterr()
+    words = ["run", "--models", "pca", "--dataset", "data", "--dry-run", "--engine", "local"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert (
+        "data: No labels were given, so biology can't be scored. Columns that could be labels: "
+        "cell_type (3 groups). Use one: --label-key cell_type when its file is registered again: "
+        "multiverse register FILE --slug data --replace" in said.out + said.err
+    )
+    assert main(["register", str(path), "--label-key", "cell_type", "--replace"]) == 0
+    assert multiverse.api.list_datasets()[0].record.label_columns == {}
+    capsys.readouterr()
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "No labels" not in said.out + said.err
 
 
 def test_an_inspection_is_plain_data(tmp_path: Path) -> None:

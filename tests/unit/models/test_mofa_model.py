@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,11 @@ def test_lower_bounds_are_reported_and_rise(usual: Finished) -> None:
     assert usual.metrics["history"]["elbo"] == bounds
     assert bounds[-1] == usual.metrics["model_metrics"]["elbo"]
     assert bounds[-1] > bounds[0]
-    assert {epoch["total"] for epoch in usual.epochs} == {60}
+    assert {(epoch["total"], epoch["limit"]) for epoch in usual.epochs} == {(60, True)}
+
+
+def test_its_library_is_recorded(usual: Finished) -> None:
+    assert usual.metrics["libraries"] == {"mofapy2": version("mofapy2")}
 
 
 def test_histories_say_what_they_are_per(usual: Finished) -> None:

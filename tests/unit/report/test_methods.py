@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+import multiverse.models
 from multiverse.cli.parser import make_parser
 from multiverse.contract.evaluation import EvaluationSettings
-from multiverse.contract.scores import Reason, Score
+from multiverse.contract.scores import Group, MetricFacts, Reason, Score
 from multiverse.errors import ResultsError
 from multiverse.facts import GpuUsage
 from multiverse.report.text.methods import methods_text, repeat_command
 from multiverse.report.text.methods_missing import OF_THE_DATA, OTHERS
+from multiverse.report.text.methods_table import MethodsRow, methods_table
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
 from multiverse.runs.scores import Evaluator, Member
+from multiverse.specs.model import ModelSpec
 from tests.unit.report.made import (
     FINGERPRINT,
     keep_failure,
@@ -31,28 +34,116 @@ from tests.unit.report.made import (
     write_evaluation,
 )
 
+MODELS = Path(multiverse.models.__path__[0])
+
 
 def test_a_whole_benchmark_is_described(tmp_path: Path) -> None:
     results = scored_folder(tmp_path / "r", seeds=(0, 1))
     text = methods_text(Results.open(results))
     for words in (
-        f"pbmc (60 cells, 2,000 features of rna, 10 features of adt, 2 batches (column donor), "
-        f"2 labels (column cell_type), 2 cells without a label, fingerprint {FINGERPRINT})",
-        "MOFA+ (Argelaguet et al. 2020)",
-        "image multiverse-mofa:1.0.0, digest sha256:" + "1" * 64,
-        "seeds 0 and 1 (2 runs on pbmc)",
-        "multiverse's evaluator 1.0.0 (image sha256:" + "e" * 64 + ") with scib-metrics 0.5.10",
-        "conservation of biology by NMI (Leiden) and cLISI",
+        "pbmc (60 cells, 2,000 rna and 10 adt features, 2 batches, 2 labels, "
+        "2 cells without a label)",
+        "MOFA+ (Argelaguet et al. 2020; mofapy2 0.7.5",
+        "seeds 0 and 1.",
+        "multiverse's evaluator 1.0.0 with scib-metrics 0.5.10",
+        "(2 metrics of biology kept, 2 of batches mixed and 1 of structure), as were 2 controls",
         "0.6 × biology + 0.4 × batch (Luecken et al. 2022)",
-        "bootstrap over cells (200 replicates)",
-        "Controls were scored in the same way: random and label oracle.",
-        "a machine with A CPU, Linux, 8 CPU cores, 16.0 GiB of memory",
-        "No model was given labels.",
+        "95 % interval of their paired difference",
+        "raw counts, without labels",
     ):
         assert words in text
     assert "did not complete" not in text
     assert "Approximate" not in text
     assert "Not available" not in text
+    assert "sha256" not in text
+    assert FINGERPRINT not in text
+
+
+def test_versions_settings_and_digests_stand_in_the_table(tmp_path: Path) -> None:
+    results = scored_folder(tmp_path / "r", seeds=(0, 1), libraries={"mofapy2": "0.7.6"})
+    rows = methods_table(Results.open(results))
+    assert len(rows) == len(set(rows))
+    found = {row.what: row for row in rows}
+    assert found["dataset pbmc"] == MethodsRow(
+        "dataset pbmc", "60 cells", "labels: column cell_type; batches: column donor", FINGERPRINT
+    )
+    assert found["MOFA+"] == MethodsRow(
+        "MOFA+", "mofapy2 0.7.6, wrapper 1.0.0", "scale=True",
+        "multiverse-mofa:1.0.0 sha256:" + "1" * 64,
+    )  # fmt: skip
+    assert found["evaluator"].version == "1.0.0, scib-metrics 0.5.10"
+    assert found["evaluator"].digest.endswith("sha256:" + "e" * 64)
+    assert found["evaluator"].settings.startswith("replicates=")
+    assert found["metrics of biology kept"].settings == "NMI (Leiden) and cLISI"
+    assert found["controls"].settings == "random and label oracle"
+    assert found["engine docker 27.1"].settings == "container: no network"
+    assert (found["machine"].version, found["machine"].settings) == (
+        "Linux", "A CPU, 8 CPU cores, 16.0 GiB of memory; 2 threads a run",
+    )  # fmt: skip
+    assert methods_table(Results.open(ResultsFolder(tmp_path / "r"))) == rows
+
+
+#: The metrics of the evaluator, as they are called.
+TITLES = {
+    Group.BIO: ("NMI (Leiden)", "ARI (Leiden)", "NMI (k-means)", "ARI (k-means)",
+                "Silhouette (labels)", "Isolated labels", "cLISI"),
+    Group.BATCH: ("BRAS", "iLISI", "kBET", "Graph connectivity", "PCR comparison"),
+    Group.STRUCTURE: ("Neighbourhoods kept", "Seed stability"),
+}  # fmt: skip
+
+
+def test_the_plain_case_takes_a_paragraph(tmp_path: Path) -> None:
+    """One dataset, three models, one engine, all metrics and controls."""
+    libraries = {"totalvi": "scvi-tools", "mofa": "mofapy2", "pca": "multiverse"}
+    results = ResultsFolder(tmp_path)
+    members = {}
+    facts = [
+        MetricFacts(name=title, title=title, group=group, description="what it is")
+        for group, titles in TITLES.items()
+        for title in titles
+    ]
+    for model, library in libraries.items():
+        preprocessing = ModelSpec.load(MODELS / model).defaults("preprocessing")
+        record = make_record(model, libraries={library: "1.2"}, preprocessing=preprocessing)
+        member = make_member(model, 0.5, 0.6)
+        scores = {fact.name: member.scores["bras"] for fact in facts}
+        members[publish_run(results, record).run_id] = member.model_copy(update={"scores": scores})
+    controls = {
+        name: next(iter(members.values()))
+        for name in ("random", "batch_one_hot", "label_oracle", "pca_rna", "pca_adt")
+    }
+    evaluation = make_evaluation(members, metrics=tuple(facts), controls=controls)
+    write_evaluation(results, evaluation)
+    text = methods_text(Results.open(results))
+    assert "totalVI (Gayoso et al. 2021; scvi-tools 1.2)" in text
+    assert "All ran with default parameters and preprocessing, seed 0." in text
+    assert 100 < len(text.split()) <= 170, text
+
+
+def test_the_library_is_named_and_not_the_wrapper(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    publish_run(results, make_record("totalvi", libraries={"scvi-tools": "1.4.9"}))
+    publish_run(results, make_record("mofa"))
+    publish_run(results, make_record("cobolt", libraries={"multiverse": "1.0.0"}))
+    publish_run(results, make_record("mowgli", libraries={"mowgli": "0.4.0"}))
+    publish_run(results, make_record("somebodys"))
+    text = methods_text(Results.open(results))
+    assert "totalVI (Gayoso et al. 2021; scvi-tools 1.4.9)" in text
+    assert "MOFA+ (Argelaguet et al. 2020; mofapy2 0.7.5, unchanged)" in text
+    assert "multiverse 1.0.0, written anew: the whole model, from the paper's formulas)" in text
+    assert "mowgli 0.4.0, written anew: the training loop, in a subclass)" in text
+    assert "somebodys (its library is not recorded)" in text
+
+
+def test_what_model_yaml_says_is_not_said_of_another_version(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path)
+    publish_run(results, make_record("mowgli", model_version="0.9.0"))
+    publish_run(results, make_record("mofa", 0, libraries={"mofapy2": "0.7.4"}))
+    publish_run(results, make_record("mofa", 1, libraries={"mofapy2": "0.7.5"}))
+    text = methods_text(Results.open(results))
+    assert "Mowgli (Huizing et al. 2023; its library is not recorded)" in text
+    assert "mofapy2 0.7.4 and 0.7.5)" in text
+    assert "preprocessed as the table says" in text
 
 
 def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> None:
@@ -60,7 +151,7 @@ def test_nothing_is_said_of_an_evaluation_that_was_not_made(tmp_path: Path) -> N
     publish_run(results, make_record())
     text = methods_text(Results.open(results))
     assert "Joint principal component analysis" in text
-    for word in ("scored", "scib", "bootstrap", "Controls", "Luecken", "batches"):
+    for word in ("scored", "scib", "interval", "controls", "Luecken", "batches"):
         assert word not in text
 
 
@@ -82,7 +173,7 @@ def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -
     text = methods_text(Results.open(results))
     assert "Not available for these data: NMI (Leiden) and cLISI." in text
     assert "0.6" not in text
-    assert "Controls" not in text
+    assert "control" not in text
     member = make_member("pca", 0.5, 0.9)
     other = member.model_copy(update={"total": member.total.model_copy(update={"value": 0.7})})
     write_evaluation(results, make_evaluation({record.run_id: other}))
@@ -131,7 +222,7 @@ def test_only_the_runs_metrics_are_said(tmp_path: Path) -> None:
     evaluation = make_evaluation({run_id: lacking(reasons)}, controls={"pca_rna": control})
     write_evaluation(results, evaluation)
     text = methods_text(Results.open(results))
-    assert "Metrics: conservation of biology by NMI (Leiden) and cLISI; structure by" in text
+    assert "(2 metrics of biology kept and 1 of structure), as was 1 control." in text
     assert "Not available for these data: BRAS." in text
     assert "The computation failed: kBET (1 of 1 embedding)." in text
 

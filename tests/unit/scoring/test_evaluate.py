@@ -251,10 +251,38 @@ def test_data_that_are_not_registered_here_are_named_and_the_rest_is_scored(
     assert "multiverse register FILE --slug stranger" in outcomes["stranger"].problem
     (sentence,) = outcomes["stranger"].problems
     assert sentence.count("stranger: ") == 1
-    assert "no held-out labels to score against. Register the file" in sentence
+    assert "nothing can be scored against them. Register the file" in sentence
     assert outcomes["tiny"].problems == []
     assert any("stranger" in line for line in said)
     assert not results.scores("stranger").exists()
+
+
+def test_a_folder_that_was_moved_keeps_its_scores(
+    results: ResultsFolder,
+    tiny: RegisteredDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a machine without the data nothing is new, which is no failure; a new run has no score."""
+    publish_run(results, tiny)
+    evaluate(results, ScriptedEngine())
+    before = results.scores("tiny").read_text()
+    monkeypatch.setenv("MULTIVERSE_HOME", str(tmp_path / "elsewhere"))
+    said: list[str] = []
+    (outcome,) = evaluate(results, ScriptedEngine(), said)
+    assert (outcome.scored, outcome.known, outcome.problem) == (0, 1, "")
+    assert said[-1] == (
+        "tiny: the data are not on this machine: the scores are kept as they are, and "
+        "tiny/embeddings.h5ad has the cells with their labels (cell_type)."
+    )
+    publish_run(results, tiny, seed=1)
+    (outcome,) = evaluate(results, ScriptedEngine())
+    assert outcome.problem.endswith(
+        "nothing can be scored against them. Register the file they came from: multiverse register "
+        "FILE --slug tiny. What was scored is kept, and tiny/embeddings.h5ad has its cells with "
+        "all their columns."
+    )
+    assert results.scores("tiny").read_text() == before
 
 
 def test_nothing_to_score_says_what_to_do(

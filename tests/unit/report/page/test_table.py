@@ -23,9 +23,9 @@ def test_scaled_means_have_their_own_coverage(tmp_path: Path) -> None:
     (row,) = table(results).rows
     assert (row.coverage, row.scaled_coverage) == ("5/5", "3/5")
     total, bio, batch = row.cells[:3]
-    assert "from 5/5 metrics; scaled 0.390 from the 3/5 metrics that have a scale" in total.tip
-    assert "scaled" in bio.tip
-    assert "from 2/2 metrics" in batch.tip
+    assert "From 5/5 metrics. Scaled 0.390 from the 3/5 metrics that have a scale." in total.tip
+    assert "Scaled" in bio.tip
+    assert "From 2/2 metrics." in batch.tip
 
 
 def test_a_mean_with_a_clipped_value_has_a_star(tmp_path: Path) -> None:
