@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,10 +36,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def quickstart(root: Path) -> Iterator[tuple[Stage, list[Followed]]]:
-    """What the quickstart leaves; other pages begin there."""
+def quickstart(root: Path) -> tuple[Stage, list[Followed]]:
+    """What the quickstart leaves, its notebook closed; other pages begin there."""
     with Stage(root / "quickstart") as stage:
-        yield stage, list(follow_page(QUICKSTART, stage))
+        done = list(follow_page(QUICKSTART, stage))
+    return stage, done
 
 
 def test_the_quickstart_shows_what_is_printed(quickstart: tuple[Stage, list[Followed]]) -> None:
