@@ -1,6 +1,6 @@
 # Thin: every target is one script or one command. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup run-all test test-fast lint lock licences dockerfiles build-all science quality scale soak clean
+.PHONY: help setup run-all test test-fast lint lock licences samples dockerfiles build-all science quality scale soak clean
 
 accelerator = $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
 
@@ -45,6 +45,9 @@ lock: ## all locks: host, shared stack, models
 
 licences: setup ## docs/licences.md, from what the locks install
 	@scripts/licences
+
+samples: setup ## the outputs that README and docs/ show, from real runs, 15 minutes
+	@.venv/bin/python -m tests.docs --nightly $(ARGS)
 
 dockerfiles: setup ## the models' Dockerfiles, from their template
 	@scripts/dockerfiles

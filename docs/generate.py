@@ -58,6 +58,7 @@ def cli_reference() -> str:
     parser = make_parser()
     names = ", ".join(f"[{name}](#multiverse-{name})" for name, _ in commands(parser))
     epilog = f"```text\n{(parser.epilog or '').rstrip()}\n```\n"
+    epilog = f"<!-- not output: the end of the help -->\n{epilog}"
     parts = [HEADER, f"Commands: {names}.\n", epilog]
     return "\n".join([*parts, *(section(name, command) for name, command in commands(parser))])
 

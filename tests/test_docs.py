@@ -21,25 +21,18 @@ from multiverse.contract import JobSpec, OutputFiles
 from multiverse.contract.curves import read_curves
 from multiverse.specs.benchmark import Benchmark
 from multiverse.specs.model import ModelSpec, ModelYaml
-from tests.conftest import REPOSITORY
+from tests.docs.pages import DOCS, blocks_of, name_of, pages, prose_of
+from tests.docs.stage import commands
 from tests.test_fences import MAY_IMPORT
 
-DOCS = REPOSITORY / "docs"
 EXAMPLE = DOCS / "examples" / "nmf"
-PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md")])
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = pages()
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`(multiverse [^`]+)`")
 
 
-def name_of(page: Path) -> str:
-    return page.relative_to(REPOSITORY).as_posix()
-
-
 def blocks(page: Path, *languages: str) -> Iterator[str]:
-    for language, text in _FENCE.findall(page.read_text(encoding="utf-8")):
-        if language in languages:
-            yield text
+    return (block.text for block in blocks_of(page) if block.language in languages)
 
 
 def load_generator() -> ModuleType:
@@ -63,9 +56,9 @@ def command_lines(page: Path) -> Iterator[str]:
     """Every ``multiverse …`` of a page: in shell blocks, after a prompt, or in running text."""
     for text in blocks(page, "sh"):
         yield from text.replace("\\\n", " ").splitlines()
-    for text in blocks(page, "console", "text"):
-        yield from (line[2:] for line in text.splitlines() if line.startswith("$ "))
-    prose = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for text in blocks(page, "console"):
+        yield from commands(text)
+    prose = prose_of(page)
     # A placeholder or an ellipsis makes a pattern of it, not a command.
     yield from (line for line in _INLINE.findall(prose) if not re.search(r"[<…]", line))
 
@@ -108,6 +101,12 @@ def test_the_benchmark_example_has_every_key() -> None:
     for key, kind in (("datasets", "DatasetEntry"), ("models", "ModelEntry")):
         keys = {name for entry in content[key] if isinstance(entry, dict) for name in entry}
         assert keys == set(definitions[kind]["properties"])
+
+
+def test_the_contract_alone_has_json() -> None:
+    """Its two blocks are read below."""
+    with_json = [name_of(page) for page in PAGES for _ in blocks(page, "json")]
+    assert with_json == ["docs/MODEL_CONTAINER_CONTRACT.md"] * 2
 
 
 def test_the_job_of_the_contract_is_one() -> None:
@@ -156,8 +155,7 @@ def test_names_of_the_api_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
-    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
-    for target in _LINK.findall(text):
+    for target in _LINK.findall(prose_of(page)):
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")

@@ -38,6 +38,7 @@ LONGEST_FIRST = Order(
         "tests/science/",
         "tests/engine/test_inside.py",
         "tests/faults/",
+        "tests/docs/test_pages.py",
         "tests/engine/",
         "tests/scenario/",
         "tests/hostile/",

@@ -63,5 +63,5 @@ def _find_packaged() -> Path:
     missing = "is not installed" if spec is None else f"has no file {_PACKAGED}"
     raise UsageError(
         f"The demo's real cells come from data packaged with scanpy, which {missing}",
-        remedy='Install it: pip install "multiverse[demo]", or in a clone: pip install ".[demo]"',
+        remedy="Install it: pip install scanpy",
     )

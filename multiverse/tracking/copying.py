@@ -58,9 +58,7 @@ def track(
     """
     target = uri or default_uri(results.paths, os.environ)
     if target is None or not installed():
-        raise UsageError(
-            "MLflow is not installed here", remedy='Install it: pip install "multiverse[mlflow]"'
-        )
+        raise UsageError("MLflow is not installed here", remedy="Install it: pip install mlflow")
     runs = [run for run in results.runs if run.record.state in FINISHED]
     tally = Tally(notes=list(results.damaged_records))
     local = results.paths.tracked_files.absolute() if target == local_uri(results.paths) else None

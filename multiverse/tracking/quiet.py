@@ -61,7 +61,7 @@ def quiet() -> Iterator[dict[str, str]]:
             reason = (str(error).splitlines() or [""])[0][:300]
             raise UsageError(
                 f"MLflow can't be used here: {type(error).__name__}: {reason}",
-                remedy='Install it anew: pip install --force-reinstall "multiverse[mlflow]"',
+                remedy="Install it anew: pip install --force-reinstall mlflow",
             ) from error
         levels = {logger: logger.level for logger in map(logging.getLogger, LOGGERS)}
         for logger in levels:

@@ -1,4 +1,4 @@
-"""Makes the files of the page "Your data", small, as the programs that it names write them."""
+"""Makes the files that pages name, small, as the programs that they name write them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from shutil import copyfile, copytree
 
 import h5py
 import numpy as np
 import pandas as pd
-from anndata import AnnData
-from mudata import MuData
+from anndata import AnnData, read_h5ad
+from mudata import MuData, read_h5mu
 from scipy.io import mmwrite
 from scipy.sparse import csc_matrix, csr_matrix
 
+from multiverse.demo import make_demo
+from tests.conftest import REPOSITORY
 from tests.unit.registry.registry_sources import make_mudata, write
 
 N_CELLS, N_GENES, N_PROTEINS = 40, 12, 5
@@ -39,6 +41,10 @@ class Section:
 
     make: Callable[[Path], None]
     registered: Mapping[str, Registered] = field(default_factory=dict)
+
+    @property
+    def has_blocks(self) -> bool:
+        return self.make is not nothing
 
 
 def counts(n_vars: int = N_GENES, seed: int = 0) -> csr_matrix:
@@ -84,10 +90,6 @@ def joint(second: str = "adt", n_adt: int = N_CELLS) -> MuData:
     data = make_mudata(**parts)
     data.obs = cells().loc[data.obs_names]
     return data
-
-
-def look_first(folder: Path) -> None:
-    write(joint(), folder / "pbmc.h5mu")
 
 
 def anndata_and_mudata(folder: Path) -> None:
@@ -217,14 +219,57 @@ def mosaic(folder: Path) -> None:
     write(joint(n_adt=25), folder / "mosaic.h5mu")
 
 
-def in_memory() -> dict[str, Any]:
-    """What a notebook of the page has."""
-    return {"adata": rna()}
+def in_memory(folder: Path) -> None:
+    write(rna(), folder / "cells.h5ad")
 
 
-#: Heading → what its files are, and what its commands register.
+def simulation(folder: Path) -> None:
+    make_demo(folder / "demo-data")
+
+
+def normalised_and_mosaic(folder: Path) -> None:
+    """Real cells with values per 10,000 in ``X``, and simulated ones of which half lack ADT."""
+    cells = read_h5ad(folder / "demo-data" / "pbmc68k.h5ad")
+    cells.layers["umi"] = cells.X.copy()
+    totals = np.asarray(cells.X.sum(axis=1))
+    cells.X = csr_matrix(np.log1p(cells.X.toarray() / totals * 1e4))
+    cells.write_h5ad(folder / "normalised.h5ad")
+    data = read_h5mu(folder / "demo-data" / "simulated.h5mu")
+    parts = {"rna": data["rna"].copy(), "adt": data["adt"][: data.n_obs // 2].copy()}
+    write(make_mudata(**parts), folder / "mosaic.h5mu")
+
+
+def own_file(folder: Path) -> None:
+    copyfile(folder / "demo-data" / "simulated.h5mu", folder / "pbmc.h5mu")
+
+
+def link_repository(folder: Path) -> None:
+    """Make a folder a clone as far as ``make`` is concerned."""
+    for name in (".venv", "Makefile", "pyproject.toml", "requirements", "scripts"):
+        (folder / name).symlink_to(REPOSITORY / name)
+
+
+def before_and_after(folder: Path) -> None:
+    for name in ("before", "after"):
+        copytree(folder / "results", folder / name)
+
+
+def mistakes_and_mosaic(folder: Path) -> None:
+    normalised_and_mosaic(folder)
+    (folder / "bad.yaml").write_text(
+        "datasets: [simulated, nothere]\n"
+        "models:\n"
+        "  - model: mofaa\n"
+        "  - model: pca\n"
+        "    parameters:\n"
+        "      - {n_components: many}\n"
+        "      - {n_component: 5}\n"
+    )
+
+
+#: Of the page "Your data": heading → what its files are, and what its commands register.
 SECTIONS: dict[str, Section] = {
-    "Look first": Section(look_first),
+    "Look first": Section(simulation),
     "AnnData and MuData": Section(
         anndata_and_mudata, {"cells": Registered(), "study": Registered(features=BOTH)}
     ),
@@ -257,8 +302,14 @@ SECTIONS: dict[str, Section] = {
         zarr_stores, {"cells-zarr": Registered(), "study-zarr": Registered(features=BOTH)}
     ),
     "Seurat and SingleCellExperiment": Section(nothing),
-    "Objects in a notebook": Section(nothing, {"pbmc": Registered()}),
+    "Objects in a notebook": Section(in_memory, {"pbmc": Registered()}),
     "Cells that lack a modality": Section(
         mosaic, {"complete": Registered(25, BOTH), "all-cells": Registered(features=BOTH)}
     ),
+}
+#: Of other pages: page → heading → what makes the files that its blocks need beside the demo's.
+FILES: dict[str, dict[str, Callable[[Path], None]]] = {
+    "README.md": {"Your own data": own_file, "Scores": before_and_after},
+    "docs/benchmark-file.md": {"The benchmark file": mistakes_and_mosaic},
+    "docs/quickstart.md": {"2. Tell it how to read your file": normalised_and_mosaic},
 }
