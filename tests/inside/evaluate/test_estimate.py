@@ -51,7 +51,7 @@ def test_replicates_are_values_around_the_value(metric: str, case: Case) -> None
         return
     values = np.array([one for one in found if one is not None])
     assert len(values) == 12
-    assert len(set(found)) > 1 or value in (0, 1)
+    assert len(set(found)) > 1 or value > 0.98, "near its bound it may be 1 in all halves"
     assert ((values >= -0.2) & (values <= 1)).all()
     low, high = np.quantile(values, [0, 1])
     assert low - 0.15 <= value <= high + 0.15
