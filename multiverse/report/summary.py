@@ -40,9 +40,10 @@ class Cell:
 
     ``value`` is None where no seed has it; ``reasons`` then says why. ``sd`` is None for one seed.
     ``sample``: the values of the seeds, with those in halves of the cells; ``scaled_sample`` the
-    same of scaled values. ``scaled``: between two controls, 0 and 1; ``clipped`` if a seed lay
-    outside, or a metric behind a mean. ``coverage``, ``scaled_coverage`` of a mean (``9/10``): the
-    metrics that it is made of, raw and scaled; several where seeds have different ones.
+    same of scaled values. ``remarks``: what a reader of the value must know. ``scaled``: between
+    two controls, 0 and 1; ``clipped`` if a seed lay outside, or a metric behind a mean.
+    ``coverage``, ``scaled_coverage`` of a mean (``9/10``): the metrics that it is made of, raw and
+    scaled; several where seeds have different ones.
     """
 
     value: float | None
@@ -57,6 +58,7 @@ class Cell:
     parts: Mapping[str, float] = field(default_factory=dict)
     variants: Mapping[str, float] = field(default_factory=dict)
     approximate: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     sample: Sample | None = field(default=None, compare=False, repr=False)
     scaled_sample: Sample | None = field(default=None, compare=False, repr=False)
 
@@ -255,6 +257,7 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
             for name in sorted(variants)
         },
         approximate=tuple(sorted({word for score in valued for word in score.approximate})),
+        remarks=tuple(dict.fromkeys(score.detail for score in valued if score.detail)),
     )
 
 

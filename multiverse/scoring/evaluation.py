@@ -25,6 +25,7 @@ from multiverse.runs.totals import measured, reweighted, sampling_interval
 from multiverse.scoring.answers import label_notes
 from multiverse.scoring.collected import Collected
 from multiverse.scoring.wanted import Wanted
+from multiverse.specs.names import first_of
 
 #: Records of earlier evaluations that are kept.
 MAX_RECORDS = 100
@@ -139,13 +140,20 @@ class Assembly:
         return tuple(dict.fromkeys([*notes, *self._remarks(members)]))
 
     def _remarks(self, members: Sequence[Member]) -> list[str]:
-        """Return the evaluator's remarks on values that it gives: that they rest on few cells."""
+        """Return the evaluator's remarks on values that it gives: that they rest on few cells.
+
+        They name the members that they are of, unless all have the same.
+        """
         titles = {metric.name: metric.title for metric in self._facts()}
+        found: dict[str, list[str]] = {}
+        for member in members:
+            for name, score in member.scores.items():
+                if score.value is not None and score.detail:
+                    found.setdefault(f"{titles[name]}: {score.detail}", []).append(member.name)
+        everybody = len(members)
         return [
-            f"{titles[name]}: {score.detail}"
-            for member in members
-            for name, score in member.scores.items()
-            if score.value is not None and score.detail
+            words if len(own) == everybody else f"{words} ({first_of([*dict.fromkeys(own)], 6)})"
+            for words, own in found.items()
         ]
 
     def _updated(self, before: Member, run_id: str, lines: Mapping[str, ScoreLine]) -> Member:

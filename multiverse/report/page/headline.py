@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multiverse.report.page.source import DatasetSource
+from multiverse.report.summary import Comparison
 from multiverse.report.verdict import verdict, without_ranks
 from multiverse.report.words import counted, plain, shortened
 
@@ -43,6 +44,21 @@ def _without_scores(source: DatasetSource) -> tuple[str, list[str]]:
     )
 
 
+def _remarks(comparison: Comparison) -> list[str]:
+    """Return what a reader of some value must know, with the models that it is of."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in comparison.configurations:
+        for fact in comparison.metrics:
+            for remark in item.metrics[fact.name].remarks:
+                key = plain(fact.title, 60), plain(remark, 200)
+                found.setdefault(key, []).append(plain(item.label, 80))
+    whole = len(comparison.configurations)
+    return [
+        f"{title}{'' if len(labels) == whole else f' ({shortened(labels, 6)})'}: {remark}."
+        for (title, remark), labels in found.items()
+    ]
+
+
 def _warnings(source: DatasetSource) -> list[str]:
     found = []
     comparison = source.comparison
@@ -54,6 +70,8 @@ def _warnings(source: DatasetSource) -> list[str]:
             "Scores are means over different metrics and don't compare across all models"
             + (f"; not ranked with the rest: {shortened(others, 6)}." if others else ".")
         )
+    if comparison is not None:
+        found += _remarks(comparison)
     if source.failed:
         titles = [source.run_titles[run.record.run_id] for run in source.failed]
         what = f"{len(titles)} of {counted(len(source.runs), 'run')} did not complete"

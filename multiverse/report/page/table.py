@@ -264,10 +264,11 @@ def _said(cell: Cell) -> str:
         words.append(f"scaled {score(cell.scaled)}{own}{clipped if cell.clipped else ''}")
     if cell.parts:
         parts = (f"{plain(part, 40)} {score(value)}" for part, value in cell.parts.items())
-        words.append(f"mean of {listed(parts)}")
+        words.append(f"behind it {listed(parts)}")
     words += [f"{variant_title(name)} {score(value)}" for name, value in cell.variants.items()]
     if cell.approximate:
         words.append("approximate: " + ", ".join(plain(word, 40) for word in cell.approximate))
+    words += [plain(remark, 200) for remark in cell.remarks]
     return _sentences(words)
 
 

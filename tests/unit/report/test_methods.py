@@ -21,7 +21,7 @@ from multiverse.report.text.methods_missing import OF_THE_DATA, OTHERS
 from multiverse.report.text.methods_table import MethodsRow, methods_table
 from multiverse.runs.folder import ResultsFolder
 from multiverse.runs.results import Results
-from multiverse.runs.scores import Evaluator, Member
+from multiverse.runs.scores import Evaluator, Member, Weights
 from multiverse.specs.model import ModelSpec
 from tests.unit.report.made import (
     FINGERPRINT,
@@ -174,10 +174,12 @@ def test_missing_labels_and_other_weights_are_not_papered_over(tmp_path: Path) -
     assert "Not available for these data: NMI (Leiden) and cLISI." in text
     assert "0.6" not in text
     assert "control" not in text
+    weights = Weights(bio=0.5, batch=0.5, metrics={"clisi": 0.0})
     member = make_member("pca", 0.5, 0.9)
-    other = member.model_copy(update={"total": member.total.model_copy(update={"value": 0.7})})
-    write_evaluation(results, make_evaluation({record.run_id: other}))
-    assert "0.6" not in methods_text(Results.open(results))
+    write_evaluation(results, make_evaluation({record.run_id: member}, weights=weights))
+    text = methods_text(Results.open(results))
+    assert "(weights other than 1: clisi 0); the total is 0.5 × biology + 0.5 × batch" in text
+    assert "Luecken" not in text
 
 
 def lacking(reasons: Mapping[str, Reason]) -> Member:

@@ -174,7 +174,7 @@ def test_remarks_on_values_stay_while_the_values_do(assembly: Assembly) -> None:
     lines = collected.lines[assembly.runs[0].record.run_id]
     lines["mixing"] = lines["mixing"].model_copy(update={"detail": "rests on few cells"})
     earlier = replace(assembly, collected=collected).evaluation()
-    assert "mixing: rests on few cells" in earlier.notes
+    assert "mixing: rests on few cells (pca)" in earlier.notes
     layout_only = Collected(sheet=collected.sheet)
     later = replace(assembly, earlier=earlier, collected=layout_only).evaluation()
     assert later.notes == earlier.notes

@@ -156,6 +156,28 @@ def test_without_labels_nobody_is_best(tmp_path: Path) -> None:
     assert "rank nothing" in text
 
 
+def test_remarks_on_values_are_warnings_with_their_models(tmp_path: Path) -> None:
+    results = make_folder(tmp_path, MODELS)
+    path = results.scores("small")
+    evaluation = ScoresFile.read(path).evaluations[0]
+    members = {
+        run_id: member.model_copy(
+            update={
+                "scores": {
+                    **member.scores,
+                    "bras": member.scores["bras"].model_copy(update={"detail": "it follows depth"}),
+                }
+            }
+        )
+        if member.name == "pca"
+        else member
+        for run_id, member in evaluation.members.items()
+    }
+    changed = evaluation.model_copy(update={"members": members})
+    path.write_text(ScoresFile(dataset="small", evaluations=(changed,)).to_json())
+    assert "BRAS (pca): it follows depth." in headline(results).warnings
+
+
 def test_what_did_not_complete_is_counted(tmp_path: Path) -> None:
     results = make_folder(tmp_path, MODELS)
     add_failure(results, Data(), "cobolt")
