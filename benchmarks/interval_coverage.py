@@ -58,12 +58,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MULTIVERSE_HOME"] = folder
 
+        registered = {
+            name: register(
+                given.data / name / f"{name}.h5mu",
+                slug=name,
+                options=RegistrationOptions(batch_key=batch, label_key=label),
+                tell=silent,
+            )
+            for name, (label, batch) in DATASETS.items()
+        }
+
         def measure(name: str) -> dict[str, Any]:
             label, batch = DATASETS[name]
-            options = RegistrationOptions(batch_key=batch, label_key=label)
-            source = given.data / name / f"{name}.h5mu"
-            dataset = register(source, slug=name, options=options, tell=silent)
-            out = Path(folder, f"{name}.json")
+            dataset, out = registered[name], Path(folder, f"{name}.json")
             script = Path(__file__).with_name("interval_coverage_splits.py")
             words = [dataset.data, dataset.labels, label, batch or "-", given.splits, out]
             subprocess.run(

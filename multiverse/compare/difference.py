@@ -24,9 +24,9 @@ from multiverse.compare.matching import (
 from multiverse.contract.scores import MetricFacts
 from multiverse.report.summary import Cell
 from multiverse.report.words import plain, settings
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.intervals import difference
 from multiverse.runs.results import Results
-from multiverse.runs.totals import AGGREGATES
 
 
 class DifferenceVerdict(StrEnum):

@@ -17,11 +17,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.intervals import Sample, beats, interval_of
 from multiverse.runs.run import Run
 from multiverse.runs.scores import Aggregate, Evaluation, Member, MemberKind
 from multiverse.runs.totals import (
-    AGGREGATES,
     Means,
     Measured,
     raw_means,

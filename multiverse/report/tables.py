@@ -9,11 +9,11 @@ from pathlib import Path
 
 from multiverse.contract.scores import Interval, MetricFacts, Score
 from multiverse.report.summary import Configuration, compare_configurations
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.record import RunRecord
 from multiverse.runs.results import Results, Scored
 from multiverse.runs.scores import Aggregate, Member
 from multiverse.runs.spreadsheet import field
-from multiverse.runs.totals import AGGREGATES
 from multiverse.runs.writing import write_atomic
 
 COLUMNS = (

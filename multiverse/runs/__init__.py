@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from multiverse.lazy import lazily
 
 if TYPE_CHECKING:
+    from multiverse.runs.aggregate import AGGREGATES
     from multiverse.runs.folder import RunFolder
     from multiverse.runs.record import RunRecord
     from multiverse.runs.remaining import Remaining, job_remaining, total_remaining
     from multiverse.runs.run import Run, without_collection
     from multiverse.runs.status import FolderStatus, JobStatus, Standing
-    from multiverse.runs.totals import AGGREGATES
     from multiverse.runs.warned import RunWarnings, warnings_of
 else:
     __getattr__ = lazily(
@@ -23,7 +23,7 @@ else:
         remaining="Remaining job_remaining total_remaining",
         run="Run without_collection",
         status="FolderStatus JobStatus Standing",
-        totals="AGGREGATES",
+        aggregate="AGGREGATES",
         warned="RunWarnings warnings_of",
     )
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from multiverse.contract.numbers import Count, Finite
 from multiverse.contract.scores import Frozen, Interval
 
+AGGREGATES = ("total", "bio", "batch")
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from multiverse.contract.scores import Group, Interval, MetricFacts, Score
-from multiverse.runs.aggregate import Aggregate, Weights
+from multiverse.runs.aggregate import AGGREGATES, Aggregate, Weights
 from multiverse.runs.intervals import Replicates, Sample, interval_of
 
 if TYPE_CHECKING:
     from multiverse.runs.scores import Evaluation, Member
 
-AGGREGATES = ("total", "bio", "batch")
 RANDOM, ORACLE, BATCH_ALONE = "random", "label_oracle", "batch_one_hot"
 #: Controls that are each modality on its own, by their prefix.
 UNINTEGRATED = "pca_"

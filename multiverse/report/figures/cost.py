@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from multiverse.report.figures.style import FEW, MARKERS, name_of, new_figure
 from multiverse.report.summary import Comparison, Configuration
-from multiverse.runs.totals import AGGREGATES
+from multiverse.runs.aggregate import AGGREGATES
 
 TITLES = {"total": "Total score", "bio": "Biology score", "batch": "Batch score"}
 #: More points than a legend can tell apart; the best ones are drawn.

@@ -15,7 +15,7 @@ from multiverse.report.figures.style import name_of, new_figure
 from multiverse.report.summary import Cell, Comparison, Configuration
 from multiverse.report.verdict import MEASURES
 from multiverse.report.words import shown_rank
-from multiverse.runs.totals import AGGREGATES
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.warned import MARK, warnings_of
 
 HEADINGS = {Group.BIO: "Biology", Group.BATCH: "Batch", Group.STRUCTURE: "Structure"}

@@ -18,7 +18,7 @@ from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import chart_text, duration, memory, name
 from multiverse.report.summary import Configuration
 from multiverse.report.words import plain, score
-from multiverse.runs.totals import AGGREGATES
+from multiverse.runs.aggregate import AGGREGATES
 
 TOOLS = "pan,box_zoom,reset,save"
 #: Beyond this ratio between largest and smallest, an axis of costs is logarithmic.

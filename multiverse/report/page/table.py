@@ -14,8 +14,8 @@ from multiverse.report.page.text import Name, name
 from multiverse.report.summary import Cell, Comparison, Configuration
 from multiverse.report.verdict import MEASURES
 from multiverse.report.words import listed, plain, score, shortened, shown_rank
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.scores import Weights
-from multiverse.runs.totals import AGGREGATES
 from multiverse.runs.warned import warnings_of
 from multiverse.specs.names import sentence
 
