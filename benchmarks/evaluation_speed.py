@@ -1,8 +1,8 @@
 """Six embeddings of 10,000 cells: the evaluator against scib-metrics' Benchmarker.
 
 Both run in the evaluator's locked environment, as whole processes with two cores, in turns. The
-evaluator also reads the dataset, computes each modality's components, and 200 bootstrap replicates
-of each score, which the Benchmarker does not. Values that both have are compared too.
+evaluator also reads the dataset, computes each modality's components, and scores 20 halves of the
+cells anew, which the Benchmarker does not. Values that both have are compared too.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from multiverse.report import Cell, Comparison, Configuration
 
 COLUMNS = ("", "model", "total", "95 %", "bio", "batch", "metrics", "kept")
-RIGHT = ("", "total", "95 %", "bio", "batch", "metrics", "kept")
+RIGHT = ("total", "95 %", "bio", "batch", "metrics", "kept")
 KEPT = "neighbourhood_preservation"
 #: A short list of reasons says more than a long one.
 MAX_REASONS = 3

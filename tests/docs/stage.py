@@ -132,7 +132,8 @@ class Stage:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("MULTIVERSE_", "MLFLOW_")) and name != "COLUMNS"
+            if not name.startswith(("MULTIVERSE_", "MLFLOW_", "MAKE", "MFLAGS"))
+            and name != "COLUMNS"
         }
         paths = (self.root / "bin", Path(sys.executable).parent)
         environment["PATH"] = os.pathsep.join([*map(str, paths), environment["PATH"]])
