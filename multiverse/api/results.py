@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from multiverse.cleanup import CleanupOutcome, CleanupPlan, CleanupRequest
     from multiverse.compare import Difference
-    from multiverse.report import Comparison, WrittenReport
+    from multiverse.report import Comparison, Configuration, WrittenReport
     from multiverse.runs.scores import Aggregate, Evaluation, Interval, Member
     from multiverse.runs.status import FolderStatus
     from multiverse.tracking import Tracked
@@ -144,10 +144,11 @@ def ranking(folder: str | Path | Results = "results") -> DataFrame:
     """Return the configurations of every dataset as they are ranked, best first.
 
     Columns: ``dataset``, ``configuration``, ``model``, ``seeds``, ``score`` (the one that ranks
-    are of: ``total`` or ``bio``), ``rank`` (one more than how many are distinguishably better; None
-    where it has none), ``value`` with its 95 % interval ``low`` to ``high``, and ``behind`` (how
-    much less than the first one, 0 for itself) with the interval ``behind_low`` to ``behind_high``
-    of that paired difference. Raises :class:`ResultsError` if there is no such folder.
+    are of: ``total`` or ``bio``), ``rank`` (shared by those that are indistinguishable from the
+    best of them; None where it has none), ``value`` with its 95 % interval ``low`` to
+    ``high``, and ``behind`` (how much less than the first one, 0 for itself) with the interval
+    ``behind_low`` to ``behind_high`` of that paired difference. Raises :class:`ResultsError` if
+    there is no such folder.
     """
     from pandas import DataFrame
 
@@ -159,33 +160,40 @@ def ranking(folder: str | Path | Results = "results") -> DataFrame:
 
 
 def _ranking_rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
-    from multiverse.runs.intervals import difference
-
     by = comparison.ranked_by
     if not by:
         return
-    best = comparison.ranked[0].aggregate(by) if comparison.ranked else None
+    best = comparison.ranked[0] if comparison.ranked else None
     for row in comparison.configurations:
         cell = row.aggregate(by)
-        apart = (
-            difference(best.sample, cell.sample)
-            if best and row.rank and best.sample and cell.sample
-            else None
-        )
         interval = cell.interval
         yield (
             row.label,
             row.model,
-            len(row.runs),
+            cell.n,
             by,
             row.rank,
             cell.value,
             interval and interval.low,
             interval and interval.high,
-            best.value - cell.value if best and row.rank and best.value and cell.value else None,
-            apart and apart.low,
-            apart and apart.high,
+            *(_behind(best, row, by) if best and row.rank else (None, None, None)),
         )
+
+
+def _behind(
+    best: Configuration, row: Configuration, by: str
+) -> tuple[float | None, float | None, float | None]:
+    """Return how far a configuration is behind the first one, and the interval of that."""
+    from multiverse.runs.intervals import difference
+
+    first, second = best.aggregate(by).sample, row.aggregate(by).sample
+    if first is None or second is None:
+        return None, None, None
+    if row is best:
+        return 0.0, 0.0, 0.0
+    apart = difference(first, second)
+    ends = (None, None) if apart is None else (apart.low, apart.high)
+    return first.mean - second.mean, *ends
 
 
 @dataclass(frozen=True)

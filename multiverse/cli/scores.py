@@ -36,10 +36,10 @@ def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> Non
     out.print(safe(f"scores on {dataset}", "bold") + safe(f"  data {fingerprint}", "dim"))
     table = plain_table(*COLUMNS, right=RIGHT, folded=("model",))
     for row in comparison.configurations:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, comparison.leading))
     for row in comparison.controls:
-        if row.total.value is not None or not comparison.configurations:
-            table.add_row(*_cells(row), style="dim")
+        if row.aggregate(comparison.leading).value is not None:
+            table.add_row(*_cells(row, comparison.leading), style="dim")
     print_table(table)
     for line in conclusions(comparison):
         out.print(safe(line))
@@ -47,17 +47,17 @@ def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> Non
         out.print(safe(line, "yellow"))
 
 
-def _cells(row: Configuration) -> list[str]:
+def _cells(row: Configuration, leading: str) -> list[str]:
     from multiverse.report import shown_rank
 
     return [
         shown_rank(row.rank, shared=row.shares_rank),
         _name(row),
         _number(row.total),
-        _interval(row.total if row.total.value is not None else row.bio),
+        _interval(row.aggregate(leading)),
         _number(row.bio),
         _number(row.batch),
-        row.total.coverage,
+        row.aggregate(leading).coverage,
         _number(row.metrics[KEPT]) if KEPT in row.metrics else "—",
     ]
 

@@ -4,9 +4,9 @@ A configuration is everything of a run's identity but the seed. Several seeds gi
 standard deviation; intervals are those of :mod:`multiverse.runs.intervals`.
 
 Ranks are of the total, or of the bio score where there is no total; never of the batch score alone,
-which a random embedding leads, nor of structure. A rank is one more than the number of
-configurations that are distinguishably better: the 95 % interval of their paired difference lies
-above 0. So all that no other is distinguishably better than share rank 1.
+which a random embedding leads, nor of structure. The best, and all that are indistinguishable from
+it (the 95 % interval of the paired difference holds 0), share rank 1; of the rest the best, and all
+that are indistinguishable from that, share the next rank; and so on.
 """
 
 from __future__ import annotations
@@ -67,12 +67,13 @@ class Cell:
 class Configuration:
     """One row of the comparison: a model with its settings, or a control.
 
-    ``label``: unique within the evaluation, for people. ``rank``: one more than the number of
-    configurations that are distinguishably better, among those with the same metrics available;
-    None for controls, without the score that ranks are of, and where the runs themselves have
-    different metrics (``varying``: those that some have and some have not). ``scaled_rank``: the
-    same of the scaled score. ``shares_rank``, ``shares_scaled_rank``: whether another has the same.
-    ``tied``: for rank 1, the labels of all others that share it.
+    ``label``: unique within the evaluation, for people. ``rank``: shared by those that are
+    indistinguishable from the best of them, among those with the same metrics available; one more
+    than the number of those that rank before. None for controls, without the score that ranks are
+    of, and where the runs themselves have different metrics (``varying``: those that some have and
+    some have not). ``scaled_rank``: the same of the scaled score. ``shares_rank``,
+    ``shares_scaled_rank``: whether another has the same. ``tied``: for rank 1, the labels of all
+    others that share it.
     """
 
     key: str
@@ -116,6 +117,11 @@ class Comparison:
     controls: tuple[Configuration, ...]
     coverage_differs: bool
     ranked_by: str
+
+    @property
+    def leading(self) -> str:
+        """The score that coverage and seeds are of: the one that ranks are of, or the total."""
+        return self.ranked_by or "total"
 
     @property
     def ranked(self) -> tuple[Configuration, ...]:
@@ -212,7 +218,12 @@ class _Table:
 
 
 def _with_samples(cell: Cell, name: str, raw: Sequence[Means], scaled: Sequence[Means]) -> Cell:
-    """Return the cell with its numbers in halves of the cells, and the interval that follows."""
+    """Return the cell with its numbers in halves of the cells, and the interval that follows.
+
+    Of structure there is neither: values of several seeds depend on each other.
+    """
+    if any(fact.name == name and fact.group is Group.STRUCTURE for fact in raw[0].facts):
+        return cell
     sample = _sample([means.of(name) for means in raw])
     return replace(
         cell,
@@ -264,7 +275,8 @@ def _cell(scores: Sequence[Score | None]) -> Cell:
 def _aggregate_cell(aggregates: Sequence[Aggregate]) -> Cell:
     valued = [item for item in aggregates if item.value is not None]
     # Equal numbers of different metrics are named twice.
-    found = dict.fromkeys((item.coverage, frozenset(item.missing)) for item in aggregates)
+    counted = valued or aggregates
+    found = dict.fromkeys((item.coverage, frozenset(item.missing)) for item in counted)
     coverage = " ".join(covered for covered, _ in found)
     if not valued:
         reasons = tuple(dict.fromkeys(item.reason for item in aggregates if item.reason))
@@ -339,12 +351,23 @@ def _is_shared(ranks: Mapping[str, int], key: str) -> bool:
 
 
 def _ranks(found: Sequence[tuple[str, Sample | None]]) -> dict[str, int]:
-    """Return key → one more than how many are distinguishably better, of those with a sample."""
+    """Return key → rank, of those with a sample.
+
+    The highest, and all that it does not beat, share a rank; then the same of the rest.
+    """
     samples = {key: sample for key, sample in found if sample is not None}
     if not samples:
         return {}
-    n_better = beats(list(samples.values())).sum(axis=0)
-    return {key: 1 + int(number) for key, number in zip(samples, n_better, strict=True)}
+    keys = sorted(samples, key=lambda key: -samples[key].mean)
+    better = beats([samples[key] for key in keys])
+    ranks: dict[str, int] = {}
+    left = list(range(len(keys)))
+    while left:
+        first, rank = left[0], len(ranks) + 1
+        sharing = [one for one in left if one == first or not better[first, one]]
+        ranks |= {keys[one]: rank for one in sharing}
+        left = [one for one in left if one not in sharing]
+    return ranks
 
 
 def _by_group(item: Configuration) -> tuple[float, float, str]:

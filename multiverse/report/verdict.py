@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from multiverse.report.summary import Cell, Comparison, Configuration, compare_configurations
-from multiverse.report.words import listed, plain, score, shortened
-from multiverse.runs.intervals import higher
-from multiverse.runs.scores import Weights
+from multiverse.report.words import listed, plain, score, shortened, shown_rank
+from multiverse.runs.intervals import difference, higher
 from multiverse.runs.totals import ORACLE, UNINTEGRATED, reweighted
 
 KEPT = "neighbourhood_preservation"
@@ -38,26 +37,36 @@ def conclusions(comparison: Comparison) -> list[str]:
 
 def without_ranks(comparison: Comparison) -> tuple[str, list[str]]:
     """Return what can be said where nothing is ranked, and what that rests on."""
-    reasons = dict.fromkeys(
-        reason for item in comparison.configurations for reason in item.bio.reasons
-    )
-    said = f" ({'; '.join(plain(reason, 160) for reason in reasons)})" if reasons else ""
     sentences = []
     batch = [item for item in comparison.configurations if item.batch.value is not None]
     if batch:
         best = max(batch, key=lambda item: item.batch.value or 0.0)
         sentences.append(
-            f"The best batch score is that of {plain(best.label, 80)}: "
+            f"The highest batch score is that of {plain(best.label, 80)}: "
             f"{with_interval(best.batch)}. Alone it names no best model, for a random embedding "
             "mixes batches best of all."
         )
-    if any(item.metrics[KEPT].value is not None for item in comparison.configurations
-           if KEPT in item.metrics):  # fmt: skip
+    kept = [item.metrics[KEPT] for item in comparison.configurations if KEPT in item.metrics]
+    if any(cell.value is not None for cell in kept):
         sentences.append(
             "Neighbourhoods kept say how much an embedding resembles one reference, and rank "
             "nothing."
         )
-    return f"No model has a bio score{said}, so none can be called best.", sentences
+    return _why_none(comparison), sentences
+
+
+def _why_none(comparison: Comparison) -> str:
+    """Return why nothing is ranked."""
+    if comparison.ranked_by:
+        return (
+            "No model is ranked: the seeds of each have different metrics available, so that none "
+            "can be called best."
+        )
+    reasons = dict.fromkeys(
+        reason for item in comparison.configurations for reason in item.bio.reasons
+    )
+    said = f" ({'; '.join(plain(reason, 160) for reason in reasons)})" if reasons else ""
+    return f"No model has a bio score{said}, so none can be called best."
 
 
 def verdict(comparison: Comparison) -> tuple[str, list[str]]:
@@ -98,7 +107,7 @@ def _answer(comparison: Comparison) -> str:
     whole = len(ranked) == scored
     among = "" if whole else f" of the {len(ranked):,} that share its metrics"
     highest = f"{name} has the highest {MEASURES[by]}{among}"
-    if any(item.aggregate(by).interval is None for item in ranked):
+    if any(not is_known(best, item, by) for item in ranked[1:]):
         return f"{highest}; how sure that is isn't known, for there is no interval."
     if best.tied:
         tied = shortened([plain(other, 80) for other in best.tied], 4)
@@ -107,8 +116,17 @@ def _answer(comparison: Comparison) -> str:
     return f"{highest}, distinguishably above {others}{_condition(ranked, by)}."
 
 
+def is_known(first: Configuration, second: Configuration, by: str) -> bool:
+    """Return whether the interval of the difference of two scores is known."""
+    samples = first.aggregate(by).sample, second.aggregate(by).sample
+    return bool(samples[0] and samples[1] and difference(samples[0], samples[1]))
+
+
 def _condition(ranked: Sequence[Configuration], by: str) -> str:
-    """Return what the conclusion does not hold: with one seed, the chance in training."""
+    """Return what the conclusion does not hold: the chance in training, or of the cells."""
+    samples = [item.aggregate(by).sample for item in ranked]
+    if not all(sample and sample.knows_cells for sample in samples):
+        return ", judged by seeds alone: nothing is known of the sampling of cells"
     single = [item for item in ranked if item.aggregate(by).n == 1]
     if not single:
         return ""
@@ -176,11 +194,10 @@ def _modalities(item: Configuration) -> tuple[str, ...]:
 
 
 def _other_orders(comparison: Comparison) -> list[str]:
-    """Return a sentence on the usual choices of metrics under which the order is another."""
+    """Return a sentence on the usual choices of metrics under which the ranks are others."""
     return [
-        f"{choice} the order is {', '.join(plain(label, 80) for label in labels[:6])}"
-        f"{' …' if len(labels) > 6 else ''}."
-        for choice, labels in other_orders(comparison)
+        f"{choice} the ranks are {', '.join(ranks[:6])}{' …' if len(ranks) > 6 else ''}."
+        for choice, ranks in other_orders(comparison)
     ]
 
 
@@ -216,22 +233,26 @@ def coverage(cell: Cell) -> str:
 
 
 def other_orders(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
-    """Return each choice that changes the order of the ranked, with their labels in its order."""
-    usual = order_of(comparison)
+    """Return each choice that changes ranks, with the ranked in its order, each with its rank.
+
+    A choice that leaves no metric of the clusters that it names is none.
+    """
+    usual = {item.label: item.rank for item in comparison.ranked}
     runs = [run for item in comparison.configurations for run in item.runs]
+    weights = comparison.evaluation.weights
+    used = {name for item in comparison.ranked for name in item.in_total}
     found = []
     for choice, left_out in CHOICES.items():
-        weights = comparison.evaluation.weights
-        chosen = Weights(
-            bio=weights.bio, batch=weights.batch, metrics={**weights.metrics, **left_out}
-        )
+        named = {*_LEIDEN, *_KMEANS} - left_out.keys()
+        if not (used & left_out.keys()) or (named and not used & named):
+            continue
+        chosen = weights.model_copy(update={"metrics": {**weights.metrics, **left_out}})
         again = compare_configurations(reweighted(comparison.evaluation, chosen), runs)
-        order = order_of(again)
-        if set(order) == set(usual) and order != usual:
-            found.append((choice, order))
+        ranks = {item.label: item.rank for item in again.ranked}
+        if ranks.keys() == usual.keys() and ranks != usual:
+            words = tuple(
+                f"{plain(item.label, 80)} ({shown_rank(item.rank, shared=item.shares_rank)})"
+                for item in again.ranked
+            )
+            found.append((choice, words))
     return found
-
-
-def order_of(comparison: Comparison) -> tuple[str, ...]:
-    """Return the labels of the ranked, best value first."""
-    return tuple(item.label for item in comparison.ranked)

@@ -17,7 +17,7 @@ class Weights(Frozen):
     """The weights of the total: of both groups, and of ``metrics`` in their group (1 if unnamed).
 
     The default is that of Luecken et al. 2022 (doi 10.1038/s41592-021-01336-8). A metric of weight
-    0 is in no mean.
+    0 is in no mean. The weights of the groups are taken as shares of their sum.
     """
 
     bio: Weight = 0.6
@@ -26,9 +26,17 @@ class Weights(Frozen):
 
     @model_validator(mode="after")
     def _some(self) -> Weights:
-        if self.bio + self.batch <= 0:
-            raise ValueError("one of bio and batch must have a weight above 0")
+        if self.bio <= 0:
+            raise ValueError(
+                "bio must have a weight above 0: a random embedding mixes batches best, so that a "
+                "total without biology would rank nothing"
+            )
         return self
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """The weights of bio and batch, as shares of 1."""
+        return self.bio / (self.bio + self.batch), self.batch / (self.bio + self.batch)
 
     def of(self, metric: str) -> float:
         """Return the weight of a metric in the mean of its group."""

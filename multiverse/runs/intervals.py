@@ -28,6 +28,8 @@ Replicates = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 #: Fewer halves with a value give no interval.
 MIN_REPLICATES = 10
+#: Differences up to this are rounding: values in halves are kept to six digits.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Sample:
         return variance(self.values) / len(self.values) if len(self.values) > 1 else 0.0
 
     @property
+    def knows_cells(self) -> bool:
+        """Whether the sampling of cells is known, from enough halves."""
+        return int(np.isfinite(self.halves).sum()) >= MIN_REPLICATES
+
+    @property
     def halves(self) -> Replicates:
         """The mean over seeds in each half, (m,), less its own mean; empty where a seed has none.
 
@@ -68,7 +75,7 @@ class Sample:
 def interval_of(sample: Sample) -> Interval | None:
     """Return the interval around the mean over seeds; None where neither source is known."""
     halves = sample.halves[np.isfinite(sample.halves)]
-    known = len(halves) >= MIN_REPLICATES
+    known = sample.knows_cells
     if not known and len(sample.values) < 2:
         return None
     parts = [(sample.seeds_variance, len(sample.values) - 1)]
@@ -79,7 +86,7 @@ def interval_of(sample: Sample) -> Interval | None:
 
 
 def difference(first: Sample, second: Sample) -> Interval | None:
-    """Return the interval of the first's mean less the second's; None where nothing is known.
+    """Return the interval of the first's mean less the second's; None where it is not known.
 
     Both were scored on the same halves of the same cells.
     """
@@ -87,7 +94,7 @@ def difference(first: Sample, second: Sample) -> Interval | None:
     if not np.isfinite(errors[0, 1]):
         return None
     value, error = float(values[0, 1]), float(errors[0, 1])
-    half = float(_quantile(freedoms[0, 1])) * error
+    half = max(ROUNDING, float(_quantile(freedoms[0, 1])) * error)
     return Interval(low=value - half, high=value + half, sd=error)
 
 
@@ -99,18 +106,18 @@ def higher(first: Sample, second: Sample) -> bool:
 def beats(samples: Sequence[Sample]) -> NDArray[np.bool_]:
     """Return where sample i is distinguishably higher than sample j, (n, n).
 
-    The interval of their paired difference lies above 0; where nothing is known of it, the higher
-    value decides.
+    The interval of their paired difference lies above 0. Where it is not known, nothing is.
     """
     values, errors, freedoms = _differences(samples)
-    reach = _quantile(freedoms) * errors
-    return np.asarray(values > np.where(np.isfinite(reach), reach, 0.0))
+    reach = np.maximum(_quantile(freedoms) * errors, ROUNDING)
+    return np.asarray(values > np.where(np.isfinite(reach), reach, np.inf))
 
 
 def _differences(samples: Sequence[Sample]) -> tuple[Matrix, Matrix, Matrix]:
     """Return differences of means, their standard errors and degrees of freedom, (n, n) each.
 
-    Entry i, j is of sample i less sample j; an error is NaN where nothing is known of it.
+    Entry i, j is of sample i less sample j; an error is NaN where it is not known: of too few
+    halves that both have, and without any, of one seed.
     """
     means = np.array([sample.mean for sample in samples])
     seeds = np.array([sample.seeds_variance for sample in samples])
@@ -122,8 +129,9 @@ def _differences(samples: Sequence[Sample]) -> tuple[Matrix, Matrix, Matrix]:
     sources += [(seeds[:, None] + 0 * cells, n_seeds[:, None] - 1 + 0 * n_halves)]
     sources += [(seeds[None, :] + 0 * cells, n_seeds[None, :] - 1 + 0 * n_halves)]
     errors, freedoms = _error(sources)
-    several = (n_seeds[:, None] > 1) & (n_seeds[None, :] > 1)
-    return means[:, None] - means[None, :], np.where(known | several, errors, np.nan), freedoms
+    seeds_alone = (n_seeds > 1) & ~np.array([sample.knows_cells for sample in samples])
+    compared = known | (seeds_alone[:, None] & seeds_alone[None, :])
+    return means[:, None] - means[None, :], np.where(compared, errors, np.nan), freedoms
 
 
 def _paired_variances(series: Sequence[Replicates]) -> tuple[Matrix, Matrix]:

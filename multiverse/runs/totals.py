@@ -73,9 +73,10 @@ class Means:
 
     def looks_at_batches(self) -> bool:
         """Return False where graph connectivity is alone, which says nothing of mixing them."""
-        needs = {metric.name: metric.needs for metric in self.facts}
-        looking = [name for name in self.counted(Group.BATCH) if BATCH_NEED in needs[name]]
-        return not looking or any(name in self.metrics for name in looking)
+        needs = {m.name: m.needs for m in self.facts if m.group is Group.BATCH}
+        if not any(BATCH_NEED in found for found in needs.values()):
+            return True
+        return any(BATCH_NEED in needs[name] for name in self.valued(Group.BATCH))
 
     def of_group(self, group: Group) -> Measured | None:
         """Return the mean of a group; None where it has none."""

@@ -50,12 +50,12 @@ def table_figure(title: str, comparison: Comparison) -> Figure:
     axes.text(-_LABEL - 1.2, 0.5 - _HEAD, title, fontsize=8.5, weight="bold", va="center")
     _headings(axes, columns, bars)
     for y, row in enumerate(rows):
-        _row(axes, y, row, columns, bars, rows)
+        _row(axes, y, row, columns, bars, rows, comparison.leading)
     last = len(rows)
     if comparison.controls:
         axes.text(-_LABEL - 1.2, last + 0.15, "Controls", fontsize=6.5, weight="bold", va="center")
         for number, row in enumerate(comparison.controls):
-            _row(axes, last + 1 + number, row, columns, bars, ())
+            _row(axes, last + 1 + number, row, columns, bars, (), comparison.leading)
         last += 1 + len(comparison.controls)
     for number, note in enumerate(_notes(comparison)):
         axes.text(-_LABEL - 1.2, last + 0.2 + 0.62 * number, note, fontsize=5.5, color="#444444")
@@ -98,6 +98,7 @@ def _row(
     columns: Sequence[_Column],
     bars: float,
     others: Sequence[Configuration],
+    leading: str,
 ) -> None:
     style = "normal" if others else "italic"
     label = _marked(row)
@@ -109,8 +110,9 @@ def _row(
         _circle(axes, y, row.metrics[column.metric.name], column, others)
     for number, (name, _heading, group) in enumerate(BARS):
         _bar(axes, bars + number * _BAR, y, row.aggregate(name), group)
-    if row.total.coverage:
-        axes.text(bars + _BAR * len(BARS), y, row.total.coverage, fontsize=6, va="center")
+    covered = row.aggregate(leading).coverage
+    if covered:
+        axes.text(bars + _BAR * len(BARS), y, covered, fontsize=6, va="center")
 
 
 def _marked(row: Configuration) -> str:
@@ -154,6 +156,8 @@ def _share(value: float, metric: MetricFacts) -> float:
 
 
 def _is_best(value: float, metric: MetricFacts, others: Sequence[Configuration]) -> bool:
+    if metric.group is Group.STRUCTURE:
+        return False
     values = [other.metrics[metric.name].value for other in others]
     known = [number for number in values if number is not None]
     if len(known) < 2:
@@ -180,7 +184,7 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     left_out = len(comparison.configurations) - MAX_ROWS
     if left_out > 0:
         yield f"{left_out:,} more configurations are in scores.csv."
-    words = ["Bold: best of a column."] if len(comparison.configurations) > 1 else []
+    words = ["Bold: highest of a column."] if len(comparison.configurations) > 1 else []
     words.append("n/a: not available.")
     shown = (*comparison.configurations, *comparison.controls)
     if any(row.aggregate(name).interval for row in shown for name in AGGREGATES):
@@ -188,8 +192,8 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     yield " ".join([*words, *_warned(comparison)])
     if comparison.ranked_by:
         yield (
-            f"Rank: 1 + how many have a distinguishably higher {MEASURES[comparison.ranked_by]} "
-            "(95 % interval of the paired difference); =: shared."
+            f"Rank, by {MEASURES[comparison.ranked_by]}: shared (=) by those indistinguishable "
+            "from the first of them (95 % interval of the paired difference)."
         )
     if comparison.coverage_differs:
         yield "Scores are over different metrics: only rows with the same ones are ranked."

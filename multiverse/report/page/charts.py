@@ -16,9 +16,8 @@ from multiverse.contract.curves import Curve
 from multiverse.report.page.columns import OKABE_ITO
 from multiverse.report.page.source import DatasetSource
 from multiverse.report.page.text import chart_text, duration, memory, name
-from multiverse.report.summary import Configuration
+from multiverse.report.summary import RANKED, Configuration
 from multiverse.report.words import plain, score
-from multiverse.runs.aggregate import AGGREGATES
 
 TOOLS = "pan,box_zoom,reset,save"
 #: Beyond this ratio between largest and smallest, an axis of costs is logarithmic.
@@ -77,7 +76,11 @@ def make_cost(source: DatasetSource) -> CostView:
     items = comparison.configurations if comparison else ()
     measure = _measure(items)
     if measure is None:
-        return CostView(source.key, source.title, problem="There is no score to set cost against.")
+        return CostView(
+            source.key,
+            source.title,
+            problem="There is neither a total nor a bio score to set cost against.",
+        )
     points = [point for item in items if (point := _point(item, measure)) is not None]
     charts = [_cost_chart(points, measure, "seconds")]
     known = [point for point in points if point.memory_bytes is not None]
@@ -95,16 +98,15 @@ def make_cost(source: DatasetSource) -> CostView:
 
 
 def _measure(items: Sequence[Configuration]) -> str | None:
-    """Return the measure of quality: the first aggregate that somebody has."""
-    for aggregate in AGGREGATES:
-        if any(item.aggregate(aggregate).value is not None for item in items):
-            return aggregate
-    names = [metric for item in items for metric, cell in item.metrics.items() if cell.value]
-    return names[0] if names else None
+    """Return the measure of quality: the score that ranks are of, if somebody has one."""
+    found = (
+        name for name in RANKED if any(item.aggregate(name).value is not None for item in items)
+    )
+    return next(found, None)
 
 
 def _point(item: Configuration, measure: str) -> CostPoint | None:
-    cell = item.aggregate(measure) if measure in AGGREGATES else item.metrics[measure]
+    cell = item.aggregate(measure)
     if cell.value is None or not item.runs:
         return None
     usages = [run.record.usage for run in item.runs]

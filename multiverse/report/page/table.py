@@ -128,8 +128,9 @@ def make_table(source: DatasetSource) -> ComparisonTable | None:
     if comparison is None or not (comparison.configurations or comparison.controls):
         return None
     ordered = [fact for group in Group for fact in comparison.evaluation.of_group(group)]
-    rows = tuple(_row(item, ordered) for item in comparison.configurations)
-    controls = tuple(_row(item, ordered) for item in comparison.controls)
+    leading = comparison.leading
+    rows = tuple(_row(item, ordered, leading) for item in comparison.configurations)
+    controls = tuple(_row(item, ordered, leading) for item in comparison.controls)
     cells = [cell for row in (*rows, *controls) for cell in row.cells]
     return ComparisonTable(
         key=source.key,
@@ -157,10 +158,11 @@ def _groups(facts: Sequence[MetricFacts]) -> tuple[tuple[str, int], ...]:
 
 
 def _aggregate_column(aggregate: str, weights: Weights) -> TableColumn:
+    bio, batch = weights.shares
     own = ", ".join(f"{plain(name, 60)} {weight:g}" for name, weight in weights.metrics.items())
     weighted = f", by weights (others 1): {own}" if own else ""
     described = {
-        "total": f"{weights.bio:g} × biology + {weights.batch:g} × batch, where both exist.",
+        "total": f"{bio:.3g} × biology + {batch:.3g} × batch, where both exist.",
         "bio": f"Mean of the available metrics of biology kept{weighted}.",
         "batch": f"Mean of the available metrics of batches mixed{weighted}.",
     }
@@ -178,7 +180,7 @@ def _sentences(texts: Iterable[str]) -> str:
     return " ".join(sentence(text) for text in texts if text)
 
 
-def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
+def _row(item: Configuration, facts: Sequence[MetricFacts], leading: str) -> Row:
     notes = []
     if any(run.record.identity.get("labels") for run in item.runs):
         notes.append("saw the labels")
@@ -190,9 +192,9 @@ def _row(item: Configuration, facts: Sequence[MetricFacts]) -> Row:
         rank=shown_rank(item.rank, shared=item.shares_rank),
         scaled_rank=shown_rank(item.scaled_rank, shared=item.shares_scaled_rank),
         tied=shortened([plain(other, 80) for other in item.tied], 6) if item.tied else "",
-        coverage=item.total.coverage,
-        scaled_coverage=item.total.scaled_coverage,
-        seeds=len(item.runs),
+        coverage=item.aggregate(leading).coverage,
+        scaled_coverage=item.aggregate(leading).scaled_coverage,
+        seeds=item.aggregate(leading).n or len(item.runs),
         notes=tuple(notes),
         cells=(
             *(_bar(item.aggregate(aggregate)) for aggregate in AGGREGATES),

@@ -53,8 +53,15 @@ def _evaluator(name: str, evaluation: Evaluation) -> str:
     return (
         f"Embeddings{f' of {name}' if name else ''} were scored by multiverse's evaluator "
         f"{plain(evaluator.version, 40)} with scib-metrics {plain(evaluator.scib_metrics, 40)}"
-        f"{f' ({listed(what)})' if what else ''}{beside if n_controls else ''}."
+        f"{f' ({_starts(evaluation)}{listed(what)})' if what else ''}"
+        f"{beside if n_controls else ''}."
     )
+
+
+def _starts(evaluation: Evaluation) -> str:
+    """Return that k-means is not the library's, where it was used."""
+    scores = [member.scores for member in evaluation.members.values()]
+    return "k-means of ten starts; " if any("kmeans_nmi" in found for found in scores) else ""
 
 
 def _aggregates(evaluation: Evaluation) -> Iterator[str]:
@@ -63,13 +70,14 @@ def _aggregates(evaluation: Evaluation) -> Iterator[str]:
     if not any(m.bio.value is not None or m.batch.value is not None for m in members):
         return
     weights = evaluation.weights
-    sentence = "A group's score is the mean of its available metrics"
+    sentence = "A group's score is its metrics' mean"
     if weights.metrics:
         own = (f"{plain(name, 60)} {weight:g}" for name, weight in weights.metrics.items())
         sentence += f" (weights other than 1: {listed(own)})"
     if with_total:
         usual = f" ({SCIB.short})" if weights == Weights() else ""
-        sentence += f"; the total is {weights.bio:g} × biology + {weights.batch:g} × batch{usual}"
+        bio, batch = weights.shares
+        sentence += f"; the total is {bio:.3g} × biology + {batch:.3g} × batch{usual}"
     coverages = sorted({member.total.coverage for member in with_total})
     if coverages:
         sentence += f", over {listed(coverages)} metrics"
@@ -80,9 +88,10 @@ def statistics_sentence(evaluation: Evaluation) -> Iterator[str]:
     """Yield how scores are compared, in the words of docs/STATISTICS.md."""
     members = evaluation.members.values()
     if any(member.total.interval or member.bio.interval for member in members):
+        number = max(len(s.replicates) for member in members for s in member.scores.values())
         yield (
-            "Scores are compared by the 95 % interval of their paired difference over random "
-            "halves of the cells."
+            f"Scores are compared by the 95 % interval of their paired difference over {number} "
+            "random halves of the cells and between seeds."
         )
 
 
@@ -90,7 +99,7 @@ def _scale(evaluation: Evaluation) -> Iterator[str]:
     """Yield what scaled scores are, if there are any; docs/STATISTICS.md says which controls."""
     members = evaluation.members.values() if evaluation.controls else ()
     if any(score.scaled is not None for member in members for score in member.scores.values()):
-        yield "Scaled scores have two of the controls as 0 and 1."
+        yield "Scaled scores have two controls as 0 and 1."
         yield from _without_scale(evaluation)
 
 

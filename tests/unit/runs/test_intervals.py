@@ -13,6 +13,7 @@ from scipy.stats import t, ttest_ind
 
 from multiverse.runs.intervals import (
     MIN_REPLICATES,
+    ROUNDING,
     Sample,
     beats,
     difference,
@@ -20,7 +21,7 @@ from multiverse.runs.intervals import (
     interval_of,
 )
 
-HALVES = 25
+HALVES = 20
 DRAWS = 800
 
 
@@ -71,7 +72,7 @@ def test_a_difference_is_taken_half_by_half() -> None:
     first, second = sample_of([0.51], [value + 0.01 for value in series]), sample_of([0.5], series)
     found = difference(first, second)
     assert found is not None
-    assert (found.low, found.high) == pytest.approx((0.01, 0.01))
+    assert (found.low, found.high) == pytest.approx((0.01, 0.01), abs=1.1 * ROUNDING)
     assert higher(first, second)
     assert not higher(second, first)
     own = interval_of(first), interval_of(second)
@@ -119,8 +120,20 @@ def test_little_is_nothing_known() -> None:
     assert interval_of(sample_of([0.5])) is None
     assert difference(sample_of([0.5], few), sample_of([0.4], few)) is None
     assert interval_of(sample_of([0.5, 0.6])) is not None
-    assert higher(sample_of([0.5]), sample_of([0.4]))
-    assert not higher(sample_of([0.4]), sample_of([0.5]))
+    assert not higher(sample_of([0.5]), sample_of([0.4])), "nothing is known, so nothing is higher"
+    # Halves of one side only, or hardly any that both have.
+    assert difference(sample_of([0.7, 0.71]), sample_of([0.5], drawn(0))) is None
+    first, second = drawn(0), drawn(1)
+    first[12:], second[:8] = [float("nan")] * 8, [float("nan")] * 8
+    assert difference(sample_of([0.5], first), sample_of([0.4], second)) is None
+
+
+def test_rounding_is_no_difference() -> None:
+    """Values in halves are kept to six digits: two embeddings that are one have equal halves."""
+    series = drawn(0)
+    first, second = sample_of([0.5 + 1e-9], series), sample_of([0.5], series)
+    assert not higher(first, second)
+    assert higher(sample_of([0.5 + 1e-4], series), second)
 
 
 class World:
@@ -163,7 +176,7 @@ def test_intervals_hold_the_truth_in_95_of_100(n: int, training: float) -> None:
     assert 0.93 <= held["difference"] / DRAWS <= 0.97
 
 
-@pytest.mark.parametrize(("n", "power"), [(3, 0.9), (5, 0.99), (10, 0.99)])
+@pytest.mark.parametrize(("n", "power"), [(3, 0.85), (5, 0.98), (10, 0.98)])
 def test_a_difference_of_four_deviations_is_found(n: int, power: float) -> None:
     """Of seeds; and more seeds find smaller ones."""
     random = np.random.default_rng(n)

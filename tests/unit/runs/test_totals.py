@@ -165,8 +165,18 @@ def test_weights_are_of_groups_and_of_metrics_in_theirs() -> None:
     assert (bio.coverage, total.coverage) == ("2/2", "4/4"), "b3 is in no mean"
 
 
+def test_weights_of_zero_do_not_make_a_batch_score_of_connectivity_alone() -> None:
+    facts = [
+        fact.model_copy(update={"needs": ("labels", "batch")}) if fact.name == "m1" else fact
+        for fact in FACTS
+    ]
+    scores = {name: score(value) for name, value in VALUES.items()}
+    _, batch, total = together(scores, facts, Weights(metrics={"m1": 0.0}))
+    assert (batch.value, total.value) == (None, None)
+
+
 def test_weights_that_weigh_nothing_are_refused() -> None:
-    for wrong in ({"bio": 0, "batch": 0}, {"bio": -1}, {"metrics": {"b1": -0.1}}):
+    for wrong in ({"bio": 0}, {"bio": -1}, {"metrics": {"b1": -0.1}}):
         with pytest.raises(ValidationError):
             Weights.model_validate(wrong)
 

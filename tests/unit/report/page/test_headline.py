@@ -48,6 +48,37 @@ def test_without_an_interval_nothing_is_sure(tmp_path: Path) -> None:
     assert "how sure that is isn't known" in found.answer
 
 
+def test_other_choices_of_metrics_are_named_where_ranks_change(tmp_path: Path) -> None:
+    """Not where the order of models that are indistinguishable does."""
+    results = make_folder(tmp_path, MODELS, totals=(0.5, 0.6, 0.8), width=0.02)
+    path = results.scores("small")
+    evaluation = ScoresFile.read(path).evaluations[0]
+
+    def shifted(member: Member, by: float) -> Member:
+        names = {"leiden_nmi": by, "kmeans_ari": -by}
+        scores = {
+            name: score.model_copy(
+                update={
+                    "value": (score.value or 0) + names[name],
+                    "replicates": tuple((one or 0) + names[name] for one in score.replicates),
+                }
+            )
+            if name in names
+            else score
+            for name, score in member.scores.items()
+        }
+        return member.model_copy(update={"scores": scores})
+
+    members = {
+        run_id: shifted(member, 0.6) if member.name == "mofa" else member
+        for run_id, member in evaluation.members.items()
+    }
+    changed = evaluation.model_copy(update={"members": members})
+    path.write_text(ScoresFile(dataset="small", evaluations=(changed,)).to_json())
+    said = [one for one in headline(results).sentences if one.startswith("With")]
+    assert said == ["With k-means clusters only the ranks are totalvi (1), pca (2), mofa (3)."]
+
+
 def test_a_control_that_no_model_beats_comes_first(tmp_path: Path) -> None:
     found = headline(make_folder(tmp_path, ["pca", "mofa"], totals=(0.38, 0.3), width=0.02))
     assert found.answer.startswith(
@@ -151,7 +182,7 @@ def test_without_labels_nobody_is_best(tmp_path: Path) -> None:
     assert found.answer.startswith("No model has a bio score (")
     assert "none can be called best" in found.answer
     text = " ".join(found.sentences)
-    assert "The best batch score is that of totalvi" in text
+    assert "The highest batch score is that of totalvi" in text
     assert "Alone it names no best model" in text
     assert "rank nothing" in text
 
