@@ -70,7 +70,7 @@ def test_not_scored_yet(reader: Reader, tmp_path: Path) -> None:
 def test_neither_labels_nor_batches(reader: Reader, tmp_path: Path) -> None:
     data = Data(label=None, batch=None)
     page = reader.open(make_folder(tmp_path, data=data))
-    assert "No model has a total" in page.locator(".answer").inner_text()
+    assert "No model has a bio score" in page.locator(".answer").inner_text()
     assert "there are no labels" in page.locator("#unavailable").inner_text()
     assert page.locator(".picture").count() == 3
     assert "Labels: none" in page.locator("#dataset").inner_text()
