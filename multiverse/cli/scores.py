@@ -34,7 +34,10 @@ def _print_comparison(out: Console, dataset: str, comparison: Comparison) -> Non
     fingerprint = comparison.evaluation.dataset_fingerprint.rpartition(":")[2][:8]
     out.print()
     out.print(safe(f"scores on {dataset}", "bold") + safe(f"  data {fingerprint}", "dim"))
-    table = plain_table(*COLUMNS, right=RIGHT, folded=("model",))
+    interval = "95 %" if comparison.leading == "total" else f"95 % of {comparison.leading}"
+    columns = [interval if one == "95 %" else one for one in COLUMNS]
+    right = tuple(one for one, usual in zip(columns, COLUMNS, strict=True) if usual in RIGHT)
+    table = plain_table(*columns, right=right, folded=("model",))
     for row in comparison.configurations:
         table.add_row(*_cells(row, comparison.leading))
     for row in comparison.controls:
