@@ -167,26 +167,30 @@ def _controls_first(unbeaten: Sequence[Configuration], by: str) -> str:
 
 
 def without_gain(comparison: Comparison) -> list[str]:
-    """Return a sentence on the models that are not better than a modality of their own input."""
+    """Return sentences on models that are not better than a modality of their own input."""
     by = comparison.ranked_by
     inputs = {
         control.label.removeprefix(UNINTEGRATED): control
         for control in comparison.controls
         if control.label.startswith(UNINTEGRATED) and control.aggregate(by).value is not None
     }
-    found = []
+    below: list[str] = []
+    level: list[str] = []
     for item in comparison.ranked:
         own = [inputs[name] for name in _modalities(item) if name in inputs]
         own = [one for one in own if one.in_total == item.in_total and not is_above(item, one, by)]
         if own:
             best = max(own, key=lambda one: one.aggregate(by).value or 0.0)
-            found.append(
+            named = (
                 f"{plain(item.label, 80)} ({score(item.aggregate(by).value)}; "
                 f"{plain(best.label, 80)} {score(best.aggregate(by).value)})"
             )
-    if not found:
-        return []
-    return [f"No distinguishable gain over one modality of its own input: {shortened(found, 6)}."]
+            (below if is_above(best, item, by) else level).append(named)
+    words = {
+        "Distinguishably below one modality of its own input": below,
+        "No distinguishable gain over one modality of its own input": level,
+    }
+    return [f"{start}: {shortened(named, 6)}." for start, named in words.items() if named]
 
 
 def _modalities(item: Configuration) -> tuple[str, ...]:

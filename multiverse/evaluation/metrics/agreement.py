@@ -120,7 +120,7 @@ METRICS = (
         "NMI (k-means)",
         Group.BIO,
         "Normalised mutual information of cell types with k-means clusters, as many as there are "
-        "cell types; the best of ten starts.",
+        "cell types; of ten starts the one with the tightest clusters.",
         f"{LUECKEN}; {SCIB_METRICS}",
         _NEEDS,
         _kmeans(nmi),

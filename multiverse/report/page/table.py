@@ -171,7 +171,7 @@ def _aggregate_column(aggregate: str, weights: Weights) -> TableColumn:
 
 def _metric_column(fact: MetricFacts) -> TableColumn:
     better = "higher is better" if fact.higher_is_better else "lower is better"
-    said = _sentences([plain(fact.description, 300), better, plain(fact.source, 160)])
+    said = _sentences([plain(fact.description, 500), better, plain(fact.source, 160)])
     return TableColumn(plain(fact.title, 40), said, str(fact.group), "circle")
 
 
@@ -253,7 +253,9 @@ def _said(cell: Cell) -> str:
     """Return everything known of a value, for whoever points at it."""
     words = [score(cell.value, 4)]
     if cell.interval is not None:
-        words.append(f"95 % interval {score(cell.interval.low)} to {score(cell.interval.high)}")
+        words.append(
+            f"95 % interval {score(cell.interval.low, 4)} to {score(cell.interval.high, 4)}"
+        )
     if cell.sd is not None:
         words.append(f"sd {score(cell.sd)} over {cell.n} seeds")
     if cell.coverage:

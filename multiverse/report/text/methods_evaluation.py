@@ -88,10 +88,11 @@ def statistics_sentence(evaluation: Evaluation) -> Iterator[str]:
     """Yield how scores are compared, in the words of docs/STATISTICS.md."""
     members = evaluation.members.values()
     if any(member.total.interval or member.bio.interval for member in members):
+        seeds = any(member.siblings for member in members)
         number = max(len(s.replicates) for member in members for s in member.scores.values())
         yield (
             f"Scores are compared by the 95 % interval of their paired difference over {number} "
-            "random halves of the cells and between seeds."
+            f"random halves of the cells{' and between seeds' if seeds else ''}."
         )
 
 
