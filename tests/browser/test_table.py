@@ -110,7 +110,7 @@ def test_a_dash_says_why(page: Page) -> None:
 
 def test_a_value_tells_all_that_is_known(page: Page) -> None:
     page.locator(".models tr").first.locator("td.aggregate").first.hover()
-    assert "95 % interval 0.690 to 0.710" in page.locator("#tip").inner_text()
+    assert "95 % interval 0.6900 to 0.7100" in page.locator("#tip").inner_text()
 
 
 def test_the_table_fits_a_laptop(page: Page) -> None:
