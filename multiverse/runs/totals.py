@@ -199,7 +199,7 @@ def _group_aggregate(
     value, place = raw.of_group(group), scaled.of_group(group)
     reason = "" if value else "none of its metrics is available"
     if valued and value is None:
-        reason = "no metric could look at batches"
+        reason = "graph connectivity alone, which looks at no batch, makes no batch score"
     known = scaled.valued(group) if value and place else []
     return Aggregate(
         value=value.value if value else None,

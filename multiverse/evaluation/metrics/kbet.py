@@ -143,7 +143,7 @@ METRICS = (
         "kBET per label",
         Group.BATCH,
         "The share of neighbourhoods within a cell type in which the batches have the shares that "
-        "they have in the cell type; mean over cell types. 1: mixed everywhere.",
+        "they have in the cell type; mean over cell types of enough cells. 1: mixed everywhere.",
         f"Büttner et al. 2019, doi:10.1038/s41592-018-0254-1; {LUECKEN}; {SCIB_METRICS}",
         (Need.CELLS, Need.LABELS, Need.BATCH, Need.BATCHES_WITHIN_LABELS, Need.TESTABLE_LABELS),
         kbet_per_label,

@@ -197,5 +197,5 @@ def test_a_group_of_batch_that_could_look_at_no_batch_has_no_mean() -> None:
     ]
     _, batch, total = together(lines, facts)
     assert batch.value is None
-    assert batch.reason == "no metric could look at batches"
+    assert batch.reason == "graph connectivity alone, which looks at no batch, makes no batch score"
     assert (total.value, total.coverage) == (None, "4/5")
