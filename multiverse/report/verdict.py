@@ -31,8 +31,14 @@ def conclusions(comparison: Comparison) -> list[str]:
     """Return the verdict on an evaluation as lines for a terminal, without what a table shows."""
     if not comparison.ranked:
         return [without_ranks(comparison)[0]]
-    answer, _ = verdict(comparison)
-    return [answer, *without_gain(comparison), *_other_orders(comparison)]
+    return [claim(comparison), *without_gain(comparison), *_other_orders(comparison)]
+
+
+def claim(comparison: Comparison) -> str:
+    """Return what the ranks of an evaluation say, controls that no model beats first."""
+    by = comparison.ranked_by
+    controls = _controls_first(unbeaten_controls(comparison), by)
+    return " ".join(filter(None, (controls, _answer(comparison), _above(comparison))))
 
 
 def without_ranks(comparison: Comparison) -> tuple[str, list[str]]:
@@ -72,10 +78,6 @@ def _why_none(comparison: Comparison) -> str:
 def verdict(comparison: Comparison) -> tuple[str, list[str]]:
     """Return what the ranks of an evaluation say, and what that rests on."""
     best, by = comparison.ranked[0], comparison.ranked_by
-    unbeaten = unbeaten_controls(comparison)
-    answer = " ".join(
-        filter(None, (_controls_first(unbeaten, by), _answer(comparison), _above(comparison)))
-    )
     score_words = f"{MEASURES[by]} {with_interval(best.aggregate(by))}"
     groups = f"; bio {score(best.bio.value)}, batch {score(best.batch.value)}"
     covered = coverage(best.total if by == "total" else best.bio)
@@ -91,7 +93,8 @@ def verdict(comparison: Comparison) -> tuple[str, list[str]]:
         sentences.append(
             f"Next: {plain(second.label, 80)} with {with_interval(second.aggregate(by))}."
         )
-    return answer, [*sentences, *without_gain(comparison), *_other_orders(comparison)]
+    rests = [*sentences, *without_gain(comparison), *_other_orders(comparison)]
+    return claim(comparison), rests
 
 
 def _answer(comparison: Comparison) -> str:
