@@ -87,7 +87,8 @@ class Case:
         """Return a random half of the cells as a case of its own: at most :data:`MOST_OF_HALF`.
 
         The same ``number`` gives the same cells for every embedding of the dataset. Neighbourhoods
-        have half as many cells or fewer, so that they are found among those that are known.
+        of LISI and kBET have fewer cells, so that they are found among those that are known; those
+        of the graph have as many as ever.
         """
         if number not in self._halves:
             self._halves[number] = self._half(number)

@@ -195,8 +195,10 @@ class _Table:
             name: _aggregate_cell([getattr(member, name) for member in members])
             for name in AGGREGATES
         }
-        for group in (cells, means):
-            group |= {name: _with_samples(cell, name, raw, scaled) for name, cell in group.items()}
+        # Structure has no interval: values of several seeds depend on each other.
+        judged = [m.name for m in facts if m.group is not Group.STRUCTURE]
+        cells |= {name: _with_samples(cells[name], name, raw, scaled) for name in judged}
+        means = {name: _with_samples(cell, name, raw, scaled) for name, cell in means.items()}
         first = members[0]
         # One that was lost has none, which says nothing of the others.
         sets = [found for mean in raw if (found := _in_means(mean))] or [frozenset()]
@@ -218,12 +220,7 @@ class _Table:
 
 
 def _with_samples(cell: Cell, name: str, raw: Sequence[Means], scaled: Sequence[Means]) -> Cell:
-    """Return the cell with its numbers in halves of the cells, and the interval that follows.
-
-    Of structure there is neither: values of several seeds depend on each other.
-    """
-    if any(fact.name == name and fact.group is Group.STRUCTURE for fact in raw[0].facts):
-        return cell
+    """Return the cell with its numbers in halves of the cells, and the interval that follows."""
     sample = _sample([means.of(name) for means in raw])
     return replace(
         cell,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 from statistics import fmean, variance
 from typing import Any
@@ -57,7 +58,7 @@ class Sample:
         """Whether the sampling of cells is known, from enough halves."""
         return int(np.isfinite(self.halves).sum()) >= MIN_REPLICATES
 
-    @property
+    @cached_property
     def halves(self) -> Replicates:
         """The mean over seeds in each half, (m,), less its own mean; empty where a seed has none.
 
@@ -126,8 +127,7 @@ def _differences(samples: Sequence[Sample]) -> tuple[Matrix, Matrix, Matrix]:
     known = n_halves >= MIN_REPLICATES
     cells = np.where(known, cells, 0.0)
     sources = [(cells, n_halves - 1)]
-    sources += [(seeds[:, None] + 0 * cells, n_seeds[:, None] - 1 + 0 * n_halves)]
-    sources += [(seeds[None, :] + 0 * cells, n_seeds[None, :] - 1 + 0 * n_halves)]
+    sources += [(seeds[:, None], n_seeds[:, None] - 1), (seeds[None, :], n_seeds[None, :] - 1)]
     errors, freedoms = _error(sources)
     seeds_alone = (n_seeds > 1) & ~np.array([sample.knows_cells for sample in samples])
     compared = known | (seeds_alone[:, None] & seeds_alone[None, :])
