@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from multiverse.cleanup import CleanupOutcome, CleanupPlan, CleanupRequest
     from multiverse.compare import Difference
     from multiverse.report import Comparison, Configuration, WrittenReport
-    from multiverse.runs.scores import Aggregate, Evaluation, Interval, Member
+    from multiverse.runs.scores import Aggregate, Evaluation, Member
     from multiverse.runs.status import FolderStatus
     from multiverse.tracking import Tracked
     from multiverse.verify import Verification
@@ -90,20 +90,18 @@ def run_scores(run: Run) -> list[RunScore]:
 
 
 def _scores(evaluation: Evaluation, member: Member) -> Iterator[RunScore]:
-    for name in ("total", "bio", "batch"):
+    from multiverse.runs.aggregate import AGGREGATES, bounds  # a run has no scores before its end
+
+    for name in AGGREGATES:
         mean: Aggregate = getattr(member, name)
-        yield RunScore(name, name, "aggregate", mean.value, *_ends(mean.interval), mean.reason)
+        yield RunScore(name, name, "aggregate", mean.value, *bounds(mean.interval), mean.reason)
     for fact in evaluation.metrics:
         score = member.scores.get(fact.name)
         if score is not None:
             why = score.detail or str(score.reason or "").replace("_", " ")
             why = why if score.value is None else ""
-            ends = _ends(score.interval)
+            ends = bounds(score.interval)
             yield RunScore(fact.name, fact.title, fact.group.value, score.value, *ends, why)
-
-
-def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
-    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def status(folder: str | Path) -> FolderStatus:
@@ -160,13 +158,14 @@ def ranking(folder: str | Path | Results = "results") -> DataFrame:
 
 
 def _ranking_rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
+    from multiverse.runs.aggregate import bounds
+
     by = comparison.ranked_by
     if not by:
         return
     best = comparison.ranked[0] if comparison.ranked else None
     for row in comparison.configurations:
         cell = row.aggregate(by)
-        interval = cell.interval
         yield (
             row.label,
             row.model,
@@ -174,8 +173,7 @@ def _ranking_rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
             by,
             row.rank,
             cell.value,
-            interval and interval.low,
-            interval and interval.high,
+            *bounds(cell.interval),
             *(_behind(best, row, by) if best and row.rank else (None, None, None)),
         )
 
@@ -184,6 +182,7 @@ def _behind(
     best: Configuration, row: Configuration, by: str
 ) -> tuple[float | None, float | None, float | None]:
     """Return how far a configuration is behind the first one, and the interval of that."""
+    from multiverse.runs.aggregate import bounds
     from multiverse.runs.intervals import difference
 
     first, second = best.aggregate(by).sample, row.aggregate(by).sample
@@ -191,9 +190,7 @@ def _behind(
         return None, None, None
     if row is best:
         return 0.0, 0.0, 0.0
-    apart = difference(first, second)
-    ends = (None, None) if apart is None else (apart.low, apart.high)
-    return first.mean - second.mean, *ends
+    return first.mean - second.mean, *bounds(difference(first, second))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,11 @@ AGGREGATES = ("total", "bio", "batch")
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
+def bounds(interval: Interval | None) -> tuple[float | None, float | None]:
+    """Return both ends of an interval; None twice without one."""
+    return (None, None) if interval is None else (interval.low, interval.high)
+
+
 class Weights(Frozen):
     """The weights of the total: of both groups, and of ``metrics`` in their group (1 if unnamed).
 

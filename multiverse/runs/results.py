@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from pandas import DataFrame
 
-    from multiverse.runs.scores import Aggregate, Evaluation, Interval, ScoresFile
+    from multiverse.runs.scores import Aggregate, Evaluation, ScoresFile
 
 SCORE_COLUMNS = (
     "dataset", "model", "seed", "run", "metric", "group", "value", "reason", "low", "high",
@@ -242,6 +242,8 @@ class Results:
         return DataFrame(rows, columns=list(SCORE_COLUMNS))
 
     def _score_rows(self, dataset: str) -> Iterator[tuple[Any, ...]]:
+        from multiverse.runs.aggregate import bounds  # a run has no scores before its first job
+
         file = self.scores_file(dataset)
         groups = {
             metric.name: str(metric.group) for item in file.evaluations for metric in item.metrics
@@ -254,11 +256,11 @@ class Results:
             for name, score in member.scores.items():
                 reason = "" if score.reason is None else str(score.reason)
                 yield (*first, name, groups.get(name, ""), score.value, reason,
-                       *_bounds(score.interval), score.scaled)  # fmt: skip
+                       *bounds(score.interval), score.scaled)  # fmt: skip
             for name in ("bio", "batch", "total"):
                 mean: Aggregate = getattr(member, name)
                 yield (*first, name, "aggregate", mean.value, mean.reason,
-                       *_bounds(mean.interval), mean.scaled)  # fmt: skip
+                       *bounds(mean.interval), mean.scaled)  # fmt: skip
 
     def _only(self, runs: Sequence[Run], wanted: str) -> Run:
         if len(runs) == 1:
@@ -273,7 +275,3 @@ def _read_scores(path: Path) -> ScoresFile:
     from multiverse.runs.scores import ScoresFile  # a run has none before its first job
 
     return ScoresFile.read_in_place(path)
-
-
-def _bounds(interval: Interval | None) -> tuple[float | None, float | None]:
-    return (None, None) if interval is None else (interval.low, interval.high)

@@ -13,6 +13,7 @@ from typing import Any
 from multiverse.contract.curves import read_curves, read_model_metrics
 from multiverse.contract.paths import OutputFiles
 from multiverse.facts import Cause, RunState
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.record import RunRecord
 from multiverse.runs.scores import Evaluation, Member
 from multiverse.tracking.names import Fitted, fitting_name, storable
@@ -189,7 +190,7 @@ def _values(member: Member) -> dict[str, float]:
         if score.value is not None:
             found[f"score.{metric}"] = score.value
             found |= {f"score.{metric}.{part}": value for part, value in score.parts.items()}
-    for name in ("total", "bio", "batch"):
+    for name in AGGREGATES:
         aggregate = getattr(member, name)
         if aggregate.value is not None:
             found[f"score.{name}"] = aggregate.value
@@ -203,7 +204,7 @@ def _score_tags(member: Member, evaluation: Evaluation) -> Iterator[tuple[str, s
     for metric, score in member.scores.items():
         if score.reason is not None:
             yield f"score_reason.{metric}", ": ".join(filter(None, (score.reason, score.detail)))
-    for name in ("total", "bio", "batch"):
+    for name in AGGREGATES:
         aggregate = getattr(member, name)
         yield f"multiverse.coverage.{name}", aggregate.coverage
         if aggregate.value is None:

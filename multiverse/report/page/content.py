@@ -17,6 +17,7 @@ from multiverse.report.page.table import ComparisonTable, make_table
 from multiverse.report.text.methods import bibtex, methods_text, repeat_command
 from multiverse.report.text.methods_table import MethodsRow, methods_table
 from multiverse.report.words import counted, plain
+from multiverse.runs.aggregate import AGGREGATES
 from multiverse.runs.results import Results
 
 
@@ -141,7 +142,7 @@ def _unavailable(source: DatasetSource, atlas: Atlas) -> Unavailable:
         f"{plain(item.label, 80)} has no {which}: "
         + "; ".join(plain(reason, 300) for reason in item.aggregate(which).reasons)
         for item in (source.comparison.configurations if source.comparison else ())
-        for which in ("total", "bio", "batch")
+        for which in AGGREGATES
         if item.aggregate(which).value is None and item.aggregate(which).reasons
     ]
     return Unavailable(
